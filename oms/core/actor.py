@@ -1,0 +1,47 @@
+"""Who does something, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+
+class ActorKind(StrEnum):
+    ANONYMOUS = "anonymous"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """The one who asks for an operation; every event of the log names one.
+
+    `label` is what people read: an e-mail address, or the name of a part of the system.
+    """
+
+    kind: ActorKind
+    label: str
+    id: UUID | None = None
+    request_id: str = ""
+    ip: str | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return self.kind is ActorKind.STAFF
+
+    def may_see_of(self, customer_id: UUID | None) -> bool:
+        """Whether this actor may see and change what belongs to the customer `customer_id`."""
+        return self.kind in (ActorKind.STAFF, ActorKind.SYSTEM) or (
+            self.id is not None and self.id == customer_id
+        )
+
+    def under(self, request_id: str) -> Actor:
+        """The same actor, under another request id."""
+        return replace(self, request_id=request_id)
+
+
+def system(label: str, *, request_id: str = "") -> Actor:
+    """The actor of work that no person asked for, such as "expiry" or "payments"."""
+    return Actor(kind=ActorKind.SYSTEM, label=label, request_id=request_id)

@@ -1,0 +1,38 @@
+"""The clock, read at the edges, and the business day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.conf import settings
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """The half-open range of moments `start <= t < end`."""
+
+    start: datetime
+    end: datetime
+
+
+def business_date(moment: datetime) -> date:
+    """The calendar day of `moment` in the business time zone."""
+    return moment.astimezone(settings.BUSINESS_TIME_ZONE).date()
+
+
+def business_days(first: date, last: date) -> Period:
+    """The range from the start of `first` to the end of `last` in the business time zone.
+
+    A day has 23 or 25 hours where the clocks change.
+    """
+    zone = settings.BUSINESS_TIME_ZONE
+    return Period(
+        start=datetime.combine(first, time.min, zone).astimezone(UTC),
+        end=datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC),
+    )

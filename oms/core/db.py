@@ -1,0 +1,152 @@
+"""Transactions, and what tells their story: every operation wears one of three decorators.
+
+`@transaction`           the operation is atomic: it opens a transaction, or is part of the caller's.
+`@transaction_required`  it locks or writes as a part of something larger, and says so.
+`@durable`               it must not run inside a transaction: it commits by itself, or calls a
+                         network service, which no transaction may wait for.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+from django.db import DatabaseError, connection, models
+from django.db import transaction as django_transaction
+
+from oms.core.errors import DeadlineExceeded, Unavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_ATTEMPTS = 3
+_RETRIED = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+class DatabaseBusy(Unavailable):
+    """Another change of the same objects is still running; try again shortly."""
+
+    code = "busy"
+
+
+def in_transaction() -> bool:
+    """Whether a transaction is open; the one that a test case wraps around itself does not count."""
+    return connection.in_atomic_block and not all(
+        getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
+    )
+
+
+def transaction(operation: Callable[P, R]) -> Callable[P, R]:
+    """Make `operation` atomic.
+
+    As the outermost one it is run again, whole, after a serialisation failure or a deadlock, at
+    most three times in all with a random pause; a lock timeout is `DatabaseBusy` at once.
+    Inside another transaction it joins that one: what it raises undoes the whole.
+    """
+
+    @functools.wraps(operation)
+    def atomic(*args: P.args, **kwargs: P.kwargs) -> R:
+        if in_transaction():
+            with django_transaction.atomic(savepoint=False):
+                return operation(*args, **kwargs)
+
+        def attempt() -> R:
+            with django_transaction.atomic():
+                return operation(*args, **kwargs)
+
+        return with_retries(attempt)
+
+    return atomic
+
+
+def with_retries(attempt: Callable[[], R]) -> R:
+    """The result of `attempt`, a whole transaction, under the retry rules of `transaction`."""
+    for number in range(1, MAX_ATTEMPTS + 1):
+        try:
+            with busy_on_lock_timeout():
+                return attempt()
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, _RETRIED):
+                raise
+            if number == MAX_ATTEMPTS:
+                raise DatabaseBusy from error
+            time.sleep(random.uniform(0.005, 0.05) * number)
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def busy_on_lock_timeout() -> Iterator[None]:
+    """Turn PostgreSQL's 55P03 into `DatabaseBusy`, and a cancelled statement into a passed deadline."""
+    try:
+        yield
+    except DatabaseError as error:
+        if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise DatabaseBusy from error
+        if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+            raise DeadlineExceeded from error
+        raise
+
+
+def transaction_required(operation: Callable[P, R]) -> Callable[P, R]:
+    """Refuse to run `operation` outside a transaction."""
+
+    @functools.wraps(operation)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not connection.in_atomic_block:
+            raise RuntimeError(f"{operation.__qualname__} must run inside a transaction.")
+        return operation(*args, **kwargs)
+
+    return inside
+
+
+def durable(operation: Callable[P, R]) -> Callable[P, R]:
+    """Refuse to run `operation` inside a transaction."""
+
+    @functools.wraps(operation)
+    def outside(*args: P.args, **kwargs: P.kwargs) -> R:
+        if in_transaction():
+            raise RuntimeError(f"{operation.__qualname__} must not run inside a transaction.")
+        return operation(*args, **kwargs)
+
+    return outside
+
+
+def violated_constraint(error: DatabaseError) -> str:
+    """The name of the constraint that `error` reports; "" if it reports none."""
+    cause = error.__cause__
+    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
+
+
+def insert_rows(
+    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert `rows`, each in the order of the field names `columns`, with one statement.
+
+    The statement has one array parameter for each column, so its text, and with it its prepared
+    plan, is the same for one row and for ten thousand.
+    """
+    by_column = list(zip(*rows, strict=True))
+    if not by_column:
+        return
+    fields = [model._meta.get_field(name) for name in columns]
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(field.column) for field in fields)
+    # Without its length or precision: a cast to varchar(3) would cut a longer text in silence,
+    # where the assignment to the column refuses it.
+    types = [re.sub(r"\(.*\)", "", field.rel_db_type(connection)) for field in fields]
+    arrays = ", ".join(f"%s::{type_}[]" for type_ in types)
+    values = [
+        [field.get_db_prep_save(value, connection) for value in column]
+        for field, column in zip(fields, by_column, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT * FROM unnest({arrays})",
+            values,
+        )

@@ -1,0 +1,43 @@
+"""The one deadline of a piece of work, passed down to all that it does.
+
+Each step takes `min(its own limit, what is left)`. Without a deadline, the steps' own limits hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from oms.core.errors import DeadlineExceeded
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def deadline_in(*, seconds: float) -> Iterator[None]:
+    """Let what runs inside end within `seconds`, or earlier where an outer deadline says so."""
+    outer = _deadline.get()
+    mine = time.monotonic() + seconds
+    token = _deadline.set(mine if outer is None else min(mine, outer))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def time_left() -> float | None:
+    """Seconds until the deadline, never negative; None without one."""
+    deadline = _deadline.get()
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def within_deadline(limit: float) -> float:
+    """The smaller of `limit` and the time left, in seconds. Raises DeadlineExceeded at zero."""
+    left = time_left()
+    if left is None:
+        return limit
+    if left <= 0:
+        raise DeadlineExceeded
+    return min(limit, left)

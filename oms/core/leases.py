@@ -1,0 +1,102 @@
+"""Rows that are work: claimed under a lease, tried again later, dead after too many attempts.
+
+A message only wakes a worker; what is due stands in the row. Times are of the database's clock.
+The fencing token grows with each claim, so that a worker whose lease ran out while it was busy can
+no longer write its outcome over that of its successor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from oms.core.db import transaction
+
+
+class LeasedWork(models.Model):
+    """What a claimable row has besides its own fields.
+
+    `next_attempt_at` is null when nothing is left to do. `lease_until` is null when nobody works
+    on it.
+    """
+
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    fencing_token = models.PositiveBigIntegerField(default=0, editable=False)
+    last_error = models.TextField(blank=True, default="", editable=False)
+
+    class Meta:
+        abstract = True
+
+
+Work = TypeVar("Work", bound=LeasedWork)
+
+
+def due(model: type[Work]) -> models.QuerySet[Work]:
+    """The rows of `model` that are due and that nobody holds a lease on, the most overdue first."""
+    manager: Any = model._default_manager
+    rows: models.QuerySet[Work] = (
+        manager.filter(next_attempt_at__lte=Now())
+        .filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
+        .order_by("next_attempt_at")
+    )
+    return rows
+
+
+def claim_next(model: type[Work], *, lease: timedelta) -> Work | None:
+    """Take the lease on the most overdue row of `model`, and count the attempt.
+
+    Returns the row as it now is; None if nothing is due that nobody holds.
+    """
+    return _claim(due(model), lease=lease)
+
+
+def claim(model: type[Work], *, id: UUID, lease: timedelta) -> Work | None:
+    """The same for the row `id`: None if it is not due, or somebody else holds it."""
+    return _claim(due(model).filter(pk=id), lease=lease)
+
+
+@transaction
+def _claim(rows: models.QuerySet[Work], *, lease: timedelta) -> Work | None:
+    row = rows.select_for_update(skip_locked=True, no_key=True).first()
+    if row is None:
+        return None
+    manager: Any = type(row)._default_manager
+    manager.filter(pk=row.pk).update(
+        attempts=F("attempts") + 1,
+        fencing_token=F("fencing_token") + 1,
+        lease_until=Now() + lease,
+    )
+    row.refresh_from_db()
+    return row
+
+
+def drain(step: Callable[[], bool], *, wake_another: Callable[[], None], seconds: float) -> int:
+    """Call `step` until it finds no work or `seconds` have passed; returns how often it did some.
+
+    `wake_another` is called after the first piece of work, so that a backlog gathers workers one by
+    one, and at the end where time ran out first.
+    """
+    until = time.monotonic() + seconds
+    done = 0
+    while step():
+        done += 1
+        if done == 1:
+            wake_another()
+        if time.monotonic() >= until:
+            wake_another()
+            break
+    return done
+
+
+def backoff(attempts: int, *, first: float, longest: float) -> timedelta:
+    """The pause after that many attempts: doubling from `first`, at most `longest` seconds."""
+    return timedelta(seconds=min(longest, first * 2 ** min(max(attempts - 1, 0), 30)))

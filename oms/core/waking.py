@@ -1,0 +1,60 @@
+"""Waking workers by messages that may be lost.
+
+Rows are the work, so a message carries nothing and one that never arrives costs only time: the
+schedule wakes the same tasks every few seconds. Hence a wake-up never fails, and never makes its
+caller wait for long.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from celery import current_app
+from django.core.cache import cache
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+# After a failure the broker is left alone for that many seconds.
+_PAUSE = 5.0
+# A pending wake-up is forgotten after that many seconds, in case its message was lost.
+_PENDING = 2
+
+_closed_until = 0.0
+
+
+def wake_on_commit(task: str) -> None:
+    """Wake the Celery task called `task`, which takes no arguments, when the transaction commits."""
+    transaction.on_commit(lambda: wake(task), robust=True)
+
+
+def wake(task: str) -> None:
+    """Send the Celery task called `task`, unless a message for it is already waiting.
+
+    The task must call `woken` before it looks for work, so that whatever is committed after that
+    sends a message of its own.
+    """
+    global _closed_until
+    if time.monotonic() < _closed_until:
+        return
+    try:
+        if cache.add(_key(task), 1, timeout=_PENDING):
+            current_app.send_task(task)
+    except (OperationalError, RedisError, OSError) as error:
+        _closed_until = time.monotonic() + _PAUSE
+        log.warning("wake_up_failed", task=task, error=type(error).__name__)
+
+
+def woken(task: str) -> None:
+    """Note that the task called `task` has begun: the next wake-up sends a message again."""
+    try:
+        cache.delete(_key(task))
+    except (RedisError, OSError) as error:
+        log.warning("wake_up_not_cleared", task=task, error=type(error).__name__)
+
+
+def _key(task: str) -> str:
+    return f"wake:{task}"

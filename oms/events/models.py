@@ -1,0 +1,90 @@
+"""The event log, how far each consumer has read it, and what a consumer could not take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Func
+
+from oms.core.ids import new_id
+from oms.events.domain import DomainEvent, decode
+
+
+class Xid8Field(models.Field[Any, Any]):
+    """PostgreSQL's xid8: the number of a transaction, which never wraps around."""
+
+    def db_type(self, connection: Any) -> str:
+        return "xid8"
+
+
+class Event(models.Model):
+    """One fact. Rows are only ever added; a trigger refuses the rest."""
+
+    position = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=new_id, editable=False)
+    # The transaction that wrote it. Positions are drawn before the commit, so their order is not
+    # the order of commits; readers go by (transaction, position) and stop short of the oldest
+    # transaction that is still running.
+    transaction = Xid8Field(db_default=Func(function="pg_current_xact_id"), editable=False)
+    type = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=32)
+    object_id = models.UUIDField()
+    data = models.JSONField()
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.UUIDField(null=True)
+    actor_label = models.CharField(max_length=254)
+    request_id = models.CharField(max_length=128, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["transaction", "position"], name="event_reading_order"),
+            models.Index(fields=["object_id", "position"], name="event_of_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.position}"
+
+    def decoded(self) -> DomainEvent:
+        """The event as the frozen fact that was published."""
+        return decode(self.type, self.data)
+
+
+class ConsumerOffset(models.Model):
+    """How far a consumer has read: all up to and including (transaction, position)."""
+
+    consumer = models.CharField(max_length=64, primary_key=True)
+    transaction = Xid8Field(default="0")
+    position = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.consumer} at {self.transaction}/{self.position}"
+
+
+class ParkedEvent(models.Model):
+    """An event that a consumer failed to take: tried again later, and dead after too many times.
+
+    Parking it lets the consumer go on with the events after it.
+    """
+
+    consumer = models.CharField(max_length=64)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
+    attempts = models.PositiveIntegerField(default=1)
+    next_attempt_at = models.DateTimeField(null=True)
+    last_error = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["consumer", "event"], name="parked_event_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} for {self.consumer}"
+
+    @property
+    def is_dead(self) -> bool:
+        return self.next_attempt_at is None

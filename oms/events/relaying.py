@@ -1,0 +1,167 @@
+"""Handing the log to its consumers, in order and without a gap.
+
+A consumer's handler and the step of its offset commit together, so each event takes effect in the
+database once. An event is readable once every transaction that began before its own has ended:
+positions are drawn before commits, so a reader that went by position alone would skip the late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db import OperationalError, transaction
+from django.db.models.functions import Now
+
+from oms.core import clock
+from oms.core.actor import Actor, ActorKind
+from oms.core.db import with_retries
+from oms.core.errors import Unavailable
+from oms.core.leases import backoff
+from oms.events.domain import DomainEvent
+from oms.events.models import ConsumerOffset, Event, ParkedEvent
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+MAX_ATTEMPTS = 8
+
+_READABLE = """
+    SELECT * FROM events_event
+    WHERE (transaction, position) > (%s::text::xid8, %s)
+      AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY transaction, position
+    LIMIT %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedEvent:
+    """A fact as it stands in the log."""
+
+    id: UUID
+    fact: DomainEvent
+    actor: Actor
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """One who hears events.
+
+    `handle` gets the events of the classes `hears`, oldest first, inside the transaction that also
+    moves the offset. It writes rows and calls nothing outside the database.
+    """
+
+    name: str
+    hears: tuple[type[DomainEvent], ...]
+    handle: Callable[[Sequence[RecordedEvent]], None]
+
+
+def recorded(event: Event) -> RecordedEvent:
+    """The row `event` as consumers get it."""
+    return RecordedEvent(
+        id=event.id,
+        fact=event.decoded(),
+        actor=Actor(
+            kind=ActorKind(event.actor_kind),
+            id=event.actor_id,
+            label=event.actor_label,
+            request_id=event.request_id,
+            ip=event.ip,
+        ),
+        occurred_at=event.occurred_at,
+    )
+
+
+def deliver(consumer: Consumer) -> int:
+    """Hand `consumer` everything that is readable; returns how many events it heard."""
+    heard = 0
+    while True:
+        count, more = with_retries(lambda: _deliver_batch(consumer))
+        heard += count
+        if not more:
+            return heard
+
+
+def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
+    with transaction.atomic():
+        ConsumerOffset.objects.get_or_create(consumer=consumer.name)
+        offset = ConsumerOffset.objects.select_for_update(no_key=True).get(consumer=consumer.name)
+        rows = list(
+            Event.objects.raw(_READABLE, [str(offset.transaction), offset.position, BATCH])
+        )
+        if not rows:
+            return 0, False
+        types = {event_class.type for event_class in consumer.hears}
+        events = [row for row in rows if row.type in types]
+        _hand_over(consumer, events)
+        offset.transaction, offset.position = rows[-1].transaction, rows[-1].position
+        offset.save(update_fields=["transaction", "position", "updated_at"])
+    return len(events), len(rows) == BATCH
+
+
+def _hand_over(consumer: Consumer, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    if _taken(consumer, events) is None:
+        return
+    for event in events:
+        error = _taken(consumer, [event])
+        if error is not None:
+            ParkedEvent.objects.create(
+                consumer=consumer.name,
+                event=event,
+                next_attempt_at=clock.now() + _pause(1),
+                last_error=repr(error),
+            )
+
+
+def _taken(consumer: Consumer, events: Sequence[Event]) -> Exception | None:
+    """None if the handler took the events; else what it raised, with its writes undone.
+
+    A busy or lost database is nobody's fault: it is raised, and the whole batch comes again.
+    """
+    try:
+        with transaction.atomic():
+            consumer.handle([recorded(event) for event in events])
+    except (OperationalError, Unavailable):
+        raise
+    except Exception as error:  # whatever a handler does wrong must not stop the others' events
+        log.exception("event_not_taken", consumer=consumer.name, events=[str(e.id) for e in events])
+        return error
+    return None
+
+
+def retry_parked(consumer: Consumer) -> int:
+    """Hand `consumer` its parked events that are due again; returns how many it took."""
+    took = 0
+    due = ParkedEvent.objects.filter(consumer=consumer.name, next_attempt_at__lte=Now())
+    for id in list(due.order_by("event_id").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            parked = (
+                due.filter(pk=id)
+                .select_for_update(of=("self",), skip_locked=True)
+                .select_related("event")
+                .first()
+            )
+            if parked is None:
+                continue
+            error = _taken(consumer, [parked.event])
+            if error is None:
+                parked.delete()
+                took += 1
+                continue
+            parked.attempts += 1
+            parked.last_error = repr(error)
+            dead = parked.attempts >= MAX_ATTEMPTS
+            parked.next_attempt_at = None if dead else clock.now() + _pause(parked.attempts)
+            parked.save(update_fields=["attempts", "last_error", "next_attempt_at"])
+    return took
+
+
+def _pause(attempts: int) -> timedelta:
+    return backoff(attempts, first=5, longest=3600)
