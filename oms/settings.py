@@ -247,6 +247,7 @@ SIMPLE_JWT = {
     "USER_ID_CLAIM": "sub",
     "AUTH_HEADER_TYPES": ("Bearer",),
     "UPDATE_LAST_LOGIN": False,
+    "CHECK_REVOKE_TOKEN": False,
 }
 
 # --- The API ------------------------------------------------------------------------------------

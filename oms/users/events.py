@@ -1,0 +1,42 @@
+"""Facts about users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from oms.events.domain import DomainEvent, event
+
+
+@event("user.registered")
+@dataclass(frozen=True, kw_only=True)
+class UserRegistered(DomainEvent):
+    user_id: UUID
+    email: str
+
+
+@event("user.changed")
+@dataclass(frozen=True, kw_only=True)
+class UserChanged(DomainEvent):
+    """`changes` maps each changed field to its old and its new value."""
+
+    user_id: UUID
+    changes: dict[str, list[Any]]
+
+
+@event("user.logged_in")
+@dataclass(frozen=True, kw_only=True)
+class UserLoggedIn(DomainEvent):
+    user_id: UUID
+    session_id: UUID
+
+
+@event("user.session_revoked")
+@dataclass(frozen=True, kw_only=True)
+class SessionRevoked(DomainEvent):
+    """`reason` is "logout", "reuse" (a used refresh token came again) or "deactivated"."""
+
+    user_id: UUID
+    session_id: UUID
+    reason: str

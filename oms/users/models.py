@@ -1,0 +1,101 @@
+"""People who log in, and their sessions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email__iexact=username)
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A saved user with that password, or with an unusable one."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A saved user with all rights; for `manage.py createsuperuser`."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A customer or one of the staff; the e-mail address is the login, in whatever case."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    full_name = models.CharField(_("full name"), max_length=200)
+    phone = models.CharField(
+        _("phone"),
+        max_length=20,
+        blank=True,
+        # ITU-T E.164: at most 15 digits; written with separators if one likes.
+        validators=[RegexValidator(r"^\+?[0-9][0-9 ()/.-]{3,18}$", _("Enter a phone number."))],
+    )
+    is_staff = models.BooleanField(
+        _("staff"), default=False, help_text=_("May use the back office and the admin API.")
+    )
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Take this away instead of deleting the account.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["full_name"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.full_name
+
+    def get_short_name(self) -> str:
+        return self.full_name.split(" ")[0] or self.email
+
+
+class Session(models.Model):
+    """A family of refresh tokens: one login, and all that it was refreshed to.
+
+    Only the newest token of a family is good. Access tokens name their session, so that revoking
+    it ends them too.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    refresh_jti = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    rotated_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revoked_because = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        indexes = [models.Index(fields=["expires_at"], name="session_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"
+
+    user_id: UUID

@@ -1,0 +1,95 @@
+"""Accounts and profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+
+from oms.core.actor import Actor
+from oms.core.db import transaction, violated_constraint
+from oms.core.errors import InputError, Invalid, NotFound
+from oms.events.publishing import publish
+from oms.users.errors import EmailTaken
+from oms.users.events import UserChanged, UserRegistered
+from oms.users.models import User
+
+PROFILE_FIELDS = ("full_name", "phone")
+STAFF_FIELDS = (*PROFILE_FIELDS, "email", "is_staff", "is_active")
+
+
+@transaction
+def register_user(
+    *, actor: Actor, email: str, password: str, full_name: str, phone: str = ""
+) -> User:
+    """Create a customer's account.
+
+    Raises Invalid for a password that the validators refuse, and EmailTaken.
+    """
+    user = User(email=User.objects.normalize_email(email), full_name=full_name, phone=phone)
+    _check_password(password, user=user)
+    user.set_password(password)
+    if User.objects.filter(email__iexact=email).exists():
+        raise EmailTaken
+    try:
+        user.save(force_insert=True)
+    except IntegrityError as error:
+        if violated_constraint(error) == "user_email_once":
+            raise EmailTaken from error
+        raise
+    publish(UserRegistered(user_id=user.id, email=user.email), actor=actor)
+    return user
+
+
+def _check_password(password: str, *, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(
+            [
+                InputError(pointer="/password", code=e.code or "invalid", detail=e.messages[0])
+                for e in error.error_list
+            ]
+        ) from error
+
+
+@transaction
+def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
+    """Set `values` on the user: a customer may set PROFILE_FIELDS of their own, staff STAFF_FIELDS.
+
+    Raises NotFound for somebody else's account, Invalid for a field that the actor may not set, and
+    EmailTaken.
+    """
+    if not actor.may_see_of(user_id):
+        raise NotFound
+    allowed = STAFF_FIELDS if actor.is_staff else PROFILE_FIELDS
+    if refused := sorted(values.keys() - set(allowed)):
+        raise Invalid(
+            [
+                InputError(pointer=f"/{name}", code="not_settable", detail="You may not set this.")
+                for name in refused
+            ]
+        )
+    user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+    if user is None:
+        raise NotFound
+    changes = {
+        name: [getattr(user, name), value]
+        for name, value in values.items()
+        if getattr(user, name) != value
+    }
+    if not changes:
+        return user
+    for name in changes:
+        setattr(user, name, values[name])
+    try:
+        user.save(update_fields=[*changes, "updated_at"])
+    except IntegrityError as error:
+        if violated_constraint(error) == "user_email_once":
+            raise EmailTaken from error
+        raise
+    publish(UserChanged(user_id=user.id, changes=changes), actor=actor)
+    return user
