@@ -1,0 +1,51 @@
+"""Facts about products and stock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from oms.events.domain import DomainEvent, event
+
+
+@event("product.created")
+@dataclass(frozen=True, kw_only=True)
+class ProductCreated(DomainEvent):
+    product_id: UUID
+    sku: str
+    name: str
+
+
+@event("product.changed")
+@dataclass(frozen=True, kw_only=True)
+class ProductChanged(DomainEvent):
+    """`changes` maps each changed field to its old and its new value."""
+
+    product_id: UUID
+    sku: str
+    changes: dict[str, list[Any]]
+
+
+@event("product.stock_adjusted")
+@dataclass(frozen=True, kw_only=True)
+class StockAdjusted(DomainEvent):
+    product_id: UUID
+    sku: str
+    location: str
+    reason: str
+    on_hand_delta: int
+    on_hand_after: int
+    movement_id: UUID
+
+
+@event("product.stock_ran_low")
+@dataclass(frozen=True, kw_only=True)
+class StockRanLow(DomainEvent):
+    """What is available of the product has just fallen to its threshold or below."""
+
+    product_id: UUID
+    sku: str
+    name: str
+    available: int
+    threshold: int

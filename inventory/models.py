@@ -1,0 +1,195 @@
+"""Products, where they lie, how many there are, and the ledger of every piece that moved."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Upper
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+from oms.core.money import MAX_PRICE, ZERO, CurrencyField, MoneyField
+
+MAX_PIECES = 2_000_000_000
+
+
+class Location(models.Model):
+    """A place that holds stock, such as a warehouse. Orders draw on them by ascending priority."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    code = models.CharField(
+        _("code"), max_length=32, unique=True, validators=[RegexValidator(r"^[a-z0-9-]+$")]
+    )
+    name = models.CharField(_("name"), max_length=100)
+    priority = models.PositiveIntegerField(
+        _("priority"), default=100, help_text=_("Lower is drawn on first.")
+    )
+    is_default = models.BooleanField(_("default"), default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["priority", "code"]
+        verbose_name = _("location")
+        verbose_name_plural = _("locations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="location_one_default"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(models.Model):
+    """Something that is sold. Its price is what an order of this moment pays."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    sku = models.CharField(
+        _("SKU"), max_length=64, validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    )
+    name = models.CharField(_("name"), max_length=200)
+    description = models.TextField(_("description"), blank=True, max_length=10_000)
+    category = models.CharField(_("category"), max_length=64, blank=True, db_index=True)
+    price = MoneyField(_("price"))
+    currency = CurrencyField(_("currency"))
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Shown and sold."))
+    low_stock_threshold = models.PositiveIntegerField(_("low stock threshold"), default=5)
+    backorderable = models.BooleanField(
+        _("backorderable"), default=False, help_text=_("May be sold when there is none.")
+    )
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
+        constraints = [
+            models.UniqueConstraint(Lower("sku"), name="product_sku_once"),
+            models.CheckConstraint(
+                condition=Q(price__gte=ZERO, price__lte=MAX_PRICE), name="product_price_in_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(low_stock_threshold__lte=MAX_PIECES), name="product_threshold_in_range"
+            ),
+        ]
+        indexes = [
+            GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="product_name_search"),
+            GinIndex(OpClass(Upper("sku"), "gin_trgm_ops"), name="product_sku_search"),
+            models.Index(fields=["updated_at", "id"], name="product_updated"),
+            models.Index(fields=["name", "id"], name="product_by_name"),
+            models.Index(fields=["price", "id"], name="product_by_price"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.sku})"
+
+
+class StockLevel(models.Model):
+    """How many pieces of a product lie at a location, and how many of these are promised.
+
+    What is on hand and not reserved is available. A backorderable product may have more reserved
+    than is on hand; `backorderable` repeats the product's so that a constraint can say so.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="stock_levels")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="stock_levels")
+    on_hand = models.IntegerField(_("on hand"), default=0)
+    reserved = models.IntegerField(_("reserved"), default=0)
+    backorderable = models.BooleanField(_("backorderable"), default=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now)
+
+    product_id: UUID
+    location_id: UUID
+
+    class Meta:
+        verbose_name = _("stock level")
+        verbose_name_plural = _("stock levels")
+        constraints = [
+            models.UniqueConstraint(fields=["product", "location"], name="stock_level_once"),
+            models.CheckConstraint(
+                condition=Q(on_hand__gte=0, on_hand__lte=MAX_PIECES), name="stock_on_hand_in_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0, reserved__lte=MAX_PIECES),
+                name="stock_reserved_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved__lte=F("on_hand")) | Q(backorderable=True),
+                name="stock_reserved_within_on_hand",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id} at {self.location_id}: {self.available}"
+
+    @property
+    def available(self) -> int:
+        """Pieces that can still be promised; below zero for a backorder."""
+        return self.on_hand - self.reserved
+
+
+class MovementKind(models.TextChoices):
+    RECEIVE = "receive", _("received")
+    ADJUST = "adjust", _("adjusted")
+    RESERVE = "reserve", _("reserved")
+    RELEASE = "release", _("released")
+    SHIP = "ship", _("shipped")
+    RETURN = "return", _("returned")
+
+
+class StockMovement(models.Model):
+    """One step of one stock level, with the balances after it. Rows are only ever added.
+
+    `reference` names the step that caused it, such as "order:<id>:placed"; together with the kind,
+    the product and the location it is unique, which makes every step idempotent.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="movements")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="movements")
+    kind = models.CharField(_("kind"), max_length=8, choices=MovementKind)
+    on_hand_delta = models.IntegerField(_("on hand, change"), default=0)
+    reserved_delta = models.IntegerField(_("reserved, change"), default=0)
+    on_hand_after = models.IntegerField(_("on hand, after"))
+    reserved_after = models.IntegerField(_("reserved, after"))
+    reference = models.CharField(_("reference"), max_length=100)
+    reason = models.CharField(_("reason"), max_length=16, blank=True)
+    note = models.CharField(_("note"), max_length=500, blank=True)
+    order_id = models.UUIDField(_("order"), null=True)
+    actor_id = models.UUIDField(null=True)
+    actor_label = models.CharField(_("by"), max_length=254)
+    created_at = models.DateTimeField(_("at"))
+
+    product_id: UUID
+    location_id: UUID
+
+    class Meta:
+        verbose_name = _("stock movement")
+        verbose_name_plural = _("stock movements")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference", "kind", "product", "location"], name="movement_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(on_hand_delta=0) | ~Q(reserved_delta=0), name="movement_moves"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["product", "-id"], name="movement_of_product"),
+            models.Index(
+                fields=["order_id"], name="movement_of_order", condition=Q(order_id__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.on_hand_delta:+}/{self.reserved_delta:+}"
+

@@ -1,0 +1,124 @@
+"""Making and changing products."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from inventory.errors import SkuTaken, StockConflict
+from inventory.events import ProductChanged, ProductCreated
+from inventory.locks import lock_product, lock_stock_levels
+from inventory.models import Location, MovementKind, Product, StockLevel
+from inventory.operations.stock import Cause, StockBook
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.db import transaction, violated_constraint
+from oms.core.errors import NotFound, StaleVersion
+from oms.events.publishing import publish
+
+
+@transaction
+def create_product(
+    *,
+    actor: Actor,
+    sku: str,
+    name: str,
+    price: Decimal,
+    currency: str,
+    description: str = "",
+    category: str = "",
+    is_active: bool = True,
+    initial_stock: int = 0,
+    low_stock_threshold: int = 5,
+    backorderable: bool = False,
+) -> Product:
+    """Add a product with `initial_stock` pieces at the default location. Raises SkuTaken."""
+    now = clock.now()
+    product = Product(
+        sku=sku,
+        name=name,
+        price=price,
+        currency=currency,
+        description=description,
+        category=category,
+        is_active=is_active,
+        low_stock_threshold=low_stock_threshold,
+        backorderable=backorderable,
+        created_at=now,
+        updated_at=now,
+    )
+    if Product.objects.filter(sku__iexact=sku).exists():
+        raise SkuTaken
+    _save(product, force_insert=True)
+    StockLevel.objects.create(
+        product=product, location=default_location(), backorderable=backorderable, updated_at=now
+    )
+    publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
+    if initial_stock:
+        book = StockBook(levels := lock_stock_levels([product.id]))
+        cause = Cause(actor=actor, reference=f"product:{product.id}:created", reason="received")
+        book.adjust(levels[0], initial_stock, kind=MovementKind.RECEIVE, cause=cause)
+        book.save(at=now)
+    return product
+
+
+def default_location() -> Location:
+    """The location that new products lie at; made if the shop has none yet."""
+    location, _ = Location.objects.get_or_create(
+        is_default=True, defaults={"code": "main", "name": "Main warehouse"}
+    )
+    return location
+
+
+@transaction
+def change_product(
+    *,
+    actor: Actor,
+    product_id: UUID,
+    values: dict[str, Any],
+    expected_version: int | None = None,
+) -> Product:
+    """Set the fields `values` of a product.
+
+    Raises NotFound, StaleVersion if its version is not `expected_version`, SkuTaken, and
+    StockConflict where it may no longer be backordered but more is reserved than is on hand.
+    """
+    product = lock_product(product_id)
+    if product is None:
+        raise NotFound
+    if expected_version is not None and product.version != expected_version:
+        raise StaleVersion
+    changes = {
+        name: [getattr(product, name), value]
+        for name, value in values.items()
+        if getattr(product, name) != value
+    }
+    if not changes:
+        return product
+    now = clock.now()
+    for name in changes:
+        setattr(product, name, values[name])
+    product.version += 1
+    product.updated_at = now
+    _save(product, update_fields=[*changes, "version", "updated_at"])
+    if "backorderable" in changes:
+        levels = lock_stock_levels([product.id])
+        if not product.backorderable and any(level.available < 0 for level in levels):
+            raise StockConflict("More is promised than there is; receive stock first.")
+        StockLevel.objects.filter(product=product).update(
+            backorderable=product.backorderable, updated_at=now
+        )
+    publish(ProductChanged(product_id=product.id, sku=product.sku, changes=changes), actor=actor)
+    return product
+
+
+def _save(product: Product, **options: Any) -> None:
+    try:
+        product.save(**options)
+    except IntegrityError as error:
+        if violated_constraint(error) == "product_sku_once":
+            raise SkuTaken from error
+        raise

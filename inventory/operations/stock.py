@@ -1,0 +1,274 @@
+"""The stock book: moving many pieces for many orders with a constant number of statements.
+
+A book is opened over some products, which locks their stock levels; steps are decided in memory,
+in the order in which they are asked for; `save` writes all of them with one UPDATE, one INSERT into
+the ledger and one into the event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, Sum
+
+from inventory.events import StockRanLow
+from inventory.locks import LockedLevel, lock_stock_levels
+from inventory.models import MAX_PIECES, MovementKind, StockMovement
+from oms.core.actor import Actor
+from oms.core.db import insert_rows, transaction_required
+from oms.core.ids import new_id
+from oms.events.publishing import publish_all
+
+# Pieces by product and location.
+Pieces = Mapping[tuple[UUID, UUID], int]
+
+_MOVEMENT_COLUMNS = (
+    "id",
+    "product",
+    "location",
+    "kind",
+    "on_hand_delta",
+    "reserved_delta",
+    "on_hand_after",
+    "reserved_after",
+    "reference",
+    "reason",
+    "note",
+    "order_id",
+    "actor_id",
+    "actor_label",
+    "created_at",
+)
+
+_UPDATE_LEVELS = """
+    UPDATE inventory_stocklevel AS level
+    SET on_hand = new.on_hand, reserved = new.reserved, updated_at = %s
+    FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS new (id, on_hand, reserved)
+    WHERE level.id = new.id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Why pieces move: who did it, the step's unique reference, and the order if there is one."""
+
+    actor: Actor
+    reference: str
+    order_id: UUID | None = None
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """One decided step of one level, with the balances after it."""
+
+    id: UUID
+    level: LockedLevel
+    kind: MovementKind
+    on_hand_delta: int
+    reserved_delta: int
+    on_hand_after: int
+    reserved_after: int
+    cause: Cause
+
+
+@transaction_required
+def open_stock_book(product_ids: Iterable[UUID]) -> StockBook:
+    """Lock all stock levels of the products until the end of the transaction."""
+    return StockBook(lock_stock_levels(product_ids))
+
+
+class StockBook:
+    """Locked stock levels, and the steps decided on them that `save` has yet to write."""
+
+    def __init__(self, levels: Iterable[LockedLevel]) -> None:
+        self._levels: dict[UUID, list[LockedLevel]] = {}
+        for level in sorted(levels, key=lambda level: (level.priority, level.location_code)):
+            self._levels.setdefault(level.product_id, []).append(level)
+        self._available_before = {id: self.available(id) for id in self._levels}
+        self._movements: list[Movement] = []
+
+    def product(self, product_id: UUID) -> LockedLevel | None:
+        """What is known of the product, as the first of its levels; None if it has no level."""
+        levels = self._levels.get(product_id)
+        return levels[0] if levels else None
+
+    def available(self, product_id: UUID) -> int:
+        """Pieces of the product that can still be promised, at all locations together."""
+        return sum(level.available for level in self._levels.get(product_id, ()))
+
+    def can_reserve(self, product_id: UUID, quantity: int) -> bool:
+        """Whether that many pieces can be promised; of a backorderable product, nearly always."""
+        product = self.product(product_id)
+        if product is None:
+            return False
+        if product.backorderable:
+            return product.reserved + quantity <= MAX_PIECES
+        return self.available(product_id) >= quantity
+
+    def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> None:
+        """Promise that many pieces, drawn from the locations by priority.
+
+        What a backorderable product lacks is promised at its first location. Raises ValueError
+        unless `can_reserve`.
+        """
+        if not self.can_reserve(product_id, quantity):
+            raise ValueError(f"{quantity} of {product_id} cannot be reserved.")
+        takes = []
+        for level in self._levels[product_id]:
+            take = min(max(level.available, 0), quantity)
+            takes.append(take)
+            quantity -= take
+        takes[0] += quantity
+        for level, take in zip(self._levels[product_id], takes, strict=True):
+            self._move(level, MovementKind.RESERVE, reserved=take, cause=cause)
+
+    def release(self, pieces: Pieces, *, cause: Cause) -> None:
+        """Take back the promise of those pieces."""
+        for level, quantity in self._at(pieces):
+            self._move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
+
+    def ship(self, pieces: Pieces, *, cause: Cause) -> None:
+        """Let those promised pieces leave the house."""
+        for level, quantity in self._at(pieces):
+            self._move(
+                level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause
+            )
+
+    def take_back(self, pieces: Pieces, *, cause: Cause) -> None:
+        """Put those pieces, which had been shipped, back on the shelf."""
+        for level, quantity in self._at(pieces):
+            self._move(level, MovementKind.RETURN, on_hand=quantity, cause=cause)
+
+    def adjust(self, level: LockedLevel, delta: int, *, kind: MovementKind, cause: Cause) -> None:
+        """Correct what is on hand at one level."""
+        self._move(level, kind, on_hand=delta, cause=cause)
+
+    def level_at(self, product_id: UUID, location_code: str) -> LockedLevel | None:
+        """The product's level at that location; None if it has none there."""
+        levels = self._levels.get(product_id, ())
+        return next((level for level in levels if level.location_code == location_code), None)
+
+    @property
+    def movements(self) -> tuple[Movement, ...]:
+        """The steps that `save` will write, or has written last."""
+        return tuple(self._movements)
+
+    @transaction_required
+    def save(self, *, at: datetime) -> None:
+        """Write the new balances, the ledger's rows and the news of products that ran low."""
+        moved = {movement.level.id: movement.level for movement in self._movements}
+        if not moved:
+            return
+        levels = list(moved.values())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _UPDATE_LEVELS,
+                [
+                    at,
+                    [level.id for level in levels],
+                    [level.on_hand for level in levels],
+                    [level.reserved for level in levels],
+                ],
+            )
+        insert_rows(
+            StockMovement,
+            _MOVEMENT_COLUMNS,
+            [
+                (
+                    movement.id,
+                    movement.level.product_id,
+                    movement.level.location_id,
+                    movement.kind.value,
+                    movement.on_hand_delta,
+                    movement.reserved_delta,
+                    movement.on_hand_after,
+                    movement.reserved_after,
+                    movement.cause.reference,
+                    movement.cause.reason,
+                    movement.cause.note,
+                    movement.cause.order_id,
+                    movement.cause.actor.id,
+                    movement.cause.actor.label,
+                    at,
+                )
+                for movement in self._movements
+            ],
+        )
+        publish_all(self._ran_low(), at=at)
+
+    def _ran_low(self) -> list[tuple[StockRanLow, Actor]]:
+        news = {}
+        for movement in self._movements:
+            product_id = movement.level.product_id
+            threshold = movement.level.low_stock_threshold
+            if self._available_before[product_id] > threshold >= self.available(product_id):
+                event = StockRanLow(
+                    product_id=product_id,
+                    sku=movement.level.sku,
+                    name=movement.level.name,
+                    available=self.available(product_id),
+                    threshold=threshold,
+                )
+                news[product_id] = (event, movement.cause.actor)
+        return list(news.values())
+
+    def _at(self, pieces: Pieces) -> list[tuple[LockedLevel, int]]:
+        by_place = {
+            (level.product_id, level.location_id): level
+            for levels in self._levels.values()
+            for level in levels
+        }
+        return [(by_place[place], quantity) for place, quantity in sorted(pieces.items())]
+
+    def _move(
+        self,
+        level: LockedLevel,
+        kind: MovementKind,
+        *,
+        cause: Cause,
+        on_hand: int = 0,
+        reserved: int = 0,
+    ) -> None:
+        if not on_hand and not reserved:
+            return
+        level.on_hand += on_hand
+        level.reserved += reserved
+        self._movements.append(
+            Movement(
+                id=new_id(),
+                level=level,
+                kind=kind,
+                on_hand_delta=on_hand,
+                reserved_delta=reserved,
+                on_hand_after=level.on_hand,
+                reserved_after=level.reserved,
+                cause=cause,
+            )
+        )
+
+
+def pieces_reserved_for(order_id: UUID) -> dict[tuple[UUID, UUID], int]:
+    """Pieces by product and location that are promised to the order and have not left."""
+    return _summed(order_id, "reserved_delta", Q(), sign=1)
+
+
+def pieces_shipped_for(order_id: UUID) -> dict[tuple[UUID, UUID], int]:
+    """Pieces by product and location that have left for the order and have not come back."""
+    kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
+    return _summed(order_id, "on_hand_delta", kinds, sign=-1)
+
+
+def _summed(order_id: UUID, field: str, kinds: Q, *, sign: int) -> dict[tuple[UUID, UUID], int]:
+    rows = (
+        StockMovement.objects.filter(kinds, order_id=order_id)
+        .values_list("product_id", "location_id")
+        .annotate(pieces=Sum(field))
+        .order_by()
+    )
+    return {(product, location): sign * total for product, location, total in rows if total}

@@ -1,0 +1,168 @@
+"""Payments and refunds: each a committed intent before any money moves."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+from oms.core.leases import LeasedWork
+from oms.core.money import ZERO, CurrencyField, MoneyField
+from payments.states import ACTIVE, OPEN, PaymentStatus, RefundStatus
+
+
+class CaptureMethod(models.TextChoices):
+    AUTOMATIC = "automatic", _("automatic")
+    MANUAL = "manual", _("manual")
+
+
+class WantedStep(models.TextChoices):
+    """What is to be done next with an authorised payment."""
+
+    NONE = "", _("nothing")
+    CAPTURE = "capture", _("capture")
+    VOID = "void", _("void")
+
+
+class Payment(LeasedWork):
+    """One attempt to take the money for an order.
+
+    Its id is the provider's idempotency key, so however often it is sent it charges once. A retry
+    after a definite decline is another row.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order_id = models.UUIDField(_("order"))
+    provider = models.CharField(_("provider"), max_length=32)
+    token = models.CharField(_("token"), max_length=255)
+    capture_method = models.CharField(
+        _("capture"), max_length=9, choices=CaptureMethod, default=CaptureMethod.AUTOMATIC
+    )
+    wanted = models.CharField(
+        _("wanted"), max_length=7, choices=WantedStep, default=WantedStep.NONE, blank=True
+    )
+    amount = MoneyField(_("amount"))
+    currency = CurrencyField(_("currency"))
+    status = models.CharField(
+        _("status"), max_length=10, choices=PaymentStatus, default=PaymentStatus.CREATED
+    )
+    captured_amount = MoneyField(_("captured"), default=ZERO)
+    # Includes what is requested and not yet sent, so that concurrent refunds cannot exceed the rest.
+    refunded_amount = MoneyField(_("refunded"), default=ZERO)
+    provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
+    failure_code = models.CharField(_("failure"), max_length=64, blank=True)
+    failure_message = models.CharField(_("failure, in words"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+    captured_at = models.DateTimeField(_("captured at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order_id"],
+                condition=Q(status__in=ACTIVE),
+                name="payment_one_active_for_order",
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=ZERO), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(captured_amount__gte=ZERO, captured_amount__lte=F("amount")),
+                name="payment_captured_within_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_amount__gte=ZERO, refunded_amount__lte=F("captured_amount")),
+                name="payment_refunded_within_captured",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=PaymentStatus.CAPTURED) | Q(captured_amount=ZERO),
+                name="payment_captured_amount_when_captured",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["order_id", "id"], name="payment_of_order"),
+            models.Index(
+                fields=["next_attempt_at"],
+                name="payment_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}, {self.get_status_display()}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet."""
+        return self.status in OPEN
+
+    @property
+    def refundable(self) -> Decimal:
+        """What has been captured and not yet been refunded or promised to be."""
+        amount: Decimal = self.captured_amount - self.refunded_amount
+        return amount
+
+
+class Refund(LeasedWork):
+    """Money on its way back. Its amount is set aside on the payment from the moment it is asked for."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    order_id = models.UUIDField(_("order"))
+    amount = MoneyField(_("amount"))
+    currency = CurrencyField(_("currency"))
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    status = models.CharField(
+        _("status"), max_length=10, choices=RefundStatus, default=RefundStatus.REQUESTED
+    )
+    provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
+    failure_code = models.CharField(_("failure"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+    succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
+
+    payment_id: UUID
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_amount_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["order_id"], name="refund_of_order"),
+            models.Index(fields=["succeeded_at"], name="refund_succeeded"),
+            models.Index(
+                fields=["next_attempt_at"],
+                name="refund_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}, {self.get_status_display()}"
+
+
+class ProviderMessage(models.Model):
+    """A webhook of a provider, kept by its own id so that a repetition is known as one."""
+
+    provider = models.CharField(_("provider"), max_length=32)
+    message_id = models.CharField(_("message"), max_length=255)
+    type = models.CharField(_("type"), max_length=64)
+    body = models.JSONField(_("body"))
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        verbose_name = _("provider message")
+        verbose_name_plural = _("provider messages")
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "message_id"], name="provider_message_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.type} {self.message_id}"
