@@ -140,6 +140,19 @@ class StockBook:
                 level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause
             )
 
+    def lacking(self, pieces: Pieces) -> list[dict[str, object]]:
+        """The products of `pieces` of which fewer are on hand, with the numbers for the client."""
+        return [
+            {
+                "product_id": str(level.product_id),
+                "sku": level.sku,
+                "requested": quantity,
+                "on_hand": level.on_hand,
+            }
+            for level, quantity in self._at(pieces)
+            if level.on_hand < quantity
+        ]
+
     def take_back(self, pieces: Pieces, *, cause: Cause) -> None:
         """Put those pieces, which had been shipped, back on the shelf."""
         for level, quantity in self._at(pieces):
@@ -253,22 +266,28 @@ class StockBook:
         )
 
 
-def pieces_reserved_for(order_id: UUID) -> dict[tuple[UUID, UUID], int]:
-    """Pieces by product and location that are promised to the order and have not left."""
-    return _summed(order_id, "reserved_delta", Q(), sign=1)
+def pieces_reserved_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    """For each order the pieces, by product and location, promised to it that have not left."""
+    return _summed(order_ids, "reserved_delta", Q(), sign=1)
 
 
-def pieces_shipped_for(order_id: UUID) -> dict[tuple[UUID, UUID], int]:
-    """Pieces by product and location that have left for the order and have not come back."""
+def pieces_shipped_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    """For each order the pieces, by product and location, that left and have not come back."""
     kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
-    return _summed(order_id, "on_hand_delta", kinds, sign=-1)
+    return _summed(order_ids, "on_hand_delta", kinds, sign=-1)
 
 
-def _summed(order_id: UUID, field: str, kinds: Q, *, sign: int) -> dict[tuple[UUID, UUID], int]:
+def _summed(
+    order_ids: Iterable[UUID], field: str, kinds: Q, *, sign: int
+) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    pieces: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
     rows = (
-        StockMovement.objects.filter(kinds, order_id=order_id)
-        .values_list("product_id", "location_id")
+        StockMovement.objects.filter(kinds, order_id__in=list(pieces))
+        .values_list("order_id", "product_id", "location_id")
         .annotate(pieces=Sum(field))
         .order_by()
     )
-    return {(product, location): sign * total for product, location, total in rows if total}
+    for order_id, product_id, location_id, total in rows:
+        if order_id is not None and total:
+            pieces[order_id][product_id, location_id] = sign * total
+    return pieces

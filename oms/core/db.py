@@ -42,6 +42,10 @@ def in_transaction() -> bool:
     )
 
 
+class RetryTransaction(Exception):
+    """Ask for the whole transaction to be undone and run again."""
+
+
 def transaction(operation: Callable[P, R]) -> Callable[P, R]:
     """Make `operation` atomic.
 
@@ -71,8 +75,9 @@ def with_retries(attempt: Callable[[], R]) -> R:
         try:
             with busy_on_lock_timeout():
                 return attempt()
-        except DatabaseError as error:
-            if not isinstance(error.__cause__, _RETRIED):
+        except (DatabaseError, RetryTransaction) as error:
+            asked_for = isinstance(error, RetryTransaction)
+            if not asked_for and not isinstance(error.__cause__, _RETRIED):
                 raise
             if number == MAX_ATTEMPTS:
                 raise DatabaseBusy from error

@@ -23,12 +23,14 @@ from oms.core.db import transaction
 class LeasedWork(models.Model):
     """What a claimable row has besides its own fields.
 
-    `next_attempt_at` is null when nothing is left to do. `lease_until` is null when nobody works
-    on it.
+    It is due from the moment it is inserted. `next_attempt_at` is null when nothing is left to do,
+    `lease_until` when nobody works on it.
     """
 
     attempts = models.PositiveIntegerField(default=0, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_default=Now()
+    )
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     fencing_token = models.PositiveBigIntegerField(default=0, editable=False)
     last_error = models.TextField(blank=True, default="", editable=False)

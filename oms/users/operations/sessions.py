@@ -3,7 +3,7 @@
 A session is a family of refresh tokens of which only the newest is good (RFC 9700, 4.14.2). The
 rotation is one conditional UPDATE, so of two concurrent refreshes one wins. A used token that
 comes again ends the whole family: somebody has a copy of it. The loser of a race is no such thief:
-its transaction began before the winner's rotation, and it is refused without further harm.
+its statement began before the winner's rotation, and it is refused without further harm.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.db.models import Func
 from django.db.models.functions import Now
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -104,7 +105,8 @@ def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
         return None
     refresh, jti, expires_at = _refresh_token(user_id=session.user_id, session_id=session.id)
     session.refresh_jti, session.expires_at = jti, expires_at
-    session.rotated_at = clock.now()
+    # The database's clock, which is also that of `began_at`; the application's may differ.
+    session.rotated_at = Func(function="clock_timestamp")
     session.save(update_fields=["refresh_jti", "expires_at", "rotated_at"])
     return TokenPair(access=_access_token(refresh), refresh=str(refresh))
 

@@ -1,0 +1,137 @@
+"""Facts about orders. Those that carry `status` make up the order's history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from oms.events.domain import DomainEvent, event
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderFact(DomainEvent):
+    """What every fact about an order says."""
+
+    order_id: UUID
+    number: str
+    customer_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderMoved(OrderFact):
+    """The order's status went from `previous_status` to `status`."""
+
+    previous_status: str
+    status: str
+    reason: str = ""
+
+
+@event("order.placed")
+@dataclass(frozen=True, kw_only=True)
+class OrderPlaced(OrderFact):
+    status: str
+    total: Decimal
+    currency: str
+
+
+@event("order.edited")
+@dataclass(frozen=True, kw_only=True)
+class OrderEdited(OrderFact):
+    """`changes` maps each changed field to its old and its new value."""
+
+    changes: dict[str, list[Any]]
+
+
+@event("order.confirmed")
+@dataclass(frozen=True, kw_only=True)
+class OrderConfirmed(OrderMoved):
+    pass
+
+
+@event("order.processing_started")
+@dataclass(frozen=True, kw_only=True)
+class OrderProcessingStarted(OrderMoved):
+    pass
+
+
+@event("order.put_on_hold")
+@dataclass(frozen=True, kw_only=True)
+class OrderPutOnHold(OrderMoved):
+    pass
+
+
+@event("order.shipped")
+@dataclass(frozen=True, kw_only=True)
+class OrderShipped(OrderMoved):
+    pass
+
+
+@event("order.delivered")
+@dataclass(frozen=True, kw_only=True)
+class OrderDelivered(OrderMoved):
+    pass
+
+
+@event("order.cancelled")
+@dataclass(frozen=True, kw_only=True)
+class OrderCancelled(OrderMoved):
+    pass
+
+
+@event("order.expired")
+@dataclass(frozen=True, kw_only=True)
+class OrderExpired(OrderMoved):
+    pass
+
+
+@event("order.paid")
+@dataclass(frozen=True, kw_only=True)
+class OrderPaid(OrderFact):
+    """All of the order's money has been captured."""
+
+    payment_id: UUID
+    amount: Decimal
+    currency: str
+
+
+@event("order.payment_failed")
+@dataclass(frozen=True, kw_only=True)
+class OrderPaymentFailed(OrderFact):
+    payment_id: UUID
+    code: str
+
+
+@event("order.refunded")
+@dataclass(frozen=True, kw_only=True)
+class OrderRefunded(OrderFact):
+    """Some or all of the order's money went back."""
+
+    refund_id: UUID
+    amount: Decimal
+    currency: str
+
+
+@event("order.shipment_sent")
+@dataclass(frozen=True, kw_only=True)
+class ShipmentSent(OrderFact):
+    """A parcel left the house; `is_complete` when nothing of the order is left behind it."""
+
+    shipment_id: UUID
+    carrier: str
+    tracking_number: str
+    is_complete: bool
+    pieces: int
+
+
+@event("order.items_returned")
+@dataclass(frozen=True, kw_only=True)
+class ItemsReturned(OrderFact):
+    pieces: int
+
+
+@event("order.deleted")
+@dataclass(frozen=True, kw_only=True)
+class OrderDeleted(OrderFact):
+    pass

@@ -1,0 +1,240 @@
+"""An order and its items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+from oms.core.money import ZERO, CurrencyField, MoneyField
+from orders.errors import InvalidTransition
+from orders.states import (
+    ALLOWED,
+    HOLDS_STOCK,
+    FulfilmentState,
+    OrderStatus,
+    PaymentState,
+)
+
+if TYPE_CHECKING:
+    from django.db.models.manager import RelatedManager
+
+
+class Order(models.Model):
+    """What a customer wants, at the prices of the moment of placing.
+
+    The id is a UUIDv7 of that moment, so newer orders have greater ids.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    number = models.CharField(_("number"), max_length=20, unique=True)
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("customer"),
+    )
+    status = models.CharField(
+        _("status"), max_length=10, choices=OrderStatus, default=OrderStatus.PENDING
+    )
+    payment_status = models.CharField(
+        _("payment"), max_length=18, choices=PaymentState, default=PaymentState.UNPAID
+    )
+    fulfilment_status = models.CharField(
+        _("fulfilment"),
+        max_length=17,
+        choices=FulfilmentState,
+        default=FulfilmentState.UNFULFILLED,
+    )
+    currency = CurrencyField(_("currency"))
+    total = MoneyField(_("total"))
+    shipping_address = models.JSONField(_("shipping address"))
+    note = models.CharField(_("note"), max_length=1000, blank=True)
+    placed_at = models.DateTimeField(_("placed"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True, blank=True)
+    cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    updated_at = models.DateTimeField(_("updated"))
+    version = models.PositiveIntegerField(_("version"), default=1)
+
+    customer_id: UUID
+    items: RelatedManager[OrderItem]
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=OrderStatus.values), name="order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(payment_status__in=PaymentState.values),
+                name="order_payment_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(fulfilment_status__in=FulfilmentState.values),
+                name="order_fulfilment_status_known",
+            ),
+            models.CheckConstraint(condition=Q(total__gte=ZERO), name="order_total_not_negative"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["customer", "-id"],
+                name="order_of_customer",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index(fields=["status", "-id"], name="order_by_status"),
+            models.Index(fields=["placed_at", "id"], name="order_placed"),
+            models.Index(fields=["updated_at", "id"], name="order_updated"),
+            models.Index(
+                fields=["confirmed_at"],
+                name="order_confirmed",
+                condition=Q(confirmed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["cancelled_at"],
+                name="order_cancelled",
+                condition=Q(cancelled_at__isnull=False),
+            ),
+            models.Index(
+                fields=["expires_at"],
+                name="order_expiring",
+                condition=Q(status=OrderStatus.PENDING),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    # --- What it allows -----------------------------------------------------------------------
+
+    @property
+    def allowed(self) -> frozenset[OrderStatus]:
+        """The statuses that the order may go to."""
+        if self.has_shipped_anything:
+            return ALLOWED[self.status] - {OrderStatus.CANCELLED}
+        return ALLOWED[self.status]
+
+    @property
+    def holds_stock(self) -> bool:
+        """Whether what has not been shipped of it is reserved."""
+        return self.status in HOLDS_STOCK
+
+    @property
+    def has_shipped_anything(self) -> bool:
+        return self.fulfilment_status != FulfilmentState.UNFULFILLED
+
+    @property
+    def is_awaiting_payment(self) -> bool:
+        """Whether it is pending and no payment of it is under way."""
+        return self.status == OrderStatus.PENDING and self.payment_status in (
+            PaymentState.UNPAID,
+            PaymentState.FAILED,
+        )
+
+    @property
+    def is_deletable(self) -> bool:
+        return (
+            self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) or self.is_awaiting_payment
+        )
+
+    @property
+    def is_shippable(self) -> bool:
+        return self.status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+
+    # --- What changes it ----------------------------------------------------------------------
+
+    def move_to(self, status: OrderStatus, *, at: datetime) -> str:
+        """Go to `status`; returns the status that it had. Raises InvalidTransition."""
+        if status not in self.allowed:
+            raise InvalidTransition(
+                f"An order that is {self.status} cannot become {status}.",
+                status=self.status,
+                allowed=self.allowed,
+            )
+        previous, self.status = self.status, status
+        if status is OrderStatus.CONFIRMED and self.confirmed_at is None:
+            self.confirmed_at = at
+        if status is OrderStatus.CANCELLED:
+            self.cancelled_at = at
+        if status is not OrderStatus.PENDING:
+            self.expires_at = None
+        self.touch(at=at)
+        return previous
+
+    def touch(self, *, at: datetime) -> None:
+        """Note a change: a new version, and with it a new ETag."""
+        self.version += 1
+        self.updated_at = at
+
+    def recount_shipped(self, items: Iterable[OrderItem]) -> None:
+        """Let the fulfilment status follow from what was shipped of `items`, all of its items."""
+        items = list(items)
+        if all(item.left_to_ship == 0 for item in items):
+            self.fulfilment_status = FulfilmentState.SHIPPED
+        elif any(item.quantity_shipped for item in items):
+            self.fulfilment_status = FulfilmentState.PARTIALLY_SHIPPED
+
+
+class OrderItem(models.Model):
+    """One line of an order; name, SKU and price are those of the moment of placing."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order = models.ForeignKey(
+        Order, on_delete=models.CASCADE, related_name="items", db_index=False
+    )
+    product = models.ForeignKey("inventory.Product", on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveSmallIntegerField(default=0)
+    sku = models.CharField(_("SKU"), max_length=64)
+    name = models.CharField(_("name"), max_length=200)
+    quantity = models.PositiveIntegerField(_("quantity"))
+    unit_price = MoneyField(_("unit price"))
+    line_total = MoneyField(_("total"))
+    quantity_shipped = models.PositiveIntegerField(_("shipped"), default=0)
+    quantity_returned = models.PositiveIntegerField(_("returned"), default=0)
+
+    order_id: UUID
+    product_id: UUID
+
+    class Meta:
+        ordering = ["position"]
+        verbose_name = _("order item")
+        verbose_name_plural = _("order items")
+        constraints = [
+            models.UniqueConstraint(fields=["order", "product"], name="order_item_product_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_item_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(quantity_shipped__lte=F("quantity")),
+                name="order_item_shipped_within_quantity",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity_returned__lte=F("quantity_shipped")),
+                name="order_item_returned_within_shipped",
+            ),
+            models.CheckConstraint(
+                condition=Q(line_total=F("unit_price") * F("quantity")),
+                name="order_item_total_is_product",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.name}"
+
+    @property
+    def left_to_ship(self) -> int:
+        return self.quantity - self.quantity_shipped
+
+    @property
+    def left_to_return(self) -> int:
+        return self.quantity_shipped - self.quantity_returned
+
+

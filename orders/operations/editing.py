@@ -1,0 +1,164 @@
+"""Changing an order that nobody has paid yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from inventory.operations.stock import Cause, StockBook, open_stock_book, pieces_reserved_for
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.db import transaction
+from oms.core.ids import new_id
+from oms.events.publishing import publish
+from orders.errors import OrderNotEditable
+from orders.events import OrderEdited
+from orders.locks import items_of, lock_order
+from orders.models import Order, OrderItem
+from orders.operations.moving import step_reference
+from orders.operations.placing import OrderedItem, short, unsellable
+from orders.totals import PricedLine, order_totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderEdit:
+    """What is to change; None leaves a part as it is."""
+
+    items: Sequence[OrderedItem] | None = None
+    shipping_address: dict[str, str] | None = None
+    note: str | None = None
+
+
+@transaction
+def edit_order(
+    *, actor: Actor, order_id: UUID, edit: OrderEdit, expected_version: int | None = None
+) -> Order:
+    """Change a pending, unpaid order; stock is reserved or released by the difference.
+
+    A product that stays in the order keeps its price; a new one has the price of today. Raises
+    NotFound, StaleVersion, OrderNotEditable, OutOfStock and Invalid, as placing does.
+    """
+    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    if not order.is_awaiting_payment:
+        raise OrderNotEditable(status=order.status, payment_status=order.payment_status)
+    now = clock.now()
+    order.touch(at=now)
+    changes: dict[str, list[Any]] = {}
+    if edit.shipping_address is not None and edit.shipping_address != order.shipping_address:
+        changes["shipping_address"] = [order.shipping_address, edit.shipping_address]
+        order.shipping_address = edit.shipping_address
+    if edit.note is not None and edit.note != order.note:
+        changes["note"] = [order.note, edit.note]
+        order.note = edit.note
+    if edit.items is not None:
+        changes |= _exchange_items(order, edit.items, actor=actor, at=now)
+    if not changes:
+        order.refresh_from_db(fields=["version", "updated_at"])
+        return order
+    order.save()
+    publish(
+        OrderEdited(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            changes=changes,
+        ),
+        actor=actor,
+        at=now,
+    )
+    return order
+
+
+def _exchange_items(
+    order: Order, wanted: Sequence[OrderedItem], *, actor: Actor, at: datetime
+) -> dict[str, list[Any]]:
+    old = {item.product_id: item for item in items_of([order.id])[order.id]}
+    new = {item.product_id: item.quantity for item in wanted}
+    before = {id: item.quantity for id, item in old.items()}
+    if list(new.items()) == list(before.items()):
+        return {}
+    book = open_stock_book(old.keys() | new.keys())
+    cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+    _check(wanted, before, book=book)
+    _reserve_difference(order, new, before, book=book, cause=cause)
+    previous_total = order.total
+    _save_items(order, wanted, old, book=book)
+    book.save(at=at)
+    return {
+        "items": [
+            [{"product_id": str(id), "quantity": n} for id, n in before.items()],
+            [{"product_id": str(id), "quantity": n} for id, n in new.items()],
+        ],
+        "total": [previous_total, order.total],
+    }
+
+
+def _check(
+    wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook
+) -> None:
+    """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
+    refusal = unsellable(wanted, book=book, kept=before.keys()) or short(
+        wanted, book=book, held=before
+    )
+    if refusal is not None:
+        raise refusal
+
+
+def _reserve_difference(
+    order: Order,
+    new: Mapping[UUID, int],
+    before: Mapping[UUID, int],
+    *,
+    book: StockBook,
+    cause: Cause,
+) -> None:
+    reserved = pieces_reserved_for([order.id])[order.id]
+    released: dict[tuple[UUID, UUID], int] = {}
+    for product_id in before.keys() | new.keys():
+        more = new.get(product_id, 0) - before.get(product_id, 0)
+        if more > 0:
+            book.reserve(product_id, more, cause=cause)
+        less = max(-more, 0)
+        for (product, location), promised in sorted(reserved.items()):
+            if product == product_id and less:
+                released[product, location] = min(promised, less)
+                less -= released[product, location]
+    book.release(released, cause=cause)
+
+
+def _save_items(
+    order: Order, wanted: Sequence[OrderedItem], old: Mapping[UUID, OrderItem], *, book: StockBook
+) -> None:
+    items = []
+    for position, item in enumerate(wanted):
+        kept = old.get(item.product_id)
+        product = book.product(item.product_id)
+        assert product is not None, "it was checked"
+        items.append(
+            OrderItem(
+                id=kept.id if kept else new_id(),
+                order=order,
+                product_id=item.product_id,
+                position=position,
+                sku=kept.sku if kept else product.sku,
+                name=kept.name if kept else product.name,
+                quantity=item.quantity,
+                unit_price=kept.unit_price if kept else product.price,
+            )
+        )
+    totals = order_totals(
+        PricedLine(unit_price=item.unit_price, quantity=item.quantity) for item in items
+    )
+    for item, line_total in zip(items, totals.lines, strict=True):
+        item.line_total = line_total
+    order.total = totals.total
+    OrderItem.objects.filter(order=order).exclude(pk__in=[item.id for item in items]).delete()
+    OrderItem.objects.bulk_create(
+        items,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["position", "quantity", "line_total"],
+    )

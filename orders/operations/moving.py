@@ -1,0 +1,70 @@
+"""One step of an order's status, saved and told to the log; the other operations are made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from inventory.operations.stock import Cause, open_stock_book, pieces_reserved_for
+from oms.core.actor import Actor
+from oms.core.db import transaction_required
+from oms.events.publishing import publish
+from orders.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderExpired,
+    OrderMoved,
+    OrderProcessingStarted,
+    OrderPutOnHold,
+    OrderShipped,
+)
+from orders.models import Order
+from orders.states import OrderStatus
+
+_FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
+    OrderStatus.CONFIRMED: OrderConfirmed,
+    OrderStatus.PROCESSING: OrderProcessingStarted,
+    OrderStatus.ON_HOLD: OrderPutOnHold,
+    OrderStatus.SHIPPED: OrderShipped,
+    OrderStatus.DELIVERED: OrderDelivered,
+    OrderStatus.CANCELLED: OrderCancelled,
+    OrderStatus.EXPIRED: OrderExpired,
+}
+
+
+@transaction_required
+def move_order(
+    order: Order, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
+) -> None:
+    """Let the locked order go to `status`, save it and publish the fact. Raises InvalidTransition."""
+    previous = order.move_to(status, at=at)
+    order.save()
+    publish(
+        _FACTS[status](
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            previous_status=previous,
+            status=status.value,
+            reason=reason,
+        ),
+        actor=actor,
+        at=at,
+    )
+
+
+@transaction_required
+def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> None:
+    """Give back all stock that is still promised to the locked orders."""
+    pieces = pieces_reserved_for(order.id for order in orders)
+    book = open_stock_book({product for of_order in pieces.values() for product, _ in of_order})
+    for order in orders:
+        cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+        book.release(pieces[order.id], cause=cause)
+    book.save(at=at)
+
+
+def step_reference(order: Order) -> str:
+    """The ledger's reference for what the present version of the order does to the stock."""
+    return f"order:{order.id}:v{order.version}"

@@ -1,0 +1,229 @@
+"""What payments do to orders: news of them arrives as events, new attempts are asked for here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from inventory.operations.stock import Cause, StockBook, open_stock_book
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.db import transaction, transaction_required
+from oms.events.publishing import publish
+from oms.events.relaying import RecordedEvent
+from orders.errors import OrderNotPayable
+from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
+from orders.locks import items_of, lock_order, lock_orders
+from orders.models import Order, OrderItem
+from orders.operations.moving import move_order, step_reference
+from orders.operations.placing import OrderedItem, PaymentChoice, short
+from orders.states import OrderStatus, PaymentState
+from payments.events import (
+    PaymentAuthorized,
+    PaymentBecameUnknown,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentVoided,
+    RefundFailed,
+    RefundSucceeded,
+)
+from payments.models import Payment
+from payments.operations.giving_back import give_money_back
+from payments.operations.requesting import request_payment
+from payments.queries import succeeded_refunds
+
+HEARD = (
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentBecameUnknown,
+    PaymentVoided,
+    RefundSucceeded,
+    RefundFailed,
+)
+
+# What nothing but the money's own way back may take an order out of.
+_MONEY_TAKEN = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
+
+
+@transaction
+def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment:
+    """Ask for another attempt at paying the order.
+
+    Raises NotFound, OrderNotPayable unless it is pending, or confirmed by staff, and has no payment
+    under way or taken, and PaymentInProgress.
+    """
+    order = lock_order(order_id, actor=actor)
+    waiting = (PaymentState.UNPAID, PaymentState.FAILED)
+    owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+    if order.status not in owed or order.payment_status not in waiting or not order.total:
+        raise OrderNotPayable(status=order.status, payment_status=order.payment_status)
+    payment = request_payment(
+        actor=actor,
+        order_id=order.id,
+        provider=choice.provider,
+        token=choice.token,
+        amount=order.total,
+        currency=order.currency,
+    )
+    _set_payment_status(order, PaymentState.PROCESSING, at=clock.now())
+    return payment
+
+
+@dataclass(frozen=True, kw_only=True)
+class _News:
+    """One piece of news about a locked order."""
+
+    order: Order
+    items: Sequence[OrderItem]
+    book: StockBook
+    actor: Actor
+    at: datetime
+
+
+@transaction_required
+def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
+    """Let the orders follow what happened to their payments; the same news again changes nothing.
+
+    A payment that is captured confirms a pending order. An expired order is confirmed again if its
+    stock can be had again. Money that came for any other order is given back.
+    """
+    order_ids = {event.fact.order_id for event in events if isinstance(event.fact, HEARD)}
+    orders = lock_orders(order_ids)
+    expired = [order.id for order in orders.values() if order.status == OrderStatus.EXPIRED]
+    items = items_of(expired)
+    book = open_stock_book(item.product_id for of_order in items.values() for item in of_order)
+    now = clock.now()
+    for event in events:
+        fact: Any = event.fact
+        order = orders.get(fact.order_id)
+        hear = _REACTIONS.get(type(fact))
+        if order is not None and hear is not None:
+            news = _News(
+                order=order, items=items.get(order.id, ()), book=book, actor=event.actor, at=now
+            )
+            hear(fact, news)
+    book.save(at=now)
+
+
+def _captured(fact: PaymentCaptured, news: _News) -> None:
+    order = news.order
+    if order.payment_status in _MONEY_TAKEN:
+        return
+    _set_payment_status(order, PaymentState.PAID, at=news.at)
+    publish(
+        OrderPaid(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            payment_id=fact.payment_id,
+            amount=fact.amount,
+            currency=fact.currency,
+        ),
+        actor=news.actor,
+        at=news.at,
+    )
+    _accept(news, reason="paid")
+
+
+def _authorized(fact: PaymentAuthorized, news: _News) -> None:
+    _accept(news, reason="payment authorised")
+
+
+def _accept(news: _News, *, reason: str) -> None:
+    """Confirm an order whose money is there, or give the money back."""
+    order = news.order
+    if order.status == OrderStatus.PENDING:
+        move_order(order, OrderStatus.CONFIRMED, actor=news.actor, at=news.at, reason=reason)
+    elif order.status == OrderStatus.EXPIRED and _reserved_again(news):
+        move_order(
+            order, OrderStatus.CONFIRMED, actor=news.actor, at=news.at, reason=f"{reason}, late"
+        )
+    elif order.status in (OrderStatus.EXPIRED, OrderStatus.CANCELLED):
+        give_money_back(
+            actor=news.actor, order_id=order.id, reason=f"The order is {order.status}.", at=news.at
+        )
+
+
+def _reserved_again(news: _News) -> bool:
+    if news.order.deleted_at is not None:
+        return False
+    wanted = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in news.items]
+    if short(wanted, book=news.book) is not None:
+        return False
+    cause = Cause(
+        actor=news.actor, reference=step_reference(news.order), order_id=news.order.id
+    )
+    for item in wanted:
+        news.book.reserve(item.product_id, item.quantity, cause=cause)
+    return True
+
+
+def _failed(fact: PaymentFailed, news: _News) -> None:
+    order = news.order
+    if order.payment_status not in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        return
+    if Payment.objects.filter(order_id=order.id, id__gt=fact.payment_id).exists():
+        return  # old news: a later attempt is under way
+    _set_payment_status(order, PaymentState.FAILED, at=news.at)
+    publish(
+        OrderPaymentFailed(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            payment_id=fact.payment_id,
+            code=fact.code,
+        ),
+        actor=news.actor,
+        at=news.at,
+    )
+
+
+def _unknown(fact: PaymentBecameUnknown, news: _News) -> None:
+    if news.order.payment_status == PaymentState.PROCESSING:
+        _set_payment_status(news.order, PaymentState.UNKNOWN, at=news.at)
+
+
+def _voided(fact: PaymentVoided, news: _News) -> None:
+    if news.order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        _set_payment_status(news.order, PaymentState.UNPAID, at=news.at)
+
+
+def _refunded(fact: RefundSucceeded, news: _News) -> None:
+    order = news.order
+    refunded = succeeded_refunds(order.id)
+    whole = refunded >= order.total
+    _set_payment_status(
+        order, PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED, at=news.at
+    )
+    publish(
+        OrderRefunded(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            refund_id=fact.refund_id,
+            amount=fact.amount,
+            currency=fact.currency,
+        ),
+        actor=news.actor,
+        at=news.at,
+    )
+
+
+def _set_payment_status(order: Order, status: PaymentState, *, at: datetime) -> None:
+    order.payment_status = status
+    order.touch(at=at)
+    order.save(update_fields=["payment_status", "version", "updated_at"])
+
+
+_REACTIONS: Mapping[type, Callable[[Any, _News], None]] = {
+    PaymentAuthorized: _authorized,
+    PaymentCaptured: _captured,
+    PaymentFailed: _failed,
+    PaymentBecameUnknown: _unknown,
+    PaymentVoided: _voided,
+    RefundSucceeded: _refunded,
+}

@@ -1,0 +1,359 @@
+"""Placing orders: many at once, in one transaction, with a constant number of statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.backends.postgresql.psycopg_any import Jsonb
+
+from inventory.errors import OutOfStock, Shortage
+from inventory.operations.stock import Cause, StockBook, open_stock_book
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.db import RetryTransaction, insert_rows, transaction, violated_constraint
+from oms.core.errors import InputError, Invalid, OperationError
+from oms.core.ids import new_id, order_number
+from oms.events.domain import DomainEvent
+from oms.events.publishing import publish_all
+from orders.events import OrderConfirmed, OrderPlaced
+from orders.models import Order, OrderItem
+from orders.operations.moving import step_reference
+from orders.states import OrderStatus, PaymentState
+from orders.totals import PricedLine, order_totals
+from payments.models import CaptureMethod
+from payments.operations.requesting import NewPayment, create_payments
+
+_ORDER_COLUMNS = (
+    "id",
+    "number",
+    "customer",
+    "status",
+    "payment_status",
+    "fulfilment_status",
+    "currency",
+    "total",
+    "shipping_address",
+    "note",
+    "placed_at",
+    "expires_at",
+    "confirmed_at",
+    "updated_at",
+    "version",
+)
+_ITEM_COLUMNS = (
+    "id",
+    "order",
+    "product",
+    "position",
+    "sku",
+    "name",
+    "quantity",
+    "unit_price",
+    "line_total",
+    "quantity_shipped",
+    "quantity_returned",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedItem:
+    """That many pieces of a product."""
+
+    product_id: UUID
+    quantity: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentChoice:
+    """How the customer pays: a provider, and the provider's token for the customer's means."""
+
+    provider: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What a customer wants to order.
+
+    `shipping_address` maps name, line1, line2, city, postal_code, region and country to strings.
+    """
+
+    customer_id: UUID
+    items: Sequence[OrderedItem]
+    shipping_address: dict[str, str]
+    payment: PaymentChoice | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """An order that was just placed, with its items as they were saved."""
+
+    order: Order
+    items: tuple[OrderItem, ...]
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """What one transaction is going to write."""
+
+    book: StockBook
+    at: datetime
+    placed: list[Placed] = field(default_factory=list)
+    payments: list[NewPayment] = field(default_factory=list)
+    events: list[tuple[DomainEvent, Actor]] = field(default_factory=list)
+
+
+@transaction
+def place_orders(
+    *, actor: Actor, placements: Sequence[Placement]
+) -> list[Placed | OperationError]:
+    """Place the orders that can be, in the order given; the stock of those is reserved.
+
+    Returns for each placement its order, or the refusal: OutOfStock with every short line, or
+    Invalid for a product that is not sold or of another currency. A refused placement changes
+    nothing and does not disturb the others. The number of statements does not depend on how many
+    placements there are.
+    """
+    now = clock.now()
+    wanted = {item.product_id for placement in placements for item in placement.items}
+    batch = _Batch(book=open_stock_book(wanted), at=now)
+    outcomes = [_decided(placement, actor=actor, batch=batch) for placement in placements]
+    _save(batch)
+    return outcomes
+
+
+def place_order(*, actor: Actor, placement: Placement) -> Placed:
+    """Place one order. Raises OutOfStock or Invalid."""
+    [outcome] = place_orders(actor=actor, placements=[placement])
+    if isinstance(outcome, OperationError):
+        raise outcome
+    return outcome
+
+
+def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | OperationError:
+    refusal = unsellable(placement.items, book=batch.book) or short(
+        placement.items, book=batch.book
+    )
+    if refusal is not None:
+        return refusal
+    placed = _built(placement, batch=batch)
+    order = placed.order
+    cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+    for item in placement.items:
+        batch.book.reserve(item.product_id, item.quantity, cause=cause)
+    if placement.payment is not None and order.total:
+        batch.payments.append(
+            NewPayment(
+                order_id=order.id,
+                provider=placement.payment.provider,
+                token=placement.payment.token,
+                amount=order.total,
+                currency=order.currency,
+                capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
+            )
+        )
+    batch.placed.append(placed)
+    batch.events.extend((event, actor) for event in _events(order))
+    return placed
+
+
+def unsellable(
+    items: Sequence[OrderedItem], *, book: StockBook, kept: Collection[UUID] = ()
+) -> Invalid | None:
+    """The refusal of items that name a product that is not sold, or mix currencies; else None.
+
+    The products `kept` are in the order already and need not be on sale any more.
+    """
+    errors = []
+    currency = ""
+    for line, item in enumerate(items):
+        pointer = f"/items/{line}/product_id"
+        product = book.product(item.product_id)
+        if product is None or not (product.is_active or item.product_id in kept):
+            errors.append(
+                InputError(
+                    pointer=pointer, code="not_found", detail="There is no such product on sale."
+                )
+            )
+            continue
+        currency = currency or product.currency
+        if product.currency != currency:
+            errors.append(
+                InputError(
+                    pointer=pointer,
+                    code="currency_mismatch",
+                    detail=f"Its price is in {product.currency}, the order's first in {currency}.",
+                )
+            )
+    return Invalid(errors) if errors else None
+
+
+def short(
+    items: Sequence[OrderedItem], *, book: StockBook, held: Mapping[UUID, int] | None = None
+) -> OutOfStock | None:
+    """The refusal that names every line with too little stock; None if all can be had.
+
+    `held` are the pieces by product that are promised to this order already.
+    """
+    held = held or {}
+    asked: Counter[UUID] = Counter()
+    shortages = []
+    for line, item in enumerate(items):
+        asked[item.product_id] += item.quantity
+        more = asked[item.product_id] - held.get(item.product_id, 0)
+        if more > 0 and not book.can_reserve(item.product_id, more):
+            product = book.product(item.product_id)
+            shortages.append(
+                Shortage(
+                    line=line,
+                    product_id=item.product_id,
+                    sku=product.sku if product else "",
+                    requested=asked[item.product_id],
+                    available=max(book.available(item.product_id), 0)
+                    + held.get(item.product_id, 0),
+                )
+            )
+    return OutOfStock(shortages) if shortages else None
+
+
+def _built(placement: Placement, *, batch: _Batch) -> Placed:
+    at = batch.at
+    order_id = new_id()
+    products = [batch.book.product(item.product_id) for item in placement.items]
+    known = [product for product in products if product is not None]
+    totals = order_totals(
+        PricedLine(unit_price=product.price, quantity=item.quantity)
+        for product, item in zip(known, placement.items, strict=True)
+    )
+    is_free = totals.total == 0
+    is_paying = placement.payment is not None and not is_free
+    order = Order(
+        id=order_id,
+        number=order_number(placed_at=at),
+        customer_id=placement.customer_id,
+        status=OrderStatus.CONFIRMED if is_free else OrderStatus.PENDING,
+        payment_status=(
+            PaymentState.PAID
+            if is_free
+            else PaymentState.PROCESSING
+            if is_paying
+            else PaymentState.UNPAID
+        ),
+        currency=known[0].currency,
+        total=totals.total,
+        shipping_address=placement.shipping_address,
+        note=placement.note,
+        placed_at=at,
+        expires_at=None if is_free else at + settings.ORDER_EXPIRY,
+        confirmed_at=at if is_free else None,
+        updated_at=at,
+    )
+    items = tuple(
+        OrderItem(
+            id=new_id(),
+            order=order,
+            product_id=product.product_id,
+            position=position,
+            sku=product.sku,
+            name=product.name,
+            quantity=item.quantity,
+            unit_price=product.price,
+            line_total=line_total,
+        )
+        for position, (product, item, line_total) in enumerate(
+            zip(known, placement.items, totals.lines, strict=True)
+        )
+    )
+    return Placed(order=order, items=items)
+
+
+def _events(order: Order) -> list[DomainEvent]:
+    events: list[DomainEvent] = [
+        OrderPlaced(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            status=OrderStatus.PENDING.value,
+            total=order.total,
+            currency=order.currency,
+        )
+    ]
+    if order.status == OrderStatus.CONFIRMED:
+        events.append(
+            OrderConfirmed(
+                order_id=order.id,
+                number=order.number,
+                customer_id=order.customer_id,
+                previous_status=OrderStatus.PENDING.value,
+                status=OrderStatus.CONFIRMED.value,
+                reason="nothing to pay",
+            )
+        )
+    return events
+
+
+def _save(batch: _Batch) -> None:
+    try:
+        _insert_orders([placed.order for placed in batch.placed])
+    except IntegrityError as error:
+        if violated_constraint(error).startswith("orders_order_number"):
+            raise RetryTransaction("An order number was drawn twice.") from error
+        raise
+    insert_rows(
+        OrderItem,
+        _ITEM_COLUMNS,
+        [
+            (
+                item.id,
+                item.order_id,
+                item.product_id,
+                item.position,
+                item.sku,
+                item.name,
+                item.quantity,
+                item.unit_price,
+                item.line_total,
+                0,
+                0,
+            )
+            for placed in batch.placed
+            for item in placed.items
+        ],
+    )
+    create_payments(batch.payments, at=batch.at)
+    batch.book.save(at=batch.at)
+    publish_all(batch.events, at=batch.at)
+
+
+def _insert_orders(orders: Sequence[Order]) -> None:
+    insert_rows(
+        Order,
+        _ORDER_COLUMNS,
+        [
+            (
+                order.id,
+                order.number,
+                order.customer_id,
+                order.status,
+                order.payment_status,
+                order.fulfilment_status,
+                order.currency,
+                order.total,
+                Jsonb(order.shipping_address),
+                order.note,
+                order.placed_at,
+                order.expires_at,
+                order.confirmed_at,
+                order.updated_at,
+                order.version,
+            )
+            for order in orders
+        ],
+    )

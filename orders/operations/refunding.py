@@ -1,0 +1,70 @@
+"""Refunds that staff give, and goods that come back with them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from inventory.operations.stock import Cause, open_stock_book, pieces_shipped_for
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.db import transaction
+from oms.core.errors import NotFound
+from oms.events.publishing import publish
+from orders.events import ItemsReturned
+from orders.locks import items_of, lock_order
+from orders.models import Order, OrderItem
+from payments.models import Payment, Refund
+from payments.operations.giving_back import request_refund
+
+
+@transaction
+def refund_payment(
+    *,
+    actor: Actor,
+    payment_id: UUID,
+    amount: Decimal | None = None,
+    reason: str = "",
+    restock: bool = False,
+) -> Refund:
+    """Give money of a payment back, by default all that is left of it.
+
+    With `restock` all that was shipped of the order and has not come back yet is put on the shelf
+    again, whatever the amount: a shop may keep a part of the money. Raises NotFound and
+    RefundExceedsCaptured.
+    """
+    order_id = Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
+    if order_id is None:
+        raise NotFound
+    order = lock_order(order_id, actor=actor)
+    refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
+    if restock:
+        _put_back(order, refund=refund, actor=actor, at=clock.now())
+    return refund
+
+
+def _put_back(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> None:
+    pieces = pieces_shipped_for([order.id])[order.id]
+    if not pieces:
+        return
+    items = items_of([order.id])[order.id]
+    for item in items:
+        item.quantity_returned = item.quantity_shipped
+    OrderItem.objects.bulk_update(items, ["quantity_returned"])
+    order.touch(at=at)
+    order.save(update_fields=["version", "updated_at"])
+    book = open_stock_book(product_id for product_id, _ in pieces)
+    cause = Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id)
+    book.take_back(pieces, cause=cause)
+    book.save(at=at)
+    publish(
+        ItemsReturned(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            pieces=sum(pieces.values()),
+        ),
+        actor=actor,
+        at=at,
+    )

@@ -1,0 +1,64 @@
+"""The ways of an order and of a shipment, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class OrderStatus(models.TextChoices):
+    PENDING = "pending", _("pending")
+    CONFIRMED = "confirmed", _("confirmed")
+    PROCESSING = "processing", _("processing")
+    ON_HOLD = "on_hold", _("on hold")
+    SHIPPED = "shipped", _("shipped")
+    DELIVERED = "delivered", _("delivered")
+    CANCELLED = "cancelled", _("cancelled")
+    EXPIRED = "expired", _("expired")
+
+
+class PaymentState(models.TextChoices):
+    """What the order's payments come to."""
+
+    UNPAID = "unpaid", _("unpaid")
+    PROCESSING = "processing", _("processing")
+    PAID = "paid", _("paid")
+    FAILED = "failed", _("failed")
+    UNKNOWN = "unknown", _("unknown")
+    PARTIALLY_REFUNDED = "partially_refunded", _("partially refunded")
+    REFUNDED = "refunded", _("refunded")
+
+
+class FulfilmentState(models.TextChoices):
+    """What the order's shipments come to."""
+
+    UNFULFILLED = "unfulfilled", _("unfulfilled")
+    PARTIALLY_SHIPPED = "partially_shipped", _("partially shipped")
+    SHIPPED = "shipped", _("shipped")
+    DELIVERED = "delivered", _("delivered")
+
+
+class ShipmentStatus(models.TextChoices):
+    PENDING = "pending", _("pending")
+    SHIPPED = "shipped", _("shipped")
+    DELIVERED = "delivered", _("delivered")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+S = OrderStatus
+
+ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
+    S.PENDING: frozenset({S.CONFIRMED, S.CANCELLED, S.EXPIRED}),
+    S.CONFIRMED: frozenset({S.PROCESSING, S.ON_HOLD, S.CANCELLED}),
+    S.PROCESSING: frozenset({S.ON_HOLD, S.SHIPPED, S.CANCELLED}),
+    S.ON_HOLD: frozenset({S.CONFIRMED, S.PROCESSING, S.CANCELLED}),
+    S.SHIPPED: frozenset({S.DELIVERED}),
+    S.EXPIRED: frozenset({S.CONFIRMED}),
+    S.DELIVERED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+# Where stock is promised to the order and has not left.
+HOLDS_STOCK = (S.PENDING, S.CONFIRMED, S.PROCESSING, S.ON_HOLD)
