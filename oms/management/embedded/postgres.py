@@ -178,8 +178,8 @@ class EmbeddedPostgres:
         while self._is_served_by(pid):
             if time.monotonic() > deadline:
                 raise EmbeddedServiceError(
-                    f"A PostgreSQL (process {pid}) already serves {self._data}: the shop is running "
-                    f"in another terminal. Stop it there; if nothing else helps: kill -INT {pid}"
+                    f"A PostgreSQL (process {pid}) already serves {self._data}: the shop runs in "
+                    f"another terminal. Stop it there; if nothing else helps: kill -INT {pid}"
                 )
             time.sleep(0.1)
         lock.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""The PostgreSQL, the Valkey and the environment variables of one run of the tests.
+
+A run has servers, folders and ports of its own, so several runs go side by side. Its processes
+agree by environment variables: what starts the run sets them, pytest-xdist's workers inherit them,
+and so do the real web servers and workers that some tests start.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from oms.management.embedded import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+_FIXED = {
+    "DEBUG": "0",
+    "HTTPS": "0",
+    "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+    "SECRET_KEY": "the-secret-key-of-the-tests-which-protects-nothing-at-all",
+    "JWT_SIGNING_KEY": "the-signing-key-of-the-tests-which-protects-nothing-at-all",
+    "SANDBOX_API_KEY": "the-api-key-of-the-tests",
+    "SANDBOX_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
+    "EMAIL_URL": "",
+    "TRUSTED_PROXIES": "0",
+    "PAYMENT_CAPTURE": "automatic",
+    "SHOP_CURRENCY": "EUR",
+    "BUSINESS_TIME_ZONE": "Europe/Berlin",
+    "ORDER_EXPIRY_MINUTES": "30",
+    "DB_POOL_SIZE": "0",
+    "LOG_FORMAT": "json",
+    "LOG_LEVEL": "WARNING",
+    "WORKER_SOFT_SHUTDOWN_TIMEOUT": "3",
+}
+"""What the tests rely on, whatever the developer's shell or .env file says."""
+
+
+def start_services() -> Callable[[], None]:
+    """Start the run's servers and point the environment at them; returns what stops them again.
+
+    TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead. DATABASE_URL and REDIS_URL
+    are ignored on purpose: they may be somebody's shop.
+    """
+    os.environ.update(_FIXED)
+    parent = ROOT / "var" / "test"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+    os.environ["VAR_DIR"] = str(folder)
+    guard = Guard()
+    guard.remove_at_end(folder)
+    postgres = EmbeddedPostgres(
+        data=folder / "postgres", log=folder / "postgres.log", guard=guard, durable=False
+    )
+    valkey = EmbeddedValkey(
+        data=folder / "valkey",
+        log=folder / "valkey.log",
+        port=free_port(),
+        guard=guard,
+        durable=False,
+    )
+
+    def stop() -> None:
+        valkey.stop()
+        postgres.stop()
+        guard.close()
+
+    try:
+        if given := os.environ.get("TEST_DATABASE_URL"):
+            os.environ["DATABASE_URL"] = given
+        else:
+            postgres.start()
+            os.environ["DATABASE_URL"] = postgres.url
+        if given := os.environ.get("TEST_REDIS_URL"):
+            os.environ["REDIS_URL"] = given
+        else:
+            valkey.start()
+            os.environ["REDIS_URL"] = valkey.url
+    except BaseException:
+        stop()
+        raise
+    return stop
+
+
+def separate_worker(worker: str) -> None:
+    """Give pytest-xdist's worker called `worker` ("gw3") a Redis database and a folder of its own.
+
+    Its PostgreSQL database it gets from pytest-django.
+    """
+    number = int(worker.removeprefix("gw")) + 1
+    base, _, _ = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{base}/{number}"
+    folder = Path(os.environ["VAR_DIR"]) / worker
+    folder.mkdir(exist_ok=True)
+    os.environ["VAR_DIR"] = str(folder)

@@ -1,0 +1,62 @@
+"""The pytest plugin that gives the tests a real PostgreSQL, Valkey and processes.
+
+It is loaded by `-p` in pyproject.toml, before pytest-django reads the settings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oms.testing import environment
+
+if TYPE_CHECKING:
+    import pytest_django.fixtures
+
+    from oms.testing.processes import Processes
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Start the services before the settings are read; wrappers run before pytest-django's hook."""
+    asked = early_config.known_args_namespace
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        environment.separate_worker(worker)
+    elif not (asked.help or asked.version):
+        # Pytest runs its cleanups also after Ctrl-C and after an error of the start.
+        early_config.add_cleanup(environment.start_services())
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of tests that take seconds."""
+    config.addinivalue_line(
+        "markers", "slow: takes seconds, for example with real processes; skip with -m 'not slow'"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey() -> None:
+    """Forget the rate limits, cached values and messages of the test before."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture
+def processes(
+    transactional_db: None, settings: pytest_django.fixtures.SettingsWrapper
+) -> Iterator[Processes]:
+    """Starts real web servers, workers and payment providers on this test's database.
+
+    They see only what is committed, so the test is a transactional one. The code of the test itself
+    reaches the same provider.
+    """
+    from oms.testing.processes import Processes
+
+    with Processes() as started:
+        settings.SANDBOX_PROVIDER_URL = started.provider_url
+        yield started
