@@ -11,11 +11,15 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import django_stubs_ext
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
 from oms.core.logging import structlog_configuration
+
+# Lets classes of Django be written with their type arguments: models.Field[Any, Any].
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
