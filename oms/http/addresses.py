@@ -1,0 +1,37 @@
+"""Where a request comes from."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The client's IP address; None where there is none, as on a Unix socket.
+
+    X-Forwarded-For is written by anyone. Only its last settings.TRUSTED_PROXIES entries were
+    added by our own proxies, so the first of those is the client.
+    """
+    candidate = request.META.get("REMOTE_ADDR") or ""
+    if settings.TRUSTED_PROXIES:
+        chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        if len(chain) >= settings.TRUSTED_PROXIES:
+            candidate = chain[-settings.TRUSTED_PROXIES]
+    try:
+        address = ip_address(candidate)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+def address_group(address: str | None) -> str:
+    """What counts as one address for a limit: of IPv6 the /64, which one subscriber has whole."""
+    if address is None:
+        return "unknown"
+    if ":" in address:
+        return str(ip_network(f"{address}/64", strict=False))
+    return address

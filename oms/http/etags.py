@@ -1,0 +1,68 @@
+"""Versions as entity tags (RFC 9110, sections 8.8.3 and 13.1)."""
+
+from __future__ import annotations
+
+import re
+
+from django.http import HttpRequest
+
+from oms.core.errors import InputError, Invalid
+
+_TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e]*)"')
+
+# The version that no object has.
+NO_VERSION = -1
+
+
+class BadEntityTag(Invalid):
+    """A conditional header holds no entity tags."""
+
+    code = "bad_entity_tag"
+
+
+def etag_for(version: int, *, variant: str = "") -> str:
+    """The strong entity tag of `version`: `"v7"` for 7, or `"v7-staff"` of the variant "staff"."""
+    return f'"v{version}-{variant}"' if variant else f'"v{version}"'
+
+
+def expected_version(request: HttpRequest) -> int | None:
+    """The version that If-Match wants the object to have; None if any will do.
+
+    Of several, the highest: versions only grow, so whoever knows it knows that the others are
+    past. Weak tags never match here (the comparison is the strong one), and neither do tags that
+    are not ours; a header of none but those gives NO_VERSION. Raises BadEntityTag.
+    """
+    tags = _tags(request, "If-Match")
+    if tags is None:
+        return None
+    ours = (re.fullmatch(r"v([0-9]{1,18})(-.*)?", opaque) for weak, opaque in tags if not weak)
+    return max((int(match[1]) for match in ours if match), default=NO_VERSION)
+
+
+def is_unchanged(request: HttpRequest, *, etag: str) -> bool:
+    """Whether If-None-Match names `etag` or "*", so that the client has the answer already."""
+    if "If-None-Match" not in request.headers:
+        return False
+    tags = _tags(request, "If-None-Match")
+    return tags is None or any(f'"{opaque}"' == etag for _, opaque in tags)
+
+
+def _tags(request: HttpRequest, header: str) -> list[tuple[bool, str]] | None:
+    """The tags of `header` as (is weak, opaque text); None for "*" and for no header at all."""
+    value = request.headers.get(header)
+    if value is None or value.strip() == "*":
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    matches = [_TAG.fullmatch(part) for part in parts if part]
+    if not matches or not all(matches):
+        raise BadEntityTag(
+            [
+                InputError(
+                    pointer="",
+                    code="invalid",
+                    detail='Entity tags are quoted, such as "v7".',
+                    data={"header": header},
+                )
+            ]
+        )
+    return [(match["weak"] is not None, match["opaque"]) for match in matches if match]

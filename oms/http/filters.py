@@ -1,0 +1,214 @@
+"""Filters of lists, out of the query.
+
+A list's FilterSet names its parameters, and each is one of the strict filters below:
+
+    class OrderFilters(ApiFilterSet):
+        status = ChoiceFilter(choices=OrderStatus.choices)
+        status__in = ChoiceInFilter(field_name="status", choices=OrderStatus.choices)
+        created_at__gte = InstantFilter(field_name="placed_at", lookup_expr="gte")
+        created_at__lt = InstantFilter(field_name="placed_at", lookup_expr="lt")
+        updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
+        search = SearchFilter(fields=("number", "customer__email"))
+
+        class Meta:
+            model = Order
+            fields: list[str] = []
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework.request import Request
+
+from oms.http.instants import parse_instant
+from oms.http.queries import InvalidQuery, check_query, query_error
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
+
+MAX_SEARCH_LENGTH = 100
+MAX_SEARCH_WORDS = 8
+
+
+class ApiFilterSet(FilterSet):
+    """The base of every list's filters."""
+
+
+class StrictFilterBackend(DjangoFilterBackend):
+    """Filters by the view's `filterset_class`, and refuses what it does not know.
+
+    Raises InvalidQuery with one error for each parameter at fault.
+    """
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        check_query(request.query_params, known=view.known_parameters())
+        filterset = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise InvalidQuery(
+                [
+                    query_error(name, code=error.code or "invalid", detail=" ".join(error.messages))
+                    for name, errors in filterset.form.errors.as_data().items()
+                    for error in errors
+                ]
+            )
+        return filterset.qs
+
+
+class _ChoiceInFormField(forms.CharField):
+    def __init__(self, *args: Any, choices: Sequence[tuple[str, Any]], **options: Any) -> None:
+        self.known = [str(value) for value, _ in choices]
+        super().__init__(*args, **options)
+
+    def clean(self, value: Any) -> list[str] | None:
+        if value in self.empty_values:
+            return None
+        values = [part.strip() for part in str(value).split(",")]
+        if wrong := [part for part in values if part not in self.known]:
+            raise ValidationError(
+                f"{', '.join(map(repr, wrong))}: not one of {', '.join(self.known)}.",
+                code="invalid_choice",
+            )
+        return values
+
+
+class _InstantFormField(forms.CharField):
+    def clean(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            raise ValidationError(
+                "A time is RFC 3339 with a zone, such as 2026-11-21T09:30:00Z (in a query a + is "
+                "written %2B).",
+                code="no_instant",
+            ) from error
+
+
+class _DateFormField(forms.CharField):
+    def clean(self, value: Any) -> date | None:
+        if value in self.empty_values:
+            return None
+        try:
+            if not _DATE.fullmatch(value):
+                raise ValueError
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValidationError("A date is written YYYY-MM-DD.", code="no_date") from error
+
+
+class _UUIDFormField(forms.CharField):
+    def clean(self, value: Any) -> UUID | None:
+        if value in self.empty_values:
+            return None
+        if not _UUID.fullmatch(value):
+            raise ValidationError("Not a UUID.", code="no_uuid")
+        return UUID(value)
+
+
+class _BooleanFormField(forms.CharField):
+    def clean(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        if value not in ("true", "false"):
+            raise ValidationError("true or false.", code="no_boolean")
+        return bool(value == "true")
+
+
+class _SearchFormField(forms.CharField):
+    def clean(self, value: Any) -> str:
+        text = super().clean(value)
+        if len(text) > MAX_SEARCH_LENGTH or len(text.split()) > MAX_SEARCH_WORDS:
+            raise ValidationError(
+                f"A search has at most {MAX_SEARCH_WORDS} words and "
+                f"{MAX_SEARCH_LENGTH} characters.",
+                code="too_long",
+            )
+        return text
+
+
+class ChoiceFilter(django_filters.ChoiceFilter):
+    """One of `choices`, exactly."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("empty_label", None)
+        super().__init__(*args, **options)
+
+
+class ChoiceInFilter(django_filters.BaseCSVFilter, django_filters.ChoiceFilter):
+    """Any of `choices`, with commas between: `status__in=pending,confirmed`."""
+
+    field_class = _ChoiceInFormField
+    base_field_class = _ChoiceInFormField
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        django_filters.Filter.__init__(self, *args, **{"lookup_expr": "in", **options})
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        return django_filters.Filter.filter(self, qs, value)
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):
+    """A moment, RFC 3339 with a zone."""
+
+    field_class = _InstantFormField
+
+
+class DateFilter(django_filters.DateFilter):
+    """A calendar day, YYYY-MM-DD."""
+
+    field_class = _DateFormField
+
+
+class UUIDFilter(django_filters.UUIDFilter):
+    """An id."""
+
+    field_class = _UUIDFormField
+
+
+class BooleanFilter(django_filters.BooleanFilter):
+    """true or false."""
+
+    field_class = _BooleanFormField
+
+
+class TextFilter(django_filters.CharFilter):
+    """A text, compared as the lookup says."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"max_length": MAX_SEARCH_LENGTH, **options})
+
+
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH})
+class SearchFilter(django_filters.CharFilter):
+    """Every word of the text occurs in one of `fields`, in whatever case."""
+
+    field_class = _SearchFormField
+
+    def __init__(self, *args: Any, fields: Sequence[str], **options: Any) -> None:
+        self.fields = fields
+        super().__init__(*args, **options)
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if not value:
+            return qs
+        words = [
+            reduce(or_, (Q(**{f"{field}__icontains": word}) for field in self.fields))
+            for word in value.split()
+        ]
+        return qs.filter(reduce(and_, words))

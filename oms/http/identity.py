@@ -1,0 +1,81 @@
+"""Who sends a request: found out once, for the middleware and the view alike.
+
+The user model is reached through REST framework's settings alone, so that this package stands
+below the one of users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+from oms.core.actor import Actor, ActorKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """The user and the credentials of a request; `error` if the credentials are no good."""
+
+    user: Any
+    auth: Any = None
+    error: APIException | None = None
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The id of the user; None for nobody."""
+        return self.user.pk if self.user is not None and self.user.is_authenticated else None
+
+
+def identify(request: HttpRequest) -> Identity:
+    """The identity behind `request`. The first call authenticates it, the others remember."""
+    identity: Identity | None = getattr(request, "identity", None)
+    if identity is None:
+        identity = _authenticate(request)
+        request.identity = identity  # type: ignore[attr-defined]  # ours, for the later calls
+    return identity
+
+
+def known_identity(request: HttpRequest) -> Identity | None:
+    """The identity if `identify` was called before."""
+    return getattr(request, "identity", None)
+
+
+def _authenticate(request: HttpRequest) -> Identity:
+    authenticators = [cls() for cls in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+    drf_request = Request(request, authenticators=authenticators)
+    try:
+        return Identity(user=drf_request.user, auth=drf_request.auth)
+    except APIException as error:
+        return Identity(user=None, error=error)
+
+
+class IdentityAuthentication(BaseAuthentication):
+    """Hands what `identify` found to REST framework."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        identity = identify(request._request)
+        if identity.error is not None:
+            raise identity.error
+        return None if identity.user_id is None else (identity.user, identity.auth)
+
+    def authenticate_header(self, request: Request) -> str | None:
+        authenticators = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+        return authenticators[0]().authenticate_header(request) if authenticators else None
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The actor that the sender of `request` is to operations."""
+    user = identify(request).user
+    request_id = getattr(request, "request_id", "")
+    ip = getattr(request, "client_address", None)
+    if user is None or not user.is_authenticated:
+        return Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id=request_id, ip=ip)
+    kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
+    return Actor(kind=kind, id=user.pk, label=user.email, request_id=request_id, ip=ip)

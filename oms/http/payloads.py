@@ -1,0 +1,100 @@
+"""JSON at the edge: strict on the way in, fast on the way out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.utils.functional import Promise
+
+from oms.core.errors import InputError, Invalid
+
+
+class MalformedJson(Invalid):
+    """The body is not valid JSON (RFC 8259)."""
+
+    code = "malformed_json"
+
+
+class TooDeep(Invalid):
+    """The body is nested too deeply."""
+
+    code = "too_deep"
+
+
+class ForbiddenCharacter(Invalid):
+    """The input contains a character that is never allowed, such as NUL."""
+
+    code = "forbidden_character"
+
+
+def encode(data: Any) -> bytes:
+    """`data` as UTF-8 JSON: decimals and UUIDs as strings, times in UTC with a Z."""
+    return orjson.dumps(data, default=_encode_other, option=orjson.OPT_UTC_Z)
+
+
+def _encode_other(value: Any) -> Any:
+    if isinstance(value, Decimal | Promise):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form.")
+
+
+def decode(body: bytes) -> Any:
+    """The JSON value of `body`.
+
+    Raises MalformedJson (NaN, Infinity, lone surrogates and invalid UTF-8 are none), TooDeep past
+    settings.API_JSON_DEPTH_LIMIT levels, and ForbiddenCharacter for a NUL in any text.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "depth limit" in error.msg:
+            raise TooDeep from error
+        raise MalformedJson(
+            (), f"The body is not valid JSON: {error.msg} at character {error.pos}."
+        ) from error
+    _check_depth(value, limit=settings.API_JSON_DEPTH_LIMIT)
+    # A NUL can only come as an escape; most bodies have none, and are not searched.
+    if b"\\u0000" in body:
+        _refuse_nul(value, pointer="")
+    return value
+
+
+def _check_depth(value: Any, *, limit: int) -> None:
+    """Raise TooDeep if containers are nested in more than `limit` levels; without recursion."""
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        if depth > limit:
+            raise TooDeep((), f"The body is nested in more than {limit} levels.")
+        level = [
+            child for item in level for child in (item.values() if isinstance(item, dict) else item)
+        ]
+
+
+def _refuse_nul(value: Any, *, pointer: str) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ForbiddenCharacter(
+                [
+                    InputError(
+                        pointer=pointer,
+                        code="forbidden_character",
+                        detail="Null characters are not allowed.",
+                    )
+                ]
+            )
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            _refuse_nul(key, pointer=pointer)
+            _refuse_nul(child, pointer=f"{pointer}/{pointer_token(key)}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            _refuse_nul(child, pointer=f"{pointer}/{index}")
+
+
+def pointer_token(name: Any) -> str:
+    """`name` as one reference token of a JSON pointer (RFC 6901, section 3)."""
+    return str(name).replace("~", "~0").replace("/", "~1")
