@@ -1,0 +1,123 @@
+"""Runs the sandbox payment provider until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from payments.sandbox.faults import Fault, Faults
+from payments.sandbox.ledger import Ledger
+from payments.sandbox.provider import Provider
+from payments.sandbox.server import Server
+from payments.sandbox.webhooks import Courier, Receiver
+
+log = logging.getLogger("payments.sandbox")
+
+# Seconds that requests and deliveries under way get to finish.
+_GRACE = 5.0
+
+
+def _rate(said: str) -> float:
+    rate = float(said)
+    if not 0 <= rate <= 1:
+        raise argparse.ArgumentTypeError("a number from 0 to 1")
+    return rate
+
+
+def _kinds(said: str) -> tuple[Fault, ...]:
+    try:
+        return tuple(Fault(kind) for kind in said.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"some of {', '.join(Fault)}") from error
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m payments.sandbox",
+        description="A payment provider for development. Secrets are taken from the environment:"
+        " SANDBOX_API_KEY and SANDBOX_WEBHOOK_SECRET.",
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8001, help="0 is any free port")
+    parser.add_argument("--ledger", type=Path, required=True, help="SQLite file; made if missing")
+    parser.add_argument("--webhook-url", default="", help="where results are reported; none if ''")
+    parser.add_argument(
+        "--webhook-retry-seconds",
+        type=float,
+        default=0.5,
+        help="pause after the first failed delivery; doubled each time, to a minute",
+    )
+    parser.add_argument(
+        "--hold-seconds", type=float, default=20.0, help="how long tok_timeout_* stay unanswered"
+    )
+    parser.add_argument("--slow-seconds", type=float, default=3.0, help="how late tok_slow is")
+    parser.add_argument(
+        "--fault-rate", type=_rate, default=0.0, help="share of writes that go wrong, 0 to 1"
+    )
+    parser.add_argument("--fault-kinds", type=_kinds, default=tuple(Fault), help=",".join(Fault))
+    parser.add_argument("--fault-seed", type=int, default=0)
+    parser.add_argument("--log-level", default="INFO")
+    return parser.parse_args()
+
+
+def _secret(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        sys.exit(f"{name} must be set in the environment.")
+    return value
+
+
+def main() -> None:
+    arguments = _arguments()
+    logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    api_key, webhook_secret = _secret("SANDBOX_API_KEY"), _secret("SANDBOX_WEBHOOK_SECRET")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    ledger = Ledger(arguments.ledger, reports=bool(arguments.webhook_url))
+    server = Server(
+        host=arguments.host,
+        port=arguments.port,
+        provider=Provider(
+            ledger=ledger,
+            api_key=api_key,
+            faults=Faults(
+                rate=arguments.fault_rate, kinds=arguments.fault_kinds, seed=arguments.fault_seed
+            ),
+            slow_seconds=arguments.slow_seconds,
+        ),
+        hold_seconds=arguments.hold_seconds,
+    )
+    courier = None
+    if arguments.webhook_url:
+        courier = Courier(
+            outbox=ledger.outbox,
+            receiver=Receiver(
+                url=arguments.webhook_url,
+                secret=webhook_secret,
+                first_pause=arguments.webhook_retry_seconds,
+            ),
+        )
+        courier.start()
+    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    log.info("listening on http://%s:%d", arguments.host, server.server_port)
+
+    stopping.wait()
+    server.shutdown()
+    server.server_close()
+    server.drain(seconds=_GRACE)
+    if courier is not None:
+        courier.stop(seconds=_GRACE)
+    ledger.close()
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The webhooks that wait for delivery, in the ledger's file."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Seconds after which a webhook that was never accepted is given up.
+_LIFETIME = 3 * 24 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """One report; `id` is its webhook-id, `body` the JSON text that is sent and signed."""
+
+    id: str
+    type: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A webhook that is due; `attempts` counts the earlier tries."""
+
+    position: int
+    charge_id: str
+    webhook: Webhook
+    attempts: int
+
+
+class Outbox:
+    """The queue of webhooks, on the connection and under the lock of the ledger."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: threading.RLock) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._changed = threading.Condition()
+
+    @staticmethod
+    def webhook(*, type: str, data: dict[str, Any], created_at: str) -> Webhook:
+        """A new report that `data` (a charge or a refund) is what `type` says."""
+        id = f"msg_{secrets.token_hex(12)}"
+        body = json.dumps({"id": id, "type": type, "created_at": created_at, "data": data})
+        return Webhook(id=id, type=type, body=body)
+
+    def put(self, *, charge_id: str, webhooks: Sequence[Webhook]) -> None:
+        """Queue `webhooks` in that order, in the transaction that is open."""
+        now = time.time()
+        self._connection.executemany(
+            "INSERT INTO webhooks (webhook_id, charge_id, type, body, created_at, next_attempt_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [(webhook.id, charge_id, webhook.type, webhook.body, now, now) for webhook in webhooks],
+        )
+
+    def next_due(self, *, busy: Collection[str]) -> Delivery | None:
+        """The most overdue webhook of a charge that is not in `busy`, or None.
+
+        A charge's webhooks are first tried in the order in which they were put; one that has
+        failed no longer holds up those behind it.
+        """
+        marks = ", ".join("?" * len(busy))
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT * FROM webhooks AS due"  # noqa: S608 - only question marks are put in
+                f" WHERE next_attempt_at <= ? AND charge_id NOT IN ({marks})"
+                " AND NOT EXISTS (SELECT 1 FROM webhooks AS earlier"
+                "  WHERE earlier.charge_id = due.charge_id AND earlier.position < due.position"
+                "  AND earlier.attempts = 0 AND earlier.next_attempt_at IS NOT NULL)"
+                " ORDER BY next_attempt_at, position LIMIT 1",
+                (time.time(), *busy),
+            ).fetchone()
+        if row is None:
+            return None
+        return Delivery(
+            position=row["position"],
+            charge_id=row["charge_id"],
+            webhook=Webhook(id=row["webhook_id"], type=row["type"], body=row["body"]),
+            attempts=row["attempts"],
+        )
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Note that the receiver has accepted it."""
+        with self._lock:
+            self._connection.execute(
+                "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
+                " delivered_at = ?, last_error = NULL WHERE position = ?",
+                (time.time(), delivery.position),
+            )
+
+    def failed(self, delivery: Delivery, *, error: str, pause: float) -> None:
+        """Note that it has not, and try again in `pause` seconds; give up after three days."""
+        now = time.time()
+        with self._lock:
+            self._connection.execute(
+                "UPDATE webhooks SET attempts = attempts + 1, last_error = ?,"
+                " next_attempt_at = CASE WHEN created_at > ? THEN ? END WHERE position = ?",
+                (error, now - _LIFETIME, now + pause, delivery.position),
+            )
+
+    def wake(self) -> None:
+        """Wake those who wait for something to deliver."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, *, seconds: float) -> None:
+        """Wait until something may have become due, or `seconds` have passed."""
+        with self._changed:
+            self._changed.wait(seconds)

@@ -1,0 +1,71 @@
+"""Signatures of webhooks as the Standard Webhooks specification 1.0 has them.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from oms.core.errors import NotAuthenticated
+
+TOLERANCE = timedelta(minutes=5)
+
+_PREFIX = "whsec_"
+
+
+class InvalidSignature(NotAuthenticated):
+    """The webhook's signature is missing, wrong or too old."""
+
+    code = "invalid_signature"
+
+
+def sign(*, secret: str, id: str, timestamp: int, body: bytes) -> str:
+    """The signature "v1,<base64>" over id, timestamp (seconds since 1970) and body."""
+    signed = b".".join([id.encode("utf-8", "replace"), str(timestamp).encode(), body])
+    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def verify(*, secret: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    """The `webhook-id` of a webhook that was signed with `secret` within five minutes of `now`.
+
+    `headers` have names in any case; `body` is the raw body. The signature header may hold several
+    signatures, as while a secret is being changed; one that matches is enough. Raises
+    InvalidSignature.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    id = lowered.get("webhook-id", "")
+    stamp = lowered.get("webhook-timestamp", "")
+    signatures = lowered.get("webhook-signature", "").split(" ")
+    if not id or not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
+        raise InvalidSignature
+    timestamp = int(stamp)
+    if abs(now.timestamp() - timestamp) > TOLERANCE.total_seconds():
+        raise InvalidSignature("The webhook's timestamp is too far from the present.")
+    expected = sign(secret=secret, id=id, timestamp=timestamp, body=body).encode()
+    # Every one is compared, so that the time taken tells nothing of which one matched.
+    matches = [
+        hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
+        for signature in signatures
+    ]
+    if not any(matches):
+        raise InvalidSignature
+    return id
+
+
+def _key(secret: str) -> bytes:
+    """The bytes of `secret`: base64 after "whsec_", as the specification has it, else as it is."""
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(
+            "A webhook secret that begins with whsec_ must go on in base64."
+        ) from error
