@@ -145,7 +145,7 @@ if not DATABASE_URL:
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
 DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
-# Connections kept by one web process; 0 means no pool, as workers need (a pool must not cross a fork).
+# Connections kept by one web process; 0 means no pool, as in workers: a pool must not cross a fork.
 DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
 
 
