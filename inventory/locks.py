@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from oms.core.db import transaction_required
 from inventory.models import Product
+from oms.core.db import transaction_required
 
 
 @dataclass(kw_only=True, slots=True)

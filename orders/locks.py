@@ -21,9 +21,7 @@ def lock_order(order_id: UUID, *, actor: Actor, expected_version: int | None = N
     StaleVersion if its version is not `expected_version`.
     """
     order = (
-        Order.objects.select_for_update(no_key=True)
-        .filter(pk=order_id, deleted_at=None)
-        .first()
+        Order.objects.select_for_update(no_key=True).filter(pk=order_id, deleted_at=None).first()
     )
     if order is None or not actor.may_see_of(order.customer_id):
         raise NotFound
@@ -40,9 +38,7 @@ def lock_orders(order_ids: Iterable[UUID]) -> dict[UUID, Order]:
 
 
 @transaction_required
-def lock_expired_orders(
-    *, at: datetime, paying_since: datetime, limit: int
-) -> Sequence[Order]:
+def lock_expired_orders(*, at: datetime, paying_since: datetime, limit: int) -> Sequence[Order]:
     """At most `limit` pending orders whose time is up, locked; those locked by others are left out.
 
     Of an order whose payment is under way the time is up when it was so at `paying_since` already.

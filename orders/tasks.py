@@ -10,6 +10,6 @@ from orders.operations.cancelling import expire_orders
 
 @shared_task(name="orders.expire")
 def expire_overdue_orders() -> None:
-    """Expire all orders that were not paid in time; run by the schedule, safe to run at any time."""
+    """Expire all orders that were not paid in time; safe to run at any time."""
     while expire_orders(at=clock.now()):
         pass

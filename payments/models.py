@@ -52,7 +52,7 @@ class Payment(LeasedWork):
         _("status"), max_length=10, choices=PaymentStatus, default=PaymentStatus.CREATED
     )
     captured_amount = MoneyField(_("captured"), default=ZERO)
-    # Includes what is requested and not yet sent, so that concurrent refunds cannot exceed the rest.
+    # Includes what is only requested yet, so that concurrent refunds cannot exceed the rest.
     refunded_amount = MoneyField(_("refunded"), default=ZERO)
     provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
     failure_code = models.CharField(_("failure"), max_length=64, blank=True)
@@ -109,7 +109,7 @@ class Payment(LeasedWork):
 
 
 class Refund(LeasedWork):
-    """Money on its way back. Its amount is set aside on the payment from the moment it is asked for."""
+    """Money on its way back; its amount is set aside on the payment from the request on."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")

@@ -98,9 +98,7 @@ def adjust_stock(
     promised = 0 if level.backorderable or delta > 0 else level.reserved
     if not promised <= after <= MAX_PIECES:
         raise StockConflict(on_hand=level.on_hand, reserved=level.reserved)
-    cause = Cause(
-        actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note
-    )
+    cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
     book.adjust(level, delta, kind=_KINDS.get(reason, MovementKind.ADJUST), cause=cause)
     book.save(at=now)
     movement = book.movements[-1]

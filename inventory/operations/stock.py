@@ -136,9 +136,7 @@ class StockBook:
     def ship(self, pieces: Pieces, *, cause: Cause) -> None:
         """Let those promised pieces leave the house."""
         for level, quantity in self._at(pieces):
-            self._move(
-                level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause
-            )
+            self._move(level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause)
 
     def lacking(self, pieces: Pieces) -> list[dict[str, object]]:
         """The products of `pieces` of which fewer are on hand, with the numbers for the client."""

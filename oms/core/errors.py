@@ -46,7 +46,9 @@ class Invalid(OperationError):
 
     code = "invalid"
 
-    def __init__(self, errors: Sequence[InputError] = (), message: str = "", /, **data: Any) -> None:
+    def __init__(
+        self, errors: Sequence[InputError] = (), message: str = "", /, **data: Any
+    ) -> None:
         self._errors = tuple(errors)
         super().__init__(message, **data)
 

@@ -28,9 +28,7 @@ class LeasedWork(models.Model):
     """
 
     attempts = models.PositiveIntegerField(default=0, editable=False)
-    next_attempt_at = models.DateTimeField(
-        null=True, blank=True, editable=False, db_default=Now()
-    )
+    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False, db_default=Now())
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     fencing_token = models.PositiveBigIntegerField(default=0, editable=False)
     last_error = models.TextField(blank=True, default="", editable=False)

@@ -39,9 +39,7 @@ def publish(*events: DomainEvent, actor: Actor, at: datetime | None = None) -> N
 
 
 @transaction_required
-def publish_all(
-    events: Iterable[tuple[DomainEvent, Actor]], *, at: datetime | None = None
-) -> None:
+def publish_all(events: Iterable[tuple[DomainEvent, Actor]], *, at: datetime | None = None) -> None:
     """The same for many events, each with its actor, in one statement. `at` is now by default."""
     occurred_at = at or clock.now()
     rows = [

@@ -91,9 +91,7 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
     with transaction.atomic():
         ConsumerOffset.objects.get_or_create(consumer=consumer.name)
         offset = ConsumerOffset.objects.select_for_update(no_key=True).get(consumer=consumer.name)
-        rows = list(
-            Event.objects.raw(_READABLE, [str(offset.transaction), offset.position, BATCH])
-        )
+        rows = list(Event.objects.raw(_READABLE, [str(offset.transaction), offset.position, BATCH]))
         if not rows:
             return 0, False
         types = {event_class.type for event_class in consumer.hears}

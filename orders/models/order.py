@@ -189,9 +189,7 @@ class OrderItem(models.Model):
     """One line of an order; name, SKU and price are those of the moment of placing."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    order = models.ForeignKey(
-        Order, on_delete=models.CASCADE, related_name="items", db_index=False
-    )
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items", db_index=False)
     product = models.ForeignKey("inventory.Product", on_delete=models.PROTECT, related_name="+")
     position = models.PositiveSmallIntegerField(default=0)
     sku = models.CharField(_("SKU"), max_length=64)
@@ -211,7 +209,9 @@ class OrderItem(models.Model):
         verbose_name_plural = _("order items")
         constraints = [
             models.UniqueConstraint(fields=["order", "product"], name="order_item_product_once"),
-            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_item_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0), name="order_item_quantity_positive"
+            ),
             models.CheckConstraint(
                 condition=Q(quantity_shipped__lte=F("quantity")),
                 name="order_item_shipped_within_quantity",
@@ -236,5 +236,3 @@ class OrderItem(models.Model):
     @property
     def left_to_return(self) -> int:
         return self.quantity_shipped - self.quantity_returned
-
-

@@ -57,9 +57,7 @@ class ShipmentItem(models.Model):
         verbose_name = _("shipment item")
         verbose_name_plural = _("shipment items")
         constraints = [
-            models.UniqueConstraint(
-                fields=["shipment", "order_item"], name="shipment_item_once"
-            ),
+            models.UniqueConstraint(fields=["shipment", "order_item"], name="shipment_item_once"),
             models.CheckConstraint(
                 condition=Q(quantity__gt=0), name="shipment_item_quantity_positive"
             ),

@@ -18,8 +18,9 @@ from orders.errors import OrderNotEditable
 from orders.events import OrderEdited
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
-from orders.operations.moving import step_reference
+from orders.operations.moving import move_order, step_reference
 from orders.operations.placing import OrderedItem, short, unsellable
+from orders.states import OrderStatus
 from orders.totals import PricedLine, order_totals
 
 
@@ -59,6 +60,8 @@ def edit_order(
         order.refresh_from_db(fields=["version", "updated_at"])
         return order
     order.save()
+    if not order.total:
+        move_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     publish(
         OrderEdited(
             order_id=order.id,
@@ -96,9 +99,7 @@ def _exchange_items(
     }
 
 
-def _check(
-    wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook
-) -> None:
+def _check(wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook) -> None:
     """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
     refusal = unsellable(wanted, book=book, kept=before.keys()) or short(
         wanted, book=book, held=before

@@ -117,9 +117,7 @@ def ship_locked(
     return shipment
 
 
-def _parcel(
-    own: Sequence[OrderItem], items: Sequence[ShippedItem] | None
-) -> dict[OrderItem, int]:
+def _parcel(own: Sequence[OrderItem], items: Sequence[ShippedItem] | None) -> dict[OrderItem, int]:
     """Pieces by order item; every one that cannot be shipped is named."""
     if items is None:
         parcel = {item: item.left_to_ship for item in own if item.left_to_ship}
@@ -167,9 +165,7 @@ def _take_from_stock(
     lacking = book.lacking(pieces)
     if lacking:
         raise NothingToShip("Backordered pieces have not arrived yet.", items=lacking)
-    cause = Cause(
-        actor=actor, reference=f"shipment:{shipment.id}", order_id=shipment.order_id
-    )
+    cause = Cause(actor=actor, reference=f"shipment:{shipment.id}", order_id=shipment.order_id)
     book.ship(pieces, cause=cause)
     book.save(at=at)
 
@@ -183,5 +179,3 @@ def deliver_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> 
     # Set before the move, which checks that the order may be delivered and saves it.
     order.fulfilment_status = FulfilmentState.DELIVERED
     move_order(order, OrderStatus.DELIVERED, actor=actor, at=at, reason=reason)
-
-

@@ -1,4 +1,4 @@
-"""One step of an order's status, saved and told to the log; the other operations are made of these."""
+"""One step of an order's status, saved and told to the log; other operations are made of these."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
 def move_order(
     order: Order, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
 ) -> None:
-    """Let the locked order go to `status`, save it and publish the fact. Raises InvalidTransition."""
+    """Let the locked order go to `status`, save it and publish it. Raises InvalidTransition."""
     previous = order.move_to(status, at=at)
     order.save()
     publish(

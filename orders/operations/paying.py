@@ -154,9 +154,7 @@ def _reserved_again(news: _News) -> bool:
     wanted = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in news.items]
     if short(wanted, book=news.book) is not None:
         return False
-    cause = Cause(
-        actor=news.actor, reference=step_reference(news.order), order_id=news.order.id
-    )
+    cause = Cause(actor=news.actor, reference=step_reference(news.order), order_id=news.order.id)
     for item in wanted:
         news.book.reserve(item.product_id, item.quantity, cause=cause)
     return True

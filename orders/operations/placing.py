@@ -111,9 +111,7 @@ class _Batch:
 
 
 @transaction
-def place_orders(
-    *, actor: Actor, placements: Sequence[Placement]
-) -> list[Placed | OperationError]:
+def place_orders(*, actor: Actor, placements: Sequence[Placement]) -> list[Placed | OperationError]:
     """Place the orders that can be, in the order given; the stock of those is reserved.
 
     Returns for each placement its order, or the refusal: OutOfStock with every short line, or

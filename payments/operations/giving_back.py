@@ -91,9 +91,7 @@ def give_money_back(*, actor: Actor, order_id: UUID, reason: str, at: datetime) 
             payment.next_attempt_at = None
             payment.updated_at = at
             payment.save(update_fields=["status", "next_attempt_at", "updated_at"])
-            publish(
-                PaymentVoided(payment_id=payment.id, order_id=order_id), actor=actor, at=at
-            )
+            publish(PaymentVoided(payment_id=payment.id, order_id=order_id), actor=actor, at=at)
 
 
 @transaction

@@ -15,9 +15,7 @@ from payments.models import ProviderMessage
 from payments.operations.outcomes import record_charge, record_refund
 
 
-def hear_provider(
-    *, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
-) -> bool:
+def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
     """Verify a webhook and let it take effect once; returns whether it was news.
 
     Raises UnknownProvider, InvalidSignature and UnreadableNews.

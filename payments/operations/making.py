@@ -1,8 +1,8 @@
 """Working off what is due: claim under a lease, call the provider, record what became of it.
 
-The claim is committed before the call and the outcome after it, each in its own transaction; no
-transaction is open while the provider thinks. A worker may die at any line: the lease runs out, the
-next one looks the payment up by its key, and sends the same key again if the provider knows nothing.
+The claim is committed before the call and the outcome after it, each in its own transaction; none
+is open while the provider thinks. A worker may die at any line: the lease runs out, and the next
+one looks the payment up by its key, and sends the same key again if the provider knows nothing.
 """
 
 from __future__ import annotations
@@ -131,9 +131,7 @@ def _postpone_payment(payment: Payment, error: Exception, *, actor: Actor) -> No
     if isinstance(error, GatewayUnknownOutcome) and fresh.status == PaymentStatus.PROCESSING:
         fresh.status = PaymentStatus.UNKNOWN
         fresh.save(update_fields=["status"])
-        publish(
-            PaymentBecameUnknown(payment_id=fresh.id, order_id=fresh.order_id), actor=actor
-        )
+        publish(PaymentBecameUnknown(payment_id=fresh.id, order_id=fresh.order_id), actor=actor)
 
 
 @durable
@@ -206,5 +204,3 @@ def _settle(work: Payment | Refund, **values: object) -> None:
 
 def _actor(work: Payment | Refund) -> Actor:
     return system("payments", request_id=f"{work._meta.model_name}-{work.pk}")
-
-

@@ -45,7 +45,9 @@ def log_in(*, actor: Actor, email: str, password: str) -> TokenPair:
     """Open a session. Raises BadCredentials, after the same time whatever the reason."""
     user = User.objects.filter(email__iexact=email).first()
     if user is None:
-        make_password(password)  # as slow as a check, so that timing does not tell who has an account
+        make_password(
+            password
+        )  # as slow as a check, so that timing does not tell who has an account
         raise BadCredentials
     # The hash is checked outside the transaction: it is slow on purpose.
     if not check_password(password, user.password) or not user.is_active:

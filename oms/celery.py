@@ -1,0 +1,30 @@
+"""The Celery application, its schedule, and the task that hands the event log to its consumers.
+
+Every scheduled task is a sweep over rows that are due, so a message that was lost, or a broker that
+was away, costs at most the interval below. None of them may be sent with an ETA or a countdown.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+
+app = Celery("oms")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.autodiscover_tasks(["oms"], related_name="subscriptions")
+
+app.conf.beat_schedule = {
+    # An interval is also the longest that lost messages delay something; a task that is still
+    # waiting when its successor is sent is dropped.
+    "relay events": {"task": "oms.relay_events", "schedule": 1.0, "options": {"expires": 5}},
+    "pay what is due": {"task": "payments.drain", "schedule": 2.0, "options": {"expires": 5}},
+    "send what is due": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
+    "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
+    "close the day": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
+    "purge": {"task": "oms.purge", "schedule": crontab(minute="17"), "options": {"expires": 600}},
+}

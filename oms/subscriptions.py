@@ -1,0 +1,42 @@
+"""Who hears what: the one table of consumers and the events that they hear."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import shared_task
+from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
+from notifications.operations.queueing import queue_notifications
+
+from oms.core import clock
+from oms.core.waking import woken
+from oms.events.publishing import RELAY_TASK
+from oms.events.relaying import Consumer, deliver, retry_parked
+from oms.http.operations.idempotency import purge_idempotency_records
+from oms.users.operations.sessions import purge_sessions
+from orders.operations.paying import HEARD as NEWS_OF_PAYMENTS
+from orders.operations.paying import hear_of_payments
+
+CONSUMERS = (
+    # Orders follow their payments; first, because people wait for it.
+    Consumer(name="orders", hears=NEWS_OF_PAYMENTS, handle=hear_of_payments),
+    # Customers and staff are told.
+    Consumer(name="notifications", hears=TOLD_TO_PEOPLE, handle=queue_notifications),
+)
+
+
+@shared_task(name=RELAY_TASK)
+def relay_events() -> None:
+    """Hand each consumer what it has not heard yet, and what it failed to take before."""
+    woken(RELAY_TASK)
+    for consumer in CONSUMERS:
+        deliver(consumer)
+        retry_parked(consumer)
+
+
+@shared_task(name="oms.purge")
+def purge() -> None:
+    """Delete what has no use any more: old idempotency records and ended sessions."""
+    now = clock.now()
+    purge_idempotency_records(now=now)
+    purge_sessions(before=now - timedelta(days=1))
