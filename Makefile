@@ -1,0 +1,74 @@
+# make run     the whole shop on this machine; PORT=9000 moves all of its ports
+# make test    all tests, in parallel, on a PostgreSQL and a Valkey of their own
+# make check   format, lint, types, import rules, migrations, Django's deployment checks
+# make format  format and repair what can be repaired
+# make clean   remove caches and what tests left; the shop's data in var/ stay
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python oms/management/install.py
+PYTEST_WORKERS ?= logical
+PYTEST_OPTIONS ?=
+
+# For the checks of a production configuration; nothing ever starts with these.
+PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
+	SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
+	JWT_SIGNING_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz \
+	SANDBOX_API_KEY=only-for-checks SANDBOX_WEBHOOK_SECRET=only-for-checks \
+	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# exec: a signal that reaches make must reach the shop, with no shell between them.
+run: $(VENV)/.installed
+	@exec env DEBUG=$${DEBUG:-1} LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py up
+
+test: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --cov $(PYTEST_OPTIONS)
+
+check: $(VENV)/.installed-dev
+	@echo "Format and lint"
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@echo "Types"
+	@$(PRODUCTION_LIKE) $(BIN)/mypy .
+	@echo "Import rules"
+	@PYTHONPATH=. $(BIN)/lint-imports --no-timings
+	@echo "Migrations"
+	@$(PRODUCTION_LIKE) $(BIN)/python -W "ignore:Got an error checking" \
+		manage.py makemigrations --check --dry-run
+	@echo "Deployment"
+	@$(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format
+
+clean:
+	rm -rf var/test .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@found=; for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+		then found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "The shop needs Python 3.11 or later; found: $$(python3 --version 2>&1)." >&2; \
+		echo "Install it, or name it: make run PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "  Making $(VENV) with $$($$found --version)"; \
+	$$found -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module does not work; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@$(INSTALL) requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+	@$(INSTALL) requirements-dev.txt
+	@touch $@ $(VENV)/.installed
