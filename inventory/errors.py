@@ -16,7 +16,7 @@ class SkuTaken(Conflict):
 
 
 class StockConflict(Conflict):
-    """The adjustment would take the stock below what is reserved, or the stock is not what was expected."""
+    """The stock would fall below what is reserved or zero, or is not what was expected."""
 
     code = "stock_conflict"
 

@@ -1,6 +1,6 @@
 """Transactions, and what tells their story: every operation wears one of three decorators.
 
-`@transaction`           the operation is atomic: it opens a transaction, or is part of the caller's.
+`@transaction`           the operation is atomic: it opens a transaction, or joins the caller's.
 `@transaction_required`  it locks or writes as a part of something larger, and says so.
 `@durable`               it must not run inside a transaction: it commits by itself, or calls a
                          network service, which no transaction may wait for.
@@ -36,7 +36,7 @@ class DatabaseBusy(Unavailable):
 
 
 def in_transaction() -> bool:
-    """Whether a transaction is open; the one that a test case wraps around itself does not count."""
+    """Whether a transaction is open; one that a test case wraps around itself does not count."""
     return connection.in_atomic_block and not all(
         getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
     )
@@ -87,7 +87,7 @@ def with_retries(attempt: Callable[[], R]) -> R:
 
 @contextmanager
 def busy_on_lock_timeout() -> Iterator[None]:
-    """Turn PostgreSQL's 55P03 into `DatabaseBusy`, and a cancelled statement into a passed deadline."""
+    """Turn PostgreSQL's 55P03 into `DatabaseBusy`, and 57014 into `DeadlineExceeded`."""
     try:
         yield
     except DatabaseError as error:
@@ -139,7 +139,7 @@ def insert_rows(
     by_column = list(zip(*rows, strict=True))
     if not by_column:
         return
-    fields = [model._meta.get_field(name) for name in columns]
+    fields: list[Any] = [model._meta.get_field(name) for name in columns]
     quote = connection.ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     # Without its length or precision: a cast to varchar(3) would cut a longer text in silence,
@@ -152,6 +152,8 @@ def insert_rows(
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT * FROM unnest({arrays})",
+            # Names and types come from the model alone.
+            f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: S608
+            f" SELECT * FROM unnest({arrays})",
             values,
         )

@@ -13,9 +13,13 @@ ZERO = Decimal("0.00")
 MAX_PRICE = Decimal("9999999.99")
 
 # ISO 4217 codes in use whose minor unit is a hundredth; others would need other places than two.
-CURRENCIES = frozenset(
-    ["AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "ZAR"]
-)
+# fmt: off
+CURRENCIES = frozenset([
+    "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP",
+    "HKD", "HUF", "IDR", "ILS", "INR", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN",
+    "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "ZAR",
+])
+# fmt: on
 
 
 def rounded(amount: Decimal) -> Decimal:

@@ -27,7 +27,7 @@ _closed_until = 0.0
 
 
 def wake_on_commit(task: str) -> None:
-    """Wake the Celery task called `task`, which takes no arguments, when the transaction commits."""
+    """Wake the Celery task called `task`, which takes no arguments, once this has committed."""
     transaction.on_commit(lambda: wake(task), robust=True)
 
 

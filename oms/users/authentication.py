@@ -16,7 +16,7 @@ from oms.users.operations.sessions import SESSION_CLAIM
 class AccessTokenAuthentication(JWTAuthentication):
     """Accepts an access token whose user is active and whose session has not been revoked."""
 
-    def get_user(self, validated_token: Any) -> User:
+    def get_user(self, validated_token: Any) -> Any:
         try:
             user: User = User.objects.get(
                 pk=validated_token[api_settings.USER_ID_CLAIM],

@@ -14,7 +14,7 @@ from orders.models.order import Order, OrderItem
 from orders.states import ShipmentStatus
 
 if TYPE_CHECKING:
-    from django.db.models.manager import RelatedManager
+    from django.db.models.fields.related_descriptors import RelatedManager
 
 
 class Shipment(models.Model):

@@ -134,19 +134,19 @@ def _save_items(
     order: Order, wanted: Sequence[OrderedItem], old: Mapping[UUID, OrderItem], *, book: StockBook
 ) -> None:
     items = []
-    for position, item in enumerate(wanted):
-        kept = old.get(item.product_id)
-        product = book.product(item.product_id)
+    for position, asked in enumerate(wanted):
+        kept = old.get(asked.product_id)
+        product = book.product(asked.product_id)
         assert product is not None, "it was checked"
         items.append(
             OrderItem(
                 id=kept.id if kept else new_id(),
                 order=order,
-                product_id=item.product_id,
+                product_id=asked.product_id,
                 position=position,
                 sku=kept.sku if kept else product.sku,
                 name=kept.name if kept else product.name,
-                quantity=item.quantity,
+                quantity=asked.quantity,
                 unit_price=kept.unit_price if kept else product.price,
             )
         )

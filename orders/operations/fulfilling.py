@@ -41,7 +41,7 @@ def ship_items(
     reason: str = "",
     expected_version: int | None = None,
 ) -> Shipment:
-    """Send a parcel with those items, by default with all that is left; their stock leaves the house.
+    """Send a parcel with those items, by default with all that is left; their stock leaves.
 
     A confirmed order goes into processing first; one of which nothing is left becomes shipped.
     Raises NotFound, StaleVersion, OrderNotShippable, Invalid for an item that is not the order's,
