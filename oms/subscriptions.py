@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from celery import shared_task
+
 from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
 from notifications.operations.queueing import queue_notifications
-
 from oms.core import clock
 from oms.core.waking import woken
 from oms.events.publishing import RELAY_TASK
