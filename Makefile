@@ -37,7 +37,7 @@ check: $(VENV)/.installed-dev
 	@echo "Types"
 	@$(PRODUCTION_LIKE) $(BIN)/mypy .
 	@echo "Import rules"
-	@PYTHONPATH=. $(BIN)/lint-imports --no-timings
+	@PYTHONPATH=. $(BIN)/lint-imports --no-logo
 	@echo "Migrations"
 	@$(PRODUCTION_LIKE) $(BIN)/python -W "ignore:Got an error checking" \
 		manage.py makemigrations --check --dry-run
