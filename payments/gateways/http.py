@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from payments.gateways.base import (
 _PASSING = frozenset({408, 425, 429})
 # The key stands for another request: something was done under it, and a look-up says what.
 _KEY_REUSED = "idempotency_key_reused"
+
+# Our request went to a place that is none of the provider's API.
+_NO_SUCH_CALL = frozenset({"not_found", "method_not_allowed"})
 
 _client: httpx.Client | None = None
 _making = threading.Lock()
@@ -47,7 +51,13 @@ def _forget_client() -> None:
     _client, _making = None, threading.Lock()
 
 
+def _close_client() -> None:
+    if _client is not None:
+        _client.close()
+
+
 os.register_at_fork(after_in_child=_forget_client)
+atexit.register(_close_client)
 
 
 def call(
@@ -96,6 +106,8 @@ def _understood(response: httpx.Response) -> dict[str, Any]:
         )
     error = (answer or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
+    if code in _NO_SUCH_CALL:
+        raise GatewayMisconfigured(f"There is no provider's API at {response.url}.")
     # A 4xx without the provider's own code may come from something in between, and is no verdict.
     if (
         not response.is_client_error

@@ -1,0 +1,277 @@
+"""The provider's webhooks, as a real receiver gets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from payments.gateways.base import (
+    ChargeResult,
+    ChargeStatus,
+    Gateway,
+    ProviderNews,
+    RefundResult,
+    RefundStatus,
+    UnreadableNews,
+)
+from payments.gateways.registry import gateway_for
+from payments.signatures import InvalidSignature, sign
+from payments.tests.conftest import Connect
+from payments.tests.sandbox_process import (
+    WEBHOOK_SECRET,
+    Received,
+    SandboxProcess,
+    WebhookReceiver,
+    eventually,
+)
+
+PRICE = Decimal("20.00")
+
+
+@pytest.fixture
+def reporting(tmp_path: Path, receiver: WebhookReceiver) -> Iterator[SandboxProcess]:
+    """A provider that reports to `receiver` and tries again after a twentieth of a second."""
+    flags = ("--webhook-url", receiver.url, "--webhook-retry-seconds", "0.05")
+    with SandboxProcess(tmp_path, *flags) as process:
+        yield process
+
+
+def charge(gateway: Gateway, token: str, *, capture: bool = True) -> tuple[str, ChargeResult]:
+    key = str(uuid4())
+    result = gateway.charge(
+        key=key, amount=PRICE, currency="EUR", token=token, capture=capture, reference="order-1"
+    )
+    return key, result
+
+
+def news(received: Received) -> ProviderNews:
+    return gateway_for("sandbox").parse_news(
+        headers=received.headers, body=received.body, now=datetime.now(UTC)
+    )
+
+
+def arrived(receiver: WebhookReceiver, count: int) -> list[ProviderNews]:
+    """The first `count` webhooks, once nothing more comes after them."""
+    eventually(lambda: len(receiver.received) >= count)
+    time.sleep(0.3)
+    assert len(receiver.received) == count
+    return [news(received) for received in receiver.received]
+
+
+@pytest.mark.parametrize(
+    ("token", "capture", "type", "status"),
+    [
+        ("tok_success", True, "charge.captured", ChargeStatus.CAPTURED),
+        ("tok_success", False, "charge.authorized", ChargeStatus.AUTHORIZED),
+        ("tok_declined", True, "charge.declined", ChargeStatus.DECLINED),
+    ],
+)
+def test_each_result_of_a_charge_is_reported_once_and_signed(
+    connect: Connect,
+    reporting: SandboxProcess,
+    receiver: WebhookReceiver,
+    token: str,
+    capture: bool,
+    type: str,
+    status: ChargeStatus,
+) -> None:
+    key, result = charge(connect(reporting), token, capture=capture)
+
+    [report] = arrived(receiver, 1)
+
+    assert (report.type, report.key, report.result) == (type, key, result)
+    assert result.status is status
+    assert abs(datetime.now(UTC) - report.occurred_at) < timedelta(seconds=10)
+
+
+def test_captures_voids_and_refunds_are_reported(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    gateway = connect(reporting)
+    _, kept = charge(gateway, "tok_success", capture=False)
+    gateway.capture(key="a", provider_reference=kept.provider_reference, amount=PRICE)
+    refund = gateway.refund(
+        key="b", provider_reference=kept.provider_reference, amount=PRICE, reason=""
+    )
+    _, let_go = charge(gateway, "tok_success", capture=False)
+    gateway.void(key="c", provider_reference=let_go.provider_reference)
+
+    reports = {report.type: report for report in arrived(receiver, 5)}
+
+    assert set(reports) == {
+        "charge.authorized",
+        "charge.captured",
+        "charge.voided",
+        "refund.succeeded",
+    }
+    assert reports["refund.succeeded"].key == "b"
+    assert reports["refund.succeeded"].result == refund
+
+
+def test_a_refund_that_fails_is_reported_as_failed(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    gateway = connect(reporting)
+    _, charged = charge(gateway, "tok_refund_fails")
+    gateway.refund(key="r", provider_reference=charged.provider_reference, amount=PRICE, reason="")
+
+    result = arrived(receiver, 2)[1].result
+
+    assert isinstance(result, RefundResult)
+    assert result.status is RefundStatus.FAILED
+
+
+def test_a_replayed_key_is_not_reported_again(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    gateway = connect(reporting)
+    for _ in range(3):
+        gateway.charge(
+            key="same",
+            amount=PRICE,
+            currency="EUR",
+            token="tok_success",
+            capture=True,
+            reference="order-1",
+        )
+
+    assert len(arrived(receiver, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("capture", "types"),
+    [
+        (True, ["charge.captured", "charge.authorized", "charge.captured"]),
+        (False, ["charge.authorized", "charge.pending", "charge.authorized"]),
+    ],
+)
+def test_duplicate_webhook_reports_twice_with_one_id_and_out_of_order(
+    connect: Connect,
+    reporting: SandboxProcess,
+    receiver: WebhookReceiver,
+    capture: bool,
+    types: list[str],
+) -> None:
+    key, result = charge(connect(reporting), "tok_duplicate_webhook", capture=capture)
+
+    first, stale, repeated = arrived(receiver, 3)
+
+    assert [first.type, stale.type, repeated.type] == types
+    assert repeated == first
+    assert first.result == result
+    assert stale.id != first.id
+    assert stale.key == key
+    assert stale.occurred_at < first.occurred_at
+    if capture:
+        assert isinstance(stale.result, ChargeResult)
+        assert stale.result.captured_amount == 0
+    else:
+        assert stale.result is None
+
+
+def test_a_capture_with_duplicate_webhook_is_reported_before_its_authorisation(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    gateway = connect(reporting)
+    _, charged = charge(gateway, "tok_duplicate_webhook", capture=False)
+    gateway.capture(key="c", provider_reference=charged.provider_reference, amount=PRICE)
+
+    types = [report.type for report in arrived(receiver, 6)[3:]]
+
+    assert types == ["charge.captured", "charge.authorized", "charge.captured"]
+
+
+def test_a_refused_webhook_is_sent_again_with_its_id_until_it_is_taken(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    receiver.answers = [500, 401, 302]
+    charge(connect(reporting), "tok_success")
+
+    reports = arrived(receiver, 4)
+
+    assert len({report.id for report in reports}) == 1
+
+
+@pytest.mark.parametrize("end", [SandboxProcess.stop, SandboxProcess.kill])
+def test_webhooks_survive_a_restart_of_the_provider(
+    connect: Connect,
+    reporting: SandboxProcess,
+    receiver: WebhookReceiver,
+    end: Callable[[SandboxProcess], object],
+) -> None:
+    receiver.answers = [503] * 3
+    key, _ = charge(connect(reporting), "tok_success")
+    eventually(lambda: receiver.received)
+    end(reporting)
+    refused = len(receiver.received)
+    receiver.answers = []
+
+    reporting.start()
+
+    eventually(lambda: len(receiver.received) > refused)
+    assert news(receiver.received[-1]).key == key
+    eventually(
+        lambda: reporting.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0") == [(1,)]
+    )
+
+
+def test_a_webhook_in_hand_at_sigterm_is_delivered_before_the_end(
+    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+) -> None:
+    gateway = connect(reporting)
+    for _ in range(5):
+        charge(gateway, "tok_success")
+    os.kill(reporting.pid, signal.SIGTERM)
+
+    assert reporting.stop() == 0
+
+    noted = reporting.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0")
+    assert noted == [(len(receiver.received),)]
+
+
+def signed(body: bytes, *, at: datetime | None = None) -> dict[str, str]:
+    timestamp = int((at or datetime.now(UTC)).timestamp())
+    return {
+        "Webhook-Id": "msg_1",
+        "Webhook-Timestamp": str(timestamp),
+        "Webhook-Signature": sign(
+            secret=WEBHOOK_SECRET, id="msg_1", timestamp=timestamp, body=body
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"type": "charge.captured"}',
+        b'{"type": "charge.captured", "created_at": "yesterday", "data": {}}',
+        json.dumps(
+            {
+                "type": "charge.captured",
+                "created_at": "2026-11-21T10:00:00Z",
+                "data": {"idempotency_key": "k", "status": "exploded"},
+            }
+        ).encode(),
+    ],
+)
+def test_signed_news_of_an_unknown_shape_is_unreadable(gateway: Gateway, body: bytes) -> None:
+    with pytest.raises(UnreadableNews):
+        gateway.parse_news(headers=signed(body), body=body, now=datetime.now(UTC))
+
+
+def test_news_with_a_changed_body_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(InvalidSignature):
+        gateway.parse_news(headers=signed(b"{}"), body=b"{ }", now=datetime.now(UTC))
