@@ -1,0 +1,80 @@
+"""Users, products and clients for tests, each made in one call.
+
+Products are made by the operation that the shop itself uses, so ledger, levels and log agree.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from rest_framework.test import APIClient
+
+from inventory.models import Location, Product
+from inventory.operations.products import create_product
+from oms.core.actor import Actor, ActorKind, system
+from oms.users.models import User
+from oms.users.operations.sessions import TokenPair, log_in
+
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105  # of made-up users
+"""The password of every user made here."""
+
+ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS, label="anonymous")
+
+_numbers = count(1)
+
+
+def make_customer(*, email: str = "", password: str = PASSWORD, **fields: Any) -> User:
+    """A saved, active customer; `fields` are further fields of User."""
+    number = next(_numbers)
+    fields.setdefault("full_name", f"Customer {number}")
+    return User.objects.create_user(email or f"customer{number}@example.com", password, **fields)
+
+
+def make_staff(*, email: str = "", password: str = PASSWORD, **fields: Any) -> User:
+    """A saved, active member of the staff, who is no superuser."""
+    number = next(_numbers)
+    fields.setdefault("full_name", f"Staff {number}")
+    return make_customer(
+        email=email or f"staff{number}@example.com", password=password, is_staff=True, **fields
+    )
+
+
+def actor_for(user: User) -> Actor:
+    """The actor that `user` is to operations."""
+    kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
+    return Actor(kind=kind, id=user.id, label=user.email)
+
+
+def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) -> Product:
+    """A product with `stock` pieces at the default location; 19.90 EUR unless `fields` say else."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "sku": f"SKU-{number:05}",
+        "name": f"Product {number}",
+        "price": Decimal("19.90"),
+        "currency": "EUR",
+        **fields,
+    }
+    return create_product(actor=actor or system("tests"), initial_stock=stock, **values)
+
+
+def make_location(*, code: str = "", priority: int = 200, **fields: Any) -> Location:
+    """A location besides the default one, drawn on after it."""
+    code = code or f"store-{next(_numbers)}"
+    fields.setdefault("name", code.title())
+    return Location.objects.create(code=code, priority=priority, **fields)
+
+
+def tokens_for(user: User, *, password: str = PASSWORD) -> TokenPair:
+    """A real pair of tokens of a new session of `user`."""
+    return log_in(actor=ANONYMOUS, email=user.email, password=password)
+
+
+def api_client(user: User | None = None) -> APIClient:
+    """A client of the API, signed in as `user` by a real access token; as nobody without one."""
+    client = APIClient()
+    if user is not None:
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens_for(user).access}")
+    return client
