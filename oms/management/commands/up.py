@@ -189,9 +189,9 @@ def _child_environment() -> dict[str, str]:
         "PORT": str(settings.PORT),
         "SANDBOX_PORT": str(settings.SANDBOX_PORT),
         "SANDBOX_API_KEY": settings.SANDBOX_API_KEY,
+        "WORKER_SOFT_SHUTDOWN_TIMEOUT": str(_WORKER_GRACE_SECONDS),
+        "WEB_STOP_SECONDS": str(_WORKER_GRACE_SECONDS),
         "SANDBOX_WEBHOOK_SECRET": settings.SANDBOX_WEBHOOK_SECRET,
     }
     environment.setdefault("SANDBOX_WEBHOOK_URL", f"{shop}{_WEBHOOK_PATH}")
-    environment.setdefault("WORKER_SOFT_SHUTDOWN_TIMEOUT", str(_WORKER_GRACE_SECONDS))
-    environment.setdefault("WEB_STOP_SECONDS", str(_WORKER_GRACE_SECONDS))
     return environment

