@@ -96,9 +96,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "oms.http.middleware.RequestContextMiddleware",
+    "oms.http.middleware.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "oms.http.middleware.ProblemMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -287,6 +287,8 @@ API_BULK_BODY_LIMIT = 2 * 1024 * 1024
 API_JSON_DEPTH_LIMIT = 32
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BULK_BODY_LIMIT
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
+# Where a key has no effect: see docs/decisions/0005-idempotency-keys.md.
+IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/webhooks/")
 
 # "count/seconds"; see oms/http/rate_limits.py for what each one counts.
 RATE_LIMITS = {

@@ -6,18 +6,12 @@ import re
 
 from django.http import HttpRequest
 
-from oms.core.errors import InputError, Invalid
+from oms.http.headers import InvalidHeader
 
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e]*)"')
 
 # The version that no object has.
 NO_VERSION = -1
-
-
-class BadEntityTag(Invalid):
-    """A conditional header holds no entity tags."""
-
-    code = "bad_entity_tag"
 
 
 def etag_for(version: int, *, variant: str = "") -> str:
@@ -30,7 +24,7 @@ def expected_version(request: HttpRequest) -> int | None:
 
     Of several, the highest: versions only grow, so whoever knows it knows that the others are
     past. Weak tags never match here (the comparison is the strong one), and neither do tags that
-    are not ours; a header of none but those gives NO_VERSION. Raises BadEntityTag.
+    are not ours; a header of none but those gives NO_VERSION. Raises InvalidHeader.
     """
     tags = _tags(request, "If-Match")
     if tags is None:
@@ -55,14 +49,5 @@ def _tags(request: HttpRequest, header: str) -> list[tuple[bool, str]] | None:
     parts = [part.strip() for part in value.split(",")]
     matches = [_TAG.fullmatch(part) for part in parts if part]
     if not matches or not all(matches):
-        raise BadEntityTag(
-            [
-                InputError(
-                    pointer="",
-                    code="invalid",
-                    detail='Entity tags are quoted, such as "v7".',
-                    data={"header": header},
-                )
-            ]
-        )
+        raise InvalidHeader(header, 'Entity tags are quoted, such as "v7".')
     return [(match["weak"] is not None, match["opaque"]) for match in matches if match]

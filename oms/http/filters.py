@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
 from operator import and_, or_
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import django_filters
@@ -30,7 +30,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
-from drf_spectacular.utils import extend_schema_field
 from rest_framework.request import Request
 
 from oms.http.instants import parse_instant
@@ -38,6 +37,9 @@ from oms.http.queries import InvalidQuery, check_query, query_error
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
+
+# A parameter's schema in OpenAPI; every filter here has one as `parameter_schema`.
+Schema = dict[str, Any]
 
 MAX_SEARCH_LENGTH = 100
 MAX_SEARCH_WORDS = 8
@@ -142,8 +144,16 @@ class _SearchFormField(forms.CharField):
         return text
 
 
+def _values(filter_: django_filters.Filter) -> list[str]:
+    return [str(value) for value, _ in filter_.extra["choices"]]
+
+
 class ChoiceFilter(django_filters.ChoiceFilter):
     """One of `choices`, exactly."""
+
+    @property
+    def parameter_schema(self) -> Schema:
+        return {"type": "string", "enum": _values(self)}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("empty_label", None)
@@ -156,6 +166,14 @@ class ChoiceInFilter(django_filters.BaseCSVFilter, django_filters.ChoiceFilter):
     field_class = _ChoiceInFormField
     base_field_class = _ChoiceInFormField
 
+    @property
+    def parameter_schema(self) -> Schema:
+        return {
+            "type": "array",
+            "items": {"type": "string", "enum": _values(self)},
+            "minItems": 1,
+        }
+
     def __init__(self, *args: Any, **options: Any) -> None:
         django_filters.Filter.__init__(self, *args, **{"lookup_expr": "in", **options})
 
@@ -167,38 +185,53 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
     """A moment, RFC 3339 with a zone."""
 
     field_class = _InstantFormField
+    parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
 
 
 class DateFilter(django_filters.DateFilter):
     """A calendar day, YYYY-MM-DD."""
 
     field_class = _DateFormField
+    parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date"}
 
 
 class UUIDFilter(django_filters.UUIDFilter):
     """An id."""
 
     field_class = _UUIDFormField
+    parameter_schema: ClassVar[Schema] = {"type": "string", "format": "uuid"}
 
 
 class BooleanFilter(django_filters.BooleanFilter):
     """true or false."""
 
     field_class = _BooleanFormField
+    parameter_schema: ClassVar[Schema] = {"type": "boolean"}
 
 
 class TextFilter(django_filters.CharFilter):
     """A text, compared as the lookup says."""
 
+    parameter_schema: ClassVar[Schema] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_SEARCH_LENGTH,
+    }
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"max_length": MAX_SEARCH_LENGTH, **options})
 
 
-@extend_schema_field({"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH})
 class SearchFilter(django_filters.CharFilter):
     """Every word of the text occurs in one of `fields`, in whatever case."""
 
     field_class = _SearchFormField
+    parameter_schema: ClassVar[Schema] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_SEARCH_LENGTH,
+        "description": "Every word of it occurs somewhere in the object, in whatever case.",
+    }
 
     def __init__(self, *args: Any, fields: Sequence[str], **options: Any) -> None:
         self.fields = fields

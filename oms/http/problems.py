@@ -142,6 +142,15 @@ def status_of(error_class: type[errors.OperationError]) -> int:
     raise TypeError(f"{error_class.__name__} belongs to no family of refusals.")
 
 
+def problem_of_class(error_class: type[errors.OperationError]) -> Problem:
+    """What every refusal of `error_class` says, whatever its data."""
+    return Problem(
+        status=status_of(error_class),
+        code=error_class.code,
+        detail=" ".join((error_class.__doc__ or "").split()),
+    )
+
+
 def problem_of_status(status: int, *, detail: str = "", code: str = "") -> Problem:
     """A problem that says no more than its status, unless `detail` or `code` do."""
     return Problem(
@@ -154,8 +163,9 @@ def problem_of_status(status: int, *, detail: str = "", code: str = "") -> Probl
 def problem_of_refusal(error: errors.OperationError) -> Problem:
     """The problem that the refusal `error` is to a client."""
     headers: dict[str, str] = {}
-    if isinstance(error, errors.Unavailable):
-        headers["Retry-After"] = str(error.retry_after)
+    # Only some refusals pass by themselves; those say when.
+    if retry_after := getattr(error, "retry_after", None):
+        headers["Retry-After"] = str(retry_after)
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="api"'
     return Problem(

@@ -1,0 +1,122 @@
+"""The last line: whatever goes wrong under /api, the answer is a problem and never a page."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from oms.http.problems import (
+    CONTENT_TYPE,
+    problem_of,
+    problem_of_status,
+    problem_response,
+)
+
+log = structlog.get_logger(__name__)
+
+Layer = Callable[[Any, HttpRequest], HttpResponseBase]
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_DETAILS = {
+    404: "There is nothing at this address.",
+    500: "Something went wrong on our side; the request id finds it in our logs.",
+}
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether `request` is one of the API, whose errors are problems."""
+    return request.path.startswith("/api/")
+
+
+class ProblemMiddleware:
+    """Answers problems for what other layers, Django itself and bugs would answer pages for.
+
+    It refuses null characters in addresses, which PostgreSQL would refuse too late.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_api(request):
+            return self.get_response(request)
+        refusal = _refusal(request)
+        response = refusal or self.get_response(request)
+        if response.status_code >= 400 and response.get("Content-Type") != CONTENT_TYPE:
+            response = _as_problem(request, response)
+        if not response.has_header("Cache-Control"):
+            # An answer depends on who asks; what has an ETag may be kept and asked about again.
+            private = "private, no-cache" if response.has_header("ETag") else "no-store"
+            response["Cache-Control"] = private
+        patch_vary_headers(response, ["Authorization"])
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The answer to what a view raised and REST framework's hook left: mostly a bug of ours."""
+        return answer_to(error, request=request) if is_api(request) else None
+
+
+def answer_to(error: Exception, *, request: HttpRequest) -> HttpResponse:
+    """The problem that answers `error`, which is logged if it is a fault of ours.
+
+    Call it while the error is being handled.
+    """
+    problem = problem_of(error)
+    if problem is None:
+        log.exception("request_failed", method=request.method, path=request.path)
+        # What Django itself would do; its test client and error reporters listen to it.
+        got_request_exception.send(sender=ProblemMiddleware, request=request)
+        problem = problem_of_status(500, detail=_DETAILS[500])
+    return problem_response(request=request, problem=problem)
+
+
+def answering_problems(layer: Layer) -> Layer:
+    """Make the `__call__` of a middleware answer what it raises itself with a problem.
+
+    Django turns an exception between two layers into a page before the outer one sees it.
+    """
+
+    @functools.wraps(layer)
+    def answering(self: Any, request: HttpRequest) -> HttpResponseBase:
+        if not is_api(request):
+            response: HttpResponseBase = self.get_response(request)
+            return response
+        try:
+            return layer(self, request)
+        except Exception as error:  # a bug is answered too, and logged
+            return answer_to(error, request=request)
+
+    return answering
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    if request.method not in _METHODS:
+        problem = problem_of_status(405, detail=f"The method {request.method} is not known here.")
+        response = problem_response(request=request, problem=problem)
+        response["Allow"] = ", ".join(sorted(_METHODS))
+        return response
+    if "\x00" in request.path or "\x00" in unquote(request.META.get("QUERY_STRING", "")):
+        problem = problem_of_status(
+            400,
+            code="forbidden_character",
+            detail="Null characters are not allowed in an address.",
+        )
+        return problem_response(request=request, problem=problem)
+    return None
+
+
+def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
+    status = response.status_code
+    problem = problem_of_status(status, detail=_DETAILS.get(status, ""))
+    replacement = problem_response(request=request, problem=problem)
+    for header in ("Allow", "Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"):
+        if response.has_header(header):
+            replacement[header] = response[header]
+    return replacement
