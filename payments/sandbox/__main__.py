@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from payments.sandbox.faults import Fault, Faults
@@ -77,9 +78,10 @@ def main() -> None:
     logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     api_key, webhook_secret = _secret("SANDBOX_API_KEY"), _secret("SANDBOX_WEBHOOK_SECRET")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    # Waited for below, instead of handled: a handler that sets an Event deadlocks if a second
+    # signal comes while the first wakes the waiter, and Ctrl-C under honcho sends two.
+    endings = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)
 
     ledger = Ledger(arguments.ledger, reports=bool(arguments.webhook_url))
     server = Server(
@@ -109,12 +111,13 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     log.info("listening on http://%s:%d", arguments.host, server.server_port)
 
-    stopping.wait()
+    signal.sigwait(endings)
+    until = time.monotonic() + _GRACE
     server.shutdown()
     server.server_close()
     server.drain(seconds=_GRACE)
     if courier is not None:
-        courier.stop(seconds=_GRACE)
+        courier.stop(seconds=max(0.0, until - time.monotonic()))
     ledger.close()
     log.info("stopped")
 

@@ -11,12 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
+
+from payments.gateways.base import ChargeResult, Gateway
 
 API_KEY = "the-api-key-of-the-provider-tests"
+PRICE = Decimal("12.50")
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -30,6 +35,25 @@ def eventually(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
         assert time.monotonic() < until, "It did not come about in time."
         time.sleep(0.02)
     return value
+
+
+def charge(
+    gateway: Gateway,
+    token: str,
+    *,
+    key: str | None = None,
+    amount: Decimal = PRICE,
+    capture: bool = True,
+) -> ChargeResult:
+    """Charge `token` under `key`, or under a new key."""
+    return gateway.charge(
+        key=key or str(uuid4()),
+        amount=amount,
+        currency="EUR",
+        token=token,
+        capture=capture,
+        reference="order-1",
+    )
 
 
 class SandboxProcess:
