@@ -104,8 +104,9 @@ def _understood(response: httpx.Response) -> dict[str, Any]:
         raise GatewayMisconfigured(
             f"The provider refuses our credentials ({response.status_code})."
         )
-    error = (answer or {}).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
+    said = (answer or {}).get("error")
+    error = said if isinstance(said, dict) else {}
+    code = error.get("code")
     if code in _NO_SUCH_CALL:
         raise GatewayMisconfigured(f"There is no provider's API at {response.url}.")
     # A 4xx without the provider's own code may come from something in between, and is no verdict.

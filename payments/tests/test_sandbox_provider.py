@@ -98,7 +98,7 @@ def test_a_capture_key_on_another_charge_is_422(api: httpx.Client) -> None:
 def test_without_the_api_key_everything_but_health_is_401(
     sandbox: SandboxProcess, authorization: str
 ) -> None:
-    headers = {"Authorization": authorization.encode(), "Idempotency-Key": b"k"}
+    headers = {b"Authorization": authorization.encode(), b"Idempotency-Key": b"k"}
     with httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False) as stranger:
         assert code(stranger.get("/v1/ledger")) == (401, "unauthorized")
         assert code(stranger.post("/v1/charges", json=BODY)) == (401, "unauthorized")
