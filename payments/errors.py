@@ -1,6 +1,6 @@
 """What the operations of payments refuse."""
 
-from oms.core.errors import Conflict, NotAuthenticated
+from oms.core.errors import Conflict
 
 
 class PaymentInProgress(Conflict):
@@ -19,9 +19,3 @@ class PaymentNotCapturable(Conflict):
     """Only an authorised payment can be captured or voided."""
 
     code = "payment_not_authorized"
-
-
-class InvalidWebhook(NotAuthenticated):
-    """The signature of the webhook is not valid."""
-
-    code = "invalid_signature"
