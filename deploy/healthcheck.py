@@ -9,7 +9,7 @@ import urllib.request
 
 # A host that Django accepts: it refuses an address that is not among ALLOWED_HOSTS.
 host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].lstrip(".") or "localhost"
-request = urllib.request.Request(  # noqa: S310 - the scheme is fixed
+request = urllib.request.Request(
     f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/health",
     headers={"Host": "localhost" if host == "*" else host},
 )

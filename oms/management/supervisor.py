@@ -45,6 +45,7 @@ class Supervisor:
         self._print_lock = threading.Lock()
         self._colours = get_colours()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._readers: list[threading.Thread] = []
 
     def start(
         self, name: str, *, command: str, environment: Mapping[str, str], folder: Path
@@ -63,9 +64,11 @@ class Supervisor:
         )
         self._guard.watch(process.pid, ending=signal.SIGTERM, group=True)
         self._running[name] = process
-        threading.Thread(
+        reader = threading.Thread(
             target=self._show, args=(name, process.stdout, next(self._colours)), daemon=True
-        ).start()
+        )
+        reader.start()
+        self._readers.append(reader)
 
     def wait(self, *, seconds: float) -> Ended | None:
         """The first process that ends within `seconds`, or None if all still run."""
@@ -94,11 +97,15 @@ class Supervisor:
             process.wait()
             self._guard.forget(process.pid)
         self._running.clear()
+        for reader in self._readers:
+            # Their streams are at the end now, unless somebody else took over the writing side.
+            reader.join(timeout=1)
+        self._readers.clear()
 
     def _show(self, name: str, stream: IO[bytes], colour: str) -> None:
-        for line in stream:
-            message = Message(
-                type="line", data=line, time=datetime.now().astimezone(), name=name, colour=colour
-            )
-            with self._print_lock:
-                self._printer.write(message)
+        with stream:
+            for line in stream:
+                now = datetime.now().astimezone()
+                message = Message(type="line", data=line, time=now, name=name, colour=colour)
+                with self._print_lock:
+                    self._printer.write(message)

@@ -17,6 +17,8 @@ from oms.management.embedded import EmbeddedPostgres, EmbeddedValkey, Guard, fre
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _FIXED = {
+    # The Celery application, imported with the package, names the settings of the shop.
+    "DJANGO_SETTINGS_MODULE": "oms.testing.settings",
     "DEBUG": "0",
     "HTTPS": "0",
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",

@@ -119,6 +119,10 @@ class Processes:
         """The SQLite ledger of the sandbox payment provider."""
         return self._folder / "sandbox" / "ledger.sqlite3"
 
+    def running(self) -> list[RunningProcess]:
+        """The processes that were started and have not ended, in the order of their starts."""
+        return [process for process in self._running if process.popen.poll() is None]
+
     def start(self, name: str, environment: Mapping[str, str] | None = None) -> RunningProcess:
         """Start the process called `name` in the Procfile and return it once it is ready.
 

@@ -32,6 +32,11 @@ class Guard:
             start_new_session=True,  # the Ctrl-C that ends the parent must not end its guard first
         )
 
+    @property
+    def pid(self) -> int:
+        """The number of the guard's own process."""
+        return self._process.pid
+
     def watch(self, pid: int, *, ending: signal.Signals, group: bool = False) -> None:
         """End process `pid` (or its process group) by the signal `ending` if this process dies."""
         self._tell(f"watch {-pid if group else pid} {int(ending)}")

@@ -1,0 +1,32 @@
+"""The real processes that tests may start."""
+
+from __future__ import annotations
+
+import httpx
+import psutil
+import pytest
+from django.conf import settings
+
+from oms.testing.processes import Processes
+
+
+@pytest.mark.slow
+def test_the_processes_of_an_order_start_answer_and_end(processes: Processes) -> None:
+    processes.start_all()
+    running = processes.running()
+    families = [p for r in running for p in psutil.Process(r.pid).children(recursive=True)]
+
+    assert [process.name for process in running] == ["provider", "web", "worker", "payments"]
+    assert httpx.get(f"{processes.web_url}/health").status_code == 200
+    assert processes.provider_url == settings.SANDBOX_PROVIDER_URL
+
+    codes = [process.terminate() for process in running]
+
+    assert codes == [0, 0, 0, 0]
+    assert psutil.wait_procs(families, timeout=5)[1] == []
+
+
+@pytest.mark.slow
+def test_a_process_that_cannot_start_says_why(processes: Processes) -> None:
+    with pytest.raises(AssertionError, match="no-such-database"):
+        processes.start("web", {"DATABASE_URL": "mysql://no-such-database"})

@@ -1,0 +1,84 @@
+"""What the house asks of its files: no signals, no grab-bags, nothing long, known settings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from honcho.environ import parse_procfile
+
+from oms.testing.environment import ROOT
+
+_OWN = [
+    path
+    for top in ("inventory", "notifications", "oms", "orders", "payments", "reports")
+    for path in sorted((ROOT / top).rglob("*.py"))
+    if "migrations" not in path.parts
+]
+_PRODUCT = [path for path in _OWN if "tests" not in path.parts]
+
+
+def _named(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def test_no_module_is_a_grab_bag() -> None:
+    assert _named([p for p in _OWN if p.name in {"utils.py", "helpers.py", "common.py"}]) == []
+
+
+def test_no_file_of_the_product_passes_300_lines() -> None:
+    exempt = {"oms/settings.py"}
+    long = [p for p in _PRODUCT if len(p.read_text().splitlines()) > 300]
+    assert sorted(set(_named(long)) - exempt) == []
+
+
+def test_nothing_listens_to_django_signals() -> None:
+    pattern = re.compile(r"django\.db\.models\.signals|django\.dispatch|@receiver\b")
+    assert _named([p for p in _PRODUCT if pattern.search(p.read_text())]) == []
+
+
+def test_no_exception_is_swallowed_unseen() -> None:
+    found = []
+    for path in _PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.ExceptHandler)
+                and (node.type is None or getattr(node.type, "id", "") in {"Exception"})
+                and all(isinstance(step, ast.Pass) for step in node.body)
+            ):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
+
+
+@pytest.mark.django_db
+def test_the_migrations_say_what_the_models_say() -> None:
+    output = StringIO()
+    try:
+        call_command("makemigrations", "--check", "--dry-run", stdout=output)
+    except SystemExit:
+        pytest.fail(output.getvalue())
+
+
+class TestSettings:
+    """.env.example lists every variable that is read, and no other."""
+
+    def test_every_setting_is_in_the_example(self) -> None:
+        code = (ROOT / "oms" / "settings.py").read_text()
+        read = set(re.findall(r'(?:env(?:\.\w+)?|secret)\(\s*"([A-Z_]+)"', code))
+        read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "Procfile").read_text()))
+        read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+        example = (ROOT / ".env.example").read_text()
+        listed = set(re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE))
+
+        tests_only = {"TEST_DATABASE_URL", "TEST_REDIS_URL"}
+        assert read - listed == set()
+        assert listed - read - tests_only == set()
+
+    def test_the_containers_run_the_processes_of_the_procfile(self) -> None:
+        compose = (ROOT / "docker-compose.yml").read_text()
+        for name in parse_procfile((ROOT / "Procfile").read_text()).processes:
+            assert f"\n  {name}:\n" in compose
