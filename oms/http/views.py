@@ -93,7 +93,9 @@ class ApiView(GenericAPIView[Any]):
         return actor_of(self.request._request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if not hasattr(self, (request.method or "").lower()):
+        # Before any question of who asks: the answer is the same for all.
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
             raise exceptions.MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)
         check_query(request.query_params, known=self.known_parameters())

@@ -1,0 +1,138 @@
+"""The two kinds of admin pages: those that only show, and those that change by operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from unfold.paginator import InfinitePaginator
+
+from oms.core.actor import Actor
+from oms.core.db import with_retries
+from oms.core.errors import OperationError
+from oms.http.back_office.refusals import add_refusal
+from oms.http.back_office.staff import staff_actor
+from oms.http.back_office.steps import StepsMixin
+
+
+class ShownAdmin(StepsMixin):
+    """What all admin pages share: nothing is deleted, and the event log is the only journal."""
+
+    list_filter_submit = True
+    list_per_page = 50
+    show_full_result_count = False
+    compressed_fields = True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Write nothing: the operation has published its event."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Write nothing: the operation has published its event."""
+
+
+class ReadOnlyAdmin(ShownAdmin):
+    """Rows that nobody edits by hand: ledgers, payments, messages, orders."""
+
+    list_disable_select_all = True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """By the person's permissions to view or to change, although nothing is changed here."""
+        user: Any = request.user
+        label, name = self.opts.app_label, self.opts.model_name
+        return any(user.has_perm(f"{label}.{verb}_{name}") for verb in ("view", "change"))
+
+
+class GrowingAdmin(ReadOnlyAdmin):
+    """A read-only list of a table so long that counting it would take seconds."""
+
+    paginator = InfinitePaginator
+    ordering = ("-pk",)
+    sortable_by = ()
+
+
+class OperationForm(forms.ModelForm[models.Model]):
+    """Checks each field; what the rows together must keep, the operation and the database check."""
+
+    def validate_unique(self) -> None:
+        """Leave it to the operation, whose refusal says more."""
+
+    def validate_constraints(self) -> None:
+        """Leave it to the operation, whose refusal says more."""
+
+
+class OperationAdmin(ShownAdmin):
+    """Objects that are added and changed by operations."""
+
+    form = OperationForm
+    # Codes of refusals, and the fields that they are about.
+    refused_fields: ClassVar[Mapping[str, str]] = {}
+
+    def create(self, actor: Actor, values: Mapping[str, Any]) -> models.Model:
+        """The object that the operation made of the add form's `values`."""
+        raise NotImplementedError
+
+    def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:
+        """Let the operation set the changed `values` of the change form on `obj`."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        actor = staff_actor(request)
+        if change:
+            values = {name: form.cleaned_data[name] for name in form.changed_data}
+            self.change(actor, obj, values, form)
+        else:
+            made = self.create(actor, form.cleaned_data)
+            obj.pk = made.pk
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Nothing: the operation has written what belongs to the object."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The form; a refusal of the operation is shown in it, and nothing is changed then."""
+
+        def page() -> HttpResponse:
+            response: HttpResponse = super(OperationAdmin, self).changeform_view(
+                request, object_id, form_url, dict(extra_context or {})
+            )
+            return response
+
+        try:
+            return with_retries(page)
+        except OperationError as refusal:
+            request.__dict__["_refusal"] = refusal
+            return page()
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form_class: Any = super().get_form(request, obj, change=change, **kwargs)
+        refusal: OperationError | None = request.__dict__.get("_refusal")
+        if refusal is None:
+            return form_class
+        fields = self.refused_fields
+
+        class RefusedForm(form_class):  # type: ignore[misc]  # made by Django just now
+            def clean(self) -> Any:
+                cleaned = super().clean()
+                add_refusal(self, refusal, fields=fields)
+                return cleaned
+
+        return RefusedForm

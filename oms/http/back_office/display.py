@@ -1,0 +1,48 @@
+"""How values look in the back office's lists and pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
+
+NOTHING = "–"
+
+
+def badge(text: Any, kind: str = "") -> SafeString:
+    """A coloured label; `kind` is info, success, warning, danger, primary, or "" for grey."""
+    return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})
+
+
+def money(amount: Decimal | None, currency: str) -> str:
+    """Such as "1,234.50 EUR"."""
+    if amount is None:
+        return NOTHING
+    return f"{number_format(amount, 2, force_grouping=True)} {currency}"
+
+
+def moment(at: datetime | None) -> str:
+    """Such as "21 Nov 2026, 14:05", in the time zone of the page."""
+    return NOTHING if at is None else date_format(template_localtime(at), "j M Y, H:i")
+
+
+def signed(number: int) -> str:
+    """Such as "+3" and "−2"; a dash for nothing."""
+    return NOTHING if number == 0 else f"{number:+,}".replace("-", "−")
+
+
+def link(text: Any, page: str, id: UUID | int | str | None) -> SafeString | str:
+    """A link to the admin page of the object `id`; `page` is such as "orders_order"."""
+    if id is None:
+        return NOTHING
+    return format_html(
+        '<a class="bo-link" href="{}">{}</a>', reverse(f"admin:{page}_change", args=[id]), text
+    )

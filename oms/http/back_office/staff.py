@@ -1,0 +1,21 @@
+"""The person at the back office, as operations know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from oms.core.actor import Actor, ActorKind
+
+
+def staff_actor(request: HttpRequest) -> Actor:
+    """The actor of a request that the admin site has let in: one of the staff, by e-mail."""
+    user: Any = request.user
+    return Actor(
+        kind=ActorKind.STAFF,
+        id=user.pk,
+        label=user.email,
+        request_id=getattr(request, "request_id", ""),
+        ip=getattr(request, "client_address", None),
+    )
