@@ -229,6 +229,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
 
 # --- Users --------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
+# E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
+# check does not count.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

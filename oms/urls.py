@@ -8,4 +8,7 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("oms.http.urls")),
+    path("api/v1/", include("oms.users.api.urls")),
+    path("api/v1/", include("oms.audit.api.urls")),
+    path("api/v1/", include("inventory.api.urls")),
 ]

@@ -1,0 +1,87 @@
+"""The filters of products and of the stock ledger."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+
+from inventory.models import MovementKind, Product, StockMovement
+from oms.http.filters import (
+    ApiFilterSet,
+    BooleanFilter,
+    ChoiceFilter,
+    InstantFilter,
+    SearchFilter,
+    TextFilter,
+    UUIDFilter,
+)
+
+_AMOUNT = re.compile(r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?$", flags=re.ASCII)
+
+
+class _AmountFormField(forms.CharField):
+    def clean(self, value: Any) -> Decimal | None:
+        if value in self.empty_values:
+            return None
+        if not _AMOUNT.fullmatch(value):
+            raise ValidationError(
+                "An amount is a decimal with at most two places, such as 129.90.", code="no_amount"
+            )
+        return Decimal(value)
+
+
+class AmountFilter(django_filters.NumberFilter):
+    """An amount of money."""
+
+    field_class = _AmountFormField
+    parameter_schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": _AMOUNT.pattern}
+
+    def get_max_validator(self) -> None:
+        """No further limit: an amount has at most 16 digits before the point."""
+
+
+class ProductFilters(ApiFilterSet):
+    search = SearchFilter(fields=("name", "sku"))
+    category = TextFilter()
+    is_active = BooleanFilter(help_text="Only staff see inactive products.")
+    in_stock = BooleanFilter(method="filter_in_stock", help_text="Whether any is available.")
+    price__gte = AmountFilter(field_name="price", lookup_expr="gte")
+    price__lte = AmountFilter(field_name="price", lookup_expr="lte")
+    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+    updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+    def filter_in_stock(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        """Products of which some pieces are available, or of which none are."""
+        return queryset.filter(available__gt=0) if value else queryset.filter(available__lte=0)
+
+
+class LowStockFilters(ApiFilterSet):
+    category = TextFilter()
+    is_active = BooleanFilter()
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+
+class MovementFilters(ApiFilterSet):
+    product_id = UUIDFilter()
+    kind = ChoiceFilter(choices=MovementKind.choices)
+    order_id = UUIDFilter()
+    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = StockMovement
+        fields: list[str] = []

@@ -1,0 +1,187 @@
+"""What calls about products and stock take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from inventory.models import MAX_PIECES, MovementKind, Product
+from inventory.operations.adjusting import AdjustmentReason, Change, Count
+from oms.http.fields import (
+    BooleanField,
+    CharField,
+    ChoiceField,
+    CurrencyField,
+    IntegerField,
+    MoneyField,
+    UUIDField,
+)
+from oms.http.serializers import InputSerializer, OutputSerializer
+
+_SKU = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", "Letters, digits and . _ / - after a letter or digit."
+)
+
+
+def _shop_currency() -> str:
+    return str(settings.SHOP_CURRENCY)
+
+
+class ProductInput(InputSerializer):
+    """PUT replaces the whole product, so what is missing gets its default."""
+
+    sku = CharField(max_length=64, validators=[_SKU], help_text="Unique, in whatever case.")
+    name = CharField(max_length=200)
+    price = MoneyField()
+    description = CharField(max_length=10_000, multiline=True, allow_blank=True, default="")
+    category = CharField(max_length=64, allow_blank=True, default="")
+    currency = CurrencyField(default=_shop_currency, help_text="The shop's by default.")
+    is_active = BooleanField(default=True, help_text="Shown and sold.")
+    low_stock_threshold = IntegerField(min_value=0, max_value=MAX_PIECES, default=5)
+    backorderable = BooleanField(default=False, help_text="May be sold when there is none.")
+
+
+class NewProductInput(ProductInput):
+    initial_stock = IntegerField(
+        min_value=0, max_value=MAX_PIECES, default=0, help_text="Pieces at the default location."
+    )
+
+
+class ProductOutput(OutputSerializer):
+    id = serializers.UUIDField()
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    category = serializers.CharField(help_text="Empty for none.")
+    price = MoneyField()
+    currency = serializers.CharField()
+    is_active = serializers.BooleanField()
+    available = serializers.IntegerField(
+        help_text="Pieces that can be ordered; below zero where more is promised than there is."
+    )
+    version = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class StaffProductOutput(ProductOutput):
+    """What staff see of a product."""
+
+    low_stock_threshold = serializers.IntegerField(help_text="Shown to staff.")
+    backorderable = serializers.BooleanField(help_text="Shown to staff.")
+
+
+class InventoryOutput(OutputSerializer):
+    """The stock of a product, as `find_product_with_stock` gives it."""
+
+    product_id = serializers.UUIDField(source="id")
+    sku = serializers.CharField()
+    available = serializers.IntegerField()
+    in_stock = serializers.SerializerMethodField()
+    updated_at = serializers.SerializerMethodField(help_text="When the stock last moved.")
+
+    def get_in_stock(self, product: Any) -> bool:
+        return bool(product.available > 0)
+
+    def get_updated_at(self, product: Product) -> Any:
+        return max(
+            (level.updated_at for level in product.stock_levels.all()), default=product.updated_at
+        )
+
+
+class LocationStockOutput(OutputSerializer):
+    code = serializers.CharField(source="location.code")
+    on_hand = serializers.IntegerField()
+    reserved = serializers.IntegerField()
+    available = serializers.IntegerField()
+
+
+class StaffInventoryOutput(InventoryOutput):
+    """What staff see of the stock of a product."""
+
+    on_hand = serializers.SerializerMethodField(help_text="Shown to staff, like all that follow.")
+    reserved = serializers.SerializerMethodField()
+    low_stock_threshold = serializers.IntegerField()
+    is_low_stock = serializers.SerializerMethodField()
+    locations = LocationStockOutput(source="stock_levels", many=True)
+
+    def get_on_hand(self, product: Product) -> int:
+        return sum(level.on_hand for level in product.stock_levels.all())
+
+    def get_reserved(self, product: Product) -> int:
+        return sum(level.reserved for level in product.stock_levels.all())
+
+    def get_is_low_stock(self, product: Any) -> bool:
+        return bool(product.available <= product.low_stock_threshold)
+
+
+class AdjustmentInput(InputSerializer):
+    """Either `delta`, or `set_to` with `expected_on_hand`."""
+
+    product_id = UUIDField()
+    reason = ChoiceField(choices=[reason.value for reason in AdjustmentReason])
+    location = CharField(max_length=32, required=False, help_text="A code; the default one's.")
+    note = CharField(max_length=500, required=False, allow_blank=True)
+    delta = IntegerField(
+        min_value=-MAX_PIECES, max_value=MAX_PIECES, required=False, help_text="Pieces; not 0."
+    )
+    set_to = IntegerField(
+        min_value=0, max_value=MAX_PIECES, required=False, help_text="Pieces that were counted."
+    )
+    expected_on_hand = IntegerField(
+        min_value=0,
+        max_value=MAX_PIECES,
+        required=False,
+        help_text="Pieces on hand before; if it is not so, nothing changes.",
+    )
+
+    def validate(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of `adjust_stock`."""
+        values = dict(attrs)
+        delta, set_to, expected = (
+            values.pop(name, None) for name in ("delta", "set_to", "expected_on_hand")
+        )
+        if delta is not None and (set_to is not None or expected is not None):
+            raise serializers.ValidationError(
+                {"delta": "Not together with set_to or expected_on_hand."}, code="exclusive"
+            )
+        if delta is None and set_to is None and expected is None:
+            raise serializers.ValidationError(
+                {"delta": "Needed, or set_to with expected_on_hand."}, code="required"
+            )
+        if delta is None and (set_to is None or expected is None):
+            missing, other = (
+                ("set_to", "expected_on_hand") if set_to is None else ("expected_on_hand", "set_to")
+            )
+            raise serializers.ValidationError(
+                {missing: f"Needed together with {other}."}, code="required"
+            )
+        amount = (
+            Count(set_to=set_to, expected_on_hand=expected)
+            if delta is None
+            else Change(delta=delta)
+        )
+        return {**values, "reason": AdjustmentReason(values["reason"]), "amount": amount}
+
+
+class MovementOutput(OutputSerializer):
+    id = serializers.UUIDField()
+    product_id = serializers.UUIDField()
+    sku = serializers.CharField(source="product.sku")
+    location = serializers.CharField(source="location.code")
+    kind = serializers.ChoiceField(choices=MovementKind.choices)
+    on_hand_delta = serializers.IntegerField()
+    reserved_delta = serializers.IntegerField()
+    on_hand_after = serializers.IntegerField()
+    reserved_after = serializers.IntegerField()
+    reference = serializers.CharField(help_text="The step that moved the pieces.")
+    reason = serializers.CharField(help_text="Of an adjustment; else empty.")
+    note = serializers.CharField()
+    order_id = serializers.UUIDField(allow_null=True)
+    actor = serializers.CharField(source="actor_label")
+    actor_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()

@@ -1,0 +1,71 @@
+"""Named reads of products and stock."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from inventory.models import Product, StockLevel, StockMovement
+from oms.core.actor import Actor, ActorKind
+from oms.core.errors import NotFound
+
+
+def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
+    """The products that `actor` may see, each with `available`; inactive ones only for staff.
+
+    `available` is what can still be promised at all locations together, below zero where more is
+    promised than there is. It is computed for the rows of a page alone.
+    """
+    products = _with_available(Product.objects.all())
+    if actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM):
+        return products
+    return products.filter(is_active=True)
+
+
+def find_product(*, actor: Actor, product_id: UUID) -> Product:
+    """The product with its `available`. Raises NotFound."""
+    product = products_visible_to(actor=actor).filter(pk=product_id).first()
+    if product is None:
+        raise NotFound
+    return product
+
+
+def find_product_with_stock(*, actor: Actor, product_id: UUID) -> Product:
+    """The product with its `available`, its stock levels and their locations. Raises NotFound."""
+    levels = StockLevel.objects.select_related("location").order_by(
+        "location__priority", "location__code"
+    )
+    product = (
+        products_visible_to(actor=actor)
+        .prefetch_related(Prefetch("stock_levels", queryset=levels))
+        .filter(pk=product_id)
+        .first()
+    )
+    if product is None:
+        raise NotFound
+    return product
+
+
+def low_stock_products() -> QuerySet[Product]:
+    """The products whose `available` is at or below their threshold; in no order yet."""
+    return _with_available(Product.objects.all()).filter(available__lte=F("low_stock_threshold"))
+
+
+def stock_movements() -> QuerySet[StockMovement]:
+    """The ledger with its products and locations; in no order yet."""
+    return StockMovement.objects.select_related("product", "location")
+
+
+def _with_available(products: QuerySet[Product]) -> QuerySet[Product]:
+    # A subquery by the index of (product, location), not a join: a page of a filtered list then
+    # sums up the levels of its own products and of no others.
+    available = (
+        StockLevel.objects.filter(product=OuterRef("pk"))
+        .order_by()
+        .values("product")
+        .annotate(pieces=Sum(F("on_hand") - F("reserved")))
+        .values("pieces")
+    )
+    return products.annotate(available=Coalesce(Subquery(available), 0))

@@ -1,0 +1,37 @@
+"""The filters of the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from oms.events.models import Event
+from oms.http.filters import ApiFilterSet, InstantFilter, TextFilter, UUIDFilter
+
+
+class ActorFilter(TextFilter):
+    """The id of a user, or the e-mail address or name that the entry shows, in whatever case."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if not value:
+            return qs
+        try:
+            return qs.filter(actor_id=UUID(value))
+        except ValueError:
+            return qs.filter(actor_label__iexact=value)
+
+
+class AuditFilters(ApiFilterSet):
+    actor = ActorFilter()
+    action = TextFilter(field_name="type")
+    object_type = TextFilter()
+    object_id = UUIDFilter()
+    request_id = TextFilter(max_length=128)
+    created_at__gte = InstantFilter(field_name="occurred_at", lookup_expr="gte")
+    created_at__lt = InstantFilter(field_name="occurred_at", lookup_expr="lt")
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
