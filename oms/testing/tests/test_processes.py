@@ -28,5 +28,5 @@ def test_the_processes_of_an_order_start_answer_and_end(processes: Processes) ->
 
 @pytest.mark.slow
 def test_a_process_that_cannot_start_says_why(processes: Processes) -> None:
-    with pytest.raises(AssertionError, match="no-such-database"):
-        processes.start("web", {"DATABASE_URL": "mysql://no-such-database"})
+    with pytest.raises(AssertionError, match="SECRET_KEY must be set"):
+        processes.start("web", {"SECRET_KEY": ""})
