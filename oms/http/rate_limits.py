@@ -34,7 +34,7 @@ REGISTER = ("POST", "/api/v1/users")
 TOKEN = ("POST", "/api/v1/auth/token")
 PLACE = {("POST", "/api/v1/orders"), ("POST", "/api/v1/orders/bulk")}
 # Calls of payment providers: they come in bursts from one address, and their signatures guard them.
-UNLIMITED = ("/api/v1/webhooks/",)
+UNLIMITED = ("/api/v1/payments/webhooks/",)
 
 # After Redis failed, it is left alone for that many seconds.
 _PAUSE = 5.0

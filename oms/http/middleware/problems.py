@@ -116,7 +116,7 @@ def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     status = response.status_code
     problem = problem_of_status(status, detail=_DETAILS.get(status, ""))
     replacement = problem_response(request=request, problem=problem)
-    for header in ("Allow", "Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"):
-        if response.has_header(header):
-            replacement[header] = response[header]
+    for header, value in response.items():
+        if not header.lower().startswith("content-"):
+            replacement[header] = value
     return replacement
