@@ -22,7 +22,8 @@ from orders.events import (
 from orders.models import Order
 from orders.states import OrderStatus
 
-_FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
+# The fact that tells of each step.
+FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
     OrderStatus.CONFIRMED: OrderConfirmed,
     OrderStatus.PROCESSING: OrderProcessingStarted,
     OrderStatus.ON_HOLD: OrderPutOnHold,
@@ -41,7 +42,7 @@ def move_order(
     previous = order.move_to(status, at=at)
     order.save()
     publish(
-        _FACTS[status](
+        FACTS[status](
             order_id=order.id,
             number=order.number,
             customer_id=order.customer_id,
