@@ -144,10 +144,12 @@ class Processes:
         self._guard.watch(popen.pid, ending=signal.SIGKILL, group=True)
         process = RunningProcess(name=name, log=log, popen=popen)
         self._running.append(process)
-        ready = {"web": self._web_answers, "provider": self._provider_listens}.get(
-            name, lambda: _worker_is_ready(process)
-        )
-        _wait_until(ready, process)
+        signs = {
+            "web": self._web_answers,
+            "provider": self._provider_listens,
+            "beat": lambda: any((self._folder / "beat").iterdir()),
+        }
+        _wait_until(signs.get(name, lambda: " ready." in process.log_text()), process)
         return process
 
     def start_all(self) -> None:
@@ -172,7 +174,7 @@ class Processes:
             "SANDBOX_WEBHOOK_URL": f"{self.web_url}{WEBHOOK_PATH}",
             "LOG_LEVEL": "INFO",
             "WEB_WORKERS": "1",
-            "WEB_THREADS": "8",
+            "WEB_THREADS": "4",
             "WEB_STOP_SECONDS": "10",
             "WORKER_CONCURRENCY": "1",
             "PAYMENTS_CONCURRENCY": "1",
@@ -189,11 +191,6 @@ class Processes:
         port = int(self.provider_url.rpartition(":")[2])
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _worker_is_ready(process: RunningProcess) -> bool:
-    said = process.log_text()
-    return " ready." in said or "beat: Starting" in said
 
 
 def _wait_until(ready: Callable[[], bool], process: RunningProcess) -> None:

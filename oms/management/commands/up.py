@@ -193,5 +193,10 @@ def _child_environment() -> dict[str, str]:
         "WEB_STOP_SECONDS": str(_WORKER_GRACE_SECONDS),
         "SANDBOX_WEBHOOK_SECRET": settings.SANDBOX_WEBHOOK_SECRET,
     }
+    if not sys.stdout.isatty():
+        environment["NO_COLOR"] = "1"
+    if os.geteuid() == 0:
+        # Sound advice for a server; on the own machine, it would hide what the workers say.
+        environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
     environment.setdefault("SANDBOX_WEBHOOK_URL", f"{shop}{_WEBHOOK_PATH}")
     return environment

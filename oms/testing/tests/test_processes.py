@@ -27,6 +27,11 @@ def test_the_processes_of_an_order_start_answer_and_end(processes: Processes) ->
 
 
 @pytest.mark.slow
+def test_beat_starts_and_ends(processes: Processes) -> None:
+    assert processes.start("beat").terminate() == 0
+
+
+@pytest.mark.slow
 def test_a_process_that_cannot_start_says_why(processes: Processes) -> None:
     with pytest.raises(AssertionError, match="SECRET_KEY must be set"):
         processes.start("web", {"SECRET_KEY": ""})
