@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.backends.postgresql.psycopg_any import Jsonb
-
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import insert_rows, transaction_required
@@ -48,7 +46,7 @@ def publish_all(events: Iterable[tuple[DomainEvent, Actor]], *, at: datetime | N
             event.type,
             event.object_type,
             event.object_id,
-            Jsonb(encode(event)),
+            encode(event),
             actor.kind.value,
             actor.id,
             actor.label,
