@@ -18,7 +18,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test check lint types imports migrations deployment format clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -30,17 +30,27 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --cov $(PYTEST_OPTIONS)
 
-check: $(VENV)/.installed-dev
+check: lint types imports migrations deployment
+
+lint: $(VENV)/.installed-dev
 	@echo "Format and lint"
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
+
+types: $(VENV)/.installed-dev
 	@echo "Types"
 	@$(PRODUCTION_LIKE) $(BIN)/mypy .
+
+imports: $(VENV)/.installed-dev
 	@echo "Import rules"
 	@PYTHONPATH=. $(BIN)/lint-imports --no-logo
+
+migrations: $(VENV)/.installed-dev
 	@echo "Migrations"
 	@$(PRODUCTION_LIKE) $(BIN)/python -W "ignore:Got an error checking" \
 		manage.py makemigrations --check --dry-run
+
+deployment: $(VENV)/.installed-dev
 	@echo "Deployment"
 	@$(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
