@@ -290,7 +290,7 @@ API_BULK_BODY_LIMIT = 2 * 1024 * 1024
 API_JSON_DEPTH_LIMIT = 32
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BULK_BODY_LIMIT
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
-# Where a key has no effect: see docs/decisions/0005-idempotency-keys.md.
+# Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
 IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/webhooks/")
 
 # "count/seconds"; see oms/http/rate_limits.py for what each one counts.

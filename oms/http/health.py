@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from typing import Any
 
 import psycopg
 import redis
@@ -45,10 +46,15 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 def _check_postgresql() -> float:
     """The moment at which a new connection to PostgreSQL had answered."""
-    parameters = {**connection.get_connection_params(), "connect_timeout": 1}
+    parameters = {**_connection_parameters(), "connect_timeout": 1}
     with psycopg.connect(**parameters, autocommit=True) as fresh:
         fresh.execute("SELECT 1")
     return time.monotonic()
+
+
+def _connection_parameters() -> dict[str, Any]:
+    parameters: dict[str, Any] = connection.get_connection_params()
+    return parameters
 
 
 def _check_redis() -> float:

@@ -67,9 +67,9 @@ class _Cursor:
 class KeysetPagination(BasePagination):
     """`{"next": url or null, "previous": url or null, "results": […]}`.
 
-    The view's `orderings` maps the names that `ordering` takes to fields of the queryset, and its
-    `default_ordering` is one of those names, or "-id": ids are UUIDv7, so that is newest first.
-    Ties are broken by id. The fields are never null.
+    The view's `orderings` maps names that `ordering` takes to fields of the queryset, which are
+    never null; it always takes `id`. The view's `default_ordering` is "-id" if it does not say
+    otherwise: ids are UUIDv7, so that is newest first. Ties are broken by id.
     """
 
     def paginate_queryset(
@@ -139,7 +139,7 @@ class KeysetPagination(BasePagination):
             ) from error
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        names = [sign + name for name in view.orderings for sign in ("", "-")]
+        names = [sign + name for name in _fields(view) for sign in ("", "-")]
         ordering = {
             "name": "ordering",
             "in": "query",
@@ -160,7 +160,7 @@ class KeysetPagination(BasePagination):
                 "description": "How many objects a page has at most.",
                 "schema": {**page_size, "default": DEFAULT_PAGE_SIZE},
             },
-            *([ordering] if names else []),
+            ordering,
         ]
 
     def get_paginated_response_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,9 +176,8 @@ class KeysetPagination(BasePagination):
         }
 
 
-def page_parameters(view: Any) -> frozenset[str]:
-    """The query parameters that pages of `view` take."""
-    return frozenset({"cursor", "page_size", *(["ordering"] if view.orderings else [])})
+# The query parameters of every list.
+PARAMETERS = frozenset({"cursor", "page_size", "ordering"})
 
 
 def _signer() -> signing.Signer:
@@ -198,14 +197,16 @@ def _page_size(request: Request) -> int:
 
 def _ordering(request: Request, view: Any) -> _Ordering:
     name = request.query_params.get("ordering", view.default_ordering)
-    bare = name.removeprefix("-")
-    if bare in view.orderings:
-        return _Ordering(name=name, field=view.orderings[bare])
-    if name == view.default_ordering and bare == "id":
-        return _Ordering(name=name, field="id")
-    names = ", ".join(sorted(view.orderings))
-    detail = f"One of {names}, with a minus before it to turn it round."
+    fields = _fields(view)
+    if (field := fields.get(name.removeprefix("-"))) is not None:
+        return _Ordering(name=name, field=field)
+    detail = f"One of {', '.join(sorted(fields))}, with a minus before it to turn it round."
     raise InvalidQuery([query_error("ordering", code="invalid_choice", detail=detail)])
+
+
+def _fields(view: Any) -> dict[str, str]:
+    """The fields of the queryset by the names that `ordering` takes."""
+    return {"id": "id", **view.orderings}
 
 
 def _value(row: Any, path: str) -> Any:

@@ -16,7 +16,7 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf_errors
 
 from oms.core import errors
-from oms.core.db import DatabaseBusy
+from oms.core.db import DatabaseBusy, RetryTransaction
 from oms.core.errors import InputError
 from oms.http.payloads import encode, pointer_token
 
@@ -192,14 +192,18 @@ def problem_of(error: BaseException) -> Problem | None:
         return problem_of_status(413, detail="The body is too large.")
     if isinstance(error, _BAD_REQUESTS):
         return problem_of_status(400, detail="The request could not be read.")
+    if isinstance(error, RetryTransaction):
+        return problem_of_refusal(DatabaseBusy())
     if isinstance(error, OperationalError | InterfaceError):
         return problem_of_refusal(_refusal_of_database(error))
     return None
 
 
 def is_retried(error: BaseException | None) -> bool:
-    """Whether `error` is a deadlock or a serialisation failure, cured by a new transaction."""
-    return isinstance(error, OperationalError) and isinstance(error.__cause__, _RETRIED)
+    """Whether a new transaction cures `error`, as it does a deadlock or a drawn number."""
+    return isinstance(error, RetryTransaction) or (
+        isinstance(error, OperationalError) and isinstance(error.__cause__, _RETRIED)
+    )
 
 
 def _refusal_of_database(error: OperationalError | InterfaceError) -> errors.OperationError:

@@ -49,7 +49,7 @@ from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.http import etags
 from oms.http.identity import IdentityAuthentication, actor_of
-from oms.http.pagination import DEFAULT_ORDERING, page_parameters
+from oms.http.pagination import DEFAULT_ORDERING, PARAMETERS
 from oms.http.permissions import IsAuthenticated
 from oms.http.queries import check_query
 
@@ -112,7 +112,7 @@ class ApiView(GenericAPIView[Any]):
         """The query parameters of the current action."""
         known = frozenset(self.queries.get(self.current_action, ()))
         if self.is_paged():
-            known |= page_parameters(self)
+            known |= PARAMETERS
             if self.filterset_class is not None:
                 known |= frozenset(self.filterset_class.base_filters)
         return known

@@ -6,7 +6,6 @@ import time
 from typing import Any
 from uuid import uuid4
 
-import django_filters
 import psycopg
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -32,6 +31,7 @@ from oms.http.fields import (
 from oms.http.filters import (
     ApiFilterSet,
     BooleanFilter,
+    ChoiceFilter,
     ChoiceInFilter,
     DateFilter,
     InstantFilter,
@@ -88,7 +88,7 @@ class ThingFilters(ApiFilterSet):
     created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
     day = DateFilter(field_name="created_at", lookup_expr="date")
     search = SearchFilter(fields=("full_name", "email"))
-    status = django_filters.ChoiceFilter(field_name="full_name", choices=[("a", "A")])
+    status = ChoiceFilter(field_name="full_name", choices=[("a", "A")])
 
     class Meta:
         model = get_user_model()
