@@ -1,0 +1,95 @@
+"""Charges and refunds of the past, put into the provider's books without being made.
+
+For a demo shop whose history was made up: the provider must know of its payments, or nobody could
+refund them, and the comparison of both books would find them missing. Nothing is reported of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from payments.sandbox.ledger import Ledger
+
+# What no call can have: an imported key that is sent again is refused as used for something else.
+_FINGERPRINT = "imported"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastCharge:
+    """A charge that was captured, or declined if there is a `decline_code`.
+
+    Amounts are in hundredths of `currency`; `refunded_amount` is what the refunds add up to.
+    """
+
+    id: str
+    key: str
+    amount: int
+    refunded_amount: int
+    currency: str
+    token: str
+    reference: str
+    decline_code: str
+    decline_message: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRefund:
+    """A refund of a charge that succeeded."""
+
+    id: str
+    key: str
+    charge_id: str
+    amount: int
+    reason: str
+    at: datetime
+
+
+def import_past(
+    path: Path, *, charges: Iterable[PastCharge], refunds: Iterable[PastRefund]
+) -> None:
+    """Add them to the ledger in the file `path`, all or none; the provider may be running.
+
+    Raises sqlite3.IntegrityError if one of the keys or ids is there already, and
+    sqlite3.OperationalError or OSError if the file cannot be written.
+    """
+    Ledger(path, reports=False).close()  # makes the file and its tables where there are none
+    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
+            " captured_amount, refunded_amount, token, reference, metadata, decline_code,"
+            " decline_message, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?, ?)",
+            (
+                (
+                    *(charge.id, charge.key, _FINGERPRINT),
+                    "declined" if charge.decline_code else "captured",
+                    *(charge.amount, charge.currency),
+                    0 if charge.decline_code else charge.amount,
+                    *(charge.refunded_amount, charge.token, charge.reference),
+                    *(charge.decline_code or None, charge.decline_message or None),
+                    _text(charge.at),
+                )
+                for charge in charges
+            ),
+        )
+        connection.executemany(
+            "INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason,"
+            " status, created_at) VALUES (?, ?, ?, ?, ?, ?, 'succeeded', ?)",
+            (
+                (
+                    *(refund.id, refund.key, _FINGERPRINT, refund.charge_id, refund.amount),
+                    *(refund.reason, _text(refund.at)),
+                )
+                for refund in refunds
+            ),
+        )
+
+
+def _text(moment: datetime) -> str:
+    utc = moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
