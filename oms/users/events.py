@@ -35,8 +35,16 @@ class UserLoggedIn(DomainEvent):
 @event("user.session_revoked")
 @dataclass(frozen=True, kw_only=True)
 class SessionRevoked(DomainEvent):
-    """`reason` is "logout", "reuse" (a used refresh token came again) or "deactivated"."""
+    """`reason` is "logout", "reuse" (a used refresh token came again), or why staff ended it."""
 
     user_id: UUID
     session_id: UUID
     reason: str
+
+
+@event("user.password_set")
+@dataclass(frozen=True, kw_only=True)
+class PasswordSet(DomainEvent):
+    """Staff gave the user another password, which stands nowhere but in its hash."""
+
+    user_id: UUID

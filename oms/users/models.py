@@ -9,6 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,8 +18,12 @@ from oms.core.ids import new_id
 
 
 class UserManager(BaseUserManager["User"]):
+    def with_email(self, email: str | None) -> models.QuerySet[User]:
+        """The user with that address in whatever case, if there is one; found by the index."""
+        return self.alias(folded=Lower("email")).filter(folded=Lower(Value(email)))
+
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email__iexact=username)
+        return self.with_email(username).get()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """A saved user with that password, or with an unusable one."""

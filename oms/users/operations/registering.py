@@ -16,9 +16,10 @@ from oms.events.publishing import publish
 from oms.users.errors import EmailTaken
 from oms.users.events import UserChanged, UserRegistered
 from oms.users.models import User
+from oms.users.operations.sessions import end_sessions
 
-PROFILE_FIELDS = ("full_name", "phone")
-STAFF_FIELDS = (*PROFILE_FIELDS, "email", "is_staff", "is_active")
+OWN_FIELDS = ("full_name", "phone", "email")
+STAFF_FIELDS = (*OWN_FIELDS, "is_staff", "is_active")
 
 
 @transaction
@@ -30,9 +31,9 @@ def register_user(
     Raises Invalid for a password that the validators refuse, and EmailTaken.
     """
     user = User(email=User.objects.normalize_email(email), full_name=full_name, phone=phone)
-    _check_password(password, user=user)
+    check_password_strength(password, user=user)
     user.set_password(password)
-    if User.objects.filter(email__iexact=email).exists():
+    if User.objects.with_email(email).exists():
         raise EmailTaken
     try:
         user.save(force_insert=True)
@@ -44,7 +45,8 @@ def register_user(
     return user
 
 
-def _check_password(password: str, *, user: User) -> None:
+def check_password_strength(password: str, *, user: User) -> None:
+    """Raise Invalid, with every reason, for a password that the validators refuse for `user`."""
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -58,14 +60,16 @@ def _check_password(password: str, *, user: User) -> None:
 
 @transaction
 def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
-    """Set `values` on the user: a customer may set PROFILE_FIELDS of their own, staff STAFF_FIELDS.
+    """Set `values` on the user: a customer may set OWN_FIELDS of their own, staff STAFF_FIELDS.
+
+    Taking `is_active` away ends all sessions of the user.
 
     Raises NotFound for somebody else's account, Invalid for a field that the actor may not set, and
     EmailTaken.
     """
     if not actor.may_see_of(user_id):
         raise NotFound
-    allowed = STAFF_FIELDS if actor.is_staff else PROFILE_FIELDS
+    allowed = STAFF_FIELDS if actor.is_staff else OWN_FIELDS
     if refused := sorted(values.keys() - set(allowed)):
         raise Invalid(
             [
@@ -76,6 +80,8 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
     user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
     if user is None:
         raise NotFound
+    if "email" in values:
+        values = {**values, "email": User.objects.normalize_email(values["email"])}
     changes = {
         name: [getattr(user, name), value]
         for name, value in values.items()
@@ -92,4 +98,6 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
             raise EmailTaken from error
         raise
     publish(UserChanged(user_id=user.id, changes=changes), actor=actor)
+    if "is_active" in changes and not user.is_active:
+        end_sessions(actor=actor, user_id=user.id, reason="deactivated")
     return user

@@ -22,7 +22,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind
-from oms.core.db import transaction
+from oms.core.db import transaction, transaction_required
 from oms.core.ids import new_id
 from oms.events.publishing import publish
 from oms.users.errors import BadCredentials, TokenInvalid
@@ -43,7 +43,7 @@ class TokenPair:
 
 def log_in(*, actor: Actor, email: str, password: str) -> TokenPair:
     """Open a session. Raises BadCredentials, after the same time whatever the reason."""
-    user = User.objects.filter(email__iexact=email).first()
+    user = User.objects.with_email(email).first()
     if user is None:
         make_password(
             password
@@ -57,6 +57,9 @@ def log_in(*, actor: Actor, email: str, password: str) -> TokenPair:
 
 @transaction
 def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
+    # This locks the user, so that a deactivation sees the session, or is seen here.
+    if not User.objects.filter(pk=user.pk, is_active=True).update(last_login=at):
+        raise BadCredentials
     refresh, jti, expires_at = _refresh_token(user_id=user.id, session_id=(session_id := new_id()))
     Session.objects.create(
         id=session_id,
@@ -66,7 +69,6 @@ def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
         rotated_at=at,
         expires_at=expires_at,
     )
-    User.objects.filter(pk=user.pk).update(last_login=at)
     publish(
         UserLoggedIn(user_id=user.id, session_id=session_id),
         actor=Actor(
@@ -122,6 +124,15 @@ def revoke_session(*, actor: Actor, refresh: str) -> None:
         raise TokenInvalid
     if session.revoked_at is None:
         _revoke(session, actor=actor, reason="logout")
+
+
+@transaction_required
+def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
+    """End every session of the user; all of their tokens are dead at once."""
+    for session in Session.objects.select_for_update(no_key=True).filter(
+        user=user_id, revoked_at=None
+    ):
+        _revoke(session, actor=actor, reason=reason)
 
 
 def _revoke(session: Session, *, actor: Actor, reason: str) -> None:

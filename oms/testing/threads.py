@@ -1,0 +1,35 @@
+"""Real threads for tests of races, each with a database connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import connection
+
+R = TypeVar("R")
+
+_SECONDS = 20.0
+
+
+def at_once(*calls: Callable[[], R]) -> Sequence[R]:
+    """The results of `calls`, each run in its own thread, all let go at one moment.
+
+    What one of them raises is raised. The test must be a transactional one, for the threads see
+    only what is committed.
+    """
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], R]) -> R:
+        try:
+            start.wait(timeout=_SECONDS)
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=len(calls)) as threads:
+        return [
+            future.result(timeout=_SECONDS) for future in [threads.submit(run, c) for c in calls]
+        ]
