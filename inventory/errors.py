@@ -15,6 +15,18 @@ class SkuTaken(Conflict):
     code = "sku_taken"
 
 
+class CodeTaken(Conflict):
+    """There is a location with this code already."""
+
+    code = "code_taken"
+
+
+class NoDefaultLocation(Conflict):
+    """One location must be the default: make another one the default instead."""
+
+    code = "no_default_location"
+
+
 class StockConflict(Conflict):
     """The stock would fall below what is reserved or zero, or is not what was expected."""
 

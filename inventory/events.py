@@ -49,3 +49,21 @@ class StockRanLow(DomainEvent):
     name: str
     available: int
     threshold: int
+
+
+@event("location.created")
+@dataclass(frozen=True, kw_only=True)
+class LocationCreated(DomainEvent):
+    location_id: UUID
+    code: str
+    name: str
+
+
+@event("location.changed")
+@dataclass(frozen=True, kw_only=True)
+class LocationChanged(DomainEvent):
+    """`changes` maps each changed field to its old and its new value."""
+
+    location_id: UUID
+    code: str
+    changes: dict[str, list[Any]]

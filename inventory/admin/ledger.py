@@ -1,0 +1,116 @@
+"""The stock ledger, to be read."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+)
+from unfold.decorators import display
+
+from inventory.models import MovementKind, Product, StockMovement
+from oms.http.back_office.admins import GrowingAdmin
+from oms.http.back_office.display import link, moment, signed
+
+KIND_COLOURS = {
+    MovementKind.RECEIVE.value: "success",
+    MovementKind.ADJUST.value: "warning",
+    MovementKind.RESERVE.value: "info",
+    MovementKind.RELEASE.value: "",
+    MovementKind.SHIP.value: "primary",
+    MovementKind.RETURN.value: "success",
+}
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(GrowingAdmin):
+    list_display = (
+        "at",
+        "product_link",
+        "kind_badge",
+        "on_hand_change",
+        "reserved_change",
+        "balance",
+        "location",
+        "order_link",
+        "actor_label",
+    )
+    list_select_related = ("product", "location")
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ("location", RelatedDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("reference",)
+    search_help_text = _("SKU, reference, or the id of a product or an order")
+    ordering = ("-id",)
+    fields = (
+        ("at", "actor_label"),
+        ("product_link", "location"),
+        ("kind_badge", "reason"),
+        ("on_hand_change", "reserved_change"),
+        ("on_hand_after", "reserved_after"),
+        ("order_link", "reference"),
+        "note",
+    )
+    readonly_fields = (
+        "at",
+        "product_link",
+        "kind_badge",
+        "on_hand_change",
+        "reserved_change",
+        "order_link",
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
+    ) -> tuple[QuerySet[StockMovement], bool]:
+        """By what indexes can find; the ledger is too long to look through."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(product__in=Product.objects.filter(sku__iexact=term)) | Q(reference=term)
+        try:
+            id = UUID(term)
+        except ValueError:
+            pass
+        else:
+            found |= Q(order_id=id) | Q(product_id=id)
+        return queryset.filter(found), False
+
+    @display(description=_("at"))
+    def at(self, movement: StockMovement) -> str:
+        return moment(movement.created_at)
+
+    @display(description=_("product"))
+    def product_link(self, movement: StockMovement) -> SafeString | str:
+        return link(movement.product.sku, "inventory_product", movement.product_id)
+
+    @display(description=_("kind"), label=KIND_COLOURS)
+    def kind_badge(self, movement: StockMovement) -> tuple[str, Any]:
+        return movement.kind, movement.get_kind_display()
+
+    @display(description=_("on hand"))
+    def on_hand_change(self, movement: StockMovement) -> str:
+        return signed(movement.on_hand_delta)
+
+    @display(description=_("reserved"))
+    def reserved_change(self, movement: StockMovement) -> str:
+        return signed(movement.reserved_delta)
+
+    @display(description=_("then (on hand / reserved)"))
+    def balance(self, movement: StockMovement) -> str:
+        return f"{movement.on_hand_after:,} / {movement.reserved_after:,}"
+
+    @display(description=_("order"))
+    def order_link(self, movement: StockMovement) -> SafeString | str:
+        return link(_("order"), "orders_order", movement.order_id)
