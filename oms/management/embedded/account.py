@@ -45,10 +45,10 @@ class Account:
 
 
 @cache
-def server_account(program: Path) -> Account:
-    """The account that runs `program`, an executable that answers to --version.
+def server_account(initdb: Path) -> Account:
+    """The account that runs PostgreSQL, whose program `initdb` is at the given path.
 
-    Raises EmbeddedServiceError if we are root and cannot hand the program to another user.
+    Raises EmbeddedServiceError if we are root and cannot hand it to another user.
     """
     if os.geteuid() != 0:
         return Account()
@@ -69,22 +69,25 @@ def server_account(program: Path) -> Account:
             "--clear-groups",
             "--inh-caps=+dac_override",
             "--ambient-caps=+dac_override",
+            # Else access(2) would leave that capability out, and PostgreSQL asks it about itself.
+            "--securebits=+no_setuid_fixup",
         )
         candidates.insert(0, Account(prefix=prefix, user=user, group=group))
     for account in candidates:
-        if _can_run(account, program):
+        if _can_run(account, initdb):
             return account
     raise EmbeddedServiceError(
-        f"PostgreSQL does not run as root, and the user `nobody` cannot reach {program}. "
+        f"PostgreSQL does not run as root, and the user `nobody` cannot reach {initdb}. "
         "Run the command as an ordinary user, move the project to a folder that everyone may "
         "enter, or give a DATABASE_URL."
     )
 
 
-def _can_run(account: Account, program: Path) -> bool:
+def _can_run(account: Account, initdb: Path) -> bool:
+    """Whether `initdb` starts and finds its fellow programs; it writes nothing."""
     try:
         subprocess.run(
-            [*account.prefix, str(program), "--version"],
+            [*account.prefix, str(initdb), "--show", "--locale=C", "--pgdata=/nonexistent"],
             check=True,
             capture_output=True,
             cwd="/",

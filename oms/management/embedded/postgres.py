@@ -96,7 +96,7 @@ class EmbeddedPostgres:
 
         Raises EmbeddedServiceError with the reason if it cannot.
         """
-        account = server_account(program("postgres"))
+        account = server_account(program("initdb"))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         if self._data.exists():
             self._require_usable_data()

