@@ -1,0 +1,195 @@
+"""The event log as the audit trail, and how its consumers get on; to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from oms.core.actor import Actor, ActorKind
+from oms.events.domain import event_types
+from oms.events.models import ConsumerOffset, Event, ParkedEvent
+from oms.events.relaying import retry_parked_now
+from oms.http.back_office import ReadOnlyAdmin, Step
+from oms.http.back_office.admins import GrowingAdmin
+from oms.http.back_office.display import badge, link, moment
+
+ACTOR_COLOURS = {
+    ActorKind.ANONYMOUS.value: "",
+    ActorKind.CUSTOMER.value: "info",
+    ActorKind.STAFF.value: "primary",
+    ActorKind.SYSTEM.value: "",
+}
+# The admin pages of the objects that events are about.
+_PAGES = {
+    "order": "orders_order",
+    "product": "inventory_product",
+    "location": "inventory_location",
+    "payment": "payments_payment",
+    "refund": "payments_refund",
+    "user": "users_user",
+}
+
+
+class ActionFilter(DropdownFilter):
+    title = _("action")
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(event_types())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class ActorKindFilter(DropdownFilter):
+    title = _("kind of actor")
+    parameter_name = "actor_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            (ActorKind.CUSTOMER.value, _("customer")),
+            (ActorKind.STAFF.value, _("staff")),
+            (ActorKind.SYSTEM.value, _("system")),
+            (ActorKind.ANONYMOUS.value, _("anonymous")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(actor_kind=self.value()) if self.value() else queryset
+
+
+@admin.register(Event)
+class EventAdmin(GrowingAdmin):
+    list_display = ("at", "action", "object", "by", "actor_badge", "ip", "request_id")
+    list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", RangeDateTimeFilter))
+    search_fields = ("request_id",)
+    search_help_text = _("Id of an object or of a request, or who did it")
+    fieldsets = (
+        (None, {"fields": (("at", "action"), "object", "data_shown")}),
+        (_("Who"), {"fields": (("by", "actor_badge"), ("ip", "request_id"), "actor_id")}),
+        (_("In the log"), {"fields": (("position", "id"),)}),
+    )
+    readonly_fields = ("at", "action", "object", "by", "actor_badge", "data_shown")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            id = UUID(term)
+        except ValueError:
+            return queryset.filter(Q(actor_label=term) | Q(request_id=term)), False
+        return queryset.filter(Q(object_id=id) | Q(actor_id=id) | Q(request_id=term)), False
+
+    @display(description=_("at"))
+    def at(self, event: Event) -> str:
+        return moment(event.occurred_at)
+
+    @display(description=_("action"))
+    def action(self, event: Event) -> str:
+        return event.type
+
+    @display(description=_("object"))
+    def object(self, event: Event) -> SafeString | str:
+        return _object_link(event)
+
+    @display(description=_("by"))
+    def by(self, event: Event) -> str:
+        return event.actor_label
+
+    @display(description=_("kind of actor"), label=ACTOR_COLOURS)
+    def actor_badge(self, event: Event) -> str:
+        return event.actor_kind
+
+    @display(description=_("facts"))
+    def data_shown(self, event: Event) -> SafeString:
+        return _as_json(event.data)
+
+
+def _object_link(event: Event) -> SafeString | str:
+    name = event.data.get("number") or event.data.get("sku") or event.data.get("email")
+    words = f"{event.object_type} {name or event.object_id}"
+    page = _PAGES.get(event.object_type)
+    return link(words, page, event.object_id) if page else words
+
+
+def _as_json(data: Any) -> SafeString:
+    words = json.dumps(data, indent=2, ensure_ascii=False)
+    return format_html('<pre class="bo-json">{}</pre>', words)
+
+
+def _retry(actor: Actor, parked: Any, values: Mapping[str, Any]) -> str:
+    retry_parked_now(parked_id=parked.pk)
+    return _now("It is handed over again in a moment.")
+
+
+@admin.register(ParkedEvent)
+class ParkedEventAdmin(ReadOnlyAdmin):
+    list_display = ("parked", "consumer", "event_shown", "state", "attempts", "next_attempt")
+    list_display_links = ("parked",)
+    list_select_related = ("event",)
+    list_filter = (("created_at", RangeDateTimeFilter),)
+    search_fields = ("consumer",)
+    ordering = ("-pk",)
+    fields = (
+        ("parked", "consumer"),
+        ("event_shown", "state"),
+        ("attempts", "next_attempt"),
+        "last_error",
+        "facts",
+    )
+    readonly_fields = ("parked", "event_shown", "state", "next_attempt", "facts")
+    steps = (
+        Step(
+            name="retry",
+            label=_("Retry now"),
+            icon="refresh",
+            run=_retry,
+            explanation=_("The consumer gets the event once more, and all its attempts again."),
+        ),
+    )
+
+    @display(description=_("parked"))
+    def parked(self, parked: ParkedEvent) -> str:
+        return moment(parked.created_at)
+
+    @display(description=_("event"))
+    def event_shown(self, parked: ParkedEvent) -> str:
+        return str(parked.event)
+
+    @display(description=_("state"))
+    def state(self, parked: ParkedEvent) -> SafeString:
+        return badge(_("dead"), "danger") if parked.is_dead else badge(_("waiting"), "warning")
+
+    @display(description=_("next attempt"))
+    def next_attempt(self, parked: ParkedEvent) -> str:
+        return moment(parked.next_attempt_at)
+
+    @display(description=_("facts"))
+    def facts(self, parked: ParkedEvent) -> SafeString:
+        return _as_json(parked.event.data)
+
+
+@admin.register(ConsumerOffset)
+class ConsumerOffsetAdmin(ReadOnlyAdmin):
+    list_display = ("consumer", "position", "moved")
+    ordering = ("consumer",)
+    fields = ("consumer", "position", "moved")
+    readonly_fields = ("moved",)
+
+    @display(description=_("moved"))
+    def moved(self, offset: ConsumerOffset) -> str:
+        return moment(offset.updated_at)

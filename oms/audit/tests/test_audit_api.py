@@ -1,0 +1,173 @@
+"""The audit trail as staff read it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from oms.core.actor import Actor, ActorKind, system
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.events.publishing import publish
+from oms.testing.factories import actor_for, api_client, make_customer, make_staff
+from oms.users.events import UserChanged, UserRegistered
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/admin/audit"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def staff() -> APIClient:
+    """A client of staff, whose own login is not in the trail."""
+    client = api_client(make_staff())
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # past the guard
+        cursor.execute("DELETE FROM events_event")
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    return client
+
+
+def entries(client: APIClient, **query: Any) -> list[Any]:
+    response = client.get(URL, query)
+    assert response.status_code == 200, response.content
+    results: list[Any] = response.json()["results"]
+    return results
+
+
+def test_an_entry_says_who_changed_what_and_from_where(staff: APIClient) -> None:
+    user_id, actor_id = new_id(), new_id()
+    actor = Actor(
+        kind=ActorKind.STAFF,
+        id=actor_id,
+        label="sam@example.com",
+        request_id="r-1",
+        ip="203.0.113.7",
+    )
+    publish(UserChanged(user_id=user_id, changes={"phone": ["", "1234"]}), actor=actor, at=NOON)
+
+    assert entries(staff) == [
+        {
+            "id": str(Event.objects.get().id),
+            "actor": "sam@example.com",
+            "actor_kind": "staff",
+            "actor_id": str(actor_id),
+            "action": "user.changed",
+            "object_type": "user",
+            "object_id": str(user_id),
+            "changes": {"phone": ["", "1234"]},
+            "request_id": "r-1",
+            "ip": "203.0.113.7",
+            "created_at": "2026-11-21T12:00:00Z",
+        }
+    ]
+
+
+def test_an_event_without_changes_shows_its_facts(staff: APIClient) -> None:
+    user_id = new_id()
+    publish(UserRegistered(user_id=user_id, email="carla@example.com"), actor=system("tests"))
+
+    [entry] = entries(staff)
+    assert entry["changes"] == {"user_id": str(user_id), "email": "carla@example.com"}
+    assert (entry["actor"], entry["actor_kind"], entry["actor_id"]) == ("tests", "system", None)
+    assert (entry["request_id"], entry["ip"]) == ("", None)
+
+
+def test_a_change_by_the_api_carries_request_id_and_address() -> None:
+    carla = make_customer()
+    client = api_client(carla)
+
+    client.patch(
+        "/api/v1/users/me",
+        {"full_name": "Carla"},
+        headers={"X-Request-ID": "from-the-client"},
+        REMOTE_ADDR="203.0.113.9",
+    )
+
+    [entry] = entries(api_client(make_staff()), request_id="from-the-client")
+    assert (entry["actor"], entry["ip"]) == (carla.email, "203.0.113.9")
+
+
+def test_pages_go_from_the_newest_to_the_oldest_and_back(
+    staff: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    users = [new_id() for _ in range(5)]
+    for user_id in users:
+        publish(UserRegistered(user_id=user_id, email="x@example.com"), actor=system("tests"))
+
+    with django_assert_num_queries(2):  # who asks, the page
+        first = staff.get(URL, {"page_size": 2}).json()
+    second = staff.get(first["next"]).json()
+    third = staff.get(second["next"]).json()
+
+    seen = [e["object_id"] for page in (first, second, third) for e in page["results"]]
+    assert seen == [str(user_id) for user_id in reversed(users)]
+    assert third["next"] is None
+    assert staff.get(third["previous"]).json()["results"] == second["results"]
+
+
+def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
+    carla, dora = make_customer(email="carla@example.com"), make_customer()
+    publish(
+        UserRegistered(user_id=carla.id, email=carla.email),
+        actor=actor_for(carla).under("r-1"),
+        at=NOON,
+    )
+    publish(
+        UserChanged(user_id=dora.id, changes={"phone": ["", "1"]}),
+        actor=actor_for(dora).under("r-2"),
+        at=NOON + timedelta(hours=1),
+    )
+
+    registered, changed = [str(carla.id)], [str(dora.id)]
+    for query, expected in [
+        ({"actor": str(carla.id)}, registered),
+        ({"actor": "Carla@Example.com"}, registered),
+        ({"actor": "nobody@example.com"}, []),
+        ({"action": "user.changed"}, changed),
+        ({"object_type": "user"}, changed + registered),
+        ({"object_type": "order"}, []),
+        ({"object_id": str(dora.id)}, changed),
+        ({"request_id": "r-1"}, registered),
+        ({"created_at__gte": "2026-11-21T13:00:00Z"}, changed),
+        ({"created_at__lt": "2026-11-21T13:00:00Z"}, registered),
+        ({"action": "user.changed", "actor": str(carla.id)}, []),
+    ]:
+        assert [e["object_id"] for e in entries(staff, **query)] == expected, query
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "code"),
+    [
+        ({"actro": "x"}, "actro", "unknown_parameter"),
+        ({"object_id": "5"}, "object_id", "no_uuid"),
+        ({"created_at__gte": "yesterday"}, "created_at__gte", "no_instant"),
+        ({"action": ""}, "action", "blank"),
+        ({"cursor": "x"}, "cursor", "invalid_cursor"),
+        ({"page_size": "201"}, "page_size", "out_of_range"),
+    ],
+)
+def test_a_bad_query_is_refused_by_name(
+    staff: APIClient, query: dict[str, str], parameter: str, code: str
+) -> None:
+    response = staff.get(URL, query)
+
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
+    assert (error["parameter"], error["code"]) == (parameter, code)
+
+
+def test_only_staff_read_it() -> None:
+    assert api_client().get(URL).status_code == 401
+    assert api_client(make_customer()).get(URL).status_code == 403
+
+
+def test_nobody_writes_it(staff: APIClient) -> None:
+    for method in ("post", "put", "patch", "delete"):
+        assert getattr(staff, method)(URL, {}).status_code == 405
