@@ -129,12 +129,17 @@ def violated_constraint(error: DatabaseError) -> str:
 
 
 def insert_rows(
-    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    model: type[models.Model],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    skip_existing: bool = False,
 ) -> None:
     """Insert `rows`, each in the order of the field names `columns`, with one statement.
 
     The statement has one array parameter for each column, so its text, and with it its prepared
-    plan, is the same for one row and for ten thousand.
+    plan, is the same for one row and for ten thousand. With `skip_existing` a row that a unique
+    constraint refuses is left out in silence.
     """
     by_column = list(zip(*rows, strict=True))
     if not by_column:
@@ -154,6 +159,7 @@ def insert_rows(
         cursor.execute(
             # Names and types come from the model alone.
             f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: S608
-            f" SELECT * FROM unnest({arrays})",
+            f" SELECT * FROM unnest({arrays})"
+            f"{' ON CONFLICT DO NOTHING' if skip_existing else ''}",
             values,
         )

@@ -52,6 +52,7 @@ class ShipmentItem(models.Model):
     quantity = models.PositiveIntegerField(_("quantity"))
 
     order_item_id: UUID
+    shipment_id: UUID
 
     class Meta:
         verbose_name = _("shipment item")

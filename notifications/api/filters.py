@@ -1,0 +1,30 @@
+"""Filters of notifications."""
+
+from __future__ import annotations
+
+from notifications.models import Kind, Notification
+from oms.http.filters import (
+    ApiFilterSet,
+    BooleanFilter,
+    ChoiceFilter,
+    ChoiceInFilter,
+    InstantFilter,
+    UUIDFilter,
+)
+
+_TOLD_TO_CUSTOMERS = [choice for choice in Kind.choices if choice[0] != Kind.LOW_STOCK]
+
+
+class NotificationFilters(ApiFilterSet):
+    unread = BooleanFilter(
+        field_name="read_at", lookup_expr="isnull", help_text="Whether it has not been read yet."
+    )
+    kind = ChoiceFilter(choices=_TOLD_TO_CUSTOMERS)
+    kind__in = ChoiceInFilter(field_name="kind", choices=_TOLD_TO_CUSTOMERS)
+    order_id = UUIDFilter()
+    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Notification
+        fields: list[str] = []

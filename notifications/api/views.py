@@ -1,0 +1,45 @@
+"""The REST calls about a customer's own notifications."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from notifications.api.filters import NotificationFilters
+from notifications.api.serializers import EXAMPLE, READ_EXAMPLE, NotificationOutput
+from notifications.operations.reading import mark_read
+from notifications.queries import notifications_of
+from oms.core import clock
+from oms.http.documentation import documented
+from oms.http.permissions import IsCustomer
+from oms.http.views import ApiView, ApiViewSet
+
+
+class Notifications(ApiViewSet):
+    permission_classes = [IsCustomer]
+    filterset_class = NotificationFilters
+
+    @documented(
+        summary="List your notifications",
+        description="Your own in-app notifications, newest first.",
+        response=NotificationOutput,
+        response_example=EXAMPLE,
+    )
+    def list(self, request: Request) -> Response:
+        return self.page(notifications_of(self.actor), NotificationOutput)
+
+
+class NotificationRead(ApiView):
+    permission_classes = [IsCustomer]
+
+    @documented(
+        summary="Mark a notification as read",
+        description="Again has no effect: `read_at` stays the time of the first call.",
+        response=NotificationOutput,
+        response_example=READ_EXAMPLE,
+    )
+    def put(self, request: Request, id: UUID) -> Response:
+        read = mark_read(actor=self.actor, notification_id=self.path_id(), at=clock.now())
+        return Response(NotificationOutput(read).data)

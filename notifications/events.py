@@ -1,0 +1,19 @@
+"""Facts about notifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from oms.events.domain import DomainEvent, event
+
+
+@event("notification.retried")
+@dataclass(frozen=True, kw_only=True)
+class NotificationRetried(DomainEvent):
+    """Staff had a mail sent again that had failed."""
+
+    notification_id: UUID
+    kind: str
+    email: str
+    order_id: UUID | None = None

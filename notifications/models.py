@@ -1,0 +1,139 @@
+"""What people are told: one row for each event, person and channel."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+from oms.core.leases import LeasedWork
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email", _("e-mail")
+    IN_APP = "in_app", _("in-app")
+
+
+class Kind(models.TextChoices):
+    ORDER_PLACED = "order_placed", _("order placed")
+    ORDER_PAID = "order_paid", _("order paid")
+    PAYMENT_FAILED = "payment_failed", _("payment failed")
+    ORDER_SHIPPED = "order_shipped", _("parcel sent")
+    ORDER_DELIVERED = "order_delivered", _("order delivered")
+    ORDER_CANCELLED = "order_cancelled", _("order cancelled")
+    ORDER_EXPIRED = "order_expired", _("order expired")
+    ORDER_REFUNDED = "order_refunded", _("order refunded")
+    LOW_STOCK = "low_stock", _("low stock")
+
+
+class DeliveryState(models.TextChoices):
+    """How far a notification has come; one that is in-app is there as soon as it is written."""
+
+    QUEUED = "queued", _("queued")
+    SENDING = "sending", _("sending")
+    SENT = "sent", _("sent")
+    FAILED = "failed", _("failed, tried again")
+    DEAD = "dead", _("given up")
+
+
+# What staff may have sent again.
+RETRYABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
+
+
+class Notification(LeasedWork):
+    """A message as it was rendered when its event was heard.
+
+    `recipient` is the customer; mail to staff has an address alone. An e-mail's `message_id` never
+    changes, so a receiver that gets it twice can tell.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    event_id = models.UUIDField(_("event"), editable=False)
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("recipient"),
+    )
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    channel = models.CharField(_("channel"), max_length=6, choices=Channel)
+    kind = models.CharField(_("kind"), max_length=32, choices=Kind)
+    subject = models.CharField(_("subject"), max_length=255)
+    body = models.TextField(_("text"))
+    body_html = models.TextField(_("HTML"), blank=True)
+    order_id = models.UUIDField(_("order"), null=True, blank=True)
+    state = models.CharField(
+        _("state"), max_length=7, choices=DeliveryState, default=DeliveryState.QUEUED
+    )
+    message_id = models.CharField(_("Message-ID"), max_length=320, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    read_at = models.DateTimeField(_("read"), null=True, blank=True)
+
+    recipient_id: UUID | None
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event_id", "channel", "recipient"],
+                condition=Q(recipient__isnull=False),
+                name="notification_once_for_user",
+            ),
+            models.UniqueConstraint(
+                fields=["event_id", "channel", "email"],
+                condition=Q(recipient__isnull=True),
+                name="notification_once_for_address",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel=Channel.EMAIL) | Q(recipient__isnull=False),
+                name="notification_in_app_has_recipient",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=DeliveryState.SENT) | Q(sent_at__isnull=False),
+                name="notification_sent_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["recipient", "-id"],
+                name="notification_inbox",
+                condition=Q(channel=Channel.IN_APP),
+            ),
+            models.Index(
+                fields=["recipient", "-id"],
+                name="notification_unread",
+                condition=Q(channel=Channel.IN_APP, read_at__isnull=True),
+            ),
+            models.Index(
+                fields=["next_attempt_at"],
+                name="notification_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+            models.Index(
+                fields=["-id"],
+                name="notification_in_trouble",
+                condition=Q(state__in=[DeliveryState.FAILED, DeliveryState.DEAD]),
+            ),
+            models.Index(
+                fields=["order_id"],
+                name="notification_of_order",
+                condition=Q(order_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.email}"
+
+    @property
+    def is_retryable(self) -> bool:
+        return self.channel == Channel.EMAIL and self.state in RETRYABLE

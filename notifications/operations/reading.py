@@ -1,0 +1,26 @@
+"""What customers do with their notifications."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models.functions import Coalesce
+
+from notifications.models import Notification
+from notifications.queries import notifications_of
+from oms.core.actor import Actor
+from oms.core.db import transaction
+from oms.core.errors import NotFound
+
+
+@transaction
+def mark_read(*, actor: Actor, notification_id: UUID, at: datetime) -> Notification:
+    """Note that the actor has read the notification; the first time counts.
+
+    Raises NotFound if there is none, or it is somebody else's.
+    """
+    own = notifications_of(actor).filter(pk=notification_id)
+    if not own.update(read_at=Coalesce("read_at", at)):
+        raise NotFound
+    return own.get()

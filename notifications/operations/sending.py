@@ -1,0 +1,133 @@
+"""Sending what is due: claim under a lease, hand to the mail server, record what became of it.
+
+The claim is committed before the mail server is talked to and the outcome after it. A worker that
+dies in between leaves a mail that may have gone out; it is sent again, with the same Message-ID,
+when the lease runs out. Sending exactly once does not exist.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models.functions import Now
+
+from notifications.mail import composed, is_final
+from notifications.models import DeliveryState, Notification
+from oms.core.db import durable
+from oms.core.leases import backoff, claim_next, due
+
+log = structlog.get_logger(__name__)
+
+# Longer than a task may live, so a lease that ran out belongs to a worker that is dead.
+LEASE = timedelta(seconds=90)
+# The pauses between them add up to two hours.
+MAX_ATTEMPTS = 8
+_FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
+
+Connect = Callable[[], BaseEmailBackend]
+
+
+class Postman:
+    """Sends mail over one connection, for as long as it holds.
+
+    A mail server that cannot be reached is left alone for `pause` seconds. Nothing is claimed
+    meanwhile, so mail waits without its attempts being used up, and a server that swallows packets
+    costs a worker one time-out in a while and not all of its time.
+    """
+
+    def __init__(self, *, connect: Connect = get_connection, pause: float = 30.0) -> None:
+        self._connect = connect
+        self._pause = pause
+        self._closed_until = 0.0
+        self._connection: BaseEmailBackend | None = None
+
+    @durable
+    def send_next(self) -> bool:
+        """Send the mail that is most overdue; False if none is due, or nothing can be sent."""
+        if time.monotonic() < self._closed_until or not due(Notification).exists():
+            return False
+        if not self._reach():
+            return False
+        notification = claim_next(Notification, lease=LEASE)
+        if notification is None:
+            return False
+        if notification.attempts > MAX_ATTEMPTS:
+            # Whoever tried last died of it.
+            _settle(notification, state=DeliveryState.DEAD, next_attempt_at=None)
+            return True
+        _settle(notification, keeping_lease=True, state=DeliveryState.SENDING)
+        try:
+            self._send(notification)
+        except (OSError, ValueError) as error:  # SMTPException is an OSError
+            self.close()
+            _failed(notification, error)
+        else:
+            _settle(
+                notification,
+                state=DeliveryState.SENT,
+                sent_at=Now(),
+                next_attempt_at=None,
+                last_error="",
+            )
+        return True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except OSError as error:
+                log.info("mail_connection_lost", error=repr(error))
+
+    def _reach(self) -> bool:
+        if self._connection is not None:
+            return True
+        connection = self._connect()
+        try:
+            connection.open()
+        except OSError as error:
+            self._closed_until = time.monotonic() + self._pause
+            log.warning("mail_server_unreachable", error=repr(error))
+            return False
+        self._connection = connection
+        return True
+
+    def _send(self, notification: Notification) -> None:
+        mail = composed(notification)
+        mail.connection = self._connection
+        if not mail.send():
+            raise ValueError("The mail has no recipient.")
+
+
+def _failed(notification: Notification, error: Exception) -> None:
+    final = is_final(error) or notification.attempts >= MAX_ATTEMPTS
+    log.warning(
+        "mail_failed",
+        notification_id=str(notification.id),
+        attempts=notification.attempts,
+        final=final,
+        error=repr(error),
+    )
+    pause = backoff(notification.attempts, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+    _settle(
+        notification,
+        state=DeliveryState.DEAD if final else DeliveryState.FAILED,
+        next_attempt_at=None if final else Now() + pause,
+        last_error=repr(error),
+    )
+
+
+def _settle(notification: Notification, *, keeping_lease: bool = False, **values: Any) -> None:
+    """Write `values`, unless the lease ran out and the mail is somebody else's by now."""
+    if not keeping_lease:
+        values["lease_until"] = None
+    Notification.objects.filter(
+        pk=notification.pk, fencing_token=notification.fencing_token
+    ).update(**values)

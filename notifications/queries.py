@@ -1,0 +1,16 @@
+"""Reads of notifications."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from notifications.models import Channel, Notification
+from oms.core.actor import Actor
+
+
+def notifications_of(actor: Actor) -> QuerySet[Notification]:
+    """The actor's own in-app notifications, without what only mail needs."""
+    if actor.id is None:
+        return Notification.objects.none()
+    own = Notification.objects.filter(recipient_id=actor.id, channel=Channel.IN_APP)
+    return own.only("id", "kind", "subject", "body", "order_id", "read_at", "created_at")

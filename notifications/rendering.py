@@ -1,0 +1,85 @@
+"""Putting a message into the form of a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils.translation import get_language, get_language_bidi
+from django.utils.translation import gettext as _
+
+from notifications.wording import Message, money
+
+_SUBJECT_LENGTH = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedMail:
+    """An e-mail as text and as HTML; the subject is one line."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks or other runs of white space, so that it is fit for a header."""
+    return " ".join(text.split())[:_SUBJECT_LENGTH]
+
+
+def rendered_mail(message: Message, *, greeted: str) -> RenderedMail:
+    """`message` as an e-mail to the person called `greeted`; "" greets nobody by name."""
+    context = _context(message, greeted=greeted)
+    return RenderedMail(
+        subject=one_line(message.subject),
+        text=render_to_string("notifications/mail.txt", context),
+        html=render_to_string("notifications/mail.html", context),
+    )
+
+
+def in_app_text(message: Message) -> str:
+    """`message` as the short text that stands in the shop."""
+    return "\n".join(message.paragraphs)
+
+
+def _context(message: Message, *, greeted: str) -> dict[str, Any]:
+    order = message.order
+    greeting = _("Hello %(name)s,") % {"name": one_line(greeted)} if greeted else _("Hello,")
+    lines = [
+        {
+            "sku": line.sku,
+            "name": line.name,
+            "quantity": line.quantity,
+            "total": money(line.total, order.currency) if order else str(line.total),
+        }
+        for line in message.lines
+    ]
+    context: dict[str, Any] = {
+        "language": get_language() or settings.LANGUAGE_CODE,
+        "direction": "rtl" if get_language_bidi() else "ltr",
+        "shop": settings.SHOP_NAME,
+        "greeting": greeting,
+        "message": message,
+        "lines": lines,
+        "order": order,
+    }
+    if order is not None and message.shows_order:
+        context["total"] = money(order.total, order.currency)
+        context["address"] = address_lines(dict(order.shipping_address))
+    return context
+
+
+def address_lines(address: dict[str, str]) -> list[str]:
+    """A postal address as its lines, without those that are empty."""
+    place = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
+    lines = (
+        address.get("name"),
+        address.get("line1"),
+        address.get("line2"),
+        place,
+        address.get("region"),
+        address.get("country"),
+    )
+    return [line for line in lines if line]

@@ -1,0 +1,64 @@
+"""Orders to tell of, and a mail server that can misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django.fixtures import SettingsWrapper
+
+from notifications.operations.queueing import HEARD, queue_notifications
+from notifications.tests.mail_server import MailServer
+from oms.events.relaying import Consumer, deliver
+from oms.testing.factories import actor_for, make_product
+from oms.users.models import User
+from orders.models import Order
+from orders.operations.placing import OrderedItem, Placement, place_order
+
+ADDRESS = {
+    "name": "Ada Lovelace",
+    "line1": "Invalidenstraße 44",
+    "city": "Berlin",
+    "postal_code": "10115",
+    "country": "DE",
+}
+
+PlaceOrder = Callable[..., Order]
+
+
+@pytest.fixture
+def place(db: None) -> PlaceOrder:
+    """Places an order of `quantities` of new products for a customer."""
+
+    def placed(customer: User, *quantities: int) -> Order:
+        items = [
+            OrderedItem(product_id=make_product(stock=50).id, quantity=quantity)
+            for quantity in quantities or (2,)
+        ]
+        placement = Placement(customer_id=customer.id, items=items, shipping_address=ADDRESS)
+        return place_order(actor=actor_for(customer), placement=placement).order
+
+    return placed
+
+
+@pytest.fixture
+def relay() -> Callable[[], int]:
+    """Hands all events of the log to the notifications, as the worker does."""
+    consumer = Consumer(name="notifications", hears=HEARD, handle=queue_notifications)
+    return lambda: deliver(consumer)
+
+
+@pytest.fixture
+def mail_server(settings: SettingsWrapper) -> Iterator[MailServer]:
+    """A real SMTP server that the shop sends its mail to."""
+    with MailServer() as server:
+        use_smtp(settings, port=server.port)
+        yield server
+
+
+def use_smtp(settings: SettingsWrapper, *, port: int) -> None:
+    """Let mail go to 127.0.0.1 at `port`."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = "127.0.0.1"
+    settings.EMAIL_PORT = port
+    settings.EMAIL_TIMEOUT = 2

@@ -1,0 +1,81 @@
+"""What the rest of the house may know of orders and parcels, without their models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from orders.locks import items_of
+from orders.models import Order, ShipmentItem
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineSummary:
+    """That many pieces of a product; `total` is their price, in the order's currency."""
+
+    sku: str
+    name: str
+    quantity: int
+    total: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSummary:
+    """An order as it is now. `shipping_address` is as in Placement."""
+
+    id: UUID
+    number: str
+    customer_id: UUID
+    status: str
+    payment_status: str
+    currency: str
+    total: Decimal
+    lines: tuple[LineSummary, ...]
+    shipping_address: Mapping[str, str]
+
+
+def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
+    """The orders by their ids, deleted ones too, in two statements however many they are."""
+    if not order_ids:
+        return {}
+    items = items_of(order_ids)
+    return {
+        order.id: OrderSummary(
+            id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            status=order.status,
+            payment_status=order.payment_status,
+            currency=order.currency,
+            total=order.total,
+            lines=tuple(
+                LineSummary(
+                    sku=item.sku, name=item.name, quantity=item.quantity, total=item.line_total
+                )
+                for item in items[order.id]
+            ),
+            shipping_address=order.shipping_address,
+        )
+        for order in Order.objects.filter(pk__in=list(order_ids))
+    }
+
+
+def parcels_of(shipment_ids: Collection[UUID]) -> dict[UUID, tuple[LineSummary, ...]]:
+    """What is in each of the shipments, in one statement however many they are."""
+    if not shipment_ids:
+        return {}
+    lines: dict[UUID, list[LineSummary]] = {id: [] for id in shipment_ids}
+    rows = ShipmentItem.objects.filter(shipment_id__in=list(lines)).select_related("order_item")
+    for row in rows.order_by("order_item__position"):
+        item = row.order_item
+        lines[row.shipment_id].append(
+            LineSummary(
+                sku=item.sku,
+                name=item.name,
+                quantity=row.quantity,
+                total=item.unit_price * row.quantity,
+            )
+        )
+    return {id: tuple(of_shipment) for id, of_shipment in lines.items()}
