@@ -11,4 +11,6 @@ urlpatterns = [
     path("api/v1/", include("oms.users.api.urls")),
     path("api/v1/", include("oms.audit.api.urls")),
     path("api/v1/", include("inventory.api.urls")),
+    path("api/v1/", include("payments.api.urls")),
+    path("api/v1/", include("orders.api.urls")),
 ]

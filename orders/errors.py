@@ -10,13 +10,16 @@ from oms.core.errors import Conflict
 class InvalidTransition(Conflict):
     """The order's status does not allow this.
 
-    `status` is what it is now, `allowed` the statuses that it may go to.
+    `current_status` is what it is now, for `status` is HTTP's in a problem document; `allowed` are
+    the statuses that it may go to.
     """
 
     code = "invalid_transition"
 
     def __init__(self, message: str = "", *, status: str, allowed: Iterable[str]) -> None:
-        super().__init__(message, status=str(status), allowed=sorted(str(s) for s in allowed))
+        super().__init__(
+            message, current_status=str(status), allowed=sorted(str(s) for s in allowed)
+        )
 
 
 class OrderNotEditable(Conflict):
@@ -35,6 +38,12 @@ class OrderNotPayable(Conflict):
     """The order is not waiting for a payment."""
 
     code = "order_not_payable"
+
+
+class RejectedWithOthers(Conflict):
+    """Nothing is wrong with this order, but another one of the request was refused."""
+
+    code = "rejected_with_others"
 
 
 class NothingToShip(Conflict):

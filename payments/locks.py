@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from oms.core.db import transaction_required
@@ -24,8 +24,13 @@ def lock_payments_of_order(order_id: UUID) -> Sequence[Payment]:
 
 
 @transaction_required
+def lock_payments_of_orders(order_ids: Iterable[UUID]) -> None:
+    """Lock all payments of the orders, sorted by id."""
+    rows = Payment.objects.select_for_update(no_key=True).filter(order_id__in=set(order_ids))
+    list(rows.order_by("id").values_list("id"))
+
+
+@transaction_required
 def lock_refund(refund_id: UUID) -> Refund | None:
     """The refund, locked; None if there is none. Its payment is to be locked first."""
-    return (
-        Refund.objects.select_for_update(of=("self",), no_key=True).filter(pk=refund_id).first()
-    )
+    return Refund.objects.select_for_update(of=("self",), no_key=True).filter(pk=refund_id).first()

@@ -13,12 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from oms.core.leases import LeasedWork
 from oms.core.money import ZERO, CurrencyField, MoneyField
-from payments.states import ACTIVE, OPEN, PaymentStatus, RefundStatus
-
-
-class CaptureMethod(models.TextChoices):
-    AUTOMATIC = "automatic", _("automatic")
-    MANUAL = "manual", _("manual")
+from payments.states import ACTIVE, OPEN, CaptureMethod, PaymentStatus, RefundStatus
 
 
 class WantedStep(models.TextChoices):

@@ -16,6 +16,11 @@ class PaymentStatus(models.TextChoices):
     VOIDED = "voided", _("voided")
 
 
+class CaptureMethod(models.TextChoices):
+    AUTOMATIC = "automatic", _("automatic")
+    MANUAL = "manual", _("manual")
+
+
 class RefundStatus(models.TextChoices):
     REQUESTED = "requested", _("requested")
     PROCESSING = "processing", _("processing")
@@ -43,10 +48,16 @@ PAYMENT_TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
             PaymentStatus.AUTHORIZED,
             PaymentStatus.CAPTURED,
             PaymentStatus.FAILED,
+            PaymentStatus.VOIDED,
         }
     ),
     PaymentStatus.UNKNOWN: frozenset(
-        {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.FAILED}
+        {
+            PaymentStatus.AUTHORIZED,
+            PaymentStatus.CAPTURED,
+            PaymentStatus.FAILED,
+            PaymentStatus.VOIDED,
+        }
     ),
     PaymentStatus.AUTHORIZED: frozenset({PaymentStatus.CAPTURED, PaymentStatus.VOIDED}),
     PaymentStatus.CAPTURED: frozenset(),

@@ -218,8 +218,6 @@ def _problem_of_drf(error: drf_errors.APIException) -> Problem:
     headers: dict[str, str] = {}
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
-    if isinstance(error, drf_errors.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(int(error.wait))
     if isinstance(error, drf_errors.ValidationError):
         return Problem(
             status=400,
@@ -228,6 +226,8 @@ def _problem_of_drf(error: drf_errors.APIException) -> Problem:
             errors=list(_input_errors(error.detail)),
             headers=headers,
         )
+    detail: Any
+    code: Any
     if isinstance(error.detail, dict):
         # simplejwt says {"detail": …, "code": …}
         detail, code = error.detail.get("detail", ""), error.detail.get("code", "")

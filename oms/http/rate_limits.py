@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -114,14 +115,13 @@ def _item(rate: str) -> RateLimitItem:
 
 @lru_cache
 def _redis(url: str) -> SlidingWindowCounterRateLimiter:
-    storage = RedisStorage(
-        url,
-        key_prefix="limits",
-        socket_timeout=1,
-        socket_connect_timeout=1,
+    options: dict[str, Any] = {
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
         # The library's own default waits for seconds; once more is for a connection gone stale.
-        retry=Retry(NoBackoff(), retries=1),
-    )
+        "retry": Retry(NoBackoff(), retries=1),
+    }
+    storage = RedisStorage(url, key_prefix="limits", **options)
     return SlidingWindowCounterRateLimiter(storage)
 
 

@@ -142,6 +142,13 @@ class Order(models.Model):
         )
 
     @property
+    def is_payable(self) -> bool:
+        """Whether money is owed for it, and no payment of it is under way."""
+        owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+        waiting = (PaymentState.UNPAID, PaymentState.FAILED)
+        return self.status in owed and self.payment_status in waiting and self.total > 0
+
+    @property
     def is_deletable(self) -> bool:
         return (
             self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) or self.is_awaiting_payment

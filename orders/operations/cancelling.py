@@ -81,7 +81,7 @@ def delete_order(*, actor: Actor, order_id: UUID, expected_version: int | None =
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if not order.is_deletable:
-        raise OrderNotDeletable(status=order.status)
+        raise OrderNotDeletable(current_status=order.status)
     now = clock.now()
     if order.status == OrderStatus.PENDING:
         cancel_locked(order, actor=actor, at=now, reason="deleted")

@@ -20,7 +20,7 @@ from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
 from orders.operations.moving import move_order, step_reference
 from orders.operations.placing import OrderedItem, short, unsellable
-from orders.states import OrderStatus
+from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 
 
@@ -44,7 +44,7 @@ def edit_order(
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if not order.is_awaiting_payment:
-        raise OrderNotEditable(status=order.status, payment_status=order.payment_status)
+        raise OrderNotEditable(current_status=order.status, payment_status=order.payment_status)
     now = clock.now()
     order.touch(at=now)
     changes: dict[str, list[Any]] = {}
@@ -59,9 +59,9 @@ def edit_order(
     if not changes:
         order.refresh_from_db(fields=["version", "updated_at"])
         return order
-    order.save()
     if not order.total:
-        move_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
+        order.payment_status = PaymentState.PAID
+    order.save()
     publish(
         OrderEdited(
             order_id=order.id,
@@ -72,6 +72,8 @@ def edit_order(
         actor=actor,
         at=now,
     )
+    if not order.total:
+        move_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
 
 
@@ -85,7 +87,7 @@ def _exchange_items(
         return {}
     book = open_stock_book(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
-    _check(wanted, before, book=book)
+    _check(wanted, before, book=book, currency=order.currency)
     _reserve_difference(order, new, before, book=book, cause=cause)
     previous_total = order.total
     _save_items(order, wanted, old, book=book)
@@ -99,9 +101,11 @@ def _exchange_items(
     }
 
 
-def _check(wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook) -> None:
+def _check(
+    wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook, currency: str
+) -> None:
     """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
-    refusal = unsellable(wanted, book=book, kept=before.keys()) or short(
+    refusal = unsellable(wanted, book=book, kept=before.keys(), currency=currency) or short(
         wanted, book=book, held=before
     )
     if refusal is not None:

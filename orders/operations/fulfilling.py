@@ -49,7 +49,7 @@ def ship_items(
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if not order.is_shippable:
-        raise OrderNotShippable(status=order.status)
+        raise OrderNotShippable(current_status=order.status)
     return ship_locked(
         order,
         actor=actor,

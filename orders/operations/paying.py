@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from inventory.operations.stock import Cause, StockBook, open_stock_book
@@ -21,6 +21,7 @@ from orders.models import Order, OrderItem
 from orders.operations.moving import move_order, step_reference
 from orders.operations.placing import OrderedItem, PaymentChoice, short
 from orders.states import OrderStatus, PaymentState
+from payments.errors import PaymentInProgress
 from payments.events import (
     PaymentAuthorized,
     PaymentBecameUnknown,
@@ -30,10 +31,13 @@ from payments.events import (
     RefundFailed,
     RefundSucceeded,
 )
-from payments.models import Payment
+from payments.locks import lock_payments_of_orders
 from payments.operations.giving_back import give_money_back
 from payments.operations.requesting import request_payment
-from payments.queries import succeeded_refunds
+from payments.queries import has_later_attempt, succeeded_refunds
+
+if TYPE_CHECKING:
+    from payments.models import Payment
 
 HEARD = (
     PaymentAuthorized,
@@ -57,10 +61,10 @@ def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment
     under way or taken, and PaymentInProgress.
     """
     order = lock_order(order_id, actor=actor)
-    waiting = (PaymentState.UNPAID, PaymentState.FAILED)
-    owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-    if order.status not in owed or order.payment_status not in waiting or not order.total:
-        raise OrderNotPayable(status=order.status, payment_status=order.payment_status)
+    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        raise PaymentInProgress
+    if not order.is_payable:
+        raise OrderNotPayable(current_status=order.status, payment_status=order.payment_status)
     payment = request_payment(
         actor=actor,
         order_id=order.id,
@@ -86,7 +90,7 @@ class _News:
 
 @transaction_required
 def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
-    """Let the orders follow what happened to their payments; the same news again changes nothing.
+    """Let the orders follow what happened to their payments; news that is old changes nothing.
 
     A payment that is captured confirms a pending order. An expired order is confirmed again if its
     stock can be had again. Money that came for any other order is given back.
@@ -95,6 +99,8 @@ def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
     orders = lock_orders(order_ids)
     expired = [order.id for order in orders.values() if order.status == OrderStatus.EXPIRED]
     items = items_of(expired)
+    # Payments come before stock in the order of locks, and the stock cannot wait for the outcome.
+    lock_payments_of_orders(expired)
     book = open_stock_book(item.product_id for of_order in items.values() for item in of_order)
     now = clock.now()
     for event in events:
@@ -164,7 +170,7 @@ def _failed(fact: PaymentFailed, news: _News) -> None:
     order = news.order
     if order.payment_status not in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
         return
-    if Payment.objects.filter(order_id=order.id, id__gt=fact.payment_id).exists():
+    if has_later_attempt(order_id=order.id, payment_id=fact.payment_id):
         return  # old news: a later attempt is under way
     _set_payment_status(order, PaymentState.FAILED, at=news.at)
     publish(

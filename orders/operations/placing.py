@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.backends.postgresql.psycopg_any import Jsonb
 
 from inventory.errors import OutOfStock, Shortage
 from inventory.operations.stock import Cause, StockBook, open_stock_book
@@ -21,13 +20,14 @@ from oms.core.errors import InputError, Invalid, OperationError
 from oms.core.ids import new_id, order_number
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish_all
+from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
 from orders.models import Order, OrderItem
 from orders.operations.moving import step_reference
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
-from payments.models import CaptureMethod
 from payments.operations.requesting import NewPayment, create_payments
+from payments.states import CaptureMethod
 
 _ORDER_COLUMNS = (
     "id",
@@ -111,18 +111,26 @@ class _Batch:
 
 
 @transaction
-def place_orders(*, actor: Actor, placements: Sequence[Placement]) -> list[Placed | OperationError]:
+def place_orders(
+    *, actor: Actor, placements: Sequence[Placement], all_or_nothing: bool = False
+) -> list[Placed | OperationError]:
     """Place the orders that can be, in the order given; the stock of those is reserved.
 
     Returns for each placement its order, or the refusal: OutOfStock with every short line, or
     Invalid for a product that is not sold or of another currency. A refused placement changes
-    nothing and does not disturb the others. The number of statements does not depend on how many
-    placements there are.
+    nothing and does not disturb the others; but with `all_or_nothing` one refusal is enough for
+    nothing to be placed, and the innocent get RejectedWithOthers. The number of statements does not
+    depend on how many placements there are.
     """
     now = clock.now()
     wanted = {item.product_id for placement in placements for item in placement.items}
     batch = _Batch(book=open_stock_book(wanted), at=now)
     outcomes = [_decided(placement, actor=actor, batch=batch) for placement in placements]
+    if all_or_nothing and len(batch.placed) < len(outcomes):
+        return [
+            outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
+            for outcome in outcomes
+        ]
     _save(batch)
     return outcomes
 
@@ -146,35 +154,44 @@ def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | O
     cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
     for item in placement.items:
         batch.book.reserve(item.product_id, item.quantity, cause=cause)
+    payment = None
     if placement.payment is not None and order.total:
-        batch.payments.append(
-            NewPayment(
-                order_id=order.id,
-                provider=placement.payment.provider,
-                token=placement.payment.token,
-                amount=order.total,
-                currency=order.currency,
-                capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
-            )
+        payment = NewPayment(
+            id=new_id(),
+            order_id=order.id,
+            provider=placement.payment.provider,
+            token=placement.payment.token,
+            amount=order.total,
+            currency=order.currency,
+            capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
         )
+        batch.payments.append(payment)
     batch.placed.append(placed)
     batch.events.extend((event, actor) for event in _events(order))
+    if payment is not None:
+        batch.events.append((payment.requested(), actor))
     return placed
 
 
 def unsellable(
-    items: Sequence[OrderedItem], *, book: StockBook, kept: Collection[UUID] = ()
+    items: Sequence[OrderedItem],
+    *,
+    book: StockBook,
+    kept: Collection[UUID] = (),
+    currency: str = "",
 ) -> Invalid | None:
     """The refusal of items that name a product that is not sold, or mix currencies; else None.
 
-    The products `kept` are in the order already and need not be on sale any more.
+    The products `kept` are in the order already: they keep their price, and need not be on sale
+    any more. `currency` is the order's, by default that of its first product.
     """
     errors = []
-    currency = ""
     for line, item in enumerate(items):
         pointer = f"/items/{line}/product_id"
         product = book.product(item.product_id)
-        if product is None or not (product.is_active or item.product_id in kept):
+        if item.product_id in kept and product is not None:
+            continue
+        if product is None or not product.is_active:
             errors.append(
                 InputError(
                     pointer=pointer, code="not_found", detail="There is no such product on sale."
@@ -187,7 +204,7 @@ def unsellable(
                 InputError(
                     pointer=pointer,
                     code="currency_mismatch",
-                    detail=f"Its price is in {product.currency}, the order's first in {currency}.",
+                    detail=f"Its price is in {product.currency}, the order is in {currency}.",
                 )
             )
     return Invalid(errors) if errors else None
@@ -344,7 +361,7 @@ def _insert_orders(orders: Sequence[Order]) -> None:
                 order.fulfilment_status,
                 order.currency,
                 order.total,
-                Jsonb(order.shipping_address),
+                order.shipping_address,
                 order.note,
                 order.placed_at,
                 order.expires_at,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from inventory.operations.stock import Cause, open_stock_book, pieces_shipped_for
@@ -13,10 +14,13 @@ from oms.core.db import transaction
 from oms.core.errors import NotFound
 from oms.events.publishing import publish
 from orders.events import ItemsReturned
-from orders.locks import items_of, lock_order
+from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
-from payments.models import Payment, Refund
 from payments.operations.giving_back import request_refund
+from payments.queries import order_of_payment
+
+if TYPE_CHECKING:
+    from payments.models import Refund
 
 
 @transaction
@@ -34,10 +38,11 @@ def refund_payment(
     again, whatever the amount: a shop may keep a part of the money. Raises NotFound and
     RefundExceedsCaptured.
     """
-    order_id = Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
-    if order_id is None:
+    order_id = order_of_payment(payment_id)
+    # The money of a deleted order can be given back too.
+    order = lock_orders([order_id]).get(order_id) if order_id else None
+    if order is None or not actor.may_see_of(order.customer_id):
         raise NotFound
-    order = lock_order(order_id, actor=actor)
     refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     if restock:
         _put_back(order, refund=refund, actor=actor, at=clock.now())

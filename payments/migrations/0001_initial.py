@@ -11,88 +11,331 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('attempts', models.PositiveIntegerField(default=0, editable=False)),
-                ('next_attempt_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True)),
-                ('lease_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('fencing_token', models.PositiveBigIntegerField(default=0, editable=False)),
-                ('last_error', models.TextField(blank=True, default='', editable=False)),
-                ('id', models.UUIDField(default=oms.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('order_id', models.UUIDField(verbose_name='order')),
-                ('provider', models.CharField(max_length=32, verbose_name='provider')),
-                ('token', models.CharField(max_length=255, verbose_name='token')),
-                ('capture_method', models.CharField(choices=[('automatic', 'automatic'), ('manual', 'manual')], default='automatic', max_length=9, verbose_name='capture')),
-                ('wanted', models.CharField(blank=True, choices=[('', 'nothing'), ('capture', 'capture'), ('void', 'void')], default='', max_length=7, verbose_name='wanted')),
-                ('amount', oms.core.money.MoneyField(decimal_places=2, max_digits=18, validators=[django.core.validators.MinValueValidator(Decimal('0.00'))], verbose_name='amount')),
-                ('currency', oms.core.money.CurrencyField(max_length=3, validators=[django.core.validators.RegexValidator('^[A-Z]{3}$')], verbose_name='currency')),
-                ('status', models.CharField(choices=[('created', 'created'), ('processing', 'processing'), ('unknown', 'unknown'), ('authorized', 'authorized'), ('captured', 'captured'), ('failed', 'failed'), ('voided', 'voided')], default='created', max_length=10, verbose_name='status')),
-                ('captured_amount', oms.core.money.MoneyField(decimal_places=2, default=Decimal('0.00'), max_digits=18, validators=[django.core.validators.MinValueValidator(Decimal('0.00'))], verbose_name='captured')),
-                ('refunded_amount', oms.core.money.MoneyField(decimal_places=2, default=Decimal('0.00'), max_digits=18, validators=[django.core.validators.MinValueValidator(Decimal('0.00'))], verbose_name='refunded')),
-                ('provider_reference', models.CharField(blank=True, max_length=100, verbose_name="provider's reference")),
-                ('failure_code', models.CharField(blank=True, max_length=64, verbose_name='failure')),
-                ('failure_message', models.CharField(blank=True, max_length=500, verbose_name='failure, in words')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='updated')),
-                ('captured_at', models.DateTimeField(blank=True, null=True, verbose_name='captured at')),
+                ("attempts", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(
+                        blank=True,
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        null=True,
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("fencing_token", models.PositiveBigIntegerField(default=0, editable=False)),
+                ("last_error", models.TextField(blank=True, default="", editable=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=oms.core.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("order_id", models.UUIDField(verbose_name="order")),
+                ("provider", models.CharField(max_length=32, verbose_name="provider")),
+                ("token", models.CharField(max_length=255, verbose_name="token")),
+                (
+                    "capture_method",
+                    models.CharField(
+                        choices=[("automatic", "automatic"), ("manual", "manual")],
+                        default="automatic",
+                        max_length=9,
+                        verbose_name="capture",
+                    ),
+                ),
+                (
+                    "wanted",
+                    models.CharField(
+                        blank=True,
+                        choices=[("", "nothing"), ("capture", "capture"), ("void", "void")],
+                        default="",
+                        max_length=7,
+                        verbose_name="wanted",
+                    ),
+                ),
+                (
+                    "amount",
+                    oms.core.money.MoneyField(
+                        decimal_places=2,
+                        max_digits=18,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0.00"))],
+                        verbose_name="amount",
+                    ),
+                ),
+                (
+                    "currency",
+                    oms.core.money.CurrencyField(
+                        max_length=3,
+                        validators=[django.core.validators.RegexValidator("^[A-Z]{3}$")],
+                        verbose_name="currency",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("created", "created"),
+                            ("processing", "processing"),
+                            ("unknown", "unknown"),
+                            ("authorized", "authorized"),
+                            ("captured", "captured"),
+                            ("failed", "failed"),
+                            ("voided", "voided"),
+                        ],
+                        default="created",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "captured_amount",
+                    oms.core.money.MoneyField(
+                        decimal_places=2,
+                        default=Decimal("0.00"),
+                        max_digits=18,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0.00"))],
+                        verbose_name="captured",
+                    ),
+                ),
+                (
+                    "refunded_amount",
+                    oms.core.money.MoneyField(
+                        decimal_places=2,
+                        default=Decimal("0.00"),
+                        max_digits=18,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0.00"))],
+                        verbose_name="refunded",
+                    ),
+                ),
+                (
+                    "provider_reference",
+                    models.CharField(
+                        blank=True, max_length=100, verbose_name="provider's reference"
+                    ),
+                ),
+                (
+                    "failure_code",
+                    models.CharField(blank=True, max_length=64, verbose_name="failure"),
+                ),
+                (
+                    "failure_message",
+                    models.CharField(blank=True, max_length=500, verbose_name="failure, in words"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="updated"
+                    ),
+                ),
+                (
+                    "captured_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="captured at"),
+                ),
             ],
             options={
-                'verbose_name': 'payment',
-                'verbose_name_plural': 'payments',
-                'indexes': [models.Index(fields=['order_id', 'id'], name='payment_of_order'), models.Index(condition=models.Q(('next_attempt_at__isnull', False)), fields=['next_attempt_at'], name='payment_due')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ('created', 'processing', 'unknown', 'authorized', 'captured'))), fields=('order_id',), name='payment_one_active_for_order'), models.CheckConstraint(condition=models.Q(('amount__gt', Decimal('0.00'))), name='payment_amount_positive'), models.CheckConstraint(condition=models.Q(('captured_amount__gte', Decimal('0.00')), ('captured_amount__lte', models.F('amount'))), name='payment_captured_within_amount'), models.CheckConstraint(condition=models.Q(('refunded_amount__gte', Decimal('0.00')), ('refunded_amount__lte', models.F('captured_amount'))), name='payment_refunded_within_captured'), models.CheckConstraint(condition=models.Q(('status', 'captured'), ('captured_amount', Decimal('0.00')), _connector='OR'), name='payment_captured_amount_when_captured')],
+                "verbose_name": "payment",
+                "verbose_name_plural": "payments",
+                "indexes": [
+                    models.Index(fields=["order_id", "id"], name="payment_of_order"),
+                    models.Index(
+                        condition=models.Q(("next_attempt_at__isnull", False)),
+                        fields=["next_attempt_at"],
+                        name="payment_due",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                ("created", "processing", "unknown", "authorized", "captured"),
+                            )
+                        ),
+                        fields=("order_id",),
+                        name="payment_one_active_for_order",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", Decimal("0.00"))),
+                        name="payment_amount_positive",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("captured_amount__gte", Decimal("0.00")),
+                            ("captured_amount__lte", models.F("amount")),
+                        ),
+                        name="payment_captured_within_amount",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("refunded_amount__gte", Decimal("0.00")),
+                            ("refunded_amount__lte", models.F("captured_amount")),
+                        ),
+                        name="payment_refunded_within_captured",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status", "captured"),
+                            ("captured_amount", Decimal("0.00")),
+                            _connector="OR",
+                        ),
+                        name="payment_captured_amount_when_captured",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ProviderMessage',
+            name="ProviderMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=32, verbose_name='provider')),
-                ('message_id', models.CharField(max_length=255, verbose_name='message')),
-                ('type', models.CharField(max_length=64, verbose_name='type')),
-                ('body', models.JSONField(verbose_name='body')),
-                ('received_at', models.DateTimeField(verbose_name='received')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("provider", models.CharField(max_length=32, verbose_name="provider")),
+                ("message_id", models.CharField(max_length=255, verbose_name="message")),
+                ("type", models.CharField(max_length=64, verbose_name="type")),
+                ("body", models.JSONField(verbose_name="body")),
+                ("received_at", models.DateTimeField(verbose_name="received")),
             ],
             options={
-                'verbose_name': 'provider message',
-                'verbose_name_plural': 'provider messages',
-                'constraints': [models.UniqueConstraint(fields=('provider', 'message_id'), name='provider_message_once')],
+                "verbose_name": "provider message",
+                "verbose_name_plural": "provider messages",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("provider", "message_id"), name="provider_message_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Refund',
+            name="Refund",
             fields=[
-                ('attempts', models.PositiveIntegerField(default=0, editable=False)),
-                ('next_attempt_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True)),
-                ('lease_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('fencing_token', models.PositiveBigIntegerField(default=0, editable=False)),
-                ('last_error', models.TextField(blank=True, default='', editable=False)),
-                ('id', models.UUIDField(default=oms.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('order_id', models.UUIDField(verbose_name='order')),
-                ('amount', oms.core.money.MoneyField(decimal_places=2, max_digits=18, validators=[django.core.validators.MinValueValidator(Decimal('0.00'))], verbose_name='amount')),
-                ('currency', oms.core.money.CurrencyField(max_length=3, validators=[django.core.validators.RegexValidator('^[A-Z]{3}$')], verbose_name='currency')),
-                ('reason', models.CharField(blank=True, max_length=500, verbose_name='reason')),
-                ('status', models.CharField(choices=[('requested', 'requested'), ('processing', 'processing'), ('unknown', 'unknown'), ('succeeded', 'succeeded'), ('failed', 'failed')], default='requested', max_length=10, verbose_name='status')),
-                ('provider_reference', models.CharField(blank=True, max_length=100, verbose_name="provider's reference")),
-                ('failure_code', models.CharField(blank=True, max_length=64, verbose_name='failure')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='updated')),
-                ('succeeded_at', models.DateTimeField(blank=True, null=True, verbose_name='succeeded at')),
-                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='payments.payment')),
+                ("attempts", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(
+                        blank=True,
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        null=True,
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("fencing_token", models.PositiveBigIntegerField(default=0, editable=False)),
+                ("last_error", models.TextField(blank=True, default="", editable=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=oms.core.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("order_id", models.UUIDField(verbose_name="order")),
+                (
+                    "amount",
+                    oms.core.money.MoneyField(
+                        decimal_places=2,
+                        max_digits=18,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0.00"))],
+                        verbose_name="amount",
+                    ),
+                ),
+                (
+                    "currency",
+                    oms.core.money.CurrencyField(
+                        max_length=3,
+                        validators=[django.core.validators.RegexValidator("^[A-Z]{3}$")],
+                        verbose_name="currency",
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("requested", "requested"),
+                            ("processing", "processing"),
+                            ("unknown", "unknown"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                        ],
+                        default="requested",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "provider_reference",
+                    models.CharField(
+                        blank=True, max_length=100, verbose_name="provider's reference"
+                    ),
+                ),
+                (
+                    "failure_code",
+                    models.CharField(blank=True, max_length=64, verbose_name="failure"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="created"
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="updated"
+                    ),
+                ),
+                (
+                    "succeeded_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="succeeded at"),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="refunds",
+                        to="payments.payment",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'refund',
-                'verbose_name_plural': 'refunds',
-                'indexes': [models.Index(fields=['order_id'], name='refund_of_order'), models.Index(fields=['succeeded_at'], name='refund_succeeded'), models.Index(condition=models.Q(('next_attempt_at__isnull', False)), fields=['next_attempt_at'], name='refund_due')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', Decimal('0.00'))), name='refund_amount_positive')],
+                "verbose_name": "refund",
+                "verbose_name_plural": "refunds",
+                "indexes": [
+                    models.Index(fields=["order_id"], name="refund_of_order"),
+                    models.Index(fields=["succeeded_at"], name="refund_succeeded"),
+                    models.Index(
+                        condition=models.Q(("next_attempt_at__isnull", False)),
+                        fields=["next_attempt_at"],
+                        name="refund_due",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", Decimal("0.00"))),
+                        name="refund_amount_positive",
+                    )
+                ],
             },
         ),
     ]

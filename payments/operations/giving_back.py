@@ -85,8 +85,8 @@ def give_money_back(*, actor: Actor, order_id: UUID, reason: str, at: datetime) 
             _refund(payment, actor=actor, amount=None, reason=reason, at=at)
         elif payment.status == PaymentStatus.AUTHORIZED:
             _want(payment, WantedStep.VOID, at=at)
-        elif payment.status == PaymentStatus.CREATED and payment.attempts == 0:
-            # Nobody has been called yet, so there is nothing to undo.
+        elif payment.status == PaymentStatus.CREATED:
+            # Nobody has been called yet: a worker that holds it finds it gone before it calls.
             payment.status = PaymentStatus.VOIDED
             payment.next_attempt_at = None
             payment.updated_at = at
@@ -109,8 +109,20 @@ def request_capture(*, actor: Actor, payment_id: UUID) -> Payment:
     if payment is None:
         raise NotFound
     if payment.status != PaymentStatus.AUTHORIZED or payment.wanted != WantedStep.NONE:
-        raise PaymentNotCapturable(status=payment.status)
+        raise PaymentNotCapturable(current_status=payment.status)
     _want(payment, WantedStep.CAPTURE, at=clock.now())
+    return payment
+
+
+@transaction
+def request_void(*, actor: Actor, payment_id: UUID) -> Payment:
+    """Ask to let an authorised payment go. Raises NotFound and PaymentNotCapturable."""
+    payment = lock_payment(payment_id)
+    if payment is None:
+        raise NotFound
+    if payment.status != PaymentStatus.AUTHORIZED or payment.wanted != WantedStep.NONE:
+        raise PaymentNotCapturable(current_status=payment.status)
+    _want(payment, WantedStep.VOID, at=clock.now())
     return payment
 
 

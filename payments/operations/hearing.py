@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db import DataError
+
 from oms.core.actor import system
 from oms.core.db import transaction
-from payments.gateways.base import ChargeResult, ProviderNews
+from payments.gateways.base import ChargeResult, ProviderNews, UnreadableNews
 from payments.gateways.registry import gateway_for
 from payments.models import ProviderMessage
 from payments.operations.outcomes import record_charge, record_refund
@@ -26,11 +28,14 @@ def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now
 
 @transaction
 def _take(news: ProviderNews, *, provider: str, body: bytes, now: datetime) -> bool:
-    _, is_new = ProviderMessage.objects.get_or_create(
-        provider=provider,
-        message_id=news.id,
-        defaults={"type": news.type, "body": json.loads(body), "received_at": now},
-    )
+    try:
+        _, is_new = ProviderMessage.objects.get_or_create(
+            provider=provider,
+            message_id=news.id,
+            defaults={"type": news.type, "body": json.loads(body), "received_at": now},
+        )
+    except DataError as error:  # JSON that no jsonb can hold, or an id without end
+        raise UnreadableNews from error
     if not is_new or news.result is None:
         return False
     try:

@@ -31,10 +31,10 @@ from payments.gateways.base import (
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.gateways.registry import gateway_for
 from payments.locks import lock_payment, lock_refund
-from payments.models import CaptureMethod, Payment, Refund, WantedStep
+from payments.models import Payment, Refund, WantedStep
 from payments.operations.outcomes import record_charge, record_refund
 from payments.operations.requesting import DRAIN_TASK
-from payments.states import OPEN, PaymentStatus, RefundStatus
+from payments.states import OPEN, CaptureMethod, PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
 

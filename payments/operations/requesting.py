@@ -14,13 +14,12 @@ from django.db import IntegrityError
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import insert_rows, transaction_required, violated_constraint
-from oms.core.ids import new_id
 from oms.core.waking import wake_on_commit
 from oms.events.publishing import publish
 from payments.errors import PaymentInProgress
 from payments.events import PaymentRequested
-from payments.models import CaptureMethod, Payment
-from payments.states import ACTIVE
+from payments.models import Payment
+from payments.states import ACTIVE, CaptureMethod
 
 # The Celery task that works off whatever payment or refund is due.
 DRAIN_TASK = "payments.drain"
@@ -52,12 +51,23 @@ _COLUMNS = (
 class NewPayment:
     """A payment to be made for an order."""
 
+    id: UUID
     order_id: UUID
     provider: str
     token: str
     amount: Decimal
     currency: str
     capture_method: CaptureMethod
+
+    def requested(self) -> PaymentRequested:
+        """The fact of its being written down, which the caller publishes."""
+        return PaymentRequested(
+            payment_id=self.id,
+            order_id=self.order_id,
+            amount=self.amount,
+            currency=self.currency,
+            provider=self.provider,
+        )
 
 
 @transaction_required
@@ -70,7 +80,7 @@ def create_payments(new: Sequence[NewPayment], *, at: datetime) -> None:
         _COLUMNS,
         [
             (
-                new_id(),
+                payment.id,
                 payment.order_id,
                 payment.provider,
                 payment.token,

@@ -1,0 +1,130 @@
+"""What requests about orders may say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from oms.core.money import CENT
+from oms.http.fields import (
+    BooleanField,
+    CharField,
+    ChoiceField,
+    CountryField,
+    IntegerField,
+    MoneyField,
+    UUIDField,
+)
+from oms.http.serializers import InputSerializer
+from orders.states import OrderStatus
+from payments.gateways.registry import GATEWAYS
+
+MAX_LINES = 100
+MAX_QUANTITY = 10_000
+MAX_BULK = 500
+# More than the total of any order, less than the column holds.
+_MAX_AMOUNT = Decimal("9999999999999999.99")
+
+
+def _refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
+    """Raise ValidationError for each line whose `name` an earlier one has."""
+    seen, errors = set(), {}
+    for number, line in enumerate(lines):
+        if line[name] in seen:
+            text = "It is in an earlier line already; add up the quantities."
+            errors[number] = {name: [ErrorDetail(text, code="duplicate")]}
+        seen.add(line[name])
+    if errors:
+        raise serializers.ValidationError(errors)
+
+
+class OrderedItemInput(InputSerializer):
+    product_id = UUIDField()
+    quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class ShippingAddressInput(InputSerializer):
+    name = CharField(max_length=200)
+    line1 = CharField(max_length=200)
+    line2 = CharField(max_length=200, allow_blank=True, default="")
+    city = CharField(max_length=100)
+    postal_code = CharField(max_length=20)
+    region = CharField(max_length=100, allow_blank=True, default="")
+    country = CountryField()
+
+
+class PaymentChoiceInput(InputSerializer):
+    provider = ChoiceField(choices=sorted(GATEWAYS))
+    token = CharField(max_length=255)
+
+
+class OrderInput(InputSerializer):
+    """A new order."""
+
+    items = OrderedItemInput(many=True, min_length=1, max_length=MAX_LINES)
+    shipping_address = ShippingAddressInput()
+    payment = PaymentChoiceInput(required=False)
+    note = CharField(max_length=1000, multiline=True, allow_blank=True, default="")
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_repetitions(items, name="product_id")
+        return items
+
+
+class BulkOrderInput(InputSerializer):
+    """Many new orders."""
+
+    orders = OrderInput(many=True, min_length=1, max_length=MAX_BULK)
+    on_error = ChoiceField(choices=["continue", "reject_all"], default="continue")
+
+
+class OrderEditInput(InputSerializer):
+    """What is to change; what is missing stays."""
+
+    items = OrderedItemInput(many=True, min_length=1, max_length=MAX_LINES, required=False)
+    shipping_address = ShippingAddressInput(required=False)
+    note = CharField(max_length=1000, multiline=True, allow_blank=True, required=False)
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_repetitions(items, name="product_id")
+        return items
+
+
+class CancelInput(InputSerializer):
+    reason = CharField(max_length=500, allow_blank=True, default="")
+
+
+class StatusInput(InputSerializer):
+    status = ChoiceField(choices=OrderStatus.choices)
+    reason = CharField(max_length=500, allow_blank=True, default="")
+    carrier = CharField(max_length=100, allow_blank=True, default="")
+    tracking_number = CharField(max_length=100, allow_blank=True, default="")
+
+
+class ShippedItemInput(InputSerializer):
+    order_item_id = UUIDField()
+    quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class ShipmentInput(InputSerializer):
+    """A parcel: of everything that is left, if `items` is missing."""
+
+    items = ShippedItemInput(many=True, min_length=1, max_length=MAX_LINES, required=False)
+    carrier = CharField(max_length=100)
+    tracking_number = CharField(max_length=100)
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_repetitions(items, name="order_item_id")
+        return items
+
+
+class RefundInput(InputSerializer):
+    """Money to give back: all that is left, if `amount` is missing."""
+
+    amount = MoneyField(min_value=CENT, max_value=_MAX_AMOUNT, required=False)
+    reason = CharField(max_length=500)
+    restock = BooleanField(default=False)

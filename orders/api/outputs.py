@@ -1,0 +1,180 @@
+"""How orders look.
+
+The serializers say what an answer has, for the OpenAPI document. What is answered is built by plain
+functions, for every order of every list goes this way; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from oms.core.actor import Actor
+from oms.http.fields import (
+    ChoiceField,
+    CurrencyField,
+    InstantField,
+    IntegerField,
+    MoneyField,
+    UUIDField,
+)
+from oms.http.serializers import OutputSerializer
+from orders.api.inputs import MAX_QUANTITY
+from orders.models import Order, OrderItem
+from orders.operations.offering import allowed_actions
+from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
+from payments.api.serializers import PaymentOutput
+
+_MAX_INTEGER = 2**31 - 1
+
+
+def order_document(order: Order, items: Iterable[OrderItem], *, actor: Actor) -> dict[str, Any]:
+    """What `actor` is shown of the order; `items` are all of its items in their order."""
+    return {
+        "id": order.id,
+        "number": order.number,
+        "customer_id": order.customer_id,
+        "status": str(order.status),
+        "payment_status": str(order.payment_status),
+        "fulfilment_status": str(order.fulfilment_status),
+        "currency": order.currency,
+        "total": _text(order.total),
+        "items": [
+            {
+                "id": item.id,
+                "product_id": item.product_id,
+                "sku": item.sku,
+                "name": item.name,
+                "quantity": item.quantity,
+                "unit_price": _text(item.unit_price),
+                "line_total": _text(item.line_total),
+                "quantity_shipped": item.quantity_shipped,
+                "quantity_returned": item.quantity_returned,
+            }
+            for item in items
+        ],
+        "shipping_address": order.shipping_address,
+        "note": order.note,
+        "placed_at": order.placed_at,
+        "expires_at": order.expires_at,
+        "updated_at": order.updated_at,
+        "version": order.version,
+        "allowed_actions": allowed_actions(order, actor=actor),
+    }
+
+
+def _text(amount: Decimal) -> str:
+    return f"{amount:.2f}"
+
+
+class OrderItemOutput(OutputSerializer):
+    id = UUIDField()
+    product_id = UUIDField()
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
+    unit_price = MoneyField()
+    line_total = MoneyField()
+    quantity_shipped = IntegerField(min_value=0, max_value=MAX_QUANTITY)
+    quantity_returned = IntegerField(min_value=0, max_value=MAX_QUANTITY)
+
+
+class ShippingAddressOutput(OutputSerializer):
+    name = serializers.CharField()
+    line1 = serializers.CharField()
+    line2 = serializers.CharField()
+    city = serializers.CharField()
+    postal_code = serializers.CharField()
+    region = serializers.CharField()
+    country = serializers.CharField()
+
+
+class OrderOutput(OutputSerializer):
+    """An order; the context has the `actor` who is shown it."""
+
+    id = UUIDField()
+    number = serializers.CharField()
+    customer_id = UUIDField()
+    status = ChoiceField(choices=OrderStatus.choices)
+    payment_status = ChoiceField(choices=PaymentState.choices)
+    fulfilment_status = ChoiceField(choices=FulfilmentState.choices)
+    currency = CurrencyField()
+    total = MoneyField()
+    items = OrderItemOutput(many=True)
+    shipping_address = ShippingAddressOutput()
+    note = serializers.CharField()
+    placed_at = InstantField()
+    expires_at = InstantField(allow_null=True)
+    updated_at = InstantField()
+    version = IntegerField(min_value=1, max_value=_MAX_INTEGER)
+    allowed_actions = serializers.ListField(child=serializers.CharField())
+
+    def to_representation(self, instance: Order) -> dict[str, Any]:
+        return order_document(instance, instance.items.all(), actor=self.context["actor"])
+
+
+class ShipmentItemOutput(OutputSerializer):
+    order_item_id = UUIDField()
+    quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class ShipmentOutput(OutputSerializer):
+    """A parcel of an order."""
+
+    id = UUIDField()
+    order_id = UUIDField()
+    status = ChoiceField(choices=ShipmentStatus.choices)
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    items = ShipmentItemOutput(many=True)
+    created_at = InstantField()
+    shipped_at = InstantField(allow_null=True)
+    delivered_at = InstantField(allow_null=True)
+
+
+class HistoryEntryOutput(OutputSerializer):
+    """One step of an order's status."""
+
+    status = ChoiceField(choices=OrderStatus.choices)
+    at = InstantField()
+    by = serializers.CharField(
+        help_text="Who did it: an e-mail address or a part of the system; to customers its kind."
+    )
+    reason = serializers.CharField()
+
+
+class ExpandedOrderOutput(OrderOutput):
+    """An order with what `expand` asked for besides."""
+
+    payments = PaymentOutput(many=True, required=False)
+    shipments = ShipmentOutput(many=True, required=False)
+    history = HistoryEntryOutput(many=True, required=False)
+
+
+class OrderStatusOutput(OutputSerializer):
+    """How far an order is, and how it came there."""
+
+    id = UUIDField()
+    number = serializers.CharField()
+    status = ChoiceField(choices=OrderStatus.choices)
+    payment_status = ChoiceField(choices=PaymentState.choices)
+    fulfilment_status = ChoiceField(choices=FulfilmentState.choices)
+    updated_at = InstantField()
+    history = HistoryEntryOutput(many=True)
+
+
+class BulkResultOutput(OutputSerializer):
+    """What became of one order: the `order`, or the `problem` that it met."""
+
+    status = IntegerField(min_value=200, max_value=599)
+    order = OrderOutput(required=False)
+    problem = serializers.DictField(required=False, help_text="A problem, as RFC 9457 has it.")
+
+
+class BulkOutput(OutputSerializer):
+    """The results in the order of the request."""
+
+    results = BulkResultOutput(many=True)

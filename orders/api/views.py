@@ -1,0 +1,373 @@
+"""The REST calls about orders that customers and staff share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import prefetch_related_objects
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inventory.errors import OutOfStock
+from oms.core.actor import Actor
+from oms.core.errors import OperationError
+from oms.http.documentation import documented
+from oms.http.payloads import encode
+from oms.http.permissions import IsCustomer, IsStaff
+from oms.http.problems import problem_document
+from oms.http.queries import InvalidQuery, query_error
+from oms.http.views import ApiViewSet
+from orders.api import examples
+from orders.api.filters import OrderFilters
+from orders.api.inputs import (
+    BulkOrderInput,
+    CancelInput,
+    OrderEditInput,
+    OrderInput,
+    PaymentChoiceInput,
+    StatusInput,
+)
+from orders.api.outputs import (
+    BulkOutput,
+    ExpandedOrderOutput,
+    HistoryEntryOutput,
+    OrderOutput,
+    OrderStatusOutput,
+    ShipmentOutput,
+    order_document,
+)
+from orders.errors import (
+    InvalidTransition,
+    NothingToShip,
+    OrderNotDeletable,
+    OrderNotEditable,
+    OrderNotPayable,
+)
+from orders.models import Order
+from orders.operations.cancelling import cancel_order, delete_order
+from orders.operations.editing import OrderEdit, edit_order
+from orders.operations.paying import pay_order
+from orders.operations.placing import (
+    OrderedItem,
+    PaymentChoice,
+    Placed,
+    Placement,
+    place_order,
+    place_orders,
+)
+from orders.operations.steering import set_order_status
+from orders.queries import find_order, history_of, orders_of, shipments_of
+from orders.states import OrderStatus
+from payments.api.examples import NEW_PAYMENT, PAYMENT
+from payments.api.serializers import PaymentOutput
+from payments.errors import PaymentInProgress
+from payments.queries import payments_of
+
+EXPANSIONS = ("payments", "shipments", "history")
+_EXPAND = {
+    "expand": {
+        "schema": {"type": "string", "examples": ["payments,history"]},
+        "description": f"What to answer besides, with commas between: {', '.join(EXPANSIONS)}.",
+    }
+}
+_SHORT = {"out_of_stock": examples.SHORTAGE}
+ILLEGAL = {"invalid_transition": examples.ILLEGAL}
+
+
+class OrderApiViewSet(ApiViewSet):
+    """What views of orders have in common."""
+
+    def order_response(self, order: Order, *, status: int = 200) -> Response:
+        """The order that an operation has changed, with its ETag."""
+        prefetch_related_objects([order], "items")
+        data = order_document(order, order.items.all(), actor=self.actor)
+        return self.versioned(order.version, data, status=status)
+
+
+class Orders(OrderApiViewSet):
+    """Orders: customers see and change their own, staff all."""
+
+    permission_classes = [IsCustomer]
+    permissions = {"set_status": [IsStaff]}
+    queries = {"retrieve": {"expand"}}
+    filterset_class = OrderFilters
+    orderings = {"placed_at": "placed_at", "updated_at": "updated_at"}
+    paged_actions = ("list", "payments")
+
+    @documented(
+        summary="Place an order",
+        description=(
+            "Reserves the stock of every line, or nothing. An unpaid order expires and lets go of"
+            " its stock; one with a `payment` is paid in the background: watch its status."
+        ),
+        request=OrderInput,
+        response=OrderOutput,
+        status=201,
+        request_example=examples.NEW_ORDER,
+        response_example=examples.ORDER,
+        errors=[OutOfStock],
+        error_examples=_SHORT,
+        versioned=True,
+    )
+    def create(self, request: Request) -> Response:
+        placement = _placement(self.parse(OrderInput), customer_id=request.user.pk)
+        placed = place_order(actor=self.actor, placement=placement)
+        response = self.versioned(
+            placed.order.version, _placed_document(placed, actor=self.actor), status=201
+        )
+        response["Location"] = reverse("order", kwargs={"id": placed.order.id})
+        return response
+
+    @documented(
+        summary="Place many orders",
+        description=(
+            "Up to 500 orders, decided in the order given. With `on_error` `continue` those that"
+            " can be placed are; with `reject_all` one refusal is enough for none to be placed, and"
+            " the others get the problem `rejected_with_others`. A body that is malformed anywhere"
+            " is refused as a whole."
+        ),
+        request=BulkOrderInput,
+        response=BulkOutput,
+        status=207,
+        request_example={"orders": [examples.NEW_ORDER], "on_error": "continue"},
+        response_example=examples.BULK_RESULTS,
+    )
+    def create_many(self, request: Request) -> Response:
+        data = self.parse(BulkOrderInput)
+        outcomes = place_orders(
+            actor=self.actor,
+            placements=[_placement(order, customer_id=request.user.pk) for order in data["orders"]],
+            all_or_nothing=data["on_error"] == "reject_all",
+        )
+        results = [self._result(number, outcome) for number, outcome in enumerate(outcomes)]
+        return Response({"results": results}, status=207)
+
+    def _result(self, number: int, outcome: Placed | OperationError) -> dict[str, Any]:
+        if isinstance(outcome, Placed):
+            return {"status": 201, "order": _placed_document(outcome, actor=self.actor)}
+        problem = problem_document(
+            error=outcome, request=self.request._request, pointer_prefix=f"/orders/{number}"
+        )
+        return {"status": problem["status"], "problem": problem}
+
+    @documented(
+        summary="List your orders",
+        description="The caller's own orders, newest first. Staff see all at /admin/orders.",
+        response=OrderOutput,
+        response_example=examples.ORDER,
+    )
+    def list(self, request: Request) -> Response:
+        return self.page(orders_of(request.user.pk), OrderOutput, actor=self.actor)
+
+    @documented(
+        summary="Show an order",
+        description="An order with its items, and with what `expand` names.",
+        response=ExpandedOrderOutput,
+        response_example=examples.ORDER,
+        parameters=_EXPAND,
+        versioned=True,
+    )
+    def retrieve(self, request: Request, id: Any) -> Response:
+        expansions = _expansions(request)
+        order = find_order(self.path_id(), actor=self.actor)
+        data = order_document(order, order.items.all(), actor=self.actor)
+        if not expansions:
+            return self.respond_conditionally(order.version, data)
+        if "payments" in expansions:
+            data["payments"] = PaymentOutput(payments_of(order.id), many=True).data
+        if "shipments" in expansions:
+            data["shipments"] = ShipmentOutput(shipments_of(order.id), many=True).data
+        if "history" in expansions:
+            history = history_of(order.id, actor=self.actor)
+            data["history"] = HistoryEntryOutput(history, many=True).data
+        # Payments change without the order's version, so the tag goes by the whole answer.
+        variant = hashlib.sha256(encode(data)).hexdigest()[:16]
+        return self.respond_conditionally(order.version, data, variant=variant)
+
+    @documented(
+        summary="Change an order",
+        description=(
+            "While it is pending and unpaid. New `items` replace all items; stock is reserved or"
+            " released by the difference. Products that stay keep their price."
+        ),
+        request=OrderEditInput,
+        response=OrderOutput,
+        request_example={
+            "items": [{"product_id": examples.PRODUCT_ID, "quantity": 2}],
+            "note": "Leave it with the neighbours.",
+        },
+        response_example=examples.ORDER,
+        errors=[OutOfStock, OrderNotEditable],
+        error_examples=_SHORT,
+        versioned=True,
+    )
+    def partial_update(self, request: Request, id: Any) -> Response:
+        data = self.parse(OrderEditInput)
+        edit = OrderEdit(
+            items=_ordered_items(data["items"]) if "items" in data else None,
+            shipping_address=(
+                dict(data["shipping_address"]) if "shipping_address" in data else None
+            ),
+            note=data.get("note"),
+        )
+        order = edit_order(
+            actor=self.actor,
+            order_id=self.path_id(),
+            edit=edit,
+            expected_version=self.expected_version(),
+        )
+        return self.order_response(order)
+
+    @documented(
+        summary="Delete an order",
+        description=(
+            "One that is cancelled or expired, or pending and unpaid, which is cancelled first."
+            " It leaves every list; the ledgers keep it."
+        ),
+        errors=[OrderNotDeletable],
+        versioned=True,
+    )
+    def destroy(self, request: Request, id: Any) -> Response:
+        delete_order(
+            actor=self.actor, order_id=self.path_id(), expected_version=self.expected_version()
+        )
+        return Response(status=204)
+
+    @documented(
+        summary="Cancel an order",
+        description=("Releases its stock, and voids or refunds its money. Once more does nothing."),
+        request=CancelInput,
+        response=OrderOutput,
+        request_example={"reason": "Ordered by mistake."},
+        response_example=examples.CANCELLED_ORDER,
+        errors=[InvalidTransition],
+        error_examples=ILLEGAL,
+        versioned=True,
+    )
+    def cancel(self, request: Request, id: Any) -> Response:
+        order = cancel_order(
+            actor=self.actor,
+            order_id=self.path_id(),
+            expected_version=self.expected_version(),
+            **self.parse(CancelInput),
+        )
+        return self.order_response(order)
+
+    @documented(
+        summary="Watch an order's status",
+        description="Its three statuses, and every step that it took.",
+        response=OrderStatusOutput,
+        response_example=examples.ORDER_STATUS,
+        versioned=True,
+    )
+    def status(self, request: Request, id: Any) -> Response:
+        order = find_order(self.path_id(), actor=self.actor)
+        data = {
+            "id": order.id,
+            "number": order.number,
+            "status": order.status,
+            "payment_status": order.payment_status,
+            "fulfilment_status": order.fulfilment_status,
+            "updated_at": order.updated_at,
+            "history": HistoryEntryOutput(history_of(order.id, actor=self.actor), many=True).data,
+        }
+        return self.respond_conditionally(order.version, data)
+
+    @documented(
+        summary="Set an order's status",
+        description=(
+            "The same status again does nothing. `shipped` sends all that is left; `cancelled`"
+            " gives back stock and money."
+        ),
+        request=StatusInput,
+        response=OrderOutput,
+        request_example={
+            "status": "shipped",
+            "carrier": "DHL",
+            "tracking_number": "JD014600003828392837",
+        },
+        response_example=examples.PROCESSING_ORDER,
+        errors=[InvalidTransition, NothingToShip],
+        error_examples=ILLEGAL,
+        versioned=True,
+    )
+    def set_status(self, request: Request, id: Any) -> Response:
+        data = dict(self.parse(StatusInput))
+        order = set_order_status(
+            actor=self.actor,
+            order_id=self.path_id(),
+            status=OrderStatus(data.pop("status")),
+            expected_version=self.expected_version(),
+            **data,
+        )
+        return self.order_response(order)
+
+    @documented(
+        summary="List an order's payments",
+        description="Every attempt at paying the order, newest first.",
+        response=PaymentOutput,
+        response_example=PAYMENT,
+    )
+    def payments(self, request: Request, id: Any) -> Response:
+        order = find_order(self.path_id(), actor=self.actor)
+        return self.page(payments_of(order.id), PaymentOutput)
+
+    @documented(
+        summary="Pay an order",
+        description=(
+            "Another attempt, after none or a failed one. It is made in the background; the failed"
+            " ones stay as they are."
+        ),
+        request=PaymentChoiceInput,
+        response=PaymentOutput,
+        status=202,
+        request_example={"provider": "sandbox", "token": "tok_success"},
+        response_example=NEW_PAYMENT,
+        errors=[PaymentInProgress, OrderNotPayable],
+    )
+    def pay(self, request: Request, id: Any) -> Response:
+        choice = PaymentChoice(**self.parse(PaymentChoiceInput))
+        payment = pay_order(actor=self.actor, order_id=self.path_id(), choice=choice)
+        return Response(PaymentOutput(payment).data, status=202)
+
+
+def _expansions(request: Request) -> frozenset[str]:
+    """What `expand` names. Raises InvalidQuery for what there is not."""
+    text = request.query_params.get("expand")
+    if text is None:
+        return frozenset()
+    names = [name.strip() for name in text.split(",")]
+    unknown = [
+        query_error(
+            "expand",
+            code="invalid_choice",
+            detail=f"{name!r}: not one of {', '.join(EXPANSIONS)}.",
+        )
+        for name in names
+        if name not in EXPANSIONS
+    ]
+    if unknown:
+        raise InvalidQuery(unknown)
+    return frozenset(names)
+
+
+def _placement(data: Mapping[str, Any], *, customer_id: UUID) -> Placement:
+    return Placement(
+        customer_id=customer_id,
+        items=_ordered_items(data["items"]),
+        shipping_address=dict(data["shipping_address"]),
+        payment=PaymentChoice(**data["payment"]) if "payment" in data else None,
+        note=data["note"],
+    )
+
+
+def _ordered_items(lines: Any) -> list[OrderedItem]:
+    return [OrderedItem(product_id=line["product_id"], quantity=line["quantity"]) for line in lines]
+
+
+def _placed_document(placed: Placed, *, actor: Actor) -> dict[str, Any]:
+    return order_document(placed.order, placed.items, actor=actor)

@@ -1,0 +1,73 @@
+"""Named reads of orders, complete with what their presentation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from oms.core.actor import Actor, ActorKind
+from oms.core.errors import NotFound
+from oms.events.models import Event
+from orders.models import Order, Shipment
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryEntry:
+    """One step of an order's status.
+
+    `by` is who took it: to staff by label, to the customer by kind, unless it was the customer.
+    """
+
+    status: str
+    at: datetime
+    by: str
+    reason: str
+
+
+def all_orders() -> QuerySet[Order]:
+    """Every order that is not deleted, with its items."""
+    return Order.objects.filter(deleted_at=None).prefetch_related("items")
+
+
+def orders_of(customer_id: UUID) -> QuerySet[Order]:
+    """The customer's orders that are not deleted, with their items."""
+    return all_orders().filter(customer_id=customer_id)
+
+
+def find_order(order_id: UUID, *, actor: Actor) -> Order:
+    """The order with its items. Raises NotFound if there is none that the actor may see."""
+    order = all_orders().filter(pk=order_id).first()
+    if order is None or not actor.may_see_of(order.customer_id):
+        raise NotFound
+    return order
+
+
+def shipments_of(order_id: UUID) -> QuerySet[Shipment]:
+    """The order's parcels with what is in them, oldest first."""
+    return Shipment.objects.filter(order_id=order_id).prefetch_related("items").order_by("id")
+
+
+def history_of(order_id: UUID, *, actor: Actor) -> Sequence[HistoryEntry]:
+    """The steps of the order's status out of the event log, oldest first, as `actor` may see it."""
+    events = Event.objects.filter(
+        object_id=order_id, object_type="order", data__has_key="status"
+    ).order_by("position")
+    return [
+        HistoryEntry(
+            status=event.data["status"],
+            at=event.occurred_at,
+            by=_seen_by(actor, event),
+            reason=event.data.get("reason", ""),
+        )
+        for event in events
+    ]
+
+
+def _seen_by(actor: Actor, event: Event) -> str:
+    if actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM) or actor.id == event.actor_id:
+        return event.actor_label
+    return event.actor_kind

@@ -1,0 +1,239 @@
+"""Placing orders."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from inventory.errors import OutOfStock
+from inventory.models import StockLevel, StockMovement
+from oms.core.db import DatabaseBusy, RetryTransaction
+from oms.core.errors import Invalid
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.testing.factories import actor_for, make_customer, make_location, make_product
+from oms.testing.ordering import place, placement, steps_of, stock_of
+from orders.errors import RejectedWithOthers
+from orders.models import Order, OrderItem
+from orders.operations import placing
+from orders.operations.placing import Placed, place_order, place_orders
+from payments.models import Payment
+
+pytestmark = pytest.mark.django_db
+
+
+def test_placing_reserves_the_stock_and_keeps_the_prices_of_the_moment() -> None:
+    mug, pot = make_product(stock=5), make_product(stock=4, price=Decimal("7.25"))
+
+    order = place((mug, 3), (pot, 2))
+
+    order = Order.objects.get(pk=order.id)
+    assert (order.status, order.payment_status) == ("pending", "unpaid")
+    assert order.total == Decimal("74.20")
+    assert [
+        (item.product_id, item.quantity, item.unit_price, item.line_total)
+        for item in order.items.all()
+    ] == [
+        (mug.id, 3, Decimal("19.90"), Decimal("59.70")),
+        (pot.id, 2, Decimal("7.25"), Decimal("14.50")),
+    ]
+    assert (stock_of(mug), stock_of(pot)) == ((5, 3), (4, 2))
+    assert steps_of(order) == ["order.placed"]
+    assert order.shipping_address["line1"] == "Rosenthaler Straße 40"
+
+
+def test_what_placing_returns_is_what_it_saved() -> None:
+    mug, customer = make_product(), make_customer()
+
+    placed = place_order(
+        actor=actor_for(customer),
+        placement=placement((mug, 2), customer=customer, token="tok_success", note="Ring twice."),
+    )
+
+    saved = Order.objects.get(pk=placed.order.id)
+    for field in Order._meta.concrete_fields:
+        assert getattr(saved, field.attname) == getattr(placed.order, field.attname), field.name
+    [item] = saved.items.all()
+    for item_field in OrderItem._meta.concrete_fields:
+        name = item_field.attname
+        assert getattr(item, name) == getattr(placed.items[0], name), name
+
+
+def test_an_order_that_is_short_names_every_short_line_and_reserves_nothing() -> None:
+    plenty, few, none = make_product(stock=9), make_product(stock=1), make_product(stock=0)
+
+    with pytest.raises(OutOfStock) as refusal:
+        place((few, 2), (plenty, 1), (none, 4))
+
+    assert [
+        (error.pointer, error.data["sku"], error.data["requested"], error.data["available"])
+        for error in refusal.value.errors
+    ] == [("/items/0/quantity", few.sku, 2, 1), ("/items/2/quantity", none.sku, 4, 0)]
+    assert [stock_of(product) for product in (plenty, few, none)] == [(9, 0), (1, 0), (0, 0)]
+    assert not Order.objects.exists()
+
+
+def test_products_that_are_unknown_inactive_or_of_another_currency_are_refused_together() -> None:
+    euro, dollar = make_product(), make_product(currency="USD")
+    inactive = make_product(is_active=False)
+
+    with pytest.raises(Invalid) as refusal:
+        place((euro, 1), (inactive, 1), (new_id(), 1), (dollar, 1))
+
+    assert [(error.pointer, error.code) for error in refusal.value.errors] == [
+        ("/items/1/product_id", "not_found"),
+        ("/items/2/product_id", "not_found"),
+        ("/items/3/product_id", "currency_mismatch"),
+    ]
+    assert stock_of(euro) == (10, 0)
+
+
+def test_a_refused_placement_does_not_disturb_the_others() -> None:
+    mug, customer = make_product(stock=3), make_customer()
+    wanted = [placement((mug, n), customer=customer) for n in (2, 2, 1)]
+
+    first, second, third = place_orders(actor=actor_for(customer), placements=wanted)
+
+    assert isinstance(first, Placed)
+    assert isinstance(second, OutOfStock)
+    assert second.shortages[0].available == 1
+    assert isinstance(third, Placed)
+    assert Order.objects.count() == 2
+    assert stock_of(mug) == (3, 3)
+
+
+def test_all_or_nothing_places_nothing_and_says_who_is_innocent() -> None:
+    mug, customer = make_product(stock=3), make_customer()
+    wanted = [placement((mug, n), customer=customer) for n in (2, 2)]
+
+    first, second = place_orders(actor=actor_for(customer), placements=wanted, all_or_nothing=True)
+
+    assert isinstance(first, RejectedWithOthers)
+    assert isinstance(second, OutOfStock)
+    assert not Order.objects.exists()
+    assert not Payment.objects.exists()
+    assert not Event.objects.filter(object_type="order").exists()
+    assert stock_of(mug) == (3, 0)
+
+
+def test_all_or_nothing_places_all_when_all_can_be_had() -> None:
+    mug, customer = make_product(stock=3), make_customer()
+    wanted = [placement((mug, n), customer=customer) for n in (2, 1)]
+
+    outcomes = place_orders(actor=actor_for(customer), placements=wanted, all_or_nothing=True)
+
+    assert all(isinstance(outcome, Placed) for outcome in outcomes)
+    assert stock_of(mug) == (3, 3)
+
+
+@pytest.mark.parametrize("orders", [1, 10, 200])
+def test_the_number_of_statements_does_not_depend_on_how_many_orders_there_are(
+    orders: int,
+) -> None:
+    customer = make_customer()
+    products = [make_product(stock=1_000) for _ in range(5)]
+    wanted = [
+        placement(
+            *[(product, 1) for product in products[number % 3 :]],
+            customer=customer,
+            token="tok_success",
+        )
+        for number in range(orders)
+    ]
+
+    with CaptureQueriesContext(
+        connection,
+    ) as statements:
+        outcomes = place_orders(actor=actor_for(customer), placements=wanted)
+
+    assert all(isinstance(outcome, Placed) for outcome in outcomes)
+    sql = [query["sql"].split("(")[0].strip().split("\n")[0] for query in statements]
+    # Locks, orders, items, payments, levels, movements and events, in a savepoint of the test's.
+    assert len([one for one in sql if "SAVEPOINT" not in one]) == 7, sql
+    assert Payment.objects.count() == orders
+    assert Event.objects.filter(type="payment.requested").count() == orders
+
+
+def test_an_order_that_costs_nothing_is_confirmed_at_once() -> None:
+    sample = make_product(price=Decimal("0.00"))
+
+    order = Order.objects.get(pk=place((sample, 1), token="tok_success").id)
+
+    assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert order.expires_at is None
+    assert order.confirmed_at == order.placed_at
+    assert not Payment.objects.exists()
+    assert steps_of(order) == ["order.placed", "order.confirmed"]
+    assert stock_of(sample) == (10, 1)
+
+
+def test_stock_of_several_locations_is_drawn_by_priority_and_adds_up() -> None:
+    mug = make_product(stock=2)
+    store = make_location()
+    StockLevel.objects.create(product=mug, location=store, on_hand=3)
+
+    order = place((mug, 4))
+
+    reserved = StockMovement.objects.filter(order_id=order.id, kind="reserve")
+    by_place = {movement.location_id: movement.reserved_delta for movement in reserved}
+    assert by_place.pop(store.id) == 2
+    assert list(by_place.values()) == [2]
+    assert stock_of(mug) == (5, 4)
+    with pytest.raises(OutOfStock):
+        place((mug, 2))
+
+
+def test_a_backorderable_product_is_sold_beyond_what_is_there() -> None:
+    rare = make_product(stock=1, backorderable=True)
+
+    place((rare, 4))
+
+    assert stock_of(rare) == (1, 4)
+
+
+def test_falling_to_the_threshold_is_told_once() -> None:
+    mug = make_product(stock=8, low_stock_threshold=5)
+
+    for _ in range(3):
+        place((mug, 2))
+
+    news = Event.objects.filter(type="product.stock_ran_low", object_id=mug.id)
+    assert [event.data["available"] for event in news] == [4]
+
+
+def test_a_number_that_was_drawn_twice_is_drawn_again(transactional_db: None) -> None:
+    taken = place((make_product(), 1)).number
+    numbers = iter([taken, "20261121-FRESH1"])
+
+    with patch.object(placing, "order_number", lambda *, placed_at: next(numbers)):
+        order = place((make_product(), 1))
+
+    assert order.number == "20261121-FRESH1"
+    assert Order.objects.count() == 2
+
+
+def test_a_number_that_is_always_taken_is_busy_in_the_end(transactional_db: None) -> None:
+    mug = make_product()
+    taken = place((mug, 1)).number
+
+    with (
+        patch.object(placing, "order_number", lambda *, placed_at: taken),
+        pytest.raises(DatabaseBusy) as refusal,
+    ):
+        place((mug, 1))
+
+    assert isinstance(refusal.value.__cause__, RetryTransaction)
+    assert stock_of(mug) == (10, 1)
+
+
+def test_ids_of_orders_are_made_in_the_order_of_placing() -> None:
+    mug = make_product()
+
+    ids: list[UUID] = [place((mug, 1)).id for _ in range(5)]
+
+    assert sorted(ids) == ids

@@ -1,0 +1,22 @@
+"""Filters of the list of payments."""
+
+from __future__ import annotations
+
+from oms.http.filters import ApiFilterSet, ChoiceFilter, ChoiceInFilter, InstantFilter, UUIDFilter
+from payments.gateways.registry import GATEWAYS
+from payments.models import Payment
+from payments.states import PaymentStatus
+
+
+class PaymentFilters(ApiFilterSet):
+    status = ChoiceFilter(choices=PaymentStatus.choices)
+    status__in = ChoiceInFilter(field_name="status", choices=PaymentStatus.choices)
+    order_id = UUIDFilter()
+    provider = ChoiceFilter(choices=[(name, name) for name in GATEWAYS])
+    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+    updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
+
+    class Meta:
+        model = Payment
+        fields: list[str] = []

@@ -1,0 +1,62 @@
+"""How payments and refunds look."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from oms.http.fields import (
+    ChoiceField,
+    CurrencyField,
+    InstantField,
+    IntegerField,
+    MoneyField,
+    UUIDField,
+)
+from oms.http.serializers import OutputSerializer
+from payments.states import PaymentStatus, RefundStatus
+
+_COUNT = 2**31 - 1
+
+
+class RefundOutput(OutputSerializer):
+    """Money on its way back, or back."""
+
+    id = UUIDField()
+    payment_id = UUIDField()
+    order_id = UUIDField()
+    amount = MoneyField()
+    currency = CurrencyField()
+    reason = serializers.CharField()
+    status = ChoiceField(choices=RefundStatus.choices)
+    failure_code = serializers.CharField()
+    created_at = InstantField()
+    updated_at = InstantField()
+    succeeded_at = InstantField(allow_null=True)
+
+
+class PaymentOutput(OutputSerializer):
+    """One attempt at paying an order, with its refunds."""
+
+    id = UUIDField()
+    order_id = UUIDField()
+    provider = serializers.CharField()
+    amount = MoneyField()
+    currency = CurrencyField()
+    status = ChoiceField(choices=PaymentStatus.choices)
+    captured_amount = MoneyField()
+    refunded_amount = MoneyField()
+    failure_code = serializers.CharField()
+    failure_message = serializers.CharField()
+    created_at = InstantField()
+    updated_at = InstantField()
+    captured_at = InstantField(allow_null=True)
+    refunds = RefundOutput(many=True)
+
+
+class AdminPaymentOutput(PaymentOutput):
+    """The same with what staff need when a payment is stuck."""
+
+    provider_reference = serializers.CharField()
+    attempts = IntegerField(min_value=0, max_value=_COUNT)
+    next_attempt_at = InstantField(allow_null=True)
+    last_error = serializers.CharField()
