@@ -1,0 +1,332 @@
+"""Making and changing products as staff."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from inventory.models import Product, StockLevel, StockMovement
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.testing.factories import api_client, make_customer, make_product, make_staff
+from oms.testing.threads import at_once
+
+URL = "/api/v1/products"
+LAMP = {"sku": "LAMP-1", "name": "Brass lamp", "price": "129.90"}
+WHOLE = {
+    "sku": "LAMP-1",
+    "name": "Brass lamp",
+    "price": "129.90",
+    "description": "Bright.",
+    "category": "Lighting",
+    "currency": "USD",
+    "is_active": False,
+    "low_stock_threshold": 2,
+    "backorderable": True,
+}
+# member, value, code; `…/initial_stock` is tried where it exists.
+BAD = [
+    ("sku", "", "blank"),
+    ("sku", "-LAMP", "invalid"),
+    ("sku", "LAMP 1", "invalid"),
+    ("sku", "LAMP\n", "forbidden_character"),
+    ("sku", "A" * 65, "max_length"),
+    ("sku", 5, "invalid"),
+    ("name", " ", "blank"),
+    ("name", "x" * 201, "max_length"),
+    ("name", None, "null"),
+    ("name", "a\ud7ff\u0000b", "forbidden_character"),
+    ("description", "x" * 10_001, "max_length"),
+    ("category", "x" * 65, "max_length"),
+    ("price", "-0.01", "min_value"),
+    ("price", "10000000.00", "max_value"),
+    ("price", "1.999", "invalid"),
+    ("price", 12.5, "invalid"),
+    ("price", "NaN", "invalid"),
+    ("price", "1e3", "invalid"),
+    ("price", "٣", "invalid"),
+    ("price", None, "null"),
+    ("currency", "eur", "invalid_choice"),
+    ("currency", "JPY", "invalid_choice"),
+    ("currency", "EURO", "invalid_choice"),
+    ("is_active", "yes", "invalid"),
+    ("is_active", 1, "invalid"),
+    ("backorderable", None, "null"),
+    ("low_stock_threshold", -1, "min_value"),
+    ("low_stock_threshold", 2_000_000_001, "max_value"),
+    ("low_stock_threshold", 10**30, "invalid"),  # past 64 bits JSON has only floats
+    ("low_stock_threshold", "5", "invalid"),
+    ("low_stock_threshold", 1.5, "invalid"),
+    ("low_stock_threshold", True, "invalid"),
+    ("version", 9, "unknown_field"),
+    ("available", 9, "unknown_field"),
+    ("id", str(new_id()), "unknown_field"),
+    ("on_hand", 5, "unknown_field"),
+]
+
+
+@pytest.fixture
+def staff(db: None) -> APIClient:
+    return api_client(make_staff())
+
+
+def the_whole_shop() -> list[Any]:
+    """Every row that a call about products might touch."""
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (Product, StockLevel, StockMovement)
+    ] + [list(Event.objects.exclude(object_type="user").values())]
+
+
+def test_staff_add_a_product_with_its_first_stock(staff: APIClient) -> None:
+    response = staff.post(URL, {**WHOLE, "initial_stock": 12})
+
+    assert response.status_code == 201
+    product = Product.objects.get()
+    body = response.json()
+    assert WHOLE.items() <= body.items()
+    assert (body["id"], body["available"], body["version"]) == (str(product.id), 12, 1)
+    assert response["ETag"] == '"v1"'
+    assert response["Location"] == f"{URL}/{product.id}"
+    movement = StockMovement.objects.get()
+    assert (movement.kind, movement.on_hand_delta, movement.on_hand_after) == ("receive", 12, 12)
+    assert Event.objects.get(object_type="product").type == "product.created"
+
+
+def test_what_is_optional_has_defaults(staff: APIClient) -> None:
+    body = staff.post(URL, LAMP).json()
+
+    expected = {
+        "description": "",
+        "category": "",
+        "currency": "EUR",
+        "is_active": True,
+        "available": 0,
+        "low_stock_threshold": 5,
+        "backorderable": False,
+    }
+    assert expected.items() <= body.items()
+    assert not StockMovement.objects.exists()
+
+
+@pytest.mark.parametrize("price", ["0", "0.00", "0.5", "9999999.99"])
+def test_a_price_from_nothing_to_the_greatest_is_fine(staff: APIClient, price: str) -> None:
+    response = staff.post(URL, {**LAMP, "price": price})
+
+    assert response.status_code == 201
+    assert Decimal(response.json()["price"]) == Decimal(price)
+    assert len(response.json()["price"].partition(".")[2]) == 2
+
+
+def test_the_greatest_stock_is_fine(staff: APIClient) -> None:
+    response = staff.post(URL, {**LAMP, "initial_stock": 2_000_000_000})
+
+    assert response.json()["available"] == 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        *BAD,
+        ("initial_stock", -1, "min_value"),
+        ("initial_stock", 2_000_000_001, "max_value"),
+        ("initial_stock", "1_000", "invalid"),
+    ],
+)
+def test_a_bad_new_product_is_refused_by_name(
+    staff: APIClient, member: str, value: Any, code: str
+) -> None:
+    before = the_whole_shop()
+
+    response = staff.post(URL, {**LAMP, member: value})
+
+    assert response.status_code == 400, response.content
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == (f"/{member}", code)
+    assert the_whole_shop() == before
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+@pytest.mark.parametrize(("member", "value", "code"), [*BAD, ("initial_stock", 5, "unknown_field")])
+def test_a_bad_change_is_refused_by_name(
+    staff: APIClient, method: str, member: str, value: Any, code: str
+) -> None:
+    product = make_product()
+    before = the_whole_shop()
+
+    response = getattr(staff, method)(f"{URL}/{product.id}", {**LAMP, member: value})
+
+    assert response.status_code == 400, response.content
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == (f"/{member}", code)
+    assert the_whole_shop() == before
+
+
+def test_every_missing_member_is_named_at_once(staff: APIClient) -> None:
+    for response in (staff.post(URL, {}), staff.put(f"{URL}/{make_product().id}", {})):
+        assert {e["pointer"]: e["code"] for e in response.json()["errors"]} == {
+            "/sku": "required",
+            "/name": "required",
+            "/price": "required",
+        }
+
+
+@pytest.mark.parametrize("sku", ["LAMP-1", "lamp-1"])
+def test_a_sku_in_whatever_case_is_had_once(staff: APIClient, sku: str) -> None:
+    make_product(sku="LAMP-1")
+    mug = make_product(sku="MUG-1")
+    before = the_whole_shop()
+
+    for response in (
+        staff.post(URL, {**LAMP, "sku": sku}),
+        staff.put(f"{URL}/{mug.id}", {**LAMP, "sku": sku}),
+        staff.patch(f"{URL}/{mug.id}", {"sku": sku}),
+    ):
+        assert (response.status_code, response.json()["code"]) == (409, "sku_taken")
+    assert the_whole_shop() == before
+
+
+def test_patch_changes_what_it_names(staff: APIClient) -> None:
+    product = make_product(price=Decimal("129.90"), description="Bright.", stock=4)
+
+    response = staff.patch(f"{URL}/{product.id}", {"price": "119.90"})
+
+    assert response.status_code == 200
+    assert response["ETag"] == '"v2"'
+    body = response.json()
+    assert (body["price"], body["description"], body["version"]) == ("119.90", "Bright.", 2)
+    assert body["available"] == 4
+    event = Event.objects.get(type="product.changed")
+    assert event.data["changes"] == {"price": ["129.90", "119.90"]}
+    product.refresh_from_db()
+    assert product.updated_at > product.created_at
+
+
+@pytest.mark.parametrize("change", [{}, {"price": "129.9"}])
+def test_a_change_of_nothing_makes_no_new_version(staff: APIClient, change: dict[str, str]) -> None:
+    product = make_product(price=Decimal("129.90"))
+    before = the_whole_shop()
+
+    response = staff.patch(f"{URL}/{product.id}", change)
+
+    assert (response.status_code, response["ETag"]) == (200, '"v1"')
+    assert the_whole_shop() == before
+
+
+def test_put_replaces_the_whole_product(staff: APIClient) -> None:
+    product = make_product(description="Old.", category="Old", low_stock_threshold=9)
+
+    whole = staff.put(f"{URL}/{product.id}", WHOLE)
+    assert WHOLE.items() <= whole.json().items()
+
+    least = staff.put(f"{URL}/{product.id}", LAMP).json()
+    defaults = {"description": "", "category": "", "currency": "EUR", "is_active": True}
+    assert {**LAMP, **defaults, "low_stock_threshold": 5, "version": 3}.items() <= least.items()
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+@pytest.mark.parametrize("tag", ['"v1"', '"v9"', '"v1-10"', 'W/"v2"', '"x"'])
+def test_a_stale_change_is_refused(staff: APIClient, method: str, tag: str) -> None:
+    product = make_product()
+    staff.patch(f"{URL}/{product.id}", {"name": "Second"})
+    before = the_whole_shop()
+
+    response = getattr(staff, method)(f"{URL}/{product.id}", LAMP, headers={"If-Match": tag})
+
+    assert (response.status_code, response.json()["code"]) == (412, "precondition_failed")
+    assert the_whole_shop() == before
+
+
+@pytest.mark.parametrize("tag", ['"v1"', "*", '"v0", "v1"', "as it was read"])
+def test_a_change_of_the_version_that_was_read_is_made(staff: APIClient, tag: str) -> None:
+    product = make_product()
+    if tag == "as it was read":
+        tag = staff.get(f"{URL}/{product.id}")["ETag"]
+
+    response = staff.patch(f"{URL}/{product.id}", {"name": "Next"}, headers={"If-Match": tag})
+
+    assert (response.status_code, response["ETag"]) == (200, '"v2"')
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who", ["nobody", "customer"])
+def test_only_staff_write_products(who: str) -> None:
+    client = api_client(make_customer() if who == "customer" else None)
+    product = make_product()
+    before = the_whole_shop()
+
+    for response in (
+        client.post(URL, LAMP),
+        client.put(f"{URL}/{product.id}", LAMP),
+        client.patch(f"{URL}/{product.id}", {"price": "0.01"}),
+    ):
+        assert response.status_code == (401 if who == "nobody" else 403)
+    assert client.delete(f"{URL}/{product.id}").status_code == 405
+    assert the_whole_shop() == before
+
+
+def test_a_product_that_is_not_there_cannot_be_changed(staff: APIClient) -> None:
+    assert staff.patch(f"{URL}/{new_id()}", {"name": "X"}).status_code == 404
+
+
+def test_what_is_promised_beyond_the_stock_keeps_a_product_backorderable(
+    staff: APIClient,
+) -> None:
+    product = make_product(stock=1, backorderable=True)
+    StockLevel.objects.update(reserved=3)
+    before = the_whole_shop()
+
+    response = staff.patch(f"{URL}/{product.id}", {"backorderable": False})
+
+    assert (response.status_code, response.json()["code"]) == (409, "stock_conflict")
+    assert the_whole_shop() == before
+
+
+def test_stock_levels_follow_the_product_in_being_backorderable(staff: APIClient) -> None:
+    product = make_product()
+
+    staff.patch(f"{URL}/{product.id}", {"backorderable": True})
+    assert StockLevel.objects.get().backorderable is True
+    staff.patch(f"{URL}/{product.id}", {"backorderable": False})
+    assert StockLevel.objects.get().backorderable is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_new_products_at_once_one_gets_the_sku(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_product()  # the default location is there
+    clients = [api_client(make_staff()), api_client(make_staff())]
+    both_looked = threading.Barrier(2)
+    save = Product.save
+
+    def when_both_have_looked(product: Product, **options: Any) -> None:
+        both_looked.wait(timeout=10)
+        save(product, **options)
+
+    monkeypatch.setattr(Product, "save", when_both_have_looked)
+    statuses = at_once(
+        lambda: clients[0].post(URL, LAMP).status_code,
+        lambda: clients[1].post(URL, {**LAMP, "sku": "lamp-1"}).status_code,
+    )
+
+    assert sorted(statuses) == [201, 409]
+    assert Product.objects.filter(sku__iexact="lamp-1").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_of_one_version_one_is_made() -> None:
+    product = make_product()
+    clients = [api_client(make_staff()), api_client(make_staff())]
+
+    def change(client: APIClient, name: str) -> int:
+        headers = {"If-Match": '"v1"'}
+        return client.patch(f"{URL}/{product.id}", {"name": name}, headers=headers).status_code
+
+    statuses = at_once(lambda: change(clients[0], "One"), lambda: change(clients[1], "Other"))
+
+    assert sorted(statuses) == [200, 412]
+    product.refresh_from_db()
+    assert product.version == 2
