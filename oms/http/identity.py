@@ -47,9 +47,14 @@ def known_identity(request: HttpRequest) -> Identity | None:
     return getattr(request, "identity", None)
 
 
+def _authenticators() -> list[BaseAuthentication]:
+    # The stubs take the setting for the names of the classes, but REST framework imports them.
+    classes: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    return [authenticator() for authenticator in classes]
+
+
 def _authenticate(request: HttpRequest) -> Identity:
-    authenticators = [cls() for cls in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
-    drf_request = Request(request, authenticators=authenticators)
+    drf_request = Request(request, authenticators=_authenticators())
     try:
         return Identity(user=drf_request.user, auth=drf_request.auth)
     except APIException as error:
@@ -66,8 +71,8 @@ class IdentityAuthentication(BaseAuthentication):
         return None if identity.user_id is None else (identity.user, identity.auth)
 
     def authenticate_header(self, request: Request) -> str | None:
-        authenticators = api_settings.DEFAULT_AUTHENTICATION_CLASSES
-        return authenticators[0]().authenticate_header(request) if authenticators else None
+        authenticators = _authenticators()
+        return authenticators[0].authenticate_header(request) if authenticators else None
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.drainage import warn
@@ -9,11 +10,11 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularSchema
 from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
-from rest_framework.permissions import AllowAny
 
 from oms.http import standards
 from oms.http.documentation import Documentation, documentation_of
 from oms.http.middleware.idempotency import accepts_key
+from oms.http.problems import CONTENT_TYPE, Problem, status_of
 from oms.http.serializers import InputSerializer
 
 Schema = dict[str, Any]
@@ -41,6 +42,8 @@ class AutoSchema(SpectacularSchema):
     that says nothing by `documented` is a warning, and so fails the check of the document.
     """
 
+    view: Any
+
     @property
     def documentation(self) -> Documentation | None:
         """What the view's method says about itself."""
@@ -66,7 +69,7 @@ class AutoSchema(SpectacularSchema):
     def get_summary(self) -> str | None:
         return self.documentation.summary if self.documentation else None
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as in the superclass
         said = self.documentation.description if self.documentation else ""
         return said or super().get_description()
 
@@ -81,7 +84,7 @@ class AutoSchema(SpectacularSchema):
         said = self.documentation
         if said is None:
             return None
-        response = said.response
+        response: Any = said.response
         if said.many and isinstance(response, type):
             response = response(many=True)
         examples = []
@@ -189,12 +192,11 @@ class AutoSchema(SpectacularSchema):
         names = ["X-Request-ID", "RateLimit-Policy", "RateLimit"]
         if status < 400 and said and said.versioned:
             names.append("ETag")
-        if accepts_key(self.method, self.path):
+        if accepts_key(self.method, self.path) and status not in standards.ALIKE:
             names.append("Idempotent-Replayed")
         return {name: self._component("headers", name, standards.HEADERS[name]) for name in names}
 
     def _error_responses(self, said: Documentation) -> Schema:
-        problem = self._component("schemas", "Problem", standards.PROBLEM)
         permissions = self.view.get_permissions()
         errors = standards.errors_of(
             method=self.method,
@@ -202,34 +204,33 @@ class AutoSchema(SpectacularSchema):
             has_body=said.request is not None,
             has_key=accepts_key(self.method, self.path),
             is_versioned=said.versioned,
-            is_public=any(isinstance(permission, AllowAny) for permission in permissions),
             is_for_staff=standards.is_for_staff(permissions),
             declared=said.errors,
         )
+        declared = {status_of(error_class) for error_class in said.errors}
+        responses = {}
+        for status, of_status in errors.items():
+            response = self._error_response(status, of_status, said)
+            if status in standards.ALIKE and status not in declared:
+                response = self._component("responses", f"Problem{status}", response)
+            responses[str(status)] = response
+        return responses
+
+    def _error_response(
+        self, status: int, problems: Sequence[Problem], said: Documentation
+    ) -> Schema:
+        alike = status in standards.ALIKE
+        instance = standards.EXAMPLE_PATH if alike else standards.example_path(self.path)
+        examples = {}
+        for problem in problems:
+            document = problem.document(instance=instance, request_id=standards.EXAMPLE_REQUEST_ID)
+            members = said.error_examples.get(problem.code, {})
+            examples[problem.code] = {"summary": problem.detail, "value": {**document, **members}}
+        schema = self._component("schemas", "Problem", standards.PROBLEM)
         return {
-            str(status): {
-                "description": standards.title(status),
-                "headers": self._standard_headers(status) | self._error_headers(status),
-                "content": {
-                    "application/problem+json": {
-                        "schema": problem,
-                        "examples": {
-                            error.code: {
-                                "summary": error.detail,
-                                "value": {
-                                    **error.document(
-                                        instance=standards.example_path(self.path),
-                                        request_id=standards.EXAMPLE_REQUEST_ID,
-                                    ),
-                                    **said.error_examples.get(error.code, {}),
-                                },
-                            }
-                            for error in of_status
-                        },
-                    }
-                },
-            }
-            for status, of_status in errors.items()
+            "description": standards.title(status),
+            "headers": self._standard_headers(status) | self._error_headers(status),
+            "content": {CONTENT_TYPE: {"schema": schema, "examples": examples}},
         }
 
     def _error_headers(self, status: int) -> Schema:

@@ -72,9 +72,7 @@ class KeysetPagination(BasePagination):
     otherwise: ids are UUIDv7, so that is newest first. Ties are broken by id.
     """
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         size = _page_size(request)
         self.ordering = _ordering(request, view)
@@ -169,8 +167,16 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**link, "description": "The page after this one."},
-                "previous": {**link, "description": "The page before this one."},
+                "next": {
+                    **link,
+                    "description": "The page after this one.",
+                    "example": "https://shop.example.com/api/v1/things?cursor=WyItaWQiXQ.c2ln",
+                },
+                "previous": {
+                    **link,
+                    "description": "The page before this one.",
+                    "example": None,
+                },
                 "results": schema,
             },
         }

@@ -37,7 +37,7 @@ class InputSerializer(serializers.Serializer[Any]):
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        return frozenset(field.field_name for field in self._writable_fields)
+        return frozenset(name for name, field in self.fields.items() if not field.read_only)
 
 
 class OutputSerializer(serializers.Serializer[Any]):

@@ -28,6 +28,10 @@ Schema = dict[str, Any]
 EXAMPLE_ID = "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27"
 EXAMPLE_REQUEST_ID = "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63"
 
+EXAMPLE_PATH = "/api/v1/orders"
+# The errors that say the same wherever they come from, unless an operation declares more of them.
+ALIKE = frozenset({401, 403, 404, 406, 411, 413, 415, 429, 500, 503, 504})
+
 PATH_ID: Schema = {
     "in": "path",
     "required": True,
@@ -151,7 +155,6 @@ def errors_of(
     has_body: bool,
     has_key: bool,
     is_versioned: bool,
-    is_public: bool,
     is_for_staff: bool,
     declared: Sequence[type[OperationError]],
 ) -> dict[int, list[Problem]]:
@@ -175,8 +178,7 @@ def errors_of(
     refusals += [Unavailable, DatabaseBusy, DeadlineExceeded]
 
     problems += [problem_of_class(refusal) for refusal in refusals]
-    needs_token = "Valid credentials are needed." if not is_public else "The token is not valid."
-    problems.append(problem_of_status(401, detail=needs_token))
+    problems.append(problem_of_status(401, detail="Valid credentials are needed."))
     if is_for_staff:
         problems.append(problem_of_status(403, detail="The caller may not do this."))
     problems += [problem_of_status(status) for status in (406, 429, 500)]

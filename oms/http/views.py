@@ -65,7 +65,7 @@ class ApiView(GenericAPIView[Any]):
     authentication_classes = [IdentityAuthentication]
     permission_classes = [IsAuthenticated]
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
-    queryset: ClassVar[Any] = None
+    queryset: Any = None
 
     # Who may call which action; `permission_classes` for the actions that are not named.
     permissions: ClassVar[Mapping[str, Sequence[type[BasePermission]]]] = {}

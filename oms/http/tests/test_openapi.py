@@ -37,6 +37,15 @@ def names(parameters: list[dict[str, Any]]) -> set[str]:
     return {p["$ref"].rpartition("/")[2] if "$ref" in p else p["name"] for p in parameters}
 
 
+def errors_of(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    shared = document["components"]["responses"]
+    return {
+        status: shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+        for status, response in operation["responses"].items()
+        if status >= "400"
+    }
+
+
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
     assert document["openapi"] == "3.1.0"
@@ -81,7 +90,7 @@ def test_every_error_is_a_problem_with_an_example_of_each_code(document: dict[st
 
     for operations in document["paths"].values():
         for operation in operations.values():
-            errors = {s: r for s, r in operation["responses"].items() if s >= "400"}
+            errors = errors_of(operation, document)
             assert {"400", "401", "406", "429", "500", "503", "504"} <= set(errors)
             for status, response in errors.items():
                 examples = response["content"]["application/problem+json"]["examples"]
@@ -98,8 +107,7 @@ def test_a_write_tells_what_it_refuses_and_that_it_takes_a_key(document: dict[st
     assert "Idempotency-Key" in names(operation["parameters"])
     content = {
         status: response["content"]["application/problem+json"]["examples"]
-        for status, response in operation["responses"].items()
-        if status >= "400"
+        for status, response in errors_of(operation, document).items()
     }
     assert set(content["409"]) == {"shortage", "idempotency_in_progress"}
     assert set(content["422"]) == {"idempotency_key_reused"}

@@ -13,6 +13,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.http import Http404
 from rest_framework.exceptions import NotAuthenticated as DrfNotAuthenticated
 from rest_framework.response import Response
+from rest_framework.serializers import ListSerializer
 
 from oms.core import errors
 from oms.core.db import DatabaseBusy
@@ -65,7 +66,7 @@ class EchoInput(InputSerializer):
     at = InstantField(required=False)
     id = UUIDField(required=False)
     kind = ChoiceField(choices=["a", "b"], required=False)
-    items = LineInput(many=True, required=False, max_length=3)
+    items: Any = ListSerializer(child=LineInput(), required=False, max_length=3)
 
 
 class EffectInput(InputSerializer):
