@@ -13,4 +13,5 @@ urlpatterns = [
     path("api/v1/", include("inventory.api.urls")),
     path("api/v1/", include("payments.api.urls")),
     path("api/v1/", include("orders.api.urls")),
+    path("api/v1/", include("notifications.api.urls")),
 ]

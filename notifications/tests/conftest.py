@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from notifications.operations.queueing import HEARD, queue_notifications
 from notifications.tests.mail_server import MailServer
@@ -49,14 +49,14 @@ def relay() -> Callable[[], int]:
 
 
 @pytest.fixture
-def mail_server(settings: SettingsWrapper) -> Iterator[MailServer]:
+def mail_server(settings: Settings) -> Iterator[MailServer]:
     """A real SMTP server that the shop sends its mail to."""
     with MailServer() as server:
         use_smtp(settings, port=server.port)
         yield server
 
 
-def use_smtp(settings: SettingsWrapper, *, port: int) -> None:
+def use_smtp(settings: Settings, *, port: int) -> None:
     """Let mail go to 127.0.0.1 at `port`."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
