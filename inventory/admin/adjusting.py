@@ -17,7 +17,7 @@ from unfold.widgets import (
 from inventory.models import MAX_PIECES, Location, StockLevel
 from inventory.operations.adjusting import AdjustmentReason, Change, Count, adjust_stock
 from oms.core.actor import Actor
-from oms.http.back_office import StepForm
+from oms.http.back_office.steps import StepForm
 
 REASONS = [
     (AdjustmentReason.RECEIVED.value, _("received: a delivery came")),

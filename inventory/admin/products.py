@@ -23,8 +23,9 @@ from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.core.actor import Actor
 from oms.core.money import CURRENCIES
-from oms.http.back_office import OperationAdmin, OperationForm, Step
+from oms.http.back_office.admins import OperationAdmin, OperationForm
 from oms.http.back_office.display import badge, moment, money
+from oms.http.back_office.steps import Step
 
 _MOVEMENTS_SHOWN = 10
 

@@ -21,9 +21,9 @@ from oms.core.actor import Actor, ActorKind
 from oms.events.domain import event_types
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.relaying import retry_parked_now
-from oms.http.back_office import ReadOnlyAdmin, Step
-from oms.http.back_office.admins import GrowingAdmin
+from oms.http.back_office.admins import GrowingAdmin, ReadOnlyAdmin
 from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.steps import Step
 
 ACTOR_COLOURS = {
     ActorKind.ANONYMOUS.value: "",

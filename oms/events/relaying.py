@@ -21,8 +21,10 @@ from oms.core.actor import Actor, ActorKind
 from oms.core.db import with_retries
 from oms.core.errors import Unavailable
 from oms.core.leases import backoff
+from oms.core.waking import wake_on_commit
 from oms.events.domain import DomainEvent
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
+from oms.events.publishing import RELAY_TASK
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +161,12 @@ def retry_parked(consumer: Consumer) -> int:
             parked.next_attempt_at = None if dead else clock.now() + _pause(parked.attempts)
             parked.save(update_fields=["attempts", "last_error", "next_attempt_at"])
     return took
+
+
+def retry_parked_now(*, parked_id: int) -> None:
+    """Let a parked event be handed over at once, with all its attempts before it again."""
+    ParkedEvent.objects.filter(pk=parked_id).update(next_attempt_at=Now(), attempts=0)
+    wake_on_commit(RELAY_TASK)
 
 
 def _pause(attempts: int) -> timedelta:

@@ -7,16 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
 
-from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction
 from oms.core.errors import NotFound
 from oms.events.publishing import publish
-from oms.users.events import PasswordSet, SessionRevoked, UserChanged
-from oms.users.models import Session, User
+from oms.users.events import PasswordSet, UserChanged
+from oms.users.models import User
 from oms.users.operations.registering import check_password_strength, register_user
+from oms.users.operations.sessions import end_sessions
 
 
 @transaction
@@ -54,7 +53,7 @@ def set_password(*, actor: Actor, user_id: UUID, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password", "updated_at"])
     publish(PasswordSet(user_id=user.id), actor=actor)
-    _end(Q(user=user), actor=actor, reason="password set")
+    end_sessions(actor=actor, user_id=user.id, reason="password set")
 
 
 @transaction
@@ -88,35 +87,10 @@ def grant_rights(
 
 
 @transaction
-def end_sessions_of(*, actor: Actor, user_id: UUID) -> int:
-    """Log the user out everywhere; returns how many sessions ended."""
-    return _end(Q(user_id=user_id), actor=actor, reason="by staff")
-
-
-@transaction
-def end_session(*, actor: Actor, session_id: UUID) -> int:
-    """End one session; returns 0 if it had ended already."""
-    return _end(Q(pk=session_id), actor=actor, reason="by staff")
-
-
-def _end(which: Q, *, actor: Actor, reason: str) -> int:
-    now = clock.now()
-    open_sessions = Session.objects.select_for_update(no_key=True).filter(
-        which, revoked_at=None, expires_at__gt=now
-    )
-    ended = list(open_sessions.order_by("id"))
-    Session.objects.filter(pk__in=[session.pk for session in ended]).update(
-        revoked_at=now, revoked_because=reason
-    )
-    publish(
-        *(
-            SessionRevoked(user_id=session.user_id, session_id=session.id, reason=reason)
-            for session in ended
-        ),
-        actor=actor,
-        at=now,
-    )
-    return len(ended)
+def log_out_everywhere(*, actor: Actor, user_id: UUID) -> None:
+    """End all sessions of the user, whose tokens are dead at once. Raises NotFound."""
+    _locked(user_id)
+    end_sessions(actor=actor, user_id=user_id, reason="by staff")
 
 
 def _locked(user_id: UUID) -> User:

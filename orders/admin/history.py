@@ -1,0 +1,66 @@
+"""What happened to an order, out of the event log, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from oms.events.models import Event
+from oms.http.back_office.display import moment
+
+_WORDS = {
+    "order.placed": _("Placed"),
+    "order.edited": _("Edited"),
+    "order.confirmed": _("Confirmed"),
+    "order.processing_started": _("Processing started"),
+    "order.put_on_hold": _("Put on hold"),
+    "order.shipped": _("Shipped"),
+    "order.delivered": _("Delivered"),
+    "order.cancelled": _("Cancelled"),
+    "order.expired": _("Expired"),
+    "order.paid": _("Paid"),
+    "order.payment_failed": _("Payment failed"),
+    "order.refunded": _("Refunded"),
+    "order.shipment_sent": _("Parcel sent"),
+    "order.items_returned": _("Goods returned"),
+    "order.deleted": _("Deleted"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryLine:
+    """One thing that happened, with when, by whom, and what else there is to say."""
+
+    what: Any
+    at: str
+    by: str
+    details: str
+
+
+def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
+    """All that happened to the order, the latest first."""
+    events = Event.objects.filter(object_id=order_id, object_type="order")
+    return [
+        HistoryLine(
+            what=_WORDS.get(event.type, event.type),
+            at=moment(event.occurred_at),
+            by=event.actor_label,
+            details=_details(event.data),
+        )
+        for event in events.order_by("-position")
+    ]
+
+
+def _details(data: dict[str, Any]) -> str:
+    parts = [data.get("reason", ""), data.get("code", "")]
+    if "amount" in data:
+        parts.append(f"{data['amount']} {data['currency']}")
+    if "pieces" in data:
+        parts.append(str(_("%(pieces)d pieces") % {"pieces": data["pieces"]}))
+    parts += [data.get("carrier", ""), data.get("tracking_number", "")]
+    parts += [name.replace("_", " ") for name in data.get("changes", ())]
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,86 @@
+"""Parcels, to be read; the steps of their orders send them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from oms.http.back_office.admins import GrowingAdmin
+from oms.http.back_office.display import link, moment
+from orders.admin.colours import SHIPMENT_COLOURS
+from orders.models import Shipment, ShipmentItem
+
+
+class ShipmentItemInline(TabularInline):
+    model = ShipmentItem
+    extra = 0
+    fields = readonly_fields = ("product_name", "sku", "quantity")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("order_item")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description=_("product"))
+    def product_name(self, item: ShipmentItem) -> str:
+        return item.order_item.name
+
+    @display(description=_("SKU"))
+    def sku(self, item: ShipmentItem) -> str:
+        return item.order_item.sku
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(GrowingAdmin):
+    list_display = (
+        "shipped",
+        "order_link",
+        "status_badge",
+        "carrier",
+        "tracking_number",
+        "delivered",
+    )
+    list_select_related = ("order",)
+    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", RangeDateTimeFilter))
+    search_fields = ("=tracking_number", "=order__number")
+    search_help_text = _("Tracking number, or number of the order")
+    fields = (
+        ("order_link", "status_badge"),
+        ("carrier", "tracking_number"),
+        ("shipped", "delivered"),
+    )
+    readonly_fields = ("shipped", "delivered", "order_link", "status_badge")
+    inlines = (ShipmentItemInline,)
+
+    @display(description=_("shipped"))
+    def shipped(self, shipment: Shipment) -> str:
+        return moment(shipment.shipped_at)
+
+    @display(description=_("delivered"))
+    def delivered(self, shipment: Shipment) -> str:
+        return moment(shipment.delivered_at)
+
+    @display(description=_("order"))
+    def order_link(self, shipment: Shipment) -> SafeString | str:
+        return link(shipment.order.number, "orders_order", shipment.order_id)
+
+    @display(description=_("status"), label=SHIPMENT_COLOURS)
+    def status_badge(self, shipment: Shipment) -> tuple[str, Any]:
+        return shipment.status, shipment.get_status_display()
