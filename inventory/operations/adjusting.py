@@ -8,14 +8,8 @@ from uuid import UUID
 
 from inventory.errors import StockConflict
 from inventory.events import StockAdjusted
-from inventory.models import (
-    MAX_PIECES,
-    Location,
-    MovementKind,
-    Product,
-    StockLevel,
-    StockMovement,
-)
+from inventory.locks import lock_product
+from inventory.models import MAX_PIECES, Location, MovementKind, StockLevel, StockMovement
 from inventory.operations.products import default_location
 from inventory.operations.stock import Cause, open_stock_book
 from oms.core import clock
@@ -70,7 +64,8 @@ def adjust_stock(
     Raises NotFound for an unknown product, Invalid for an unknown location or a change of nothing,
     and StockConflict below zero, below what is reserved, or where `expected_on_hand` is not so.
     """
-    product = Product.objects.filter(pk=product_id).first()
+    # Locked, for a new level copies from it whether it is backorderable.
+    product = lock_product(product_id)
     if product is None:
         raise NotFound("There is no such product.")
     place = _location(location)
