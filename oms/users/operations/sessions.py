@@ -135,6 +135,14 @@ def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
         _revoke(session, actor=actor, reason=reason)
 
 
+@transaction
+def end_session(*, actor: Actor, session_id: UUID, reason: str) -> None:
+    """End one session; once more does nothing."""
+    session = Session.objects.select_for_update(no_key=True).filter(pk=session_id).first()
+    if session is not None and session.revoked_at is None:
+        _revoke(session, actor=actor, reason=reason)
+
+
 def _revoke(session: Session, *, actor: Actor, reason: str) -> None:
     session.revoked_at, session.revoked_because = clock.now(), reason
     session.save(update_fields=["revoked_at", "revoked_because"])
