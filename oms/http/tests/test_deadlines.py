@@ -34,7 +34,8 @@ def test_work_past_the_deadline_is_cancelled_in_the_database_and_undone(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE state = 'active' AND query LIKE '%%pg_sleep%%' AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND state = 'active'"
+            " AND query LIKE '%%pg_sleep%%' AND pid <> pg_backend_pid()"
         )
         assert cursor.fetchone() == (0,)
 

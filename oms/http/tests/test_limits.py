@@ -138,6 +138,12 @@ def test_health_and_metrics_have_no_limit(client: APIClient) -> None:
         assert "RateLimit" not in response
 
 
+def test_calls_of_payment_providers_have_no_limit(client: APIClient) -> None:
+    path = "/api/v1/payments/webhooks/sandbox"
+
+    assert {client.post(path).status_code for _ in range(5)} == {404}
+
+
 def test_a_forwarded_address_is_believed_only_from_trusted_proxies(
     client: APIClient, settings: Any
 ) -> None:
