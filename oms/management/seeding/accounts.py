@@ -79,11 +79,11 @@ def open_accounts(*, orders: int, seed: int, at: datetime, rows: Rows) -> Accoun
     for user in customers:
         journal.tell(
             UserRegistered(user_id=user.id, email=user.email),
-            actor=Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id="demo"),
+            actor=Actor(kind=ActorKind.ANONYMOUS, label="anonymous"),
             at=user.created_at,
         )
     return Accounts(
-        staff=Actor(kind=ActorKind.STAFF, id=staff.id, label=staff.email, request_id="demo-staff"),
+        staff=Actor(kind=ActorKind.STAFF, id=staff.id, label=staff.email),
         customers=[
             Actor(
                 kind=ActorKind.CUSTOMER,

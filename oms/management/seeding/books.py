@@ -19,7 +19,9 @@ class Books:
 
     def __init__(self, *, dice: Dice) -> None:
         self._dice = dice
-        self._charges: list[tuple[Life, Attempt]] = []
+        # The order's id, its total and its currency; not the order itself, which would stay in
+        # memory with all that belongs to it.
+        self._charges: list[tuple[UUID, Decimal, str, Attempt]] = []
         self._refunds: list[MoneyBack] = []
         self._refunded: dict[UUID, int] = {}
         self._charge_ids: dict[UUID, str] = {}
@@ -28,7 +30,7 @@ class Books:
         """The provider has captured or declined; it gets the provider's reference here."""
         attempt.reference = self._reference("ch")
         self._charge_ids[attempt.id] = attempt.reference
-        self._charges.append((life, attempt))
+        self._charges.append((life.id, life.total, life.currency, attempt))
 
     def refunded(self, refund: MoneyBack) -> None:
         """The provider has given money back."""
@@ -45,16 +47,16 @@ class Books:
                 PastCharge(
                     id=attempt.reference,
                     key=str(attempt.id),
-                    amount=_hundredths(life.total),
+                    amount=_hundredths(total),
                     refunded_amount=self._refunded.get(attempt.id, 0),
-                    currency=life.currency,
+                    currency=currency,
                     token=attempt.token,
-                    reference=str(life.id),
+                    reference=str(order_id),
                     decline_code=attempt.failure_code,
                     decline_message=attempt.failure_message,
                     at=attempt.at,
                 )
-                for life, attempt in self._charges
+                for order_id, total, currency, attempt in self._charges
             ),
             refunds=(
                 PastRefund(

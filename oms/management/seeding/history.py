@@ -119,7 +119,7 @@ class History:
         return Life(
             id=id,
             number=self._number(at),
-            customer=customer.under(f"demo-{id.hex[-12:]}"),
+            customer=customer,
             address=address,
             plan=plan,
             lines=[

@@ -42,6 +42,8 @@ _DECLINES = {
     ),
 }
 
+_WORKER = system("payments")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Money:
@@ -66,14 +68,24 @@ class Money:
             Step.REFUNDED: self.refunded,
         }
 
-    def begin(self, life: Life, at: datetime, *, token: str) -> Attempt:
-        """A payment that a worker has taken up."""
+    def begin(self, life: Life, at: datetime, *, token: str) -> None:
+        """The customer asks for a payment; a worker has taken it up."""
         attempt = Attempt(
             id=self.dice.id_at(at), token=token, at=at, updated_at=at, due_at=self._soon()
         )
         life.attempts.append(attempt)
         life.payment_status = PaymentState.PROCESSING
-        return attempt
+        self.journal.tell(
+            PaymentRequested(
+                payment_id=attempt.id,
+                order_id=life.id,
+                amount=life.total,
+                currency=life.currency,
+                provider="sandbox",
+            ),
+            actor=life.customer,
+            at=at,
+        )
 
     def decline(self, life: Life, at: datetime) -> None:
         """The provider declines."""
@@ -81,7 +93,7 @@ class Money:
         attempt.failure_code, attempt.failure_message = _DECLINES[attempt.token]
         self._settle(attempt, PaymentStatus.FAILED, at=at)
         self.books.charged(life, attempt)
-        actor = _worker(attempt)
+        actor = _WORKER
         self.journal.tell(
             PaymentFailed(
                 payment_id=attempt.id,
@@ -102,18 +114,7 @@ class Money:
 
     def try_again(self, life: Life, at: datetime) -> None:
         """The customer pays with other means."""
-        attempt = self.begin(life, at, token="tok_success")  # noqa: S106
-        self.journal.tell(
-            PaymentRequested(
-                payment_id=attempt.id,
-                order_id=life.id,
-                amount=life.total,
-                currency=life.currency,
-                provider="sandbox",
-            ),
-            actor=life.customer,
-            at=at,
-        )
+        self.begin(life, at, token="tok_success")  # noqa: S106
         life.touch(at=at)
 
     def lose_sight(self, life: Life, at: datetime) -> None:
@@ -124,7 +125,7 @@ class Money:
         attempt.last_error = "ReadTimeout in POST /v1/charges"
         self.journal.tell(
             PaymentBecameUnknown(payment_id=attempt.id, order_id=life.id),
-            actor=_worker(attempt),
+            actor=_WORKER,
             at=at,
         )
         life.payment_status = PaymentState.UNKNOWN
@@ -136,7 +137,7 @@ class Money:
         attempt.captured, attempt.captured_at = life.total, at
         self._settle(attempt, PaymentStatus.CAPTURED, at=at)
         self.books.charged(life, attempt)
-        actor = _worker(attempt)
+        actor = _WORKER
         money = {"payment_id": attempt.id, "amount": life.total, "currency": life.currency}
         self.journal.tell(PaymentCaptured(order_id=life.id, **money), actor=actor, at=at)
         life.payment_status = PaymentState.PAID
@@ -190,7 +191,7 @@ class Money:
         refund.succeeded_at = refund.updated_at = at
         refund.due_at = None
         self.books.refunded(refund)
-        actor = system("payments", request_id=f"refund-{refund.id}")
+        actor = _WORKER
         money = {"refund_id": refund.id, "amount": refund.amount, "currency": life.currency}
         self.journal.tell(
             RefundSucceeded(payment_id=refund.payment_id, order_id=life.id, **money),
@@ -250,7 +251,3 @@ class Money:
     def _soon(self) -> datetime:
         """When a worker will see to it, so that a visitor sees it open for some minutes."""
         return self.now + timedelta(seconds=self.dice.random.uniform(120, 540))
-
-
-def _worker(attempt: Attempt) -> Actor:
-    return system("payments", request_id=f"payment-{attempt.id}")

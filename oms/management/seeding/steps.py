@@ -18,7 +18,7 @@ from orders.operations.moving import FACTS
 from orders.states import FulfilmentState, OrderStatus
 
 _CARRIERS = ("DHL", "DPD", "GLS", "Post")
-_EXPIRY = system("expiry", request_id="expiry-of-the-demo-shop")
+_EXPIRY = system("expiry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +49,6 @@ class Goods:
         cause = self._cause(life, life.customer)
         for line in life.lines:
             life.reserved |= self.warehouse.reserve(line.product, line.quantity, cause=cause, at=at)
-        if life.plan.with_payment:
-            declined = Step.DECLINE in life.plan.steps
-            self.money.begin(life, at, token=life.plan.declined_as if declined else "tok_success")
         self.journal.tell(
             OrderPlaced(
                 **life.fact(),
@@ -62,6 +59,9 @@ class Goods:
             actor=life.customer,
             at=at,
         )
+        if life.plan.with_payment:
+            declined = Step.DECLINE in life.plan.steps
+            self.money.begin(life, at, token=life.plan.declined_as if declined else "tok_success")
 
     def process(self, life: Life, at: datetime) -> None:
         """Staff begin to pack."""
