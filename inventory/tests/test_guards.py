@@ -1,0 +1,142 @@
+"""What the database itself refuses, whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
+from django.db.models import ProtectedError
+
+from inventory.models import Location, Product, StockLevel, StockMovement
+from oms.core import clock
+from oms.testing.factories import make_location, make_product
+
+pytestmark = pytest.mark.django_db
+
+
+def refused(statement: str, *parameters: Any) -> str:
+    """What the database says when it refuses the raw `statement`."""
+    with (
+        pytest.raises(DatabaseError) as refusal,
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement, parameters)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE inventory_stockmovement SET note = 'x'",
+        "DELETE FROM inventory_stockmovement",
+        "TRUNCATE inventory_stockmovement",
+        "TRUNCATE inventory_product CASCADE",
+    ],
+)
+def test_the_ledger_is_append_only(statement: str) -> None:
+    make_product(stock=5)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no deferred check
+    before = list(StockMovement.objects.values())
+
+    assert "inventory_stockmovement is append-only" in refused(statement)
+    assert list(StockMovement.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "constraint"),
+    [
+        (StockLevel, {"reserved": 6}, "stock_reserved_within_on_hand"),
+        (StockLevel, {"reserved": -1}, "stock_reserved_in_range"),
+        (StockLevel, {"on_hand": -1}, "stock_on_hand_in_range"),
+        (StockLevel, {"on_hand": 2_000_000_001}, "stock_on_hand_in_range"),
+        (StockLevel, {"reserved": 2_000_000_001, "backorderable": True}, "stock_reserved_in_range"),
+        (Product, {"price": "-0.01"}, "product_price_in_range"),
+        (Product, {"price": "10000000"}, "product_price_in_range"),
+        (Product, {"low_stock_threshold": 2_000_000_001}, "product_threshold_in_range"),
+        (Product, {"low_stock_threshold": -1}, "low_stock_threshold_check"),
+        (Product, {"version": -1}, "version_check"),
+    ],
+)
+def test_impossible_numbers_are_refused(
+    model: type[models.Model], change: dict[str, Any], constraint: str
+) -> None:
+    make_product(stock=5)
+    manager: Any = model._default_manager
+
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        manager.update(**change)
+
+
+def test_more_may_be_reserved_than_is_on_hand_of_what_is_backorderable() -> None:
+    make_product(stock=5)
+
+    StockLevel.objects.update(reserved=9, backorderable=True)
+
+    assert StockLevel.objects.get().available == -4
+
+
+def test_a_sku_is_had_once_in_whatever_case() -> None:
+    make_product(sku="LAMP-1")
+
+    with pytest.raises(IntegrityError, match="product_sku_once"), transaction.atomic():
+        Product.objects.create(sku="lamp-1", name="x", price=1, currency="EUR")
+
+
+def test_a_product_has_one_level_at_a_location() -> None:
+    product = make_product()
+
+    with pytest.raises(IntegrityError, match="stock_level_once"), transaction.atomic():
+        StockLevel.objects.create(product=product, location=Location.objects.get())
+
+
+def test_one_location_is_the_default() -> None:
+    make_product()
+
+    with pytest.raises(IntegrityError, match="location_one_default"), transaction.atomic():
+        make_location(is_default=True)
+
+
+def _movement(product: Product, **fields: Any) -> StockMovement:
+    values = {
+        "product": product,
+        "location": Location.objects.get(),
+        "kind": "adjust",
+        "on_hand_delta": 1,
+        "on_hand_after": 6,
+        "reserved_after": 0,
+        "reference": "step:1",
+        "actor_label": "tests",
+        "created_at": clock.now(),
+        **fields,
+    }
+    return StockMovement.objects.create(**values)
+
+
+def test_a_step_stands_in_the_ledger_once() -> None:
+    product = make_product()
+    _movement(product)
+
+    with pytest.raises(IntegrityError, match="movement_once"), transaction.atomic():
+        _movement(product)
+    _movement(product, kind="receive")
+    _movement(product, reference="step:2")
+
+
+def test_a_movement_moves_something() -> None:
+    with pytest.raises(IntegrityError, match="movement_moves"), transaction.atomic():
+        _movement(make_product(), on_hand_delta=0)
+
+
+def test_what_has_a_history_cannot_be_deleted() -> None:
+    product = make_product(stock=5)
+
+    with pytest.raises(ProtectedError):
+        product.delete()
+    with pytest.raises(ProtectedError):
+        Location.objects.get().delete()
+    assert "violates foreign key" in refused(
+        "DELETE FROM inventory_product; SET CONSTRAINTS ALL IMMEDIATE"
+    )

@@ -1,0 +1,29 @@
+"""A consumer that writes what it hears into the database, so that its effects can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+
+@pytest.fixture
+def heard(transactional_db: None) -> Iterator[Any]:
+    """A table of effects: `heard()` lists the ids of events that took effect, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE test_heard (n bigint GENERATED ALWAYS AS IDENTITY, event_id uuid)"
+        )
+
+    def effects() -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT event_id FROM test_heard ORDER BY n")
+            return [row[0] for row in cursor.fetchall()]
+
+    try:
+        yield effects
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE test_heard")
