@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import DEFAULT_DB_ALIAS, IntegrityError
 
 from inventory.errors import OutOfStock, Shortage
 from inventory.operations.stock import Cause, StockBook, open_stock_book
@@ -345,6 +345,11 @@ def _save(batch: _Batch) -> None:
     create_payments(batch.payments, at=batch.at)
     batch.book.save(at=batch.at)
     publish_all(batch.events, at=batch.at)
+    for placed in batch.placed:
+        # Written past the ORM, which would take them for new ones.
+        for row in (placed.order, *placed.items):
+            row._state.adding = False
+            row._state.db = DEFAULT_DB_ALIAS
 
 
 def _insert_orders(orders: Sequence[Order]) -> None:

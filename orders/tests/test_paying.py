@@ -1,0 +1,328 @@
+"""What payments do to orders."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from inventory.models import StockMovement
+from oms.core import clock
+from oms.testing.factories import actor_for, make_customer, make_product, make_staff
+from oms.testing.ordering import (
+    PROVIDER,
+    paid_order,
+    payment_of,
+    place,
+    report,
+    settle,
+    steps_of,
+    stock_of,
+)
+from orders.errors import OrderNotPayable
+from orders.operations.cancelling import delete_order, expire_orders
+from orders.operations.paying import pay_order
+from orders.operations.placing import PaymentChoice
+from orders.operations.refunding import refund_payment
+from orders.operations.steering import set_order_status
+from orders.states import OrderStatus
+from payments.errors import PaymentInProgress, RefundExceedsCaptured
+from payments.gateways.base import ChargeStatus, RefundResult
+from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.models import Payment, Refund
+from payments.operations.outcomes import record_refund
+from payments.states import PaymentStatus
+
+pytestmark = pytest.mark.django_db
+
+CHOICE = PaymentChoice(provider="sandbox", token="tok_success")
+
+
+def succeed(refund: Refund) -> None:
+    result = RefundResult(
+        status=RefundOutcome.SUCCEEDED,
+        provider_reference=f"re_{refund.id}",
+        charge_reference="ch",
+        amount=refund.amount,
+    )
+    assert record_refund(actor=PROVIDER, refund_id=refund.id, result=result)
+
+
+def test_a_captured_payment_confirms_the_order() -> None:
+    order = place((make_product(), 1), token="tok_success")
+
+    assert report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert order.confirmed_at is not None
+    assert order.expires_at is None
+    assert steps_of(order) == ["order.placed", "order.paid", "order.confirmed"]
+
+
+def test_the_same_news_again_changes_nothing() -> None:
+    order = paid_order((make_product(), 1))
+    version = order.version
+
+    assert not report(order)
+    assert not report(order, ChargeStatus.DECLINED)
+    settle()
+
+    order.refresh_from_db()
+    assert order.version == version
+    assert payment_of(order).status == "captured"
+
+
+def test_a_failed_payment_leaves_the_order_pending_and_the_next_one_pays_it() -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer, token="tok_declined")
+    failed = payment_of(order)
+
+    report(order, ChargeStatus.DECLINED)
+    settle()
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("pending", "failed")
+
+    payment = pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+    order.refresh_from_db()
+    assert order.payment_status == "processing"
+    assert payment.amount == order.total
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    failed.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert failed.status == "failed"
+    assert Payment.objects.filter(order_id=order.id).count() == 2
+
+
+def test_old_news_of_a_failed_attempt_does_not_touch_the_next_one() -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer, token="tok_declined")
+    report(order, ChargeStatus.DECLINED)
+    order.payment_status = "failed"
+    order.save()
+    pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+
+    settle()  # only now is the decline heard of
+
+    order.refresh_from_db()
+    assert order.payment_status == "processing"
+
+
+def test_a_payment_in_progress_allows_no_other() -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer, token="tok_success")
+
+    with pytest.raises(PaymentInProgress):
+        pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+
+    report(order)  # the order has not heard of it yet
+    with pytest.raises(PaymentInProgress):
+        pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+    assert Payment.objects.filter(order_id=order.id).count() == 1
+
+
+def test_an_order_that_owes_nothing_cannot_be_paid() -> None:
+    customer = make_customer()
+    paid = paid_order((make_product(), 1), customer=customer)
+    free = place((make_product(price=Decimal("0.00")), 1), customer=customer)
+
+    for order in (paid, free):
+        with pytest.raises(OrderNotPayable):
+            pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+
+
+def test_an_order_that_staff_confirmed_can_be_paid_later() -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer)
+    set_order_status(actor=actor_for(make_staff()), order_id=order.id, status=OrderStatus.CONFIRMED)
+
+    pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert steps_of(order).count("order.confirmed") == 1
+
+
+def test_late_money_confirms_an_expired_order_whose_stock_can_be_had_again() -> None:
+    mug = make_product(stock=2)
+    order = place((mug, 2), token="tok_success")
+    assert expire_orders(at=clock.now() + timedelta(hours=2)) == 1
+    assert stock_of(mug) == (2, 0)
+
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert stock_of(mug) == (2, 2)
+    kinds = StockMovement.objects.filter(order_id=order.id).order_by("id")
+    assert [movement.kind for movement in kinds] == ["reserve", "release", "reserve"]
+    assert not Refund.objects.exists()
+
+
+def test_late_money_goes_back_if_the_stock_is_gone() -> None:
+    mug = make_product(stock=2)
+    order = place((mug, 2), token="tok_success")
+    expire_orders(at=clock.now() + timedelta(hours=2))
+    place((mug, 1))
+
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("expired", "paid")
+    assert stock_of(mug) == (2, 1)
+    refund = Refund.objects.get(order_id=order.id)
+    assert refund.amount == order.total
+    succeed(refund)
+    settle()
+    order.refresh_from_db()
+    assert order.payment_status == "refunded"
+
+
+def test_late_money_for_a_deleted_order_goes_back() -> None:
+    mug, customer = make_product(stock=2), make_customer()
+    order = place((mug, 2), customer=customer, token="tok_success")
+    expire_orders(at=clock.now() + timedelta(hours=2))
+    delete_order(actor=actor_for(customer), order_id=order.id)
+
+    report(order)
+    settle()
+
+    assert stock_of(mug) == (2, 0)
+    assert Refund.objects.get(order_id=order.id).amount == order.total
+
+
+def test_two_late_orders_in_one_batch_share_what_is_left() -> None:
+    mug = make_product(stock=2)
+    orders = [place((mug, 1), token="tok_success") for _ in range(2)]
+    expire_orders(at=clock.now() + timedelta(hours=2))
+    place((mug, 1))
+
+    for order in orders:
+        report(order)
+    settle()
+
+    for order in orders:
+        order.refresh_from_db()
+    assert [order.status for order in orders] == ["confirmed", "expired"]
+    assert stock_of(mug) == (2, 2)
+    assert Refund.objects.get().order_id == orders[1].id
+
+
+def test_an_authorised_payment_confirms_and_shipping_captures_it(settings: object) -> None:
+    settings.PAYMENT_CAPTURE = "manual"  # type: ignore[attr-defined]  # pytest-django's wrapper
+    order = place((make_product(), 1), token="tok_success")
+    report(order, ChargeStatus.AUTHORIZED)
+    settle()
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "processing")
+
+    staff = actor_for(make_staff())
+    for status in (OrderStatus.PROCESSING, OrderStatus.SHIPPED):
+        set_order_status(actor=staff, order_id=order.id, status=status)
+
+    payment = payment_of(order)
+    assert payment.wanted == "capture"
+    assert payment.next_attempt_at is not None
+    report(order)
+    settle()
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("shipped", "paid")
+
+
+def test_cancelling_an_authorised_order_wants_its_money_let_go(settings: object) -> None:
+    settings.PAYMENT_CAPTURE = "manual"  # type: ignore[attr-defined]  # pytest-django's wrapper
+    order = place((make_product(), 1), token="tok_success")
+    report(order, ChargeStatus.AUTHORIZED)
+    settle()
+
+    set_order_status(actor=actor_for(make_staff()), order_id=order.id, status=OrderStatus.CANCELLED)
+
+    assert payment_of(order).wanted == "void"
+    report(order, ChargeStatus.VOIDED)
+    settle()
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("cancelled", "unpaid")
+    assert payment_of(order).status == PaymentStatus.VOIDED
+
+
+def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
+    order = paid_order((make_product(price=Decimal("50.00")), 2))
+    payment, staff = payment_of(order), actor_for(make_staff())
+
+    part = refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("30.00"))
+    settle()
+    order.refresh_from_db()
+    assert order.payment_status == "paid"  # it has not gone yet
+    succeed(part)
+    settle()
+    order.refresh_from_db()
+    assert order.payment_status == "partially_refunded"
+
+    rest = refund_payment(actor=staff, payment_id=payment.id)
+    assert rest.amount == Decimal("70.00")
+    with pytest.raises(RefundExceedsCaptured) as refusal:
+        refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("0.01"))
+    assert refusal.value.data == {"captured": "100.00", "refundable": "0.00"}
+    succeed(rest)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status) == ("confirmed", "refunded")
+
+
+def test_a_refund_that_failed_can_be_given_again() -> None:
+    order = paid_order((make_product(), 1))
+    payment, staff = payment_of(order), actor_for(make_staff())
+    refund = refund_payment(actor=staff, payment_id=payment.id)
+
+    record_refund(
+        actor=PROVIDER,
+        refund_id=refund.id,
+        result=RefundResult(
+            status=RefundOutcome.FAILED,
+            provider_reference="re",
+            charge_reference="ch",
+            amount=refund.amount,
+        ),
+    )
+    settle()
+
+    order.refresh_from_db()
+    assert order.payment_status == "paid"
+    assert refund_payment(actor=staff, payment_id=payment.id).amount == order.total
+
+
+def test_a_refund_with_restock_puts_back_what_was_shipped() -> None:
+    mug = make_product()
+    order = paid_order((mug, 2))
+    staff = actor_for(make_staff())
+    for status in (OrderStatus.PROCESSING, OrderStatus.SHIPPED):
+        set_order_status(actor=staff, order_id=order.id, status=status)
+    assert stock_of(mug) == (8, 0)
+
+    for _ in range(2):  # the second time nothing is left to come back
+        refund_payment(
+            actor=staff, payment_id=payment_of(order).id, amount=Decimal("5.00"), restock=True
+        )
+
+    assert stock_of(mug) == (10, 0)
+    [item] = order.items.all()
+    assert (item.quantity_shipped, item.quantity_returned) == (2, 2)
+    assert steps_of(order).count("order.items_returned") == 1
+
+
+def test_a_refund_of_nothing_captured_is_refused() -> None:
+    order = place((make_product(), 1), token="tok_success")
+
+    with pytest.raises(RefundExceedsCaptured):
+        refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    assert not Refund.objects.exists()
