@@ -10,6 +10,7 @@ from oms.management.reconciling.history import HISTORY_CHECKS
 from oms.management.reconciling.orders import ORDER_CHECKS
 from oms.management.reconciling.payments import PAYMENT_CHECKS
 from oms.management.reconciling.providers import provider_findings
+from oms.management.reconciling.reports import reports_finding
 from oms.management.reconciling.snapshots import findings_of
 from oms.management.reconciling.stock import STOCK_CHECKS
 
@@ -24,7 +25,7 @@ def reconcile(
     With `offline` a payment provider that cannot be reached is skipped instead of reported.
     """
     findings = findings_of(CHECKS, done=done)
-    for finding in provider_findings(offline=offline):
+    for finding in (reports_finding(), *provider_findings(offline=offline)):
         done(finding)
         findings.append(finding)
     return findings

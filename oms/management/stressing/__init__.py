@@ -1,0 +1,1 @@
+"""Many customers ordering at once over HTTP, and the proof of what became of it."""
