@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.api.staff import AdminOrders, PaymentRefunds
+from orders.api.payments import OrderPayments, PaymentRefunds
+from orders.api.staff import AdminOrders
 from orders.api.views import Orders
 
 urlpatterns = [
@@ -23,7 +24,7 @@ urlpatterns = [
     path("orders/<uuid:id>/cancel", Orders.as_view({"put": "cancel"}), name="order-cancel"),
     path(
         "orders/<uuid:id>/payments",
-        Orders.as_view({"get": "payments", "post": "pay"}),
+        OrderPayments.as_view({"get": "list", "post": "create"}),
         name="order-payments",
     ),
     path("admin/orders", AdminOrders.as_view({"get": "list"}), name="admin-orders"),

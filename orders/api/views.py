@@ -28,7 +28,6 @@ from orders.api.inputs import (
     CancelInput,
     OrderEditInput,
     OrderInput,
-    PaymentChoiceInput,
     StatusInput,
 )
 from orders.api.outputs import (
@@ -45,12 +44,10 @@ from orders.errors import (
     NothingToShip,
     OrderNotDeletable,
     OrderNotEditable,
-    OrderNotPayable,
 )
 from orders.models import Order
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.paying import pay_order
 from orders.operations.placing import (
     OrderedItem,
     PaymentChoice,
@@ -62,9 +59,7 @@ from orders.operations.placing import (
 from orders.operations.steering import set_order_status
 from orders.queries import find_order, history_of, orders_of, shipments_of
 from orders.states import OrderStatus
-from payments.api.examples import NEW_PAYMENT, PAYMENT
 from payments.api.serializers import PaymentOutput
-from payments.errors import PaymentInProgress
 from payments.queries import payments_of
 
 EXPANSIONS = ("payments", "shipments", "history")
@@ -96,7 +91,6 @@ class Orders(OrderApiViewSet):
     queries = {"retrieve": {"expand"}}
     filterset_class = OrderFilters
     orderings = {"placed_at": "placed_at", "updated_at": "updated_at"}
-    paged_actions = ("list", "payments")
 
     @documented(
         summary="Place an order",
@@ -305,34 +299,6 @@ class Orders(OrderApiViewSet):
             **data,
         )
         return self.order_response(order)
-
-    @documented(
-        summary="List an order's payments",
-        description="Every attempt at paying the order, newest first.",
-        response=PaymentOutput,
-        response_example=PAYMENT,
-    )
-    def payments(self, request: Request, id: Any) -> Response:
-        order = find_order(self.path_id(), actor=self.actor)
-        return self.page(payments_of(order.id), PaymentOutput)
-
-    @documented(
-        summary="Pay an order",
-        description=(
-            "Another attempt, after none or a failed one. It is made in the background; the failed"
-            " ones stay as they are."
-        ),
-        request=PaymentChoiceInput,
-        response=PaymentOutput,
-        status=202,
-        request_example={"provider": "sandbox", "token": "tok_success"},
-        response_example=NEW_PAYMENT,
-        errors=[PaymentInProgress, OrderNotPayable],
-    )
-    def pay(self, request: Request, id: Any) -> Response:
-        choice = PaymentChoice(**self.parse(PaymentChoiceInput))
-        payment = pay_order(actor=self.actor, order_id=self.path_id(), choice=choice)
-        return Response(PaymentOutput(payment).data, status=202)
 
 
 def _expansions(request: Request) -> frozenset[str]:

@@ -1,0 +1,97 @@
+"""The REST calls about the payments of orders, and about money on its way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oms.core.errors import NotFound
+from oms.http.documentation import documented
+from oms.http.permissions import IsCustomer, IsStaff
+from oms.http.views import ApiViewSet
+from orders.api.inputs import PaymentChoiceInput, RefundInput
+from orders.errors import OrderNotPayable
+from orders.operations.paying import pay_order
+from orders.operations.placing import PaymentChoice
+from orders.operations.refunding import refund_payment
+from orders.queries import find_order
+from payments.api.examples import NEW_PAYMENT, PAYMENT, REFUND
+from payments.api.serializers import PaymentOutput, RefundOutput
+from payments.errors import PaymentInProgress, RefundExceedsCaptured
+from payments.queries import order_of_payment, payments_of, refunds_of
+
+
+class OrderPayments(ApiViewSet):
+    """The attempts at paying one order."""
+
+    permission_classes = [IsCustomer]
+
+    @documented(
+        summary="List an order's payments",
+        description="Every attempt at paying the order, newest first.",
+        response=PaymentOutput,
+        response_example=PAYMENT,
+    )
+    def list(self, request: Request, id: Any) -> Response:
+        order = find_order(self.path_id(), actor=self.actor)
+        return self.page(payments_of(order.id), PaymentOutput)
+
+    @documented(
+        summary="Pay an order",
+        description=(
+            "Another attempt, after none or a failed one. It is made in the background; the failed"
+            " ones stay as they are."
+        ),
+        request=PaymentChoiceInput,
+        response=PaymentOutput,
+        status=202,
+        request_example={"provider": "sandbox", "token": "tok_success"},
+        response_example=NEW_PAYMENT,
+        errors=[PaymentInProgress, OrderNotPayable],
+    )
+    def create(self, request: Request, id: Any) -> Response:
+        choice = PaymentChoice(**self.parse(PaymentChoiceInput))
+        payment = pay_order(actor=self.actor, order_id=self.path_id(), choice=choice)
+        return Response(PaymentOutput(payment).data, status=202)
+
+
+class PaymentRefunds(ApiViewSet):
+    """Refunds of a payment; they are the orders' matter, for goods may come back with them."""
+
+    permission_classes = [IsStaff]
+
+    @documented(
+        summary="List a payment's refunds",
+        description="Every refund of the payment, newest first.",
+        response=RefundOutput,
+        response_example=REFUND,
+    )
+    def list(self, request: Request, id: Any) -> Response:
+        payment_id = self.path_id()
+        if order_of_payment(payment_id) is None:
+            raise NotFound
+        return self.page(refunds_of(payment_id), RefundOutput)
+
+    @documented(
+        summary="Refund a payment",
+        description=(
+            "Gives back `amount`, by default all that is left; it is sent in the background. With"
+            " `restock` all that was shipped of the order goes back on the shelf."
+        ),
+        request=RefundInput,
+        response=RefundOutput,
+        status=202,
+        request_example={"amount": "19.90", "reason": "One piece arrived damaged."},
+        response_example=REFUND,
+        errors=[RefundExceedsCaptured],
+        error_examples={
+            "refund_exceeds_captured": {"captured": "59.70", "refundable": "10.00"},
+        },
+    )
+    def create(self, request: Request, id: Any) -> Response:
+        refund = refund_payment(
+            actor=self.actor, payment_id=self.path_id(), **self.parse(RefundInput)
+        )
+        return Response(RefundOutput(refund).data, status=202)
