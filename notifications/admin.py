@@ -25,7 +25,7 @@ from notifications.models import DeliveryState, Notification
 from notifications.operations.retrying import retry_notification
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import link, moment
+from oms.http.back_office.display import badge, link, moment
 from oms.http.back_office.steps import BulkStep, Step
 
 STATE_COLOURS = {
@@ -129,9 +129,9 @@ class NotificationAdmin(GrowingAdmin):
     def read(self, notification: Notification) -> str:
         return moment(notification.read_at)
 
-    @display(description=_("state"), label=STATE_COLOURS)
-    def state_badge(self, notification: Notification) -> tuple[str, Any]:
-        return notification.state, notification.get_state_display()
+    @display(description=_("state"))
+    def state_badge(self, notification: Notification) -> SafeString:
+        return badge(notification.get_state_display(), STATE_COLOURS[notification.state])
 
     @display(description=_("next attempt"))
     def next_attempt(self, notification: Notification) -> str:

@@ -1,0 +1,91 @@
+"""Which days a report is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from django.http import QueryDict
+
+from oms.core.errors import InputError
+from oms.core.money import CURRENCIES
+from oms.http.queries import InvalidQuery, query_error
+from reports.operations.reporting import MAX_DAYS
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
+
+DATE_SCHEMA = {"type": "string", "format": "date"}
+PARAMETERS = {
+    "date": {
+        "schema": DATE_SCHEMA,
+        "description": "The business day; today if nothing is said.",
+    },
+    "date_from": {
+        "schema": DATE_SCHEMA,
+        "description": "The first day of a range; needs `date_to`.",
+    },
+    "date_to": {
+        "schema": DATE_SCHEMA,
+        "description": f"The last day of a range, included; at most {MAX_DAYS} days in all.",
+    },
+    "currency": {
+        "schema": {"type": "string", "enum": sorted(CURRENCIES)},
+        "description": "Orders in this currency alone count; the shop's currency by default.",
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """The days from `first` to `last` in one currency; one day is a range only if asked as one."""
+
+    first: date
+    last: date
+    is_range: bool
+    currency: str
+
+
+def parse_query(query: QueryDict, *, today: date, currency: str) -> AskedFor:
+    """What the query asks for. Raises InvalidQuery with every fault of it."""
+    errors: list[InputError] = []
+    days = {
+        name: _day(str(query[name]), name, errors=errors)
+        for name in ("date", "date_from", "date_to")
+        if name in query
+    }
+    currency = query.get("currency", currency)
+    if currency not in CURRENCIES:
+        detail = "An ISO 4217 code in capitals, such as EUR."
+        errors.append(query_error("currency", code="invalid_choice", detail=detail))
+    is_range = "date_from" in days or "date_to" in days
+    for name in ("date_from", "date_to"):
+        if is_range and "date" in days and name in days:
+            detail = "Either a date, or a range from date_from to date_to."
+            errors.append(query_error(name, code="conflict", detail=detail))
+        elif is_range and "date" not in days and name not in days:
+            detail = "A range needs both of its ends."
+            errors.append(query_error(name, code="required", detail=detail))
+    first = days.get("date_from") or days.get("date") or today
+    last = days.get("date_to") or days.get("date") or today
+    if not errors and not 0 <= (last - first).days < MAX_DAYS:
+        detail = f"From date_from on, and at most {MAX_DAYS} days of a range."
+        errors.append(query_error("date_to", code="out_of_range", detail=detail))
+    if errors:
+        raise InvalidQuery(errors)
+    return AskedFor(first=first, last=last, is_range=is_range, currency=currency)
+
+
+def _day(text: str, name: str, *, errors: list[InputError]) -> date | None:
+    try:
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        detail = "A date is written YYYY-MM-DD."
+        errors.append(query_error(name, code="no_date", detail=detail))
+    elif not EARLIEST <= day <= LATEST:
+        detail = f"From {EARLIEST} to {LATEST}."
+        errors.append(query_error(name, code="out_of_range", detail=detail))
+    return day

@@ -1,0 +1,125 @@
+"""manage.py daily_report: the sales of a business day on the terminal."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import date, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oms.core import clock
+from oms.core.money import CURRENCIES
+from oms.http.payloads import encode
+from reports.documents import csv_of, document_of
+from reports.figures import Report
+from reports.operations.reporting import daily_report
+
+_BAR = 24
+
+
+class Command(BaseCommand):
+    """Prints the report of one day, as a table, JSON or CSV."""
+
+    help = "The sales of a business day: yesterday's, unless --date says another."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--date", type=_day, help="YYYY-MM-DD in the business time zone")
+        parser.add_argument("--format", choices=["table", "json", "csv"], default="table")
+        parser.add_argument(
+            "--currency",
+            choices=sorted(CURRENCIES),
+            default=settings.SHOP_CURRENCY,
+            metavar="CODE",
+            help=f"{settings.SHOP_CURRENCY} by default",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = clock.now()
+        day = options["date"] or clock.business_date(now) - timedelta(days=1)
+        report = daily_report(day=day, currency=options["currency"], now=now)
+        if options["format"] == "json":
+            self.stdout.write(encode(document_of(report)).decode())
+        elif options["format"] == "csv":
+            self.stdout.write(csv_of(document_of(report)), ending="")
+        else:
+            console = Console()
+            with console.capture() as captured:
+                _show(report, console)
+            self.stdout.write(captured.get())
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError("A date is written YYYY-MM-DD.") from error
+
+
+def _show(report: Report, console: Console) -> None:
+    totals, currency = report.totals, report.currency
+    state = "final" if report.is_final else "so far"
+    console.print()
+    console.print(
+        Text.assemble(
+            (f"{settings.SHOP_NAME} ", "bold"),
+            (f"{report.first:%A, %d %B %Y}", "bold"),
+            (f"  {report.timezone}, {state}", "dim"),
+        )
+    )
+    figures = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    figures.add_column(style="dim")
+    figures.add_column(justify="right")
+    for label, value in (
+        ("Orders placed", f"{totals.orders_placed:,}"),
+        ("Orders confirmed", f"{totals.orders_confirmed:,}"),
+        ("Orders cancelled", f"{totals.orders_cancelled:,}"),
+        ("Units sold", f"{totals.units_sold:,}"),
+        ("Gross sales", f"{totals.gross_sales:,.2f} {currency}"),
+        ("Refunds", f"{totals.refunds:,.2f} {currency}"),
+        ("Net sales", Text(f"{totals.net_sales:,.2f} {currency}", style="bold green")),
+        ("Average order", f"{totals.average_order_value:,.2f} {currency}"),
+    ):
+        figures.add_row(label, value)
+    console.print(figures)
+    if report.by_status:
+        said = ", ".join(f"{count:,} {status}" for status, count in report.by_status.items())
+        console.print(Text(f"Placed orders are now: {said}", style="dim"))
+    if report.top_products:
+        console.print(_products(report))
+    if totals.orders_confirmed:
+        console.print(_hours(report))
+    console.print()
+
+
+def _products(report: Report) -> Table:
+    table = Table(title="Best sellers", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("SKU", no_wrap=True)
+    table.add_column("Product")
+    table.add_column("Units", justify="right")
+    table.add_column(f"Revenue, {report.currency}", justify="right")
+    for product in report.top_products:
+        # As text: a name may hold what rich takes for markup.
+        table.add_row(
+            Text(product.sku), Text(product.name), f"{product.units:,}", f"{product.revenue:,.2f}"
+        )
+    return table
+
+
+def _hours(report: Report) -> Table:
+    most = max(hour.gross_sales for hour in report.by_hour)
+    table = Table(title="By hour", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("Hour")
+    table.add_column("Orders", justify="right")
+    table.add_column(f"Gross, {report.currency}", justify="right")
+    table.add_column("", style="cyan", no_wrap=True)
+    for hour in report.by_hour:
+        bar = "█" * round(_BAR * hour.gross_sales / most) if most else ""
+        clock_time = f"{hour.hour[11:16]} {hour.hour[19:]}"
+        table.add_row(clock_time, f"{hour.orders:,}", f"{hour.gross_sales:,.2f}", bar)
+    return table

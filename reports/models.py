@@ -1,0 +1,36 @@
+"""Reports that are final."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from oms.core.ids import new_id
+from oms.core.money import CurrencyField
+
+
+class DailyReport(models.Model):
+    """The sales of one closed business day in one currency, as they were added up once.
+
+    `data` are the figures of `reports.figures.DayFigures` as JSON.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    date = models.DateField(_("day"))
+    timezone = models.CharField(_("time zone"), max_length=64)
+    currency = CurrencyField(_("currency"))
+    data = models.JSONField(_("figures"))
+    generated_at = models.DateTimeField(_("generated"))
+
+    class Meta:
+        ordering = ["-date", "currency"]
+        verbose_name = _("daily report")
+        verbose_name_plural = _("daily reports")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["date", "timezone", "currency"], name="daily_report_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.currency}"

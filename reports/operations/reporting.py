@@ -1,0 +1,157 @@
+"""The daily report: final and stored for days that are closed, live for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.conf import settings
+
+from oms.core.clock import business_date, business_days
+from oms.core.db import insert_rows, transaction
+from oms.core.ids import new_id
+from reports.figures import (
+    DayFigures,
+    Report,
+    days_between,
+    hours_summed,
+    statuses_summed,
+    summed,
+)
+from reports.models import DailyReport
+from reports.queries import AddedUp, add_up, first_business_day
+
+# A day is closed this long after its end, when everything that began in it has been committed: no
+# statement and no open transaction may take more than seconds.
+SETTLING = timedelta(minutes=5)
+MAX_DAYS = 366
+# How many days one run of the closing task stores at most.
+_CLOSED_AT_ONCE = 31
+
+
+def is_closed(day: date, *, now: datetime) -> bool:
+    """Whether nothing can happen in the business day any more."""
+    return now >= business_days(day, day).end + SETTLING
+
+
+def daily_report(*, day: date, currency: str, now: datetime) -> Report:
+    """The report of one business day; stored first if it is closed and was not stored yet."""
+    [(figures, is_final)] = _days(day, day, currency=currency, now=now)[0]
+    return Report(
+        first=day,
+        last=day,
+        timezone=_zone(),
+        currency=currency,
+        totals=figures.totals,
+        top_products=figures.top_products,
+        by_status=figures.by_status,
+        by_hour=figures.by_hour,
+        generated_at=figures.generated_at,
+        is_final=is_final,
+    )
+
+
+def range_report(*, first: date, last: date, currency: str, now: datetime) -> Report:
+    """The report of the business days from `first` to `last`, at most MAX_DAYS, and of each day.
+
+    Its totals are the sums of its days; `top_products` are those of the whole range.
+    """
+    days, added_up = _days(first, last, currency=currency, now=now)
+    figures = [day for day, _ in days]
+    if added_up is None:
+        # What was sold never changes after the day, so this agrees with what is stored.
+        added_up = add_up(first=first, last=last, currency=currency, at=now)
+    return Report(
+        first=first,
+        last=last,
+        timezone=_zone(),
+        currency=currency,
+        totals=summed(figures),
+        top_products=added_up.top_products,
+        by_status=statuses_summed(figures),
+        by_hour=hours_summed(figures),
+        generated_at=max(day.generated_at for day in figures),
+        is_final=all(is_final for _, is_final in days),
+        days=tuple(days),
+    )
+
+
+def close_days(*, now: datetime) -> int:
+    """Store the reports of closed days that are missing, the oldest first and a month at most.
+
+    Returns how many those were. Safe to run at any time, and by several at once: the
+    first to store a day wins.
+    """
+    first = first_business_day()
+    last = business_date(now - SETTLING) - timedelta(days=1)
+    if first is None or last < first:
+        return 0
+    currency = settings.SHOP_CURRENCY
+    stored = set(_stored_days(first, last, currency).values_list("date", flat=True))
+    missing = [day for day in days_between(first, last) if day not in stored]
+    if not missing:
+        return 0
+    # Only days that lie close together, so one statement adds up all of them.
+    limit = missing[0] + timedelta(days=_CLOSED_AT_ONCE)
+    missing = [day for day in missing if day < limit]
+    added_up = add_up(first=missing[0], last=missing[-1], currency=currency, at=now)
+    _store(added_up.days.values(), only=missing, currency=currency)
+    return len(missing)
+
+
+def _days(
+    first: date, last: date, *, currency: str, now: datetime
+) -> tuple[list[tuple[DayFigures, bool]], AddedUp | None]:
+    """Each day with whether it is final, and what was added up for that, if anything was."""
+    stored = _stored(first, last, currency)
+    wanted = days_between(first, last)
+    missing = [day for day in wanted if day not in stored]
+    if not missing:
+        return [(stored[day], True) for day in wanted], None
+    added_up = add_up(first=first, last=last, currency=currency, at=now)
+    closed = [day for day in missing if is_closed(day, now=now)]
+    opening = first_business_day() if closed else None
+    # Days before the first order would only fill the table.
+    storable = [day for day in closed if opening is not None and day >= opening]
+    if storable:
+        _store(added_up.days.values(), only=storable, currency=currency)
+        # Another may have been first, and what was stored first is the report.
+        stored = _stored(first, last, currency)
+    days = [(stored.get(day, added_up.days[day]), day in stored or day in closed) for day in wanted]
+    return days, added_up
+
+
+@transaction
+def _store(days: Iterable[DayFigures], *, only: Collection[date], currency: str) -> None:
+    insert_rows(
+        DailyReport,
+        ("id", "date", "timezone", "currency", "data", "generated_at"),
+        [
+            (new_id(), day.date, _zone(), currency, _encoded(day), day.generated_at)
+            for day in days
+            if day.date in only
+        ],
+        skip_existing=True,
+    )
+
+
+def _stored_days(first: date, last: date, currency: str) -> Any:
+    return DailyReport.objects.filter(
+        date__range=(first, last), timezone=_zone(), currency=currency
+    )
+
+
+def _stored(first: date, last: date, currency: str) -> Mapping[date, DayFigures]:
+    rows = _stored_days(first, last, currency)
+    return {row.date: msgspec.convert(row.data, type=DayFigures) for row in rows}
+
+
+def _encoded(day: DayFigures) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(day)
+    return data
+
+
+def _zone() -> str:
+    return str(settings.BUSINESS_TIME_ZONE)

@@ -1,0 +1,102 @@
+"""Orders and refunds at chosen moments, for adding up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from uuid import UUID
+
+from inventory.models import Product
+from oms.testing.factories import make_customer, make_product
+from oms.users.models import User
+from orders.models import Order, OrderItem
+from payments.models import Payment, Refund
+
+_numbers = count(1)
+
+
+@dataclass(kw_only=True)
+class Books:
+    """Writes what happened straight into the tables; no operation lets one choose the time."""
+
+    customer: User = field(default_factory=make_customer)
+    products: dict[str, Product] = field(default_factory=dict)
+
+    def product(self, sku: str, price: str) -> Product:
+        """The product `sku`, made at the first call."""
+        if sku not in self.products:
+            self.products[sku] = make_product(
+                sku=sku, name=f"The {sku}", price=Decimal(price), stock=0
+            )
+        return self.products[sku]
+
+    def order(
+        self,
+        *,
+        placed: datetime,
+        confirmed: datetime | None = None,
+        cancelled: datetime | None = None,
+        deleted: datetime | None = None,
+        lines: Sequence[tuple[str, int, str]] = (("MUG", 1, "10.00"),),
+        currency: str = "EUR",
+    ) -> Order:
+        """An order of `lines`, each a SKU, pieces and the price of one."""
+        status = "cancelled" if cancelled else "confirmed" if confirmed else "pending"
+        totals = [Decimal(price) * quantity for _, quantity, price in lines]
+        order = Order.objects.create(
+            number=f"20260101-{next(_numbers):06}",
+            customer=self.customer,
+            status=status,
+            currency=currency,
+            total=sum(totals, Decimal(0)),
+            shipping_address={},
+            placed_at=placed,
+            confirmed_at=confirmed,
+            cancelled_at=cancelled,
+            deleted_at=deleted,
+            updated_at=placed,
+        )
+        OrderItem.objects.bulk_create(
+            OrderItem(
+                order=order,
+                product=self.product(sku, price),
+                position=position,
+                sku=sku,
+                name=f"The {sku}",
+                quantity=quantity,
+                unit_price=Decimal(price),
+                line_total=total,
+            )
+            for position, ((sku, quantity, price), total) in enumerate(
+                zip(lines, totals, strict=True)
+            )
+        )
+        return order
+
+    def refund(
+        self, order: Order, *, amount: str, succeeded: datetime | None, status: str = "succeeded"
+    ) -> UUID:
+        """A refund of a payment that took all of the order's money; returns its id."""
+        payment, _ = Payment.objects.get_or_create(
+            order_id=order.id,
+            defaults={
+                "provider": "sandbox",
+                "token": "tok_success",
+                "amount": order.total,
+                "currency": order.currency,
+                "status": "captured",
+                "captured_amount": order.total,
+            },
+        )
+        refund = Refund.objects.create(
+            payment=payment,
+            order_id=order.id,
+            amount=Decimal(amount),
+            currency=order.currency,
+            status=status,
+            succeeded_at=succeeded,
+        )
+        return refund.id

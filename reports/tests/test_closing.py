@@ -1,0 +1,166 @@
+"""Days that are over, and reports that never change again."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connections
+
+from reports.figures import Report
+from reports.models import DailyReport
+from reports.operations.reporting import SETTLING, close_days, daily_report, range_report
+from reports.tasks import close_days_that_are_over
+from reports.tests.books import Books
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = date(2026, 5, 20)
+NOON = datetime(2026, 5, 20, 12, tzinfo=BERLIN)
+MIDNIGHT = datetime(2026, 5, 21, tzinfo=BERLIN)
+NEXT_NOON = NOON + timedelta(days=1)
+
+
+@pytest.fixture
+def books(db: None) -> Books:
+    return Books()
+
+
+def report(now: datetime) -> Report:
+    return daily_report(day=DAY, currency="EUR", now=now)
+
+
+def test_the_running_day_is_live(books: Books) -> None:
+    books.order(placed=NOON, confirmed=NOON)
+    first = report(NOON)
+    books.order(placed=NOON, confirmed=NOON)
+
+    second = report(NOON + timedelta(seconds=1))
+
+    assert (first.totals.orders_confirmed, second.totals.orders_confirmed) == (1, 2)
+    assert not second.is_final
+    assert not DailyReport.objects.exists()
+
+
+def test_a_day_is_closed_some_minutes_after_midnight(books: Books) -> None:
+    books.order(placed=NOON)
+
+    assert not report(MIDNIGHT).is_final
+    assert not report(MIDNIGHT + SETTLING - timedelta(microseconds=1)).is_final
+    assert not DailyReport.objects.exists()
+
+    assert report(MIDNIGHT + SETTLING).is_final
+    assert DailyReport.objects.get().date == DAY
+
+
+def test_a_final_report_does_not_change_when_an_order_is_refunded_later(books: Books) -> None:
+    order = books.order(placed=NOON, confirmed=NOON)
+    final = report(NEXT_NOON)
+
+    order.status, order.cancelled_at, order.deleted_at = "cancelled", NEXT_NOON, NEXT_NOON
+    order.save()
+    books.refund(order, amount="10.00", succeeded=NEXT_NOON)
+
+    assert report(NEXT_NOON + timedelta(hours=1)) == final
+    assert final.totals.net_sales == Decimal("10.00")
+    next_day = daily_report(
+        day=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON + timedelta(hours=1)
+    )
+    assert (next_day.totals.refunds, next_day.totals.orders_cancelled) == (Decimal("10.00"), 1)
+    assert next_day.totals.net_sales == Decimal("-10.00")
+
+
+def test_closing_stores_every_missed_day_once(books: Books) -> None:
+    books.order(placed=NOON - timedelta(days=4), confirmed=NOON - timedelta(days=4))
+
+    assert close_days(now=NOON) == 4
+    assert close_days(now=NOON) == 0
+
+    days = list(DailyReport.objects.order_by("date").values_list("date", flat=True))
+    assert days == [DAY - timedelta(days=4 - number) for number in range(4)]
+
+
+def test_closing_catches_up_a_month_at_a_time(books: Books) -> None:
+    books.order(placed=NOON - timedelta(days=40))
+
+    assert [close_days(now=NOON) for _ in range(3)] == [31, 9, 0]
+
+
+def test_closing_fills_the_gaps_between_stored_days(books: Books) -> None:
+    books.order(placed=NOON - timedelta(days=40))
+    while close_days(now=NOON):
+        pass
+    gaps = [DAY - timedelta(days=1), DAY - timedelta(days=30), DAY - timedelta(days=40)]
+    DailyReport.objects.filter(date__in=gaps).delete()
+
+    assert [close_days(now=NOON) for _ in range(3)] == [2, 1, 0]
+    assert DailyReport.objects.count() == 40
+
+
+def test_an_empty_shop_closes_nothing(db: None) -> None:
+    close_days_that_are_over()
+
+    assert not DailyReport.objects.exists()
+
+
+def test_days_before_the_first_order_are_not_stored(books: Books) -> None:
+    books.order(placed=NOON)
+
+    before = daily_report(day=DAY - timedelta(days=1), currency="EUR", now=NEXT_NOON)
+
+    assert before.is_final
+    assert before.totals.orders_placed == 0
+    assert not DailyReport.objects.exists()
+
+
+def test_a_range_is_final_only_if_all_of_its_days_are(books: Books) -> None:
+    books.order(placed=NOON, confirmed=NOON)
+    books.order(placed=NEXT_NOON, confirmed=NEXT_NOON)
+
+    running = range_report(first=DAY, last=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON)
+    over = range_report(
+        first=DAY, last=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON + timedelta(days=1)
+    )
+
+    assert running.days is not None
+    assert [is_final for _, is_final in running.days] == [True, False]
+    assert not running.is_final
+    assert over.is_final
+    assert over.totals.orders_confirmed == 2
+
+
+def test_a_range_of_stored_days_agrees_with_them(books: Books) -> None:
+    order = books.order(placed=NOON, confirmed=NOON, lines=[("MUG", 2, "10.00")])
+    first = range_report(first=DAY, last=DAY, currency="EUR", now=NEXT_NOON)
+    order.status = "shipped"
+    order.save()
+
+    second = range_report(first=DAY, last=DAY, currency="EUR", now=NEXT_NOON + timedelta(days=9))
+
+    assert second == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_who_ask_at_once_for_a_day_not_yet_stored_get_the_same_report() -> None:
+    Books().order(placed=NOON, confirmed=NOON)
+    barrier = threading.Barrier(8)
+    made: list[Report] = []
+
+    def ask(number: int) -> None:
+        try:
+            barrier.wait(timeout=10)
+            made.append(report(NEXT_NOON + timedelta(seconds=number)))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(made) == 8
+    assert len({one.generated_at for one in made}) == 1
+    assert DailyReport.objects.count() == 1
