@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
 from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery, Sum
@@ -11,8 +12,16 @@ from inventory.models import Product, StockLevel, StockMovement
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
 
-def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
+    class _Stock(TypedDict):
+        available: int
+
+    StockedProduct = WithAnnotations[Product, _Stock]
+
+
+def products_visible_to(*, actor: Actor) -> QuerySet[StockedProduct]:
     """The products that `actor` may see, each with `available`; inactive ones only for staff.
 
     `available` is what can still be promised at all locations together, below zero where more is
@@ -24,7 +33,7 @@ def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
     return products.filter(is_active=True)
 
 
-def find_product(*, actor: Actor, product_id: UUID) -> Product:
+def find_product(*, actor: Actor, product_id: UUID) -> StockedProduct:
     """The product with its `available`. Raises NotFound."""
     product = products_visible_to(actor=actor).filter(pk=product_id).first()
     if product is None:
@@ -32,7 +41,7 @@ def find_product(*, actor: Actor, product_id: UUID) -> Product:
     return product
 
 
-def find_product_with_stock(*, actor: Actor, product_id: UUID) -> Product:
+def find_product_with_stock(*, actor: Actor, product_id: UUID) -> StockedProduct:
     """The product with its `available`, its stock levels and their locations. Raises NotFound."""
     levels = StockLevel.objects.select_related("location").order_by(
         "location__priority", "location__code"
@@ -48,7 +57,7 @@ def find_product_with_stock(*, actor: Actor, product_id: UUID) -> Product:
     return product
 
 
-def low_stock_products() -> QuerySet[Product]:
+def low_stock_products() -> QuerySet[StockedProduct]:
     """The products whose `available` is at or below their threshold; in no order yet."""
     return _with_available(Product.objects.all()).filter(available__lte=F("low_stock_threshold"))
 
@@ -58,7 +67,7 @@ def stock_movements() -> QuerySet[StockMovement]:
     return StockMovement.objects.select_related("product", "location")
 
 
-def _with_available(products: QuerySet[Product]) -> QuerySet[Product]:
+def _with_available(products: QuerySet[Product]) -> QuerySet[StockedProduct]:
     # A subquery by the index of (product, location), not a join: a page of a filtered list then
     # sums up the levels of its own products and of no others.
     available = (

@@ -139,8 +139,8 @@ class ProductViewSet(ApiViewSet):
         return self._changed(changed, status=200)
 
     def _changed(self, product: Product, *, status: int) -> Response:
-        product = find_product(actor=self.actor, product_id=product.id)
-        return self.versioned(product.version, self._output()(product).data, status=status)
+        stocked = find_product(actor=self.actor, product_id=product.id)
+        return self.versioned(stocked.version, self._output()(stocked).data, status=status)
 
     def _output(self) -> type[ProductOutput]:
         return StaffProductOutput if self.actor.is_staff else ProductOutput

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from inventory import locks
 from inventory.models import Product, StockLevel, StockMovement
-from inventory.operations import adjusting
+from inventory.operations import adjusting, stock
 from inventory.operations.adjusting import AdjustmentReason, Change, adjust_stock
 from inventory.operations.products import change_product
 from inventory.tests.test_writing_products import the_whole_shop
@@ -238,7 +238,7 @@ def test_of_two_counts_of_the_same_stock_one_counts() -> None:
 def test_without_locks_both_counts_would_count(monkeypatch: pytest.MonkeyPatch) -> None:
     both_read = threading.Barrier(2)
     unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")
-    open_book = adjusting.open_stock_book
+    open_book = stock.open_stock_book
     product = make_product(stock=10)
 
     def when_both_have_read(product_ids: Any) -> Any:

@@ -81,8 +81,8 @@ def test_any_sequence_of_steps_keeps_the_balances(
         ids = [product.id for product in products]
         orders = {product_id: new_id() for product_id in ids}
         book = open_stock_book(ids)
-        for step, product, place, pieces in steps:
-            product_id = ids[product]
+        for step, number, place, pieces in steps:
+            product_id = ids[number]
             level = book.level_at(product_id, ("main", store.code)[place])
             assert level is not None
             here = (product_id, level.location_id)

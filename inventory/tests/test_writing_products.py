@@ -64,7 +64,7 @@ BAD = [
     ("low_stock_threshold", True, "invalid"),
     ("version", 9, "unknown_field"),
     ("available", 9, "unknown_field"),
-    ("id", str(new_id()), "unknown_field"),
+    ("id", "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27", "unknown_field"),
     ("on_hand", 5, "unknown_field"),
 ]
 

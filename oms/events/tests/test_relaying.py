@@ -20,7 +20,8 @@ from oms.core.ids import new_id
 from oms.events import relaying
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.publishing import publish
-from oms.events.relaying import MAX_ATTEMPTS, Consumer, RecordedEvent, deliver, retry_parked
+from oms.events.relaying import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_parked
+from oms.testing.event_log import wait_until_readable
 from oms.testing.threads import at_once
 from oms.users.events import UserLoggedIn, UserRegistered
 
@@ -32,6 +33,12 @@ def tell(*user_ids: UUID) -> None:
     with transaction.atomic():
         for user_id in user_ids:
             publish(UserRegistered(user_id=user_id, email="x@example.com"), actor=system("tests"))
+
+
+def deliver(consumer: Consumer) -> int:
+    """What the relay does, once all that is committed can be read."""
+    wait_until_readable()
+    return relaying.deliver(consumer)
 
 
 def note(events: Sequence[RecordedEvent]) -> None:
@@ -144,11 +151,12 @@ def test_publishing_needs_a_transaction(heard: Any) -> None:
 def test_an_event_that_commits_late_is_not_skipped(heard: Any) -> None:
     early, late, later = new_id(), new_id(), new_id()
     tell(early)
+    wait_until_readable()
     with another_connection() as other:
         insert_by(other, late)  # draws the lower position and commits after the higher one
         tell(later)
 
-        deliver(consumer())
+        relaying.deliver(consumer())
         assert heard() == [early]
 
         other.commit()
@@ -195,7 +203,7 @@ def test_no_event_is_skipped_or_doubled_amid_many_writers(heard: Any) -> None:
 
     def relay() -> None:
         while not done.is_set():
-            deliver(consumer())
+            relaying.deliver(consumer())
 
     def write_all() -> None:
         try:
@@ -219,7 +227,8 @@ def test_two_relays_at_once_deliver_once(heard: Any) -> None:
     tell(*users)
     ConsumerOffset.objects.create(consumer="tests")
 
-    counts = at_once(*[lambda: deliver(consumer())] * 3)
+    wait_until_readable()
+    counts = at_once(*[lambda: relaying.deliver(consumer())] * 3)
 
     assert sorted(counts) == [0, 0, 6]
     assert heard() == users
@@ -238,7 +247,8 @@ def test_without_the_lock_two_relays_would_deliver_twice(
         note(events)
 
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self)
-    at_once(*[lambda: deliver(consumer(when_both_have_read))] * 2)
+    wait_until_readable()
+    at_once(*[lambda: relaying.deliver(consumer(when_both_have_read))] * 2)
 
     assert sorted(heard()) == sorted(users * 2)
 
@@ -344,8 +354,8 @@ def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any
 
     assert pauses == sorted(pauses)
     assert pauses[0] > timedelta(seconds=5)
-    parked = ParkedEvent.objects.get()
-    assert (parked.attempts, parked.is_dead) == (MAX_ATTEMPTS, True)
+    dead = ParkedEvent.objects.get()
+    assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
     assert retry_parked(consumer(poison)) == 0
     assert heard() == []
 

@@ -131,7 +131,8 @@ class MyselfViewSet(UserViewSet):
         return super().partial_update(request, id)
 
     def user_id(self) -> UUID:
-        return self.request.user.pk
+        assert self.actor.id is not None, "nobody gets 401 before this"
+        return self.actor.id
 
 
 class _TokenView(ApiView):

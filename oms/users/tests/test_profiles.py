@@ -23,7 +23,7 @@ def url(user_id: UUID | str) -> str:
 
 def account(user: User) -> dict[str, Any]:
     """The whole row of the user as it stands in the database."""
-    return User.objects.filter(pk=user.pk).values().get()
+    return dict(User.objects.filter(pk=user.pk).values().get())
 
 
 @pytest.mark.parametrize("address", ["me", "own id"])
