@@ -90,6 +90,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("back_office/back_office.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """The address of the little picture in the browser's tab."""
+    return static("back_office/favicon.svg")
+
+
 def environment(request: HttpRequest) -> tuple[str, str] | None:
     """What kind of copy this is, and the colour of that label; None for the real shop."""
     label: str = settings.ENVIRONMENT_LABEL

@@ -330,6 +330,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "oms.navigation.environment",
     "DASHBOARD_CALLBACK": "oms.dashboard.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "oms.navigation.favicon"}],
     "STYLES": ["oms.navigation.stylesheet"],
     "BORDER_RADIUS": "6px",
     "COLORS": {

@@ -21,7 +21,7 @@ from unfold.decorators import display
 
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import link, moment, money
+from oms.http.back_office.display import badge, link, moment, money
 from oms.http.back_office.steps import Step
 from payments.models import Payment, ProviderMessage, Refund
 from payments.operations.making import retry_now
@@ -167,9 +167,9 @@ class PaymentAdmin(GrowingAdmin):
     def refunded_shown(self, payment: Payment) -> str:
         return money(payment.refunded_amount or None, payment.currency)
 
-    @display(description=_("status"), label=PAYMENT_COLOURS)
-    def status_badge(self, payment: Payment) -> tuple[str, Any]:
-        return payment.status, payment.get_status_display()
+    @display(description=_("status"))
+    def status_badge(self, payment: Payment) -> SafeString:
+        return badge(payment.get_status_display(), PAYMENT_COLOURS[payment.status])
 
     @display(description=_("captured at"))
     def captured_when(self, payment: Payment) -> str:
@@ -249,9 +249,9 @@ class RefundAdmin(GrowingAdmin):
     def amount_shown(self, refund: Refund) -> str:
         return money(refund.amount, refund.currency)
 
-    @display(description=_("status"), label=REFUND_COLOURS)
-    def status_badge(self, refund: Refund) -> tuple[str, Any]:
-        return refund.status, refund.get_status_display()
+    @display(description=_("status"))
+    def status_badge(self, refund: Refund) -> SafeString:
+        return badge(refund.get_status_display(), REFUND_COLOURS[refund.status])
 
     @display(description=_("succeeded at"))
     def succeeded_when(self, refund: Refund) -> str:

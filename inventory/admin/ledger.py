@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -19,7 +18,7 @@ from unfold.decorators import display
 
 from inventory.models import MovementKind, Product, StockMovement
 from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import link, moment, signed
+from oms.http.back_office.display import badge, link, moment, signed
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",
@@ -95,9 +94,9 @@ class StockMovementAdmin(GrowingAdmin):
     def product_link(self, movement: StockMovement) -> SafeString | str:
         return link(movement.product.sku, "inventory_product", movement.product_id)
 
-    @display(description=_("kind"), label=KIND_COLOURS)
-    def kind_badge(self, movement: StockMovement) -> tuple[str, Any]:
-        return movement.kind, movement.get_kind_display()
+    @display(description=_("kind"))
+    def kind_badge(self, movement: StockMovement) -> SafeString:
+        return badge(movement.get_kind_display(), KIND_COLOURS[movement.kind])
 
     @display(description=_("on hand"))
     def on_hand_change(self, movement: StockMovement) -> str:
@@ -107,7 +106,7 @@ class StockMovementAdmin(GrowingAdmin):
     def reserved_change(self, movement: StockMovement) -> str:
         return signed(movement.reserved_delta)
 
-    @display(description=_("then (on hand / reserved)"))
+    @display(description=_("balance"))
     def balance(self, movement: StockMovement) -> str:
         return f"{movement.on_hand_after:,} / {movement.reserved_after:,}"
 

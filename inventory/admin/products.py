@@ -16,7 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from inventory.admin.adjusting import AdjustmentForm, adjust
 from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
@@ -91,6 +95,7 @@ class ProductForm(OperationForm):
             "low_stock_threshold",
             "backorderable",
         )
+        widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -31,6 +31,12 @@ ACTOR_COLOURS = {
     ActorKind.STAFF.value: "primary",
     ActorKind.SYSTEM.value: "",
 }
+_KINDS = {
+    ActorKind.CUSTOMER.value: _("customer"),
+    ActorKind.STAFF.value: _("staff"),
+    ActorKind.SYSTEM.value: _("system"),
+    ActorKind.ANONYMOUS.value: _("anonymous"),
+}
 # The admin pages of the objects that events are about.
 _PAGES = {
     "order": "orders_order",
@@ -58,12 +64,7 @@ class ActorKindFilter(DropdownFilter):
     parameter_name = "actor_kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (ActorKind.CUSTOMER.value, _("customer")),
-            (ActorKind.STAFF.value, _("staff")),
-            (ActorKind.SYSTEM.value, _("system")),
-            (ActorKind.ANONYMOUS.value, _("anonymous")),
-        ]
+        return list(_KINDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(actor_kind=self.value()) if self.value() else queryset
@@ -71,16 +72,16 @@ class ActorKindFilter(DropdownFilter):
 
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
-    list_display = ("at", "action", "object", "by", "actor_badge", "ip", "request_id")
+    list_display = ("at", "action", "object", "by", "actor_badge", "address", "request_id")
     list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", RangeDateTimeFilter))
     search_fields = ("request_id",)
     search_help_text = _("Id of an object or of a request, or who did it")
     fieldsets = (
         (None, {"fields": (("at", "action"), "object", "data_shown")}),
-        (_("Who"), {"fields": (("by", "actor_badge"), ("ip", "request_id"), "actor_id")}),
+        (_("Who"), {"fields": (("by", "actor_badge"), ("address", "request_id"), "actor_id")}),
         (_("In the log"), {"fields": (("position", "id"),)}),
     )
-    readonly_fields = ("at", "action", "object", "by", "actor_badge", "data_shown")
+    readonly_fields = ("at", "action", "object", "by", "actor_badge", "address", "data_shown")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
@@ -110,9 +111,13 @@ class EventAdmin(GrowingAdmin):
     def by(self, event: Event) -> str:
         return event.actor_label
 
-    @display(description=_("kind of actor"), label=ACTOR_COLOURS)
-    def actor_badge(self, event: Event) -> str:
-        return event.actor_kind
+    @display(description=_("kind of actor"))
+    def actor_badge(self, event: Event) -> SafeString:
+        return badge(_KINDS[event.actor_kind], ACTOR_COLOURS[event.actor_kind])
+
+    @display(description=_("IP address"), empty_value="–")
+    def address(self, event: Event) -> str | None:
+        return event.ip
 
     @display(description=_("facts"))
     def data_shown(self, event: Event) -> SafeString:

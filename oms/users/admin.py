@@ -25,7 +25,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin, OperationAdmin, OperationForm
-from oms.http.back_office.display import link, moment
+from oms.http.back_office.display import badge, link, moment
 from oms.http.back_office.steps import BulkStep, Step, StepForm
 from oms.users.models import Session, User
 from oms.users.operations.registering import change_user
@@ -157,14 +157,11 @@ class UserAdmin(OperationAdmin):
 
     # --- How it looks -----------------------------------------------------------------------------
 
-    @display(
-        description=_("role"),
-        label={"customer": "", "staff": "info", "superuser": "primary"},
-    )
-    def role(self, user: User) -> tuple[str, Any]:
+    @display(description=_("role"))
+    def role(self, user: User) -> SafeString:
         if user.is_superuser:
-            return "superuser", _("superuser")
-        return ("staff", _("staff")) if user.is_staff else ("customer", _("customer"))
+            return badge(_("superuser"), "primary")
+        return badge(_("staff"), "info") if user.is_staff else badge(_("customer"))
 
     @display(description=_("created"), ordering="created_at")
     def created(self, user: User) -> str:
@@ -245,13 +242,13 @@ class SessionAdmin(GrowingAdmin):
     def user_link(self, session: Session) -> SafeString | str:
         return link(session.user.email, "users_user", session.user_id)
 
-    @display(description=_("state"), label={"open": "success", "expired": "", "revoked": "danger"})
-    def state(self, session: Session) -> tuple[str, Any]:
+    @display(description=_("state"))
+    def state(self, session: Session) -> SafeString:
         if session.revoked_at is not None:
-            return "revoked", _("revoked")
+            return badge(_("revoked"), "danger")
         if session.expires_at <= clock.now():
-            return "expired", _("expired")
-        return "open", _("open")
+            return badge(_("expired"))
+        return badge(_("open"), "success")
 
     @display(description=_("last refreshed"))
     def rotated(self, session: Session) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from oms.http.back_office.admins import ReadOnlyAdmin
+from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, moment, money
 from orders.admin.colours import (
     FULFILMENT_COLOURS,
@@ -33,7 +33,7 @@ _ADDRESS = ("name", "line1", "line2", "postal_code city", "region", "country")
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(GrowingAdmin):
     list_display = (
         "number",
         "customer_shown",
@@ -52,7 +52,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     search_fields = ("number",)
     search_help_text = _("Number or its end, or the customer's e-mail address or id")
-    ordering = ("-id",)
+    sortable_by = ("number", "placed")
     fields = ("number",)
     change_form_template = "admin/orders/order/change_form.html"
     steps = STEPS
@@ -80,7 +80,9 @@ class OrderAdmin(ReadOnlyAdmin):
     def subject_of(self, obj: Order) -> OrderFile:
         return OrderFile(obj)
 
-    @display(description=_("customer"), ordering="customer__email")
+    @display(
+        description=_("customer"),
+    )
     def customer_shown(self, order: Order) -> str:
         return order.customer.email
 
@@ -88,21 +90,25 @@ class OrderAdmin(ReadOnlyAdmin):
     def placed(self, order: Order) -> str:
         return moment(order.placed_at)
 
-    @display(description=_("total"), ordering="total")
+    @display(description=_("total"))
     def total_shown(self, order: Order) -> str:
         return money(order.total, order.currency)
 
-    @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
-    def status_badge(self, order: Order) -> tuple[str, Any]:
-        return order.status, order.get_status_display()
+    @display(description=_("status"))
+    def status_badge(self, order: Order) -> SafeString:
+        return badge(order.get_status_display(), STATUS_COLOURS[order.status])
 
-    @display(description=_("payment"), ordering="payment_status", label=PAYMENT_STATE_COLOURS)
-    def payment_badge(self, order: Order) -> tuple[str, Any]:
-        return order.payment_status, order.get_payment_status_display()
+    @display(description=_("payment"))
+    def payment_badge(self, order: Order) -> SafeString:
+        return badge(
+            order.get_payment_status_display(), PAYMENT_STATE_COLOURS[order.payment_status]
+        )
 
-    @display(description=_("fulfilment"), ordering="fulfilment_status", label=FULFILMENT_COLOURS)
-    def fulfilment_badge(self, order: Order) -> tuple[str, Any]:
-        return order.fulfilment_status, order.get_fulfilment_status_display()
+    @display(description=_("fulfilment"))
+    def fulfilment_badge(self, order: Order) -> SafeString:
+        return badge(
+            order.get_fulfilment_status_display(), FULFILMENT_COLOURS[order.fulfilment_status]
+        )
 
     def change_view(
         self,

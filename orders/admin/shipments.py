@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import link, moment
+from oms.http.back_office.display import badge, link, moment
 from orders.admin.colours import SHIPMENT_COLOURS
 from orders.models import Shipment, ShipmentItem
 
@@ -21,6 +21,7 @@ from orders.models import Shipment, ShipmentItem
 class ShipmentItemInline(TabularInline):
     model = ShipmentItem
     extra = 0
+    hide_title = True
     fields = readonly_fields = ("product_name", "sku", "quantity")
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -81,6 +82,6 @@ class ShipmentAdmin(GrowingAdmin):
     def order_link(self, shipment: Shipment) -> SafeString | str:
         return link(shipment.order.number, "orders_order", shipment.order_id)
 
-    @display(description=_("status"), label=SHIPMENT_COLOURS)
-    def status_badge(self, shipment: Shipment) -> tuple[str, Any]:
-        return shipment.status, shipment.get_status_display()
+    @display(description=_("status"))
+    def status_badge(self, shipment: Shipment) -> SafeString:
+        return badge(shipment.get_status_display(), SHIPMENT_COLOURS[shipment.status])

@@ -131,6 +131,7 @@ STEPS = (
     ),
     Step(
         name="ship_part",
+        is_rare=True,
         label=_("Ship a part"),
         icon="package_2",
         run=_ship,
@@ -169,6 +170,7 @@ STEPS = (
     ),
     Step(
         name="hold",
+        is_rare=True,
         label=_("Hold"),
         icon="pause",
         run=_go_to(OrderStatus.ON_HOLD),
@@ -178,6 +180,7 @@ STEPS = (
     ),
     Step(
         name="capture",
+        is_rare=True,
         label=_("Capture payment"),
         icon="payments",
         run=_capture,
@@ -187,6 +190,7 @@ STEPS = (
     ),
     Step(
         name="void",
+        is_rare=True,
         label=_("Void payment"),
         icon="money_off",
         run=_void,
@@ -197,6 +201,7 @@ STEPS = (
     ),
     Step(
         name="refund",
+        is_rare=True,
         label=_("Refund"),
         icon="undo",
         run=_refund,

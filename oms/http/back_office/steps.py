@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
@@ -43,6 +44,8 @@ class StepForm(forms.Form):
     def __init__(self, *args: Any, subject: Any, **kwargs: Any) -> None:
         self.subject = subject
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.label = capfirst(field.label)
 
 
 def _always(subject: Any) -> bool:
@@ -56,6 +59,7 @@ class Step:
     `run` gets the actor, the subject and the form's cleaned data, calls operations, and returns
     what to tell; it raises OperationError. `is_offered` says whether the subject allows it.
     `permissions` are needed all, such as "orders.change_order"; by default the object's change.
+    One that `is_rare` stands in a menu of its own, so that the common ones can be seen.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Step:
     explanation: Words = ""
     variant: ActionVariant = ActionVariant.DEFAULT
     permissions: tuple[str, ...] = ()
+    is_rare: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,9 @@ class StepsMixin(ModelAdmin):
             page.variant, page.attrs = step.variant, {}
             # django-unfold finds actions as methods, by their names.
             setattr(self, step.name, page)
-        self.actions_detail = [step.name for step in self.steps]
+        rare = [step.name for step in self.steps if step.is_rare]
+        menu = [{"title": _("More"), "icon": "more_vert", "items": rare}] if rare else []
+        self.actions_detail = [*menu, *(step.name for step in self.steps if not step.is_rare)]
 
     def subject_of(self, obj: Any) -> Any:
         """What the steps of `obj` are asked about and taken on; the object itself by default."""
@@ -162,7 +169,9 @@ class StepsMixin(ModelAdmin):
             else:
                 messages.success(request, said)
                 return HttpResponseRedirect(back)
-        return self._form_page(request, step=step, form=form, back=back, subtitle=str(obj))
+        return self._form_page(
+            request, step=step, form=form, back=back, original=obj, subtitle=str(obj)
+        )
 
     def _form_page(self, request: HttpRequest, **context: Any) -> HttpResponse:
         step: Step | BulkStep = context["step"]
