@@ -1,0 +1,163 @@
+"""Many buyers at once: nothing is sold twice, and nobody waits in a circle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
+
+from inventory import locks
+from inventory.errors import OutOfStock
+from inventory.models import Product, StockMovement
+from oms.core.db import DatabaseBusy
+from oms.testing.factories import actor_for, make_customer, make_product
+from oms.testing.ordering import at_once, placement, stock_of
+from orders.models import Order
+from orders.operations.placing import Placed, place_order, place_orders
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+
+def buyers(product: Product, *, how_many: int, pieces: int = 1) -> list[Callable[[], Placed]]:
+    customer = make_customer()
+    wanted = placement((product, pieces), customer=customer)
+
+    def buy() -> Placed:
+        return place_order(actor=actor_for(customer), placement=wanted)
+
+    return [buy] * how_many
+
+
+def kinds(outcomes: Sequence[Any]) -> dict[str, int]:
+    names = [type(outcome).__name__ for outcome in outcomes]
+    return {name: names.count(name) for name in set(names)}
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        [count] = cursor.fetchone()
+    return int(count)
+
+
+def test_the_last_piece_is_sold_to_exactly_one_of_fifty() -> None:
+    mug = make_product(stock=1)
+
+    outcomes = at_once(buyers(mug, how_many=50))
+
+    assert kinds(outcomes) == {"Placed": 1, "OutOfStock": 49}
+    assert Order.objects.count() == 1
+    assert stock_of(mug) == (1, 1)
+
+
+def test_seven_pieces_by_twos_are_three_orders() -> None:
+    mug = make_product(stock=7)
+
+    outcomes = at_once(buyers(mug, how_many=12, pieces=2))
+
+    assert kinds(outcomes) == {"Placed": 3, "OutOfStock": 9}
+    assert stock_of(mug) == (7, 6)
+    reserved = StockMovement.objects.filter(product=mug, kind="reserve")
+    assert reserved.aggregate(all=Sum("reserved_delta"))["all"] == 6
+
+
+def test_without_the_lock_more_is_promised_than_there_is_or_a_constraint_says_never() -> None:
+    """The negative control of the tests above: they would notice if the lock were gone."""
+    mug = make_product(stock=1)
+    unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")
+    assert unlocked != locks._LOCK_LEVELS
+
+    with patch.object(locks, "_LOCK_LEVELS", unlocked):
+        outcomes = at_once(buyers(mug, how_many=50))
+
+    oversold = Order.objects.count() > 1
+    stopped = any(isinstance(outcome, IntegrityError) for outcome in outcomes)
+    assert oversold or stopped
+    assert stock_of(mug)[1] <= 1  # the constraint, which holds without any lock
+
+
+@pytest.mark.parametrize("baskets", [200])
+def test_baskets_in_any_order_never_wait_in_a_circle(baskets: int) -> None:
+    products = [make_product(stock=10_000) for _ in range(10)]
+    before, outcomes = deadlocks(), []
+
+    for _ in range(baskets // 25):
+        outcomes += at_once([_basket(products) for _ in range(25)])
+
+    assert kinds(outcomes) == {"Placed": baskets}
+    assert deadlocks() == before
+    assert sum(stock_of(product)[1] for product in products) == baskets * 5
+
+
+def test_baskets_locked_in_their_own_order_do_wait_in_circles() -> None:
+    """The negative control: unsorted, the same baskets deadlock, and are tried again."""
+    products = [make_product(stock=10_000) for _ in range(10)]
+    before = deadlocks()
+
+    with (
+        patch.object(locks, "lock_stock_levels", _lock_one_by_one),
+        patch("inventory.operations.stock.lock_stock_levels", _lock_one_by_one),
+    ):
+        for _ in range(4):
+            at_once([_basket(products) for _ in range(25)])
+            if deadlocks() > before:
+                break
+
+    assert deadlocks() > before
+
+
+def _basket(products: Sequence[Product]) -> Callable[[], Placed]:
+    customer = make_customer()
+    lines = [(product, 1) for product in random.sample(products, 5)]
+    wanted = placement(*lines, customer=customer)
+    return lambda: place_order(actor=actor_for(customer), placement=wanted)
+
+
+_lock_sorted = locks.lock_stock_levels
+
+
+def _lock_one_by_one(product_ids: set[UUID]) -> list[locks.LockedLevel]:
+    shuffled = random.sample(sorted(product_ids), len(product_ids))
+    return [level for id in shuffled for level in _lock_sorted([id])]
+
+
+def test_bulks_and_single_orders_share_the_last_pieces() -> None:
+    mug, customer = make_product(stock=20), make_customer()
+    one = placement((mug, 1), customer=customer)
+    actor = actor_for(customer)
+
+    outcomes = at_once(
+        [
+            *[lambda: place_orders(actor=actor, placements=[one] * 8)] * 3,
+            *[lambda: place_orders(actor=actor, placements=[one])] * 6,
+        ]
+    )
+
+    every = [outcome for many in outcomes for outcome in many]  # type: ignore[union-attr]  # lists
+    assert kinds(every) == {"Placed": 20, "OutOfStock": 10}
+    assert stock_of(mug) == (20, 20)
+
+
+def test_a_lock_that_is_held_too_long_is_busy_and_not_a_failure() -> None:
+    mug = make_product(stock=1)
+    [buy] = buyers(mug, how_many=1)
+
+    def hold_and_buy() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        return buy()
+
+    with transaction.atomic():
+        locks.lock_stock_levels([mug.id])
+        [outcome] = at_once([hold_and_buy])
+
+    assert isinstance(outcome, DatabaseBusy)
+    assert not isinstance(outcome, OutOfStock)
+    assert stock_of(mug) == (1, 0)

@@ -1,0 +1,228 @@
+"""POST /payments/webhooks/{provider}: what providers tell, late, twice and in any order."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.conf import settings
+from rest_framework.test import APIClient
+
+from oms.core import clock
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.ordering import PROVIDER, paid_order, payment_of, place, report, result
+from payments.models import Payment, ProviderMessage, Refund
+from payments.operations.giving_back import request_refund
+from payments.operations.outcomes import record_charge
+from payments.signatures import sign
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/payments/webhooks/sandbox"
+
+
+def charge_of(payment: Payment, status: str = "captured") -> dict[str, Any]:
+    """A charge as the sandbox provider shows it."""
+    captured = payment.amount if status == "captured" else Decimal("0.00")
+    return {
+        "id": f"ch_{payment.id}",
+        "idempotency_key": str(payment.id),
+        "status": status,
+        "amount": f"{payment.amount:.2f}",
+        "currency": payment.currency,
+        "captured_amount": f"{captured:.2f}",
+        "refunded_amount": "0.00",
+        "decline_code": "card_declined" if status == "declined" else None,
+        "decline_message": "No." if status == "declined" else None,
+    }
+
+
+def send(
+    data: dict[str, Any],
+    *,
+    type: str = "charge.captured",
+    id: str = "msg_1",
+    at: datetime | None = None,
+    secret: str = "",
+    raw: bytes | None = None,
+) -> Any:
+    """Deliver a signed report; `raw` replaces the body after signing it."""
+    created = datetime.now(UTC).isoformat()
+    body = json.dumps({"id": id, "type": type, "created_at": created, "data": data}).encode()
+    timestamp = int((at or clock.now()).timestamp())
+    signature = sign(
+        secret=secret or settings.SANDBOX_WEBHOOK_SECRET, id=id, timestamp=timestamp, body=body
+    )
+    return APIClient().generic(
+        "POST",
+        URL,
+        raw if raw is not None else body,
+        content_type="application/json",
+        headers={
+            "webhook-id": id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature,
+        },
+    )
+
+
+@pytest.fixture
+def payment() -> Payment:
+    return payment_of(place((make_product(), 1), token="tok_success"))
+
+
+def facts(payment: Payment) -> list[str]:
+    events = Event.objects.filter(object_id=payment.id).order_by("position")
+    return list(events.values_list("type", flat=True))
+
+
+def test_a_report_of_a_capture_captures_the_payment(payment: Payment) -> None:
+    response = send(charge_of(payment))
+
+    assert (response.status_code, response.content) == (204, b"")
+    payment.refresh_from_db()
+    assert (payment.status, payment.captured_amount) == ("captured", payment.amount)
+    assert (payment.next_attempt_at, payment.lease_until) == (None, None)
+    assert facts(payment) == ["payment.requested", "payment.captured"]
+    event = Event.objects.get(object_id=payment.id, type="payment.captured")
+    assert (event.actor_label, event.request_id) == ("sandbox", "msg_1")
+
+
+def test_a_report_that_comes_twice_takes_effect_once(payment: Payment) -> None:
+    for id in ("msg_1", "msg_1", "msg_2"):
+        assert send(charge_of(payment), id=id).status_code == 204
+
+    assert facts(payment) == ["payment.requested", "payment.captured"]
+    assert ProviderMessage.objects.count() == 2
+
+
+def test_reports_out_of_order_lead_nowhere_back(payment: Payment) -> None:
+    send(charge_of(payment, "captured"), id="msg_2")
+    send(charge_of(payment, "authorized"), id="msg_1", type="charge.authorized")
+    send(charge_of(payment, "pending"), id="msg_0", type="charge.pending")
+    send(charge_of(payment, "declined"), id="msg_3", type="charge.declined")
+
+    payment.refresh_from_db()
+    assert payment.status == "captured"
+    assert facts(payment) == ["payment.requested", "payment.captured"]
+
+
+def test_the_answer_of_the_call_after_the_report_changes_nothing(payment: Payment) -> None:
+    send(charge_of(payment))
+
+    assert not record_charge(actor=PROVIDER, payment_id=payment.id, result=result(payment))
+
+    assert facts(payment) == ["payment.requested", "payment.captured"]
+
+
+def test_a_report_of_a_decline_fails_the_payment(payment: Payment) -> None:
+    send(charge_of(payment, "declined"), type="charge.declined")
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.failure_code) == ("failed", "card_declined")
+    assert payment.next_attempt_at is None
+
+
+def test_a_report_of_a_refund_settles_it_once() -> None:
+    order = paid_order((make_product(), 1))
+    payment = payment_of(order)
+    refund = request_refund(actor=actor_for(make_staff()), payment_id=payment.id)
+    data = {
+        "id": "re_1",
+        "idempotency_key": str(refund.id),
+        "status": "succeeded",
+        "charge_id": payment.provider_reference,
+        "amount": f"{refund.amount:.2f}",
+    }
+
+    for id in ("msg_1", "msg_2"):
+        assert send(data, type="refund.succeeded", id=id).status_code == 204
+
+    refund.refresh_from_db()
+    assert (refund.status, refund.provider_reference) == ("succeeded", "re_1")
+    assert Event.objects.filter(object_id=refund.id, type="refund.succeeded").count() == 1
+    assert Refund.objects.count() == 1
+
+
+def test_a_report_of_a_charge_that_is_not_ours_is_taken_and_ignored(payment: Payment) -> None:
+    for number, key in enumerate(["somebody-elses", str(new_id())]):
+        data = {**charge_of(payment), "idempotency_key": key}
+        assert send(data, id=f"msg_{number}").status_code == 204
+
+    payment.refresh_from_db()
+    assert payment.status == "created"
+
+
+def refused(response: Any) -> bool:
+    problem = response.json()
+    return (response.status_code, problem["code"]) == (401, "invalid_signature")
+
+
+def test_a_bad_signature_is_refused(payment: Payment) -> None:
+    forged = charge_of(payment)
+
+    assert refused(send(forged, secret="not-the-secret"))
+    assert refused(send(charge_of(payment, "declined"), raw=json.dumps(forged).encode()))
+    assert refused(APIClient().post(URL, forged))
+
+    payment.refresh_from_db()
+    assert payment.status == "created"
+    assert not ProviderMessage.objects.exists()
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+def test_a_stale_timestamp_is_refused(payment: Payment, minutes: int) -> None:
+    assert refused(send(charge_of(payment), at=clock.now() + timedelta(minutes=minutes)))
+
+    payment.refresh_from_db()
+    assert payment.status == "created"
+
+
+def test_an_unknown_provider_is_not_found() -> None:
+    response = APIClient().post("/api/v1/payments/webhooks/nobody", {})
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("change", "id"),
+    [
+        ({"note": "\x00"}, "msg_1"),
+        ({"note": "\ud800"}, "msg_1"),
+        ({"note": float("nan")}, "msg_1"),
+        ({}, "m" * 256),
+        ({"status": "gone"}, "msg_1"),
+        ({"amount": "much"}, "msg_1"),
+    ],
+)
+def test_a_signed_report_that_makes_no_sense_is_unreadable(
+    payment: Payment, change: dict[str, Any], id: str
+) -> None:
+    response = send({**charge_of(payment), **change}, id=id)
+
+    assert (response.status_code, response.json()["code"]) == (400, "unreadable_news")
+    payment.refresh_from_db()
+    assert payment.status == "created"
+
+
+def test_a_report_needs_no_token_and_minds_none(payment: Payment) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
+
+    response = client.post(URL, {})
+
+    assert refused(response)
+
+
+def test_only_a_capture_that_is_news_is_told(payment: Payment) -> None:
+    order = place((make_product(), 1), token="tok_success")
+
+    assert report(order)
+    assert not report(order)
+
+    assert facts(payment_of(order)).count("payment.captured") == 1
