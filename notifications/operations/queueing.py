@@ -7,6 +7,7 @@ from email.utils import parseaddr
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.utils import translation
 
 from notifications.models import Channel, DeliveryState, Notification
@@ -54,6 +55,7 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     member of the staff an e-mail for a product that ran low. The number of statements does not
     depend on how many events there are. An event that was heard before changes nothing.
     """
+    _allow_for_rendering()
     with translation.override(settings.LANGUAGE_CODE):
         drafts = _drafts([event for event in events if isinstance(event.fact, HEARD)])
     mails = [row for row in drafts if row.channel == Channel.EMAIL]
@@ -68,6 +70,15 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     )
     if mails:
         wake_on_commit(DRAIN_TASK)
+
+
+def _allow_for_rendering() -> None:
+    """Let the relay's transaction wait for hundreds of mails to be rendered on a busy machine.
+
+    PostgreSQL takes that for idling. All that the transaction locks is the relay's own offset.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 
 
 def _drafts(events: Sequence[RecordedEvent]) -> list[Notification]:

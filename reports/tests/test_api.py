@@ -22,9 +22,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/admin/reports/daily"
 
 
-def get(query: Mapping[str, str] | None = None, **headers: str) -> HttpResponse:
-    answer: HttpResponse = api_client(make_staff()).get(URL, query or {}, headers=headers)
-    return answer
+def get(query: Mapping[str, str] | None = None, **headers: str) -> Any:
+    return api_client(make_staff()).get(URL, query or {}, headers=headers)
 
 
 def cells(answer: HttpResponse) -> list[dict[str, str]]:
