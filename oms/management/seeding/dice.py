@@ -39,7 +39,8 @@ class Dice:
         """A UUIDv7 that does not depend on now."""
         return self.id_at(_EPOCH)
 
-    def number_suffix(self) -> str:
-        """The six random characters of an order's number."""
-        bits = self.random.getrandbits(30)
-        return "".join(_ALPHABET[(bits >> shift) & 31] for shift in range(25, -1, -5))
+
+def number_suffix(random: Random) -> str:
+    """Six random characters, the end of an order's number."""
+    bits = random.getrandbits(30)
+    return "".join(_ALPHABET[(bits >> shift) & 31] for shift in range(25, -1, -5))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from random import Random
 
 from django.conf import settings
 
@@ -14,7 +15,7 @@ from inventory.models import Product
 from oms.core.actor import Actor
 from oms.core.clock import business_date
 from oms.management.seeding.copying import Rows
-from oms.management.seeding.dice import Dice
+from oms.management.seeding.dice import Dice, number_suffix
 from oms.management.seeding.lives import Life, Line
 from oms.management.seeding.money import Money
 from oms.management.seeding.plans import Plan, Step
@@ -98,7 +99,7 @@ class History:
         if not life.plan.steps:
             life.save(self.rows)
             return
-        delays = [self.dice.random.uniform(*_DELAYS[step]) for step in life.plan.steps]
+        delays = [life.random.uniform(*_DELAYS[step]) for step in life.plan.steps]
         age = (self.now - life.placed_at).total_seconds()
         if Step.EXPIRE not in life.plan.steps and sum(delays) > age:
             delays = [delay * age * 0.98 / sum(delays) for delay in delays]
@@ -116,12 +117,14 @@ class History:
             for product, (_, quantity) in zip(products, plan.lines, strict=True)
         )
         id = self.dice.id_at(at)
+        random = Random(plan.luck)
         return Life(
             id=id,
-            number=self._number(at),
+            number=self._number(at, random=random),
             customer=customer,
             address=address,
             plan=plan,
+            random=random,
             lines=[
                 Line(
                     id=self.dice.id_at(at),
@@ -144,10 +147,10 @@ class History:
             updated_at=at,
         )
 
-    def _number(self, at: datetime) -> str:
-        while (
-            number := f"{business_date(at):%Y%m%d}-{self.dice.number_suffix()}"
-        ) in self._numbers:
+    def _number(self, at: datetime, *, random: Random) -> str:
+        """A number that no other order has."""
+        day = f"{business_date(at):%Y%m%d}"
+        while (number := f"{day}-{number_suffix(random)}") in self._numbers:
             pass
         self._numbers.add(number)
         return number

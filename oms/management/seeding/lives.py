@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -86,13 +87,17 @@ class Parcel:
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """An order with all that belongs to it."""
+    """An order with all that belongs to it.
+
+    `random` is its own, so that what chance decides does not depend on when others do something.
+    """
 
     id: UUID
     number: str
     customer: Actor
     address: dict[str, str]
     plan: Plan
+    random: Random
     lines: list[Line]
     total: Decimal
     currency: str

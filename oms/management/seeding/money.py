@@ -164,8 +164,8 @@ class Money:
 
     def refund_some(self, life: Life, at: datetime) -> None:
         """Staff give a part of the money back."""
-        part = rounded(life.total * self.dice.random.choice((10, 20, 25, 50)) / 100)
-        reason = self.dice.random.choice(("Arrived late.", "Scratched on the way."))
+        part = rounded(life.total * life.random.choice((10, 20, 25, 50)) / 100)
+        reason = life.random.choice(("Arrived late.", "Scratched on the way."))
         self._request(life, life.attempts[-1], part, at, actor=self.staff, reason=reason)
 
     def take_back(self, life: Life, at: datetime) -> None:

@@ -101,7 +101,10 @@ _NOTES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One order to be: `customer` and the products of `lines` (with quantities) by their index."""
+    """One order to be: `customer` and the products of `lines` (with quantities) by their index.
+
+    `luck` is the seed of what chance decides later, on its way.
+    """
 
     phase: Phase
     steps: tuple[Step, ...]
@@ -110,6 +113,7 @@ class Plan:
     customer: int
     lines: tuple[tuple[int, int], ...]
     note: str
+    luck: int
 
 
 def phase_sizes(orders: int) -> dict[Phase, int]:
@@ -144,6 +148,7 @@ def plans(
                 customer=random.choices(range(customers), cum_weights=regulars)[0],
                 lines=_basket(steps, sold=sold, weights=weights, random=random),
                 note=random.choice(_NOTES) if random.random() < 0.06 else "",
+                luck=random.getrandbits(32),
             )
 
 

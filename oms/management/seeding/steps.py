@@ -97,7 +97,7 @@ class Goods:
 
     def cancel(self, life: Life, at: datetime) -> None:
         """The customer cancels; stock and money go back."""
-        reason = self.dice.random.choice(("Ordered by mistake.", "Found it elsewhere.", ""))
+        reason = life.random.choice(("Ordered by mistake.", "Found it elsewhere.", ""))
         self._move(life, OrderStatus.CANCELLED, actor=life.customer, at=at, reason=reason)
         self.money.give_back(
             life, at, actor=life.customer, reason=reason or "The order was cancelled."
@@ -127,7 +127,7 @@ class Goods:
 
     def _send(self, life: Life, pieces_of_lines: Mapping[int, int], *, at: datetime) -> None:
         """A parcel with that many pieces of the lines, by their numbers."""
-        carrier = self.dice.random.choice(_CARRIERS)
+        carrier = life.random.choice(_CARRIERS)
         parcel = Parcel(
             id=self.dice.id_at(at),
             items=[
@@ -135,7 +135,7 @@ class Goods:
                 for number, pieces in pieces_of_lines.items()
             ],
             carrier=carrier,
-            tracking_number=f"{carrier.upper()}{self.dice.random.randrange(10**10):010d}",
+            tracking_number=f"{carrier.upper()}{life.random.randrange(10**10):010d}",
             at=at,
         )
         life.parcels.append(parcel)

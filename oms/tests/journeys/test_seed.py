@@ -1,0 +1,223 @@
+"""The demo shop."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.test import Client
+
+from inventory.models import Product, StockLevel
+from notifications.models import Notification
+from oms.events.models import Event
+from oms.events.relaying import deliver
+from oms.management.reconciling.checks import Finding
+from oms.management.reconciling.reconciling import reconcile
+from oms.management.seeding.shop import SeededShop, seed_shop
+from oms.subscriptions import CONSUMERS
+from oms.testing.processes import Processes
+from oms.users.models import User
+from orders.models import Order
+from orders.states import FulfilmentState, OrderStatus, PaymentState
+from payments.models import Payment
+
+NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "sandbox" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def debug(settings: Any, tmp_path: Path) -> None:
+    """A development copy, whose provider keeps its ledger in a folder of the test."""
+    settings.DEBUG = True
+    settings.VAR_DIR = tmp_path
+
+
+def seeded(ledger: Path, **options: Any) -> SeededShop:
+    return seed_shop(**{"orders": 60, "seed": 7, "now": NOW, "ledger": ledger, **options})
+
+
+def broken(findings: list[Finding]) -> dict[str, list[str]]:
+    return {f.name: [f"{v.id}: {v.detail}" for v in f.violations] for f in findings if f.total}
+
+
+def visible_shop() -> dict[str, Any]:
+    """What a visitor sees, without times and what is made of them."""
+    return {
+        "products": list(
+            Product.objects.order_by("sku").values_list("id", "sku", "name", "price", "is_active")
+        ),
+        "levels": sorted(
+            StockLevel.objects.values_list("product__sku", "location__code", "on_hand", "reserved")
+        ),
+        "customers": list(
+            User.objects.order_by("id").values_list("id", "email", "full_name", "phone")
+        ),
+        "orders": [
+            (
+                order.number.partition("-")[2],
+                str(order.customer),
+                order.status,
+                order.payment_status,
+                order.fulfilment_status,
+                order.total,
+                order.shipping_address,
+                order.note,
+                [(item.sku, item.quantity, item.quantity_shipped) for item in order.items.all()],
+            )
+            for order in Order.objects.order_by("id")
+            .select_related("customer")
+            .prefetch_related("items")
+        ],
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("orders", [1, 12, 60, 300])
+def test_a_seeded_shop_holds_every_promise(ledger: Path, orders: int) -> None:
+    made = seeded(ledger, orders=orders)
+
+    assert made.orders == Order.objects.count() == orders
+    assert broken(reconcile(offline=True)) == {}
+
+
+@pytest.mark.django_db
+def test_sixty_orders_show_every_status(ledger: Path) -> None:
+    seeded(ledger)
+
+    orders = Order.objects.values_list("status", "payment_status", "fulfilment_status")
+    statuses, payments, fulfilments = (set(column) for column in zip(*orders, strict=True))
+    assert statuses == set(OrderStatus.values)
+    assert payments == set(PaymentState.values)
+    assert fulfilments == set(FulfilmentState.values)
+
+
+@pytest.mark.django_db
+def test_the_shelves_show_what_a_shop_has_to_cope_with(ledger: Path) -> None:
+    seeded(ledger)
+
+    available: dict[str, int] = {}
+    for level in StockLevel.objects.select_related("product"):
+        available[level.product.sku] = available.get(level.product.sku, 0) + level.available
+    low = Product.objects.get(sku="OUT-013")
+    assert 0 < available[low.sku] <= low.low_stock_threshold
+    assert available["HOM-009"] == 0
+    assert Product.objects.filter(is_active=False).count() == 1
+    assert Product.objects.get(backorderable=True).sku == "TOO-007"
+    assert StockLevel.objects.values("location").distinct().count() == 2
+    assert Product.objects.values("category").distinct().count() == 5
+
+
+@pytest.mark.django_db
+def test_the_same_seed_makes_the_same_shop_at_any_time(ledger: Path, tmp_path: Path) -> None:
+    shops = []
+    for number, (seed, now) in enumerate([(7, NOW), (7, NOW + timedelta(days=3.3)), (8, NOW)]):
+        with transaction.atomic():
+            seeded(tmp_path / f"{number}.sqlite3", seed=seed, now=now)
+            shops.append(visible_shop())
+            transaction.set_rollback(True)
+
+    assert shops[0] == shops[1]
+    assert shops[0]["orders"] != shops[2]["orders"]
+
+
+@pytest.mark.django_db
+def test_the_same_seed_at_the_same_time_makes_the_same_ids(tmp_path: Path) -> None:
+    ids = []
+    for number in range(2):
+        with transaction.atomic():
+            seeded(tmp_path / f"{number}.sqlite3")
+            ids.append(
+                [
+                    list(model.objects.order_by("id").values_list("id", flat=True))
+                    for model in (Order, Payment, Event)
+                ]
+            )
+            transaction.set_rollback(True)
+
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_hears_of_the_past_once_more(ledger: Path) -> None:
+    seeded(ledger)
+    told = Notification.objects.count()
+
+    assert [deliver(consumer) for consumer in CONSUMERS] == [0 for _ in CONSUMERS]
+
+    assert Notification.objects.count() == told > 0
+    assert not Notification.objects.exclude(state="sent").exists()
+
+
+@pytest.mark.django_db
+def test_both_demo_accounts_can_log_in(debug: None) -> None:
+    call_command("seed", orders=3)
+
+    assert Client().login(username="admin@example.com", password="admin-demo-1")
+    assert Client().login(username="customer@example.com", password="customer-demo-1")
+    assert User.objects.get(email="admin@example.com").is_superuser
+    assert not User.objects.get(email="customer@example.com").is_staff
+
+
+@pytest.mark.django_db
+def test_without_debug_it_refuses_and_makes_nothing(settings: Any) -> None:
+    settings.DEBUG = False
+
+    with pytest.raises(CommandError, match="only made with DEBUG on"):
+        call_command("seed", orders=3)
+
+    assert not User.objects.exists()
+    assert not Product.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_second_run_says_so_and_changes_nothing(
+    debug: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("seed", orders=3)
+    before = visible_shop()
+
+    call_command("seed", orders=5, stdout=io.StringIO())
+
+    assert "52 products and 3 orders already" in " ".join(capsys.readouterr().out.split())
+    assert visible_shop() == before
+
+
+@pytest.mark.django_db
+def test_a_ledger_that_cannot_be_written_leaves_the_shop_empty(debug: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("seed", orders=3, ledger=tmp_path / "file" / "ledger.sqlite3")
+
+    assert not Order.objects.exists()
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_provider_elsewhere_asks_for_its_ledger(debug: None, settings: Any) -> None:
+    settings.SANDBOX_PROVIDER_URL = "http://provider:8001"
+
+    with pytest.raises(CommandError, match="--ledger"):
+        call_command("seed", orders=3)
+
+    assert not Product.objects.exists()
+
+
+@pytest.mark.slow
+def test_the_provider_knows_the_made_up_payments(processes: Processes) -> None:
+    processes.start("provider")
+    seeded(processes.ledger, now=datetime.now(UTC))
+
+    findings = reconcile()
+
+    assert broken(findings) == {}
+    assert [f.skipped for f in findings if f.name == "provider_sandbox"] == [""]
