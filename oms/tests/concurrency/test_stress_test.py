@@ -1,0 +1,144 @@
+"""The stress test, against real processes; and that its proof can fail."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from inventory.models import Product, StockLevel
+from oms.management.stressing.calling import Outcome
+from oms.management.stressing.crowd import Ware
+from oms.management.stressing.proving import broken_promises, oversold
+from oms.testing.factories import actor_for, make_customer, make_product
+from oms.testing.processes import Processes
+from orders.models import Order
+from orders.operations.placing import OrderedItem, Placed, Placement, place_order
+
+ADDRESS = {"name": "A", "line1": "B 1", "city": "C", "postal_code": "12345", "country": "DE"}
+
+
+@pytest.fixture
+def web(processes: Processes) -> Processes:
+    """Two web processes, and the provider whose books are compared in the end."""
+    processes.start("provider")
+    processes.start("web", {"WEB_WORKERS": "2"})
+    return processes
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num", "batch"), [(60, 1), (60, 7)])
+def test_every_order_of_a_stress_test_is_placed_and_proved(
+    web: Processes, capsys: pytest.CaptureFixture[str], num: int, batch: int
+) -> None:
+    call_command(
+        "stress_test", num=num, batch=batch, concurrency=8, products=4, base_url=web.web_url
+    )
+
+    out = said(capsys)
+    assert f"Placed {num} orders in" in out
+    assert f"Answered 201 {num}" in out
+    assert re.search(r"[\d.,]+ orders per second p50 [\d,]+ ms p95 [\d,]+ ms p99 [\d,]+ ms", out)
+    assert f"Proved: each of {num} acknowledged orders exists once" in out
+    assert Order.objects.count() == num
+    assert not Product.objects.filter(is_active=True).exists()
+
+
+@pytest.mark.slow
+def test_of_many_buyers_of_the_last_pieces_exactly_so_many_get_one(
+    web: Processes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("stress_test", buyers=40, stock=10, base_url=web.web_url)
+
+    out = said(capsys)
+    assert "Answered 201 10" in out
+    assert "Answered 409 30" in out
+    assert Order.objects.count() == 10
+    [level] = StockLevel.objects.all()
+    assert (level.on_hand, level.reserved) == (10, 10)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.1:8000", "http://shop.example.com", "https://127.0.0.1", "nonsense"]
+)
+def test_a_shop_elsewhere_is_refused_before_anything_is_made(url: str) -> None:
+    with pytest.raises(CommandError, match="on this machine"):
+        call_command("stress_test", num=1, base_url=url)
+
+    assert not Product.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "options", [{"num": 0}, {"batch": 501}, {"concurrency": 0}, {"timeout": 900.0}, {"buyers": 0}]
+)
+def test_a_number_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    [name] = options
+
+    with pytest.raises(CommandError, match=f"--{name} is a number from"):
+        call_command("stress_test", **options)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shop_that_does_not_answer_ends_in_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="1 troubles"):
+        call_command("stress_test", num=3, timeout=1, base_url="http://127.0.0.1:9", offline=True)
+
+    assert "3 orders got no answer" in said(capsys)
+
+
+def placed(note: str, product: Product) -> Placed:
+    customer = make_customer()
+    return place_order(
+        actor=actor_for(customer),
+        placement=Placement(
+            customer_id=customer.id,
+            items=[OrderedItem(product_id=product.id, quantity=2)],
+            shipping_address=ADDRESS,
+            note=note,
+        ),
+    )
+
+
+@pytest.mark.django_db
+def test_the_proof_sees_lost_doubled_and_unwanted_orders() -> None:
+    product = make_product()
+    kept = placed("stress r 0", product).order
+    for note in ("stress r 1", "stress r 2", "stress r 2", "stress r 3"):
+        placed(note, product)
+    outcome = Outcome(
+        acknowledged={"stress r 0": str(kept.id), "stress r 4": "an id"},
+        refused={"stress r 1"},
+        unanswered={"stress r 2"},
+    )
+
+    broken = broken_promises(outcome, run="r")
+
+    assert [re.sub(r"[0-9a-f-]{36}", "ID", sentence) for sentence in broken] == [
+        "stress r 2 was placed 2 times: ID, ID",
+        "stress r 4 was acknowledged as an id, and is lost",
+        "stress r 1 was refused, and exists",
+        "stress r 3 exists, and nobody ordered it",
+    ]
+
+
+@pytest.mark.django_db
+def test_the_proof_sees_what_was_oversold() -> None:
+    product = make_product(stock=10)
+    placed("stress r 0", product)
+    assert oversold([Ware(id=product.id, stock=10)]) == []
+
+    assert oversold([Ware(id=product.id, stock=1)]) == [
+        f"{product.sku}: 2 sold of 1, 10 on hand, 2 reserved"
+    ]
+    StockLevel.objects.filter(product=product).update(reserved=1)
+    assert oversold([Ware(id=product.id, stock=10)]) == [
+        f"{product.sku}: 2 sold of 10, 10 on hand, 1 reserved"
+    ]

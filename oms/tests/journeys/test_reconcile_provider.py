@@ -1,0 +1,214 @@
+"""The comparison of our books with the payment provider's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from oms.management.reconciling.checks import Finding
+from oms.management.reconciling.providers import provider_findings
+from oms.management.seeding.shop import seed_shop
+from payments.gateways.base import (
+    ChargeResult,
+    ChargeStatus,
+    GatewayUnknownOutcome,
+    LedgerEntry,
+)
+from payments.gateways.registry import GATEWAYS
+from payments.models import Payment
+
+pytestmark = pytest.mark.django_db
+
+
+class Books:
+    """A provider of which nothing but the books is asked; `fault` is raised instead of them."""
+
+    def __init__(self, entries: list[LedgerEntry]) -> None:
+        self.entries = entries
+        self.fault: Exception | None = None
+        self.while_read: Callable[[], object] = lambda: None
+
+    def ledger(self) -> Iterator[LedgerEntry]:
+        if self.fault:
+            raise self.fault
+        self.while_read()
+        yield from self.entries
+
+    def change(self, payment: Payment, **values: Any) -> None:
+        """Let the provider's charge for `payment` be another."""
+        self.entries = [
+            replace(entry, charge=replace(entry.charge, **values))
+            if entry.key == str(payment.id)
+            else entry
+            for entry in self.entries
+        ]
+
+
+@pytest.fixture
+def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
+    """A seeded shop, and a provider whose books agree with it."""
+    seed_shop(orders=60, seed=7, now=datetime.now(UTC), ledger=tmp_path / "ledger.sqlite3")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    books = Books([entry(payment) for payment in Payment.objects.exclude(provider_reference="")])
+    monkeypatch.setitem(GATEWAYS, "sandbox", books)  # type: ignore[arg-type]  # its books alone
+    return books
+
+
+def entry(payment: Payment, **values: Any) -> LedgerEntry:
+    refunded = sum((r.amount for r in payment.refunds.filter(status="succeeded")), Decimal(0))
+    charge = ChargeResult(
+        status=ChargeStatus.CAPTURED if payment.captured_amount else ChargeStatus.DECLINED,
+        provider_reference=payment.provider_reference,
+        amount=payment.amount,
+        currency=payment.currency,
+        captured_amount=payment.captured_amount,
+        refunded_amount=refunded,
+    )
+    return LedgerEntry(key=str(payment.id), charge=replace(charge, **values))
+
+
+def captured(**values: Any) -> Payment:
+    return Payment.objects.filter(status="captured", **values).order_by("id")[0]
+
+
+def asked(*, offline: bool = False) -> Finding:
+    [found] = provider_findings(offline=offline)
+    return found
+
+
+def told(found: Finding) -> list[tuple[str, str]]:
+    return [(violation.id, violation.detail) for violation in found.violations]
+
+
+def test_books_that_agree_are_no_violation(books: Books) -> None:
+    assert told(asked()) == []
+
+
+def test_a_capture_that_the_provider_does_not_know_is_seen(books: Books) -> None:
+    payment = captured()
+    books.entries = [entry for entry in books.entries if entry.key != str(payment.id)]
+
+    assert told(asked()) == [
+        (
+            str(payment.id),
+            f"we captured {payment.amount}, and the provider knows of nothing",
+        )
+    ]
+
+
+def test_a_capture_that_we_do_not_know_is_seen(books: Books) -> None:
+    key = str(uuid4())
+    books.entries.append(replace(entry(captured()), key=key))
+
+    [(id, detail)] = told(asked())
+
+    assert id == key
+    assert "we know of no such payment" in detail
+
+
+def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
+    payment = captured()
+    second = Payment.objects.create(
+        order_id=payment.order_id,
+        provider="sandbox",
+        token="tok_success",
+        amount=payment.amount,
+        currency=payment.currency,
+        status="failed",
+    )
+    charged = {"status": ChargeStatus.CAPTURED, "captured_amount": payment.amount}
+    books.entries.append(entry(second, **charged))
+
+    assert set(told(asked())) == {
+        (str(payment.order_id), "the provider captured 2 times"),
+        (
+            str(second.id),
+            f"the provider captured {payment.amount}, and with us it is failed",
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"captured_amount": Decimal("0.01")}, "the provider 0.01"),
+        ({"amount": Decimal("9999.00")}, "the provider's of 9999.00"),
+        ({"currency": "USD"}, "USD"),
+        ({"refunded_amount": Decimal("0.01")}, "the provider refunded 0.01, we asked for 0.00"),
+    ],
+)
+def test_a_charge_of_other_money_is_seen(books: Books, values: dict[str, Any], said: str) -> None:
+    payment = captured(refunded_amount=0)
+    books.change(payment, **values)
+
+    [(id, detail)] = told(asked())
+
+    assert id == str(payment.id)
+    assert said in detail
+
+
+def test_a_refund_that_the_provider_does_not_know_is_seen(books: Books) -> None:
+    payment = Payment.objects.filter(refunds__status="succeeded").first()
+    assert payment is not None
+    books.change(payment, refunded_amount=Decimal(0))
+
+    [(id, detail)] = told(asked())
+
+    assert id == str(payment.id)
+    assert detail.startswith("we refunded")
+
+
+def test_a_payment_under_way_is_no_violation(books: Books) -> None:
+    payment = Payment.objects.filter(status="processing")[0]
+    charged = {"status": ChargeStatus.CAPTURED, "captured_amount": payment.amount}
+    books.entries.append(entry(payment, **charged))
+
+    assert told(asked()) == []
+
+
+def test_a_payment_that_is_captured_while_the_books_are_read_is_no_violation(
+    books: Books,
+) -> None:
+    payment = Payment.objects.filter(status="processing")[0]
+
+    def capture() -> None:
+        Payment.objects.filter(pk=payment.pk).update(
+            status="captured", captured_amount=payment.amount
+        )
+
+    books.while_read = capture
+
+    assert told(asked()) == []
+
+
+def test_a_provider_that_cannot_be_asked_is_a_violation(books: Books) -> None:
+    books.fault = GatewayUnknownOutcome("ConnectError")
+
+    [(id, detail)] = told(asked())
+
+    assert id == "sandbox"
+    assert "--offline" in detail
+
+
+def test_offline_skips_such_a_provider_visibly(books: Books) -> None:
+    books.fault = GatewayUnknownOutcome("ConnectError")
+
+    found = asked(offline=True)
+
+    assert found.holds
+    assert found.skipped == "sandbox cannot be asked: ConnectError"
+
+
+def test_offline_still_asks_a_provider_that_answers(books: Books) -> None:
+    books.change(captured(), currency="USD")
+
+    assert asked(offline=True).total == 1
