@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from inventory.models import Product, StockLevel, StockMovement
@@ -41,20 +44,62 @@ def find_product(*, actor: Actor, product_id: UUID) -> StockedProduct:
     return product
 
 
-def find_product_with_stock(*, actor: Actor, product_id: UUID) -> StockedProduct:
-    """The product with its `available`, its stock levels and their locations. Raises NotFound."""
-    levels = StockLevel.objects.select_related("location").order_by(
-        "location__priority", "location__code"
+@dataclass(frozen=True, kw_only=True)
+class LocationStock:
+    """The pieces of a product at one location."""
+
+    code: str
+    on_hand: int
+    reserved: int
+    available: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductStock:
+    """The pieces of a product, in all and at each location by priority."""
+
+    product_id: UUID
+    sku: str
+    available: int
+    in_stock: bool
+    updated_at: datetime
+    on_hand: int
+    reserved: int
+    low_stock_threshold: int
+    is_low_stock: bool
+    locations: Sequence[LocationStock]
+
+
+def stock_of_product(*, actor: Actor, product_id: UUID) -> ProductStock:
+    """The stock of a product that `actor` may see. Raises NotFound."""
+    product = find_product(actor=actor, product_id=product_id)
+    levels = (
+        StockLevel.objects.filter(product=product_id)
+        .select_related("location")
+        .order_by("location__priority", "location__code")
     )
-    product = (
-        products_visible_to(actor=actor)
-        .prefetch_related(Prefetch("stock_levels", queryset=levels))
-        .filter(pk=product_id)
-        .first()
+    locations = [
+        LocationStock(
+            code=level.location.code,
+            on_hand=level.on_hand,
+            reserved=level.reserved,
+            available=level.available,
+        )
+        for level in levels
+    ]
+    available = sum(location.available for location in locations)
+    return ProductStock(
+        product_id=product.id,
+        sku=product.sku,
+        available=available,
+        in_stock=available > 0,
+        updated_at=max((level.updated_at for level in levels), default=product.updated_at),
+        on_hand=sum(location.on_hand for location in locations),
+        reserved=sum(location.reserved for location in locations),
+        low_stock_threshold=product.low_stock_threshold,
+        is_low_stock=available <= product.low_stock_threshold,
+        locations=locations,
     )
-    if product is None:
-        raise NotFound
-    return product
 
 
 def low_stock_products() -> QuerySet[StockedProduct]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from inventory.models import MAX_PIECES, MovementKind, Product
+from inventory.models import MAX_PIECES, MovementKind
 from inventory.operations.adjusting import AdjustmentReason, Change, Count
 from oms.http.fields import (
     BooleanField,
@@ -71,52 +71,33 @@ class ProductOutput(OutputSerializer):
 class StaffProductOutput(ProductOutput):
     """What staff see of a product."""
 
-    low_stock_threshold = serializers.IntegerField(help_text="Shown to staff.")
-    backorderable = serializers.BooleanField(help_text="Shown to staff.")
+    low_stock_threshold = serializers.IntegerField(required=False, help_text="Shown to staff.")
+    backorderable = serializers.BooleanField(required=False, help_text="Shown to staff.")
 
 
 class InventoryOutput(OutputSerializer):
-    """The stock of a product, as `find_product_with_stock` gives it."""
-
-    product_id = serializers.UUIDField(source="id")
+    product_id = serializers.UUIDField()
     sku = serializers.CharField()
     available = serializers.IntegerField()
-    in_stock = serializers.SerializerMethodField()
-    updated_at = serializers.SerializerMethodField(help_text="When the stock last moved.")
-
-    def get_in_stock(self, product: Any) -> bool:
-        return bool(product.available > 0)
-
-    def get_updated_at(self, product: Product) -> Any:
-        return max(
-            (level.updated_at for level in product.stock_levels.all()), default=product.updated_at
-        )
+    in_stock = serializers.BooleanField(help_text="Whether any is available.")
+    updated_at = serializers.DateTimeField(help_text="When the stock last moved.")
 
 
 class LocationStockOutput(OutputSerializer):
-    code = serializers.CharField(source="location.code")
+    code = serializers.CharField()
     on_hand = serializers.IntegerField()
     reserved = serializers.IntegerField()
     available = serializers.IntegerField()
 
 
 class StaffInventoryOutput(InventoryOutput):
-    """What staff see of the stock of a product."""
+    """The stock of a product; from `on_hand` on it is shown to staff alone."""
 
-    on_hand = serializers.SerializerMethodField(help_text="Shown to staff, like all that follow.")
-    reserved = serializers.SerializerMethodField()
-    low_stock_threshold = serializers.IntegerField()
-    is_low_stock = serializers.SerializerMethodField()
-    locations = LocationStockOutput(source="stock_levels", many=True)
-
-    def get_on_hand(self, product: Product) -> int:
-        return sum(level.on_hand for level in product.stock_levels.all())
-
-    def get_reserved(self, product: Product) -> int:
-        return sum(level.reserved for level in product.stock_levels.all())
-
-    def get_is_low_stock(self, product: Any) -> bool:
-        return bool(product.available <= product.low_stock_threshold)
+    on_hand = serializers.IntegerField(required=False)
+    reserved = serializers.IntegerField(required=False)
+    low_stock_threshold = serializers.IntegerField(required=False)
+    is_low_stock = serializers.BooleanField(required=False)
+    locations = LocationStockOutput(many=True, required=False)
 
 
 class AdjustmentInput(InputSerializer):

@@ -25,10 +25,10 @@ from inventory.operations.adjusting import adjust_stock
 from inventory.operations.products import change_product, create_product
 from inventory.queries import (
     find_product,
-    find_product_with_stock,
     low_stock_products,
     products_visible_to,
     stock_movements,
+    stock_of_product,
 )
 from oms.core.errors import NotFound
 from oms.http.documentation import documented
@@ -52,7 +52,7 @@ class ProductViewSet(ApiViewSet):
     @documented(
         summary="List products",
         description="Newest first, unless `ordering` says else. Inactive ones only for staff.",
-        response=ProductOutput,
+        response=StaffProductOutput,
         response_example=examples.PRODUCT,
     )
     def list(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class ProductViewSet(ApiViewSet):
             'The ETag names the version and what is available, such as `"v7-42"`; as If-Match it '
             "counts for its version alone."
         ),
-        response=ProductOutput,
+        response=StaffProductOutput,
         response_example=examples.PRODUCT,
         versioned=True,
     )
@@ -125,9 +125,9 @@ class ProductViewSet(ApiViewSet):
     )
     @action(detail=True, methods=["get"])
     def inventory(self, request: Request, id: str) -> Response:
-        product = find_product_with_stock(actor=self.actor, product_id=self.path_id())
+        stock = stock_of_product(actor=self.actor, product_id=self.path_id())
         output = StaffInventoryOutput if self.actor.is_staff else InventoryOutput
-        return Response(output(product).data)
+        return Response(output(stock).data)
 
     def _change(self, *, partial: bool) -> Response:
         changed = change_product(

@@ -57,7 +57,7 @@ class UserOutput(OutputSerializer):
 class StaffUserOutput(UserOutput):
     """What staff see of a user."""
 
-    is_active = serializers.BooleanField(help_text="Shown to staff.")
+    is_active = serializers.BooleanField(required=False, help_text="Shown to staff.")
 
 
 class CredentialsInput(InputSerializer):

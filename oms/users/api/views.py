@@ -54,7 +54,7 @@ class UserViewSet(ApiViewSet):
 
     @documented(
         summary="Look at an account",
-        response=UserOutput,
+        response=StaffUserOutput,
         response_example=examples.USER,
     )
     def retrieve(self, request: Request, id: str) -> Response:
@@ -62,7 +62,7 @@ class UserViewSet(ApiViewSet):
 
     @documented(
         summary="Replace the profile",
-        response=UserOutput,
+        response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
@@ -73,7 +73,7 @@ class UserViewSet(ApiViewSet):
 
     @documented(
         summary="Change some of the profile",
-        response=UserOutput,
+        response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
@@ -102,7 +102,7 @@ class MyselfViewSet(UserViewSet):
 
     @documented(
         summary="Look at your own account",
-        response=UserOutput,
+        response=StaffUserOutput,
         response_example=examples.USER,
     )
     def retrieve(self, request: Request, id: str = "") -> Response:
@@ -110,7 +110,7 @@ class MyselfViewSet(UserViewSet):
 
     @documented(
         summary="Replace your own profile",
-        response=UserOutput,
+        response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
@@ -121,7 +121,7 @@ class MyselfViewSet(UserViewSet):
 
     @documented(
         summary="Change some of your own profile",
-        response=UserOutput,
+        response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
