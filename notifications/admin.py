@@ -13,11 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import (
-    ChoicesDropdownFilter,
-    MultipleChoicesDropdownFilter,
-    RangeDateTimeFilter,
-)
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
@@ -26,6 +22,7 @@ from notifications.operations.retrying import retry_notification
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import BulkStep, Step
 
 STATE_COLOURS = {
@@ -62,7 +59,7 @@ class NotificationAdmin(GrowingAdmin):
         ("state", MultipleChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", BusinessDaysFilter),
     )
     search_fields = ("=email",)
     search_help_text = _("E-mail address, or id of the order or the customer")

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from notifications.operations.queueing import HEARD, queue_notifications
 from notifications.tests.mail_server import MailServer
 from oms.events.relaying import Consumer, deliver
+from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import actor_for, make_product
 from oms.users.models import User
 from orders.models import Order
@@ -45,7 +46,12 @@ def place(db: None) -> PlaceOrder:
 def relay() -> Callable[[], int]:
     """Hands all events of the log to the notifications, as the worker does."""
     consumer = Consumer(name="notifications", hears=HEARD, handle=queue_notifications)
-    return lambda: deliver(consumer)
+
+    def relayed() -> int:
+        wait_until_readable()
+        return deliver(consumer)
+
+    return relayed
 
 
 @pytest.fixture

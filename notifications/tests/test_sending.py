@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connections
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -22,6 +20,7 @@ from notifications.tests.mail_server import MailServer
 from oms.core.leases import claim_next
 from oms.management.embedded import free_port
 from oms.testing.factories import make_customer
+from oms.testing.threads import at_once
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,15 +265,7 @@ def test_four_workers_send_each_of_forty_mails_once(
 ) -> None:
     expected = sorted(mail().message_id for _ in range(40))
 
-    def work() -> None:
-        send_all(Postman())
-        connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=60)
+    at_once(*[lambda: send_all(Postman())] * 4)
 
     assert sorted(mail_server.message_ids) == expected
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import functools
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connections
 
+from oms.testing.threads import at_once
 from reports.figures import Report
 from reports.models import DailyReport
 from reports.operations.reporting import SETTLING, close_days, daily_report, range_report
@@ -145,22 +145,10 @@ def test_a_range_of_stored_days_agrees_with_them(books: Books) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_all_who_ask_at_once_for_a_day_not_yet_stored_get_the_same_report() -> None:
     Books().order(placed=NOON, confirmed=NOON)
-    barrier = threading.Barrier(8)
-    made: list[Report] = []
 
-    def ask(number: int) -> None:
-        try:
-            barrier.wait(timeout=10)
-            made.append(report(NEXT_NOON + timedelta(seconds=number)))
-        finally:
-            connections.close_all()
+    made = at_once(
+        *[functools.partial(report, NEXT_NOON + timedelta(seconds=number)) for number in range(8)]
+    )
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-
-    assert len(made) == 8
     assert len({one.generated_at for one in made}) == 1
     assert DailyReport.objects.count() == 1
