@@ -136,7 +136,9 @@ SHORTAGE: dict[str, Any] = {
     ]
 }
 
-ILLEGAL: dict[str, Any] = {"current_status": "shipped", "allowed": ["delivered"]}
+ILLEGAL_STEP: dict[str, Any] = {
+    "invalid_transition": {"current_status": "shipped", "allowed": ["delivered"]}
+}
 
 BULK_RESULTS: dict[str, Any] = {
     "results": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -29,6 +29,8 @@ MAX_BULK = 500
 # More than the total of any order, less than the column holds.
 _MAX_AMOUNT = Decimal("9999999999999999.99")
 
+Lines: TypeAlias = serializers.ListSerializer[Any]
+
 
 def _refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
     """Raise ValidationError for each line whose `name` an earlier one has."""
@@ -36,7 +38,7 @@ def _refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
     for number, line in enumerate(lines):
         if line[name] in seen:
             text = "It is in an earlier line already; add up the quantities."
-            errors[number] = {name: [ErrorDetail(text, code="duplicate")]}
+            errors[str(number)] = {name: [ErrorDetail(text, code="duplicate")]}
         seen.add(line[name])
     if errors:
         raise serializers.ValidationError(errors)
@@ -65,7 +67,9 @@ class PaymentChoiceInput(InputSerializer):
 class OrderInput(InputSerializer):
     """A new order."""
 
-    items = OrderedItemInput(many=True, min_length=1, max_length=MAX_LINES)
+    items: Lines = serializers.ListSerializer(
+        child=OrderedItemInput(), min_length=1, max_length=MAX_LINES
+    )
     shipping_address = ShippingAddressInput()
     payment = PaymentChoiceInput(required=False)
     note = CharField(max_length=1000, multiline=True, allow_blank=True, default="")
@@ -78,14 +82,18 @@ class OrderInput(InputSerializer):
 class BulkOrderInput(InputSerializer):
     """Many new orders."""
 
-    orders = OrderInput(many=True, min_length=1, max_length=MAX_BULK)
+    orders: Lines = serializers.ListSerializer(
+        child=OrderInput(), min_length=1, max_length=MAX_BULK
+    )
     on_error = ChoiceField(choices=["continue", "reject_all"], default="continue")
 
 
 class OrderEditInput(InputSerializer):
     """What is to change; what is missing stays."""
 
-    items = OrderedItemInput(many=True, min_length=1, max_length=MAX_LINES, required=False)
+    items: Lines = serializers.ListSerializer(
+        child=OrderedItemInput(), min_length=1, max_length=MAX_LINES, required=False
+    )
     shipping_address = ShippingAddressInput(required=False)
     note = CharField(max_length=1000, multiline=True, allow_blank=True, required=False)
 
@@ -113,7 +121,9 @@ class ShippedItemInput(InputSerializer):
 class ShipmentInput(InputSerializer):
     """A parcel: of everything that is left, if `items` is missing."""
 
-    items = ShippedItemInput(many=True, min_length=1, max_length=MAX_LINES, required=False)
+    items: Lines = serializers.ListSerializer(
+        child=ShippedItemInput(), min_length=1, max_length=MAX_LINES, required=False
+    )
     carrier = CharField(max_length=100)
     tracking_number = CharField(max_length=100)
 

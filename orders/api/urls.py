@@ -6,6 +6,7 @@ from django.urls import path
 
 from orders.api.payments import OrderPayments, PaymentRefunds
 from orders.api.staff import AdminOrders
+from orders.api.statuses import OrderStatuses
 from orders.api.views import Orders
 
 urlpatterns = [
@@ -18,7 +19,7 @@ urlpatterns = [
     ),
     path(
         "orders/<uuid:id>/status",
-        Orders.as_view({"get": "status", "put": "set_status"}),
+        OrderStatuses.as_view({"get": "retrieve", "put": "set_status"}),
         name="order-status",
     ),
     path("orders/<uuid:id>/cancel", Orders.as_view({"put": "cancel"}), name="order-cancel"),
@@ -30,7 +31,7 @@ urlpatterns = [
     path("admin/orders", AdminOrders.as_view({"get": "list"}), name="admin-orders"),
     path(
         "admin/orders/<uuid:id>/status",
-        Orders.as_view({"put": "set_status"}),
+        OrderStatuses.as_view({"put": "set_status"}),
         name="admin-order-status",
     ),
     path(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,10 +16,9 @@ from oms.core.actor import Actor
 from oms.core.errors import OperationError
 from oms.http.documentation import documented
 from oms.http.payloads import encode
-from oms.http.permissions import IsCustomer, IsStaff
+from oms.http.permissions import IsCustomer
 from oms.http.problems import problem_document
 from oms.http.queries import InvalidQuery, query_error
-from oms.http.views import ApiViewSet
 from orders.api import examples
 from orders.api.filters import OrderFilters
 from orders.api.inputs import (
@@ -28,24 +26,21 @@ from orders.api.inputs import (
     CancelInput,
     OrderEditInput,
     OrderInput,
-    StatusInput,
 )
 from orders.api.outputs import (
     BulkOutput,
     ExpandedOrderOutput,
     HistoryEntryOutput,
     OrderOutput,
-    OrderStatusOutput,
     ShipmentOutput,
     order_document,
 )
+from orders.api.statuses import ChangingViewSet
 from orders.errors import (
     InvalidTransition,
-    NothingToShip,
     OrderNotDeletable,
     OrderNotEditable,
 )
-from orders.models import Order
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.placing import (
@@ -56,9 +51,7 @@ from orders.operations.placing import (
     place_order,
     place_orders,
 )
-from orders.operations.steering import set_order_status
 from orders.queries import find_order, history_of, orders_of, shipments_of
-from orders.states import OrderStatus
 from payments.api.serializers import PaymentOutput
 from payments.queries import payments_of
 
@@ -70,27 +63,21 @@ _EXPAND = {
     }
 }
 _SHORT = {"out_of_stock": examples.SHORTAGE}
-ILLEGAL = {"invalid_transition": examples.ILLEGAL}
 
 
-class OrderApiViewSet(ApiViewSet):
-    """What views of orders have in common."""
-
-    def order_response(self, order: Order, *, status: int = 200) -> Response:
-        """The order that an operation has changed, with its ETag."""
-        prefetch_related_objects([order], "items")
-        data = order_document(order, order.items.all(), actor=self.actor)
-        return self.versioned(order.version, data, status=status)
-
-
-class Orders(OrderApiViewSet):
+class Orders(ChangingViewSet):
     """Orders: customers see and change their own, staff all."""
 
     permission_classes = [IsCustomer]
-    permissions = {"set_status": [IsStaff]}
     queries = {"retrieve": {"expand"}}
     filterset_class = OrderFilters
     orderings = {"placed_at": "placed_at", "updated_at": "updated_at"}
+
+    @property
+    def customer_id(self) -> UUID:
+        """Who orders: the caller, staff or not."""
+        assert self.actor.id is not None, "the permission asked for somebody"
+        return self.actor.id
 
     @documented(
         summary="Place an order",
@@ -108,7 +95,7 @@ class Orders(OrderApiViewSet):
         versioned=True,
     )
     def create(self, request: Request) -> Response:
-        placement = _placement(self.parse(OrderInput), customer_id=request.user.pk)
+        placement = _placement(self.parse(OrderInput), customer_id=self.customer_id)
         placed = place_order(actor=self.actor, placement=placement)
         response = self.versioned(
             placed.order.version, _placed_document(placed, actor=self.actor), status=201
@@ -134,7 +121,9 @@ class Orders(OrderApiViewSet):
         data = self.parse(BulkOrderInput)
         outcomes = place_orders(
             actor=self.actor,
-            placements=[_placement(order, customer_id=request.user.pk) for order in data["orders"]],
+            placements=[
+                _placement(order, customer_id=self.customer_id) for order in data["orders"]
+            ],
             all_or_nothing=data["on_error"] == "reject_all",
         )
         results = [self._result(number, outcome) for number, outcome in enumerate(outcomes)]
@@ -155,7 +144,7 @@ class Orders(OrderApiViewSet):
         response_example=examples.ORDER,
     )
     def list(self, request: Request) -> Response:
-        return self.page(orders_of(request.user.pk), OrderOutput, actor=self.actor)
+        return self.page(orders_of(self.customer_id), OrderOutput, actor=self.actor)
 
     @documented(
         summary="Show an order",
@@ -239,7 +228,7 @@ class Orders(OrderApiViewSet):
         request_example={"reason": "Ordered by mistake."},
         response_example=examples.CANCELLED_ORDER,
         errors=[InvalidTransition],
-        error_examples=ILLEGAL,
+        error_examples=examples.ILLEGAL_STEP,
         versioned=True,
     )
     def cancel(self, request: Request, id: Any) -> Response:
@@ -248,55 +237,6 @@ class Orders(OrderApiViewSet):
             order_id=self.path_id(),
             expected_version=self.expected_version(),
             **self.parse(CancelInput),
-        )
-        return self.order_response(order)
-
-    @documented(
-        summary="Watch an order's status",
-        description="Its three statuses, and every step that it took.",
-        response=OrderStatusOutput,
-        response_example=examples.ORDER_STATUS,
-        versioned=True,
-    )
-    def status(self, request: Request, id: Any) -> Response:
-        order = find_order(self.path_id(), actor=self.actor)
-        data = {
-            "id": order.id,
-            "number": order.number,
-            "status": order.status,
-            "payment_status": order.payment_status,
-            "fulfilment_status": order.fulfilment_status,
-            "updated_at": order.updated_at,
-            "history": HistoryEntryOutput(history_of(order.id, actor=self.actor), many=True).data,
-        }
-        return self.respond_conditionally(order.version, data)
-
-    @documented(
-        summary="Set an order's status",
-        description=(
-            "The same status again does nothing. `shipped` sends all that is left; `cancelled`"
-            " gives back stock and money."
-        ),
-        request=StatusInput,
-        response=OrderOutput,
-        request_example={
-            "status": "shipped",
-            "carrier": "DHL",
-            "tracking_number": "JD014600003828392837",
-        },
-        response_example=examples.PROCESSING_ORDER,
-        errors=[InvalidTransition, NothingToShip],
-        error_examples=ILLEGAL,
-        versioned=True,
-    )
-    def set_status(self, request: Request, id: Any) -> Response:
-        data = dict(self.parse(StatusInput))
-        order = set_order_status(
-            actor=self.actor,
-            order_id=self.path_id(),
-            status=OrderStatus(data.pop("status")),
-            expected_version=self.expected_version(),
-            **data,
         )
         return self.order_response(order)
 

@@ -18,8 +18,9 @@ from orders.errors import OrderNotEditable
 from orders.events import OrderEdited
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
+from orders.operations.checking import short, unsellable
 from orders.operations.moving import move_order, step_reference
-from orders.operations.placing import OrderedItem, short, unsellable
+from orders.operations.placing import OrderedItem
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 

@@ -18,8 +18,9 @@ from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
+from orders.operations.checking import short
 from orders.operations.moving import move_order, step_reference
-from orders.operations.placing import OrderedItem, PaymentChoice, short
+from orders.operations.placing import OrderedItem, PaymentChoice
 from orders.states import OrderStatus, PaymentState
 from payments.errors import PaymentInProgress
 from payments.events import (

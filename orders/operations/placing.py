@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, IntegrityError
+from django.db import IntegrityError
 
-from inventory.errors import OutOfStock, Shortage
 from inventory.operations.stock import Cause, StockBook, open_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import RetryTransaction, insert_rows, transaction, violated_constraint
-from oms.core.errors import InputError, Invalid, OperationError
+from oms.core.db import RetryTransaction, transaction, violated_constraint
+from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish_all
 from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
 from orders.models import Order, OrderItem
+from orders.operations.checking import short, unsellable
 from orders.operations.moving import step_reference
+from orders.operations.recording import insert_items, insert_orders
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 from payments.operations.requesting import NewPayment, create_payments
 from payments.states import CaptureMethod
-
-_ORDER_COLUMNS = (
-    "id",
-    "number",
-    "customer",
-    "status",
-    "payment_status",
-    "fulfilment_status",
-    "currency",
-    "total",
-    "shipping_address",
-    "note",
-    "placed_at",
-    "expires_at",
-    "confirmed_at",
-    "updated_at",
-    "version",
-)
-_ITEM_COLUMNS = (
-    "id",
-    "order",
-    "product",
-    "position",
-    "sku",
-    "name",
-    "quantity",
-    "unit_price",
-    "line_total",
-    "quantity_shipped",
-    "quantity_returned",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,71 +142,6 @@ def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | O
     return placed
 
 
-def unsellable(
-    items: Sequence[OrderedItem],
-    *,
-    book: StockBook,
-    kept: Collection[UUID] = (),
-    currency: str = "",
-) -> Invalid | None:
-    """The refusal of items that name a product that is not sold, or mix currencies; else None.
-
-    The products `kept` are in the order already: they keep their price, and need not be on sale
-    any more. `currency` is the order's, by default that of its first product.
-    """
-    errors = []
-    for line, item in enumerate(items):
-        pointer = f"/items/{line}/product_id"
-        product = book.product(item.product_id)
-        if item.product_id in kept and product is not None:
-            continue
-        if product is None or not product.is_active:
-            errors.append(
-                InputError(
-                    pointer=pointer, code="not_found", detail="There is no such product on sale."
-                )
-            )
-            continue
-        currency = currency or product.currency
-        if product.currency != currency:
-            errors.append(
-                InputError(
-                    pointer=pointer,
-                    code="currency_mismatch",
-                    detail=f"Its price is in {product.currency}, the order is in {currency}.",
-                )
-            )
-    return Invalid(errors) if errors else None
-
-
-def short(
-    items: Sequence[OrderedItem], *, book: StockBook, held: Mapping[UUID, int] | None = None
-) -> OutOfStock | None:
-    """The refusal that names every line with too little stock; None if all can be had.
-
-    `held` are the pieces by product that are promised to this order already.
-    """
-    held = held or {}
-    asked: Counter[UUID] = Counter()
-    shortages = []
-    for line, item in enumerate(items):
-        asked[item.product_id] += item.quantity
-        more = asked[item.product_id] - held.get(item.product_id, 0)
-        if more > 0 and not book.can_reserve(item.product_id, more):
-            product = book.product(item.product_id)
-            shortages.append(
-                Shortage(
-                    line=line,
-                    product_id=item.product_id,
-                    sku=product.sku if product else "",
-                    requested=asked[item.product_id],
-                    available=max(book.available(item.product_id), 0)
-                    + held.get(item.product_id, 0),
-                )
-            )
-    return OutOfStock(shortages) if shortages else None
-
-
 def _built(placement: Placement, *, batch: _Batch) -> Placed:
     at = batch.at
     order_id = new_id()
@@ -316,64 +220,12 @@ def _events(order: Order) -> list[DomainEvent]:
 
 def _save(batch: _Batch) -> None:
     try:
-        _insert_orders([placed.order for placed in batch.placed])
+        insert_orders([placed.order for placed in batch.placed])
     except IntegrityError as error:
         if violated_constraint(error).startswith("orders_order_number"):
             raise RetryTransaction("An order number was drawn twice.") from error
         raise
-    insert_rows(
-        OrderItem,
-        _ITEM_COLUMNS,
-        [
-            (
-                item.id,
-                item.order_id,
-                item.product_id,
-                item.position,
-                item.sku,
-                item.name,
-                item.quantity,
-                item.unit_price,
-                item.line_total,
-                0,
-                0,
-            )
-            for placed in batch.placed
-            for item in placed.items
-        ],
-    )
+    insert_items([item for placed in batch.placed for item in placed.items])
     create_payments(batch.payments, at=batch.at)
     batch.book.save(at=batch.at)
     publish_all(batch.events, at=batch.at)
-    for placed in batch.placed:
-        # Written past the ORM, which would take them for new ones.
-        for row in (placed.order, *placed.items):
-            row._state.adding = False
-            row._state.db = DEFAULT_DB_ALIAS
-
-
-def _insert_orders(orders: Sequence[Order]) -> None:
-    insert_rows(
-        Order,
-        _ORDER_COLUMNS,
-        [
-            (
-                order.id,
-                order.number,
-                order.customer_id,
-                order.status,
-                order.payment_status,
-                order.fulfilment_status,
-                order.currency,
-                order.total,
-                order.shipping_address,
-                order.note,
-                order.placed_at,
-                order.expires_at,
-                order.confirmed_at,
-                order.updated_at,
-                order.version,
-            )
-            for order in orders
-        ],
-    )

@@ -1,0 +1,92 @@
+"""The REST calls about an order's status, and what all calls that change an order answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import prefetch_related_objects
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oms.http.documentation import documented
+from oms.http.permissions import IsCustomer, IsStaff
+from oms.http.views import ApiViewSet
+from orders.api import examples
+from orders.api.inputs import StatusInput
+from orders.api.outputs import (
+    HistoryEntryOutput,
+    OrderOutput,
+    OrderStatusOutput,
+    order_document,
+)
+from orders.errors import InvalidTransition, NothingToShip
+from orders.models import Order
+from orders.operations.steering import set_order_status
+from orders.queries import find_order, history_of
+from orders.states import OrderStatus
+
+
+class ChangingViewSet(ApiViewSet):
+    """A view whose calls change an order and answer it."""
+
+    def order_response(self, order: Order, *, status: int = 200) -> Response:
+        """The order that an operation has changed, with its ETag."""
+        prefetch_related_objects([order], "items")
+        data = order_document(order, order.items.all(), actor=self.actor)
+        return self.versioned(order.version, data, status=status)
+
+
+class OrderStatuses(ChangingViewSet):
+    """The status of one order: its customer watches it, staff set it."""
+
+    permission_classes = [IsCustomer]
+    permissions = {"set_status": [IsStaff]}
+
+    @documented(
+        summary="Watch an order's status",
+        description="Its three statuses, and every step that it took.",
+        response=OrderStatusOutput,
+        response_example=examples.ORDER_STATUS,
+        versioned=True,
+    )
+    def retrieve(self, request: Request, id: Any) -> Response:
+        order = find_order(self.path_id(), actor=self.actor)
+        data = {
+            "id": order.id,
+            "number": order.number,
+            "status": order.status,
+            "payment_status": order.payment_status,
+            "fulfilment_status": order.fulfilment_status,
+            "updated_at": order.updated_at,
+            "history": HistoryEntryOutput(history_of(order.id, actor=self.actor), many=True).data,
+        }
+        return self.respond_conditionally(order.version, data)
+
+    @documented(
+        summary="Set an order's status",
+        description=(
+            "The same status again does nothing. `shipped` sends all that is left; `cancelled`"
+            " gives back stock and money."
+        ),
+        request=StatusInput,
+        response=OrderOutput,
+        request_example={
+            "status": "shipped",
+            "carrier": "DHL",
+            "tracking_number": "JD014600003828392837",
+        },
+        response_example=examples.PROCESSING_ORDER,
+        errors=[InvalidTransition, NothingToShip],
+        error_examples=examples.ILLEGAL_STEP,
+        versioned=True,
+    )
+    def set_status(self, request: Request, id: Any) -> Response:
+        data = dict(self.parse(StatusInput))
+        order = set_order_status(
+            actor=self.actor,
+            order_id=self.path_id(),
+            status=OrderStatus(data.pop("status")),
+            expected_version=self.expected_version(),
+            **data,
+        )
+        return self.order_response(order)
