@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.errors import Unavailable
@@ -20,39 +18,13 @@ from oms.core.ids import new_id
 from oms.events import relaying
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.publishing import publish
-from oms.events.relaying import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_parked
+from oms.events.relaying import Consumer, RecordedEvent
+from oms.events.tests.hearing import consumer, deliver, note, tell
 from oms.testing.event_log import wait_until_readable
 from oms.testing.threads import at_once
 from oms.users.events import UserLoggedIn, UserRegistered
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def tell(*user_ids: UUID) -> None:
-    """Commit one event for each of `user_ids` in one transaction."""
-    with transaction.atomic():
-        for user_id in user_ids:
-            publish(UserRegistered(user_id=user_id, email="x@example.com"), actor=system("tests"))
-
-
-def deliver(consumer: Consumer) -> int:
-    """What the relay does, once all that is committed can be read."""
-    wait_until_readable()
-    return relaying.deliver(consumer)
-
-
-def note(events: Sequence[RecordedEvent]) -> None:
-    """A handler: write down whose registration was heard."""
-    with connection.cursor() as cursor:
-        for event in events:
-            assert isinstance(event.fact, UserRegistered)
-            cursor.execute(
-                "INSERT INTO test_heard (event_id) VALUES (%s)", [str(event.fact.user_id)]
-            )
-
-
-def consumer(handle: Callable[[Sequence[RecordedEvent]], None] = note) -> Consumer:
-    return Consumer(name="tests", hears=(UserRegistered,), handle=handle)
 
 
 @contextmanager
@@ -286,106 +258,3 @@ def test_a_lost_database_is_no_fault_of_an_event(heard: Any, error: Exception) -
     assert not ParkedEvent.objects.exists()
     deliver(consumer())
     assert heard() == [user_id]
-
-
-class Poison:
-    """A handler that fails for one user, after it has written, until it is cured."""
-
-    def __init__(self, user_id: UUID) -> None:
-        self.user_id = user_id
-        self.cured = False
-
-    def __call__(self, events: Sequence[RecordedEvent]) -> None:
-        note(events)
-        ids = {event.fact.object_id for event in events}
-        if self.user_id in ids and not self.cured:
-            raise ValueError("I cannot take this.")
-
-
-def make_due() -> None:
-    ParkedEvent.objects.update(next_attempt_at=Now() - timedelta(seconds=1))
-
-
-def test_a_poison_event_is_parked_and_the_others_are_heard(heard: Any) -> None:
-    users = [new_id() for _ in range(3)]
-    tell(*users)
-
-    deliver(consumer(Poison(users[1])))
-
-    assert heard() == [users[0], users[2]]
-    parked = ParkedEvent.objects.get()
-    assert parked.event.object_id == users[1]
-    assert (parked.consumer, parked.attempts, parked.is_dead) == ("tests", 1, False)
-    assert "I cannot take this." in parked.last_error
-    assert deliver(consumer(Poison(users[1]))) == 0
-
-
-def test_a_parked_event_is_tried_again_when_it_is_due(heard: Any) -> None:
-    user_id = new_id()
-    tell(user_id)
-    poison = Poison(user_id)
-    deliver(consumer(poison))
-
-    poison.cured = True
-    assert retry_parked(consumer(poison)) == 0  # not due yet
-    make_due()
-    assert retry_parked(Consumer(name="others", hears=(), handle=poison)) == 0
-    assert retry_parked(consumer(poison)) == 1
-
-    assert heard() == [user_id]
-    assert not ParkedEvent.objects.exists()
-    assert retry_parked(consumer(poison)) == 0
-
-
-def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any) -> None:
-    user_id = new_id()
-    tell(user_id)
-    poison = Poison(user_id)
-    deliver(consumer(poison))
-    pauses = []
-    for _ in range(MAX_ATTEMPTS - 2):
-        make_due()
-        retry_parked(consumer(poison))
-        parked = ParkedEvent.objects.annotate(now=Now()).get()
-        assert parked.next_attempt_at is not None
-        pauses.append(parked.next_attempt_at - parked.now)
-    make_due()
-    retry_parked(consumer(poison))
-
-    assert pauses == sorted(pauses)
-    assert pauses[0] > timedelta(seconds=5)
-    dead = ParkedEvent.objects.get()
-    assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
-    assert retry_parked(consumer(poison)) == 0
-    assert heard() == []
-
-
-def test_two_retries_at_once_take_a_parked_event_once(heard: Any) -> None:
-    user_id = new_id()
-    tell(user_id)
-    poison = Poison(user_id)
-    deliver(consumer(poison))
-    poison.cured = True
-    make_due()
-
-    counts = at_once(*[lambda: retry_parked(consumer(poison))] * 3)
-
-    assert sorted(counts) == [0, 0, 1]
-    assert heard() == [user_id]
-
-
-def test_an_event_that_nobody_can_read_any_more_is_parked(heard: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
-            " actor_label, request_id, occurred_at) VALUES (%s, 'user.registered', 'user', %s,"
-            " '{}', 'system', 'tests', '', now())",
-            [str(new_id()), str(new_id())],
-        )
-    user_id = new_id()
-    tell(user_id)
-
-    deliver(consumer())
-
-    assert heard() == [user_id]
-    assert ParkedEvent.objects.count() == 1

@@ -1,0 +1,123 @@
+"""Events that a consumer could not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
+from oms.core.ids import new_id
+from oms.events.models import ParkedEvent
+from oms.events.relaying import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_parked
+from oms.events.tests.hearing import consumer, deliver, note, tell
+from oms.testing.threads import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Poison:
+    """A handler that fails for one user, after it has written, until it is cured."""
+
+    def __init__(self, user_id: UUID) -> None:
+        self.user_id = user_id
+        self.cured = False
+
+    def __call__(self, events: Sequence[RecordedEvent]) -> None:
+        note(events)
+        ids = {event.fact.object_id for event in events}
+        if self.user_id in ids and not self.cured:
+            raise ValueError("I cannot take this.")
+
+
+def make_due() -> None:
+    ParkedEvent.objects.update(next_attempt_at=Now() - timedelta(seconds=1))
+
+
+def test_a_poison_event_is_parked_and_the_others_are_heard(heard: Any) -> None:
+    users = [new_id() for _ in range(3)]
+    tell(*users)
+
+    deliver(consumer(Poison(users[1])))
+
+    assert heard() == [users[0], users[2]]
+    parked = ParkedEvent.objects.get()
+    assert parked.event.object_id == users[1]
+    assert (parked.consumer, parked.attempts, parked.is_dead) == ("tests", 1, False)
+    assert "I cannot take this." in parked.last_error
+    assert deliver(consumer(Poison(users[1]))) == 0
+
+
+def test_a_parked_event_is_tried_again_when_it_is_due(heard: Any) -> None:
+    user_id = new_id()
+    tell(user_id)
+    poison = Poison(user_id)
+    deliver(consumer(poison))
+
+    poison.cured = True
+    assert retry_parked(consumer(poison)) == 0  # not due yet
+    make_due()
+    assert retry_parked(Consumer(name="others", hears=(), handle=poison)) == 0
+    assert retry_parked(consumer(poison)) == 1
+
+    assert heard() == [user_id]
+    assert not ParkedEvent.objects.exists()
+    assert retry_parked(consumer(poison)) == 0
+
+
+def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any) -> None:
+    user_id = new_id()
+    tell(user_id)
+    poison = Poison(user_id)
+    deliver(consumer(poison))
+    pauses = []
+    for _ in range(MAX_ATTEMPTS - 2):
+        make_due()
+        retry_parked(consumer(poison))
+        parked = ParkedEvent.objects.annotate(now=Now()).get()
+        assert parked.next_attempt_at is not None
+        pauses.append(parked.next_attempt_at - parked.now)
+    make_due()
+    retry_parked(consumer(poison))
+
+    assert pauses == sorted(pauses)
+    assert pauses[0] > timedelta(seconds=5)
+    dead = ParkedEvent.objects.get()
+    assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
+    assert retry_parked(consumer(poison)) == 0
+    assert heard() == []
+
+
+def test_two_retries_at_once_take_a_parked_event_once(heard: Any) -> None:
+    user_id = new_id()
+    tell(user_id)
+    poison = Poison(user_id)
+    deliver(consumer(poison))
+    poison.cured = True
+    make_due()
+
+    counts = at_once(*[lambda: retry_parked(consumer(poison))] * 3)
+
+    assert sorted(counts) == [0, 0, 1]
+    assert heard() == [user_id]
+
+
+def test_an_event_that_nobody_can_read_any_more_is_parked(heard: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
+            " actor_label, request_id, occurred_at) VALUES (%s, 'user.registered', 'user', %s,"
+            " '{}', 'system', 'tests', '', now())",
+            [str(new_id()), str(new_id())],
+        )
+    user_id = new_id()
+    tell(user_id)
+
+    deliver(consumer())
+
+    assert heard() == [user_id]
+    assert ParkedEvent.objects.count() == 1
