@@ -110,7 +110,13 @@ class OrderOutput(OutputSerializer):
     expires_at = InstantField(allow_null=True)
     updated_at = InstantField()
     version = IntegerField(min_value=1, max_value=_MAX_INTEGER)
-    allowed_actions = serializers.ListField(child=serializers.CharField())
+    allowed_actions = serializers.ListField(
+        child=serializers.CharField(),
+        help_text=(
+            "What the caller may do with it now: `edit`, `pay`, `cancel`, `delete`; staff also"
+            " `set_status:` with a status, `ship`, `refund`."
+        ),
+    )
 
     def to_representation(self, instance: Order) -> dict[str, Any]:
         return order_document(instance, instance.items.all(), actor=self.context["actor"])
