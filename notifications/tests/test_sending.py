@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,13 +15,17 @@ from pytest_django import Settings
 
 from notifications.mail import composed
 from notifications.models import Channel, DeliveryState, Notification
+from notifications.operations import sending
+from notifications.operations.queueing import DRAIN_TASK
 from notifications.operations.sending import LEASE, MAX_ATTEMPTS, Postman
 from notifications.tasks import drain_notifications
 from notifications.tests.conftest import PlaceOrder, use_smtp
 from notifications.tests.mail_server import MailServer
-from oms.core.leases import claim_next
+from oms.core.leases import claim_next, due
+from oms.core.waking import wake
 from oms.management.embedded import free_port
 from oms.testing.factories import make_customer
+from oms.testing.processes import Processes
 from oms.testing.threads import at_once
 from orders.models import Order
 
@@ -268,6 +274,49 @@ def test_four_workers_send_each_of_forty_mails_once(
     at_once(*[lambda: send_all(Postman())] * 4)
 
     assert sorted(mail_server.message_ids) == expected
+
+
+def test_without_the_lease_workers_would_send_a_mail_twice(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: that one fails when claiming takes no lease."""
+    mail()
+    everybody_looked = threading.Barrier(4)
+
+    def unleased(model: type[Notification], *, lease: timedelta) -> Notification | None:
+        row = due(model).first()
+        everybody_looked.wait(timeout=20)
+        return row
+
+    monkeypatch.setattr(sending, "claim_next", unleased)
+
+    def send_one() -> None:
+        postman = Postman()
+        postman.send_next()
+        postman.close()
+
+    at_once(*[send_one] * 4)
+
+    assert len(mail_server.messages) == 4
+    assert len(set(mail_server.message_ids)) == 1
+
+
+@pytest.mark.slow
+def test_a_real_worker_sends_what_is_due(
+    mail: MakeMail, mail_server: MailServer, processes: Processes
+) -> None:
+    waiting = mail()
+
+    worker = processes.start("notifications", {"EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}"})
+    wake(DRAIN_TASK)
+
+    deadline = time.monotonic() + 20
+    while not mail_server.messages and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker.terminate()
+    assert mail_server.message_ids == [waiting.message_id]
+    waiting.refresh_from_db()
+    assert waiting.state == DeliveryState.SENT
 
 
 @pytest.mark.parametrize("field", ["subject", "email", "message_id"])

@@ -154,7 +154,7 @@ class Processes:
 
     def start_all(self) -> None:
         """Start what an order needs to go its whole way: all but beat."""
-        for name in ("provider", "web", "worker", "payments"):
+        for name in ("provider", "web", "worker", "payments", "notifications"):
             self.start(name)
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
@@ -178,6 +178,7 @@ class Processes:
             "WEB_STOP_SECONDS": "10",
             "WORKER_CONCURRENCY": "1",
             "PAYMENTS_CONCURRENCY": "1",
+            "NOTIFICATIONS_CONCURRENCY": "1",
             **more,
         }
 

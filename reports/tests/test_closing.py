@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 
 from oms.testing.threads import at_once
 from reports.figures import Report
@@ -152,3 +153,22 @@ def test_all_who_ask_at_once_for_a_day_not_yet_stored_get_the_same_report() -> N
 
     assert len({one.generated_at for one in made}) == 1
     assert DailyReport.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_unique_day_each_would_have_stored_a_report_of_its_own() -> None:
+    """The control of the test above: those who ask at once do try to store the day at once."""
+    Books().order(placed=NOON, confirmed=NOON)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE reports_dailyreport DROP CONSTRAINT daily_report_once")
+    try:
+        at_once(*[functools.partial(report, NEXT_NOON)] * 8)
+
+        assert DailyReport.objects.count() > 1
+    finally:
+        DailyReport.objects.all().delete()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE reports_dailyreport ADD CONSTRAINT daily_report_once"
+                " UNIQUE (date, timezone, currency)"
+            )
