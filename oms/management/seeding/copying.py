@@ -77,7 +77,8 @@ class Rows:
     def _copy(self, model: type[models.Model]) -> None:
         rows = self._waiting[model]
         quote = connection.ops.quote_name
-        names = ", ".join(quote(model._meta.get_field(name).column) for name in COLUMNS[model])
+        fields: list[Any] = [model._meta.get_field(name) for name in COLUMNS[model]]
+        names = ", ".join(quote(field.column) for field in fields)
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {quote(model._meta.db_table)} ({names}) FROM STDIN") as copy,

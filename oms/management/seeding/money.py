@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from oms.core.actor import Actor, system
 from oms.core.money import ZERO, rounded
@@ -138,7 +139,11 @@ class Money:
         self._settle(attempt, PaymentStatus.CAPTURED, at=at)
         self.books.charged(life, attempt)
         actor = _WORKER
-        money = {"payment_id": attempt.id, "amount": life.total, "currency": life.currency}
+        money: dict[str, Any] = {
+            "payment_id": attempt.id,
+            "amount": life.total,
+            "currency": life.currency,
+        }
         self.journal.tell(PaymentCaptured(order_id=life.id, **money), actor=actor, at=at)
         life.payment_status = PaymentState.PAID
         life.touch(at=at)
@@ -192,7 +197,11 @@ class Money:
         refund.due_at = None
         self.books.refunded(refund)
         actor = _WORKER
-        money = {"refund_id": refund.id, "amount": refund.amount, "currency": life.currency}
+        money: dict[str, Any] = {
+            "refund_id": refund.id,
+            "amount": refund.amount,
+            "currency": life.currency,
+        }
         self.journal.tell(
             RefundSucceeded(payment_id=refund.payment_id, order_id=life.id, **money),
             actor=actor,

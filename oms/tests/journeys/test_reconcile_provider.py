@@ -59,7 +59,7 @@ def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Books:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     books = Books([entry(payment) for payment in Payment.objects.exclude(provider_reference="")])
-    monkeypatch.setitem(GATEWAYS, "sandbox", books)  # type: ignore[arg-type]  # its books alone
+    monkeypatch.setitem(GATEWAYS, "sandbox", books)
     return books
 
 
