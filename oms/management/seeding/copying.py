@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from django.db import connection, models
@@ -12,7 +14,8 @@ from oms.events.models import Event
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
 from payments.models import Payment, Refund
 
-_AT_ONCE = 20_000
+_AT_ONCE = 10_000
+_MOST_WAITING = 2
 
 # The columns in the order in which rows are given, by their field names.
 COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
@@ -56,11 +59,15 @@ COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
 class Rows:
     """Gathers rows, and copies a table's whenever there are many; `flush` copies the rest.
 
-    All of it is one transaction with deferred foreign keys, so tables may go in any order.
+    All of it is one transaction with deferred foreign keys, so tables may go in any order. Copying
+    goes on in a thread while further rows are made, so nothing else may use the connection before
+    `flush`; at most two tables' rows wait for it.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[type[models.Model], list[Sequence[Any]]] = {}
+        self._thread = ThreadPoolExecutor(1)
+        self._copies: deque[Future[None]] = deque()
 
     def add(self, model: type[models.Model], row: Sequence[Any]) -> None:
         """One more row of `model`, in the order of COLUMNS."""
@@ -70,19 +77,30 @@ class Rows:
             self._copy(model)
 
     def flush(self) -> None:
-        """Write whatever is still waiting."""
-        for model in self._waiting:
+        """Write whatever is still waiting. Raises what a copy has raised."""
+        for model in list(self._waiting):
             self._copy(model)
+        while self._copies:
+            self._copies.popleft().result()
 
     def _copy(self, model: type[models.Model]) -> None:
-        rows = self._waiting[model]
-        quote = connection.ops.quote_name
+        rows = self._waiting.pop(model)
         fields: list[Any] = [model._meta.get_field(name) for name in COLUMNS[model]]
+        quote = connection.ops.quote_name
         names = ", ".join(quote(field.column) for field in fields)
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(f"COPY {quote(model._meta.db_table)} ({names}) FROM STDIN") as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-        rows.clear()
+        statement = f"COPY {quote(model._meta.db_table)} ({names}) FROM STDIN"
+        # Django's connections belong to their threads; the driver's own may be handed on.
+        driver = connection.connection
+        self._copies.append(self._thread.submit(_copy_rows, driver, statement, rows))
+        while len(self._copies) > _MOST_WAITING:
+            self._copies.popleft().result()
+
+    def close(self) -> None:
+        """Wait until no copy is running any more, so that the connection is free again."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+def _copy_rows(driver: Any, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

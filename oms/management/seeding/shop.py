@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,7 +69,7 @@ def seed_shop(
     """
     dice = Dice(seed=seed, purpose="history")
     rows, books = Rows(), Books(dice=dice)
-    with _no_garbage_collection(), transaction.atomic():
+    with _no_garbage_collection(), transaction.atomic(), closing(rows):
         _lift_limits()
         require_empty_shop()
         opened_at = now - _OPENED_BEFORE
@@ -90,8 +90,8 @@ def seed_shop(
         supplies.open(at=opened_at)
         _live(drawn, accounts, warehouse, supplies, books, now=now, seed=seed, placed=placed)
         supplies.count(at=now)
-        _save_levels(warehouse, dice, at=now)
         rows.flush()
+        _save_levels(warehouse, dice, at=now)
         tell_the_newest()
         step_over_the_past()
         books.write(ledger)

@@ -221,3 +221,22 @@ def test_the_provider_knows_the_made_up_payments(processes: Processes) -> None:
 
     assert broken(findings) == {}
     assert [f.skipped for f in findings if f.name == "provider_sandbox"] == [""]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_breaking_it_off_leaves_the_shop_empty_and_the_connection_usable(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms.management.seeding.copying._AT_ONCE", 10)
+    placed = iter(range(40))
+
+    def place() -> None:
+        if next(placed) == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        seeded(ledger, placed=place)
+
+    assert not Order.objects.exists()
+    assert not User.objects.exists()
+    assert not ledger.exists()
