@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
+from notifications.models import Channel, Notification
 from notifications.operations.queueing import HEARD, queue_notifications
 from notifications.tests.mail_server import MailServer
+from notifications.tests.postmen import MakeMail
 from oms.events.relaying import Consumer, deliver
 from oms.testing.event_log import wait_until_readable
-from oms.testing.factories import actor_for, make_product
+from oms.testing.factories import actor_for, make_customer, make_product
 from oms.users.models import User
 from orders.models import Order
 from orders.operations.placing import OrderedItem, Placement, place_order
@@ -52,6 +54,18 @@ def relay() -> Callable[[], int]:
         return deliver(consumer)
 
     return relayed
+
+
+@pytest.fixture
+def mail(place: PlaceOrder, relay: Callable[[], int]) -> MakeMail:
+    """Places an order and returns the mail about it that waits to be sent."""
+
+    def queued(email: str = "") -> Notification:
+        order = place(make_customer(email=email))
+        relay()
+        return Notification.objects.get(order_id=order.id, channel=Channel.EMAIL)
+
+    return queued
 
 
 @pytest.fixture

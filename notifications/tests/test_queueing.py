@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -18,9 +17,8 @@ from notifications.tests.conftest import PlaceOrder
 from oms.core import clock
 from oms.core.actor import system
 from oms.events.domain import DomainEvent
-from oms.events.publishing import publish
 from oms.events.relaying import RecordedEvent
-from oms.testing.factories import actor_for, make_customer, make_staff
+from oms.testing.factories import make_customer, make_staff
 from orders.events import (
     OrderCancelled,
     OrderDelivered,
@@ -32,7 +30,6 @@ from orders.events import (
     OrderRefunded,
 )
 from orders.models import Order
-from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.steering import set_order_status
 from orders.states import OrderStatus
@@ -264,40 +261,3 @@ def test_names_of_customers_and_products_cannot_become_markup(place: PlaceOrder)
     assert "<script>" not in html
     assert "<b>Eve" not in html
     assert "&lt;script&gt;" in html
-
-
-def test_what_was_undone_is_told_to_nobody(place: PlaceOrder, relay: Relay) -> None:
-    order = place(make_customer())
-    relay()
-    before = Notification.objects.count()
-
-    with transaction.atomic():
-        cancel_order(actor=actor_for(make_staff()), order_id=order.id)
-        transaction.set_rollback(True)
-    relay()
-
-    assert Notification.objects.count() == before
-
-
-def test_a_notification_that_cannot_be_written_harms_neither_the_order_nor_the_others(
-    place: PlaceOrder, relay: Relay
-) -> None:
-    order = place(make_customer())
-    with transaction.atomic():
-        publish(
-            OrderDelivered(
-                order_id=uuid4(),
-                number="20261121-XXXXXX",
-                customer_id=uuid4(),  # nobody
-                previous_status="shipped",
-                status="delivered",
-            ),
-            actor=STAFF,
-            at=clock.now() - timedelta(seconds=1),
-        )
-
-    relay()
-
-    assert {row.order_id for row in Notification.objects.all()} == {order.id}
-    order.refresh_from_db()
-    assert order.status == OrderStatus.PENDING

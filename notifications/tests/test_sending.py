@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -14,48 +11,18 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from notifications.mail import composed
-from notifications.models import Channel, DeliveryState, Notification
-from notifications.operations import sending
-from notifications.operations.queueing import DRAIN_TASK
+from notifications.models import DeliveryState, Notification
 from notifications.operations.sending import LEASE, MAX_ATTEMPTS, Postman
 from notifications.tasks import drain_notifications
 from notifications.tests.conftest import PlaceOrder, use_smtp
 from notifications.tests.mail_server import MailServer
-from oms.core.leases import claim_next, due
-from oms.core.waking import wake
+from notifications.tests.postmen import MakeMail, make_due, send_all
+from oms.core.leases import claim_next
 from oms.management.embedded import free_port
 from oms.testing.factories import make_customer
-from oms.testing.processes import Processes
-from oms.testing.threads import at_once
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-MakeMail = Callable[..., Notification]
-
-
-@pytest.fixture
-def mail(place: PlaceOrder, relay: Callable[[], int]) -> MakeMail:
-    """Places an order and returns the mail about it that waits to be sent."""
-
-    def queued(email: str = "") -> Notification:
-        order = place(make_customer(email=email))
-        relay()
-        return Notification.objects.get(order_id=order.id, channel=Channel.EMAIL)
-
-    return queued
-
-
-def make_due(notification: Notification) -> None:
-    Notification.objects.filter(pk=notification.pk).update(next_attempt_at=Now())
-
-
-def send_all(postman: Postman) -> int:
-    count = 0
-    while postman.send_next():
-        count += 1
-    postman.close()
-    return count
 
 
 def test_a_mail_arrives_as_text_and_html_under_the_shops_name(
@@ -264,59 +231,6 @@ def test_a_mail_that_kills_its_workers_is_given_up(mail: MakeMail, mail_server: 
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.DEAD
     assert mail_server.messages == []
-
-
-def test_four_workers_send_each_of_forty_mails_once(
-    mail: MakeMail, mail_server: MailServer
-) -> None:
-    expected = sorted(mail().message_id for _ in range(40))
-
-    at_once(*[lambda: send_all(Postman())] * 4)
-
-    assert sorted(mail_server.message_ids) == expected
-
-
-def test_without_the_lease_workers_would_send_a_mail_twice(
-    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control of the test above: that one fails when claiming takes no lease."""
-    mail()
-    everybody_looked = threading.Barrier(4)
-
-    def unleased(model: type[Notification], *, lease: timedelta) -> Notification | None:
-        row = due(model).first()
-        everybody_looked.wait(timeout=20)
-        return row
-
-    monkeypatch.setattr(sending, "claim_next", unleased)
-
-    def send_one() -> None:
-        postman = Postman()
-        postman.send_next()
-        postman.close()
-
-    at_once(*[send_one] * 4)
-
-    assert len(mail_server.messages) == 4
-    assert len(set(mail_server.message_ids)) == 1
-
-
-@pytest.mark.slow
-def test_a_real_worker_sends_what_is_due(
-    mail: MakeMail, mail_server: MailServer, processes: Processes
-) -> None:
-    waiting = mail()
-
-    worker = processes.start("notifications", {"EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}"})
-    wake(DRAIN_TASK)
-
-    deadline = time.monotonic() + 20
-    while not mail_server.messages and time.monotonic() < deadline:
-        time.sleep(0.05)
-    worker.terminate()
-    assert mail_server.message_ids == [waiting.message_id]
-    waiting.refresh_from_db()
-    assert waiting.state == DeliveryState.SENT
 
 
 @pytest.mark.parametrize("field", ["subject", "email", "message_id"])

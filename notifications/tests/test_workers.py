@@ -1,0 +1,75 @@
+"""Many workers, and real ones, send the same mail."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from notifications.models import DeliveryState, Notification
+from notifications.operations import sending
+from notifications.operations.queueing import DRAIN_TASK
+from notifications.operations.sending import Postman
+from notifications.tests.mail_server import MailServer
+from notifications.tests.postmen import MakeMail, send_all
+from oms.core.leases import due
+from oms.core.waking import wake
+from oms.testing.processes import Processes
+from oms.testing.threads import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_four_workers_send_each_of_forty_mails_once(
+    mail: MakeMail, mail_server: MailServer
+) -> None:
+    expected = sorted(mail().message_id for _ in range(40))
+
+    at_once(*[lambda: send_all(Postman())] * 4)
+
+    assert sorted(mail_server.message_ids) == expected
+
+
+def test_without_the_lease_workers_would_send_a_mail_twice(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: that one fails when claiming takes no lease."""
+    mail()
+    everybody_looked = threading.Barrier(4)
+
+    def unleased(model: type[Notification], *, lease: timedelta) -> Notification | None:
+        row = due(model).first()
+        everybody_looked.wait(timeout=20)
+        return row
+
+    monkeypatch.setattr(sending, "claim_next", unleased)
+
+    def send_one() -> None:
+        postman = Postman()
+        postman.send_next()
+        postman.close()
+
+    at_once(*[send_one] * 4)
+
+    assert len(mail_server.messages) == 4
+    assert len(set(mail_server.message_ids)) == 1
+
+
+@pytest.mark.slow
+def test_a_real_worker_sends_what_is_due(
+    mail: MakeMail, mail_server: MailServer, processes: Processes
+) -> None:
+    waiting = mail()
+
+    worker = processes.start("notifications", {"EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}"})
+    wake(DRAIN_TASK)
+
+    deadline = time.monotonic() + 20
+    while not mail_server.messages and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker.terminate()
+    assert mail_server.message_ids == [waiting.message_id]
+    waiting.refresh_from_db()
+    assert waiting.state == DeliveryState.SENT
