@@ -58,14 +58,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sales(today: Period) -> list[Figure]:
-    orders = Order.objects.filter(deleted_at=None)
-    placed = orders.filter(placed_at__gte=today.start, placed_at__lt=today.end).count()
-    # As in the daily report: what was confirmed today, at its total, in the shop's currency.
-    sold = orders.filter(
+    # As in the daily report: deleted orders count too, and what was confirmed today is revenue.
+    placed = Order.objects.filter(placed_at__gte=today.start, placed_at__lt=today.end).count()
+    sold = Order.objects.filter(
         confirmed_at__gte=today.start,
         confirmed_at__lt=today.end,
         currency=settings.SHOP_CURRENCY,
-    ).exclude(status=OrderStatus.CANCELLED)
+    )
     revenue = sold.aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
     return [
         Figure(

@@ -31,6 +31,7 @@ _GROUPS: tuple[tuple[Any, tuple[_Entry, ...]], ...] = (
             _Entry(_("Shipments"), "orders.shipment", "local_shipping"),
             _Entry(_("Payments"), "payments.payment", "credit_card"),
             _Entry(_("Refunds"), "payments.refund", "undo"),
+            _Entry(_("Daily reports"), "reports.dailyreport", "bar_chart"),
         ),
     ),
     (

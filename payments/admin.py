@@ -12,16 +12,13 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import (
-    ChoicesDropdownFilter,
-    MultipleChoicesDropdownFilter,
-    RangeDateTimeFilter,
-)
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment, money
+from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import Step
 from payments.models import Payment, ProviderMessage, Refund
 from payments.operations.making import retry_now
@@ -100,7 +97,7 @@ class PaymentAdmin(GrowingAdmin):
     list_filter = (
         ("status", MultipleChoicesDropdownFilter),
         ("capture_method", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", BusinessDaysFilter),
     )
     search_fields = ("provider_reference",)
     search_help_text = _("Id of the payment or the order, or the provider's reference")
@@ -198,7 +195,7 @@ class RefundAdmin(GrowingAdmin):
     list_display_links = ("created",)
     list_filter = (
         ("status", MultipleChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", BusinessDaysFilter),
     )
     search_fields = ("provider_reference",)
     search_help_text = _("Id of the refund or the order, or the provider's reference")
@@ -265,7 +262,7 @@ class RefundAdmin(GrowingAdmin):
 @admin.register(ProviderMessage)
 class ProviderMessageAdmin(GrowingAdmin):
     list_display = ("received", "provider", "type", "message_id")
-    list_filter = (("received_at", RangeDateTimeFilter),)
+    list_filter = (("received_at", BusinessDaysFilter),)
     search_fields = ("=message_id",)
     search_help_text = _("The message's id")
     fields = (("received", "provider"), ("type", "message_id"), "body")

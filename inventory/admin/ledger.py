@@ -9,16 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import (
-    ChoicesDropdownFilter,
-    RangeDateTimeFilter,
-    RelatedDropdownFilter,
-)
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from inventory.models import MovementKind, Product, StockMovement
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment, signed
+from oms.http.back_office.filters import BusinessDaysFilter
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",
@@ -47,7 +44,7 @@ class StockMovementAdmin(GrowingAdmin):
     list_filter = (
         ("kind", ChoicesDropdownFilter),
         ("location", RelatedDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", BusinessDaysFilter),
     )
     search_fields = ("reference",)
     search_help_text = _("SKU, reference, or the id of a product or an order")

@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -26,7 +27,7 @@ from inventory.admin.adjusting import AdjustmentForm, adjust
 from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.core.actor import Actor
-from oms.core.money import CURRENCIES
+from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
 from oms.http.back_office.admins import OperationAdmin, OperationForm
 from oms.http.back_office.display import badge, moment, money
 from oms.http.back_office.steps import Step
@@ -65,6 +66,20 @@ class CategoryFilter(DropdownFilter):
 
 
 class ProductForm(OperationForm):
+    price = forms.DecimalField(
+        label=_("price"),
+        min_value=ZERO,
+        max_value=MAX_PRICE,
+        decimal_places=2,
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
+    low_stock_threshold = forms.IntegerField(
+        label=_("low stock threshold"),
+        min_value=0,
+        max_value=MAX_PIECES,
+        initial=5,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
     currency = forms.ChoiceField(
         label=_("currency"),
         choices=[(code, code) for code in sorted(CURRENCIES)],
@@ -80,7 +95,7 @@ class ProductForm(OperationForm):
         widget=UnfoldAdminIntegerFieldWidget,
     )
     # The version that the form was made of, so that nobody's change is overwritten unseen.
-    expected_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    expected_version = forms.IntegerField(widget=forms.HiddenInput)
 
     class Meta:
         model = Product
@@ -99,9 +114,12 @@ class ProductForm(OperationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk and "expected_version" in self.fields:
+        # A new instance has its id already, so that is no sign of being saved.
+        if self.instance._state.adding:
+            del self.fields["expected_version"]
+        else:
+            del self.fields["initial_stock"]
             self.initial["expected_version"] = self.instance.version
-            self.fields["expected_version"].required = True
 
 
 @admin.register(Product)
@@ -197,7 +215,6 @@ class ProductAdmin(OperationAdmin):
         return response
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> Product:
-        values = {name: value for name, value in values.items() if name != "expected_version"}
         return create_product(actor=actor, **values)
 
     def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:

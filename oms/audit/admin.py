@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from oms.core.actor import Actor, ActorKind
@@ -23,6 +23,7 @@ from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.relaying import retry_parked_now
 from oms.http.back_office.admins import GrowingAdmin, ReadOnlyAdmin
 from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import Step
 
 ACTOR_COLOURS = {
@@ -73,7 +74,7 @@ class ActorKindFilter(DropdownFilter):
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
     list_display = ("at", "action", "object", "by", "actor_badge", "address", "request_id")
-    list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", RangeDateTimeFilter))
+    list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", BusinessDaysFilter))
     search_fields = ("request_id",)
     search_help_text = _("Id of an object or of a request, or who did it")
     fieldsets = (
@@ -146,7 +147,7 @@ class ParkedEventAdmin(ReadOnlyAdmin):
     list_display = ("parked", "consumer", "event_shown", "state", "attempts", "next_attempt")
     list_display_links = ("parked",)
     list_select_related = ("event",)
-    list_filter = (("created_at", RangeDateTimeFilter),)
+    list_filter = (("created_at", BusinessDaysFilter),)
     search_fields = ("consumer",)
     ordering = ("-pk",)
     fields = (

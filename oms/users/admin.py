@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -26,6 +26,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin, OperationAdmin, OperationForm
 from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import BulkStep, Step, StepForm
 from oms.users.models import Session, User
 from oms.users.operations.registering import change_user
@@ -59,6 +60,11 @@ class UserForm(OperationForm):
         model = User
         fields = ("email", "full_name", "phone", "is_active", "is_staff", *_RIGHTS)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            del self.fields["password"]
+
 
 class PasswordForm(StepForm):
     password = _password_field(_("new password"))
@@ -88,7 +94,7 @@ class UserAdmin(OperationAdmin):
     list_filter = (
         ("is_active", BooleanRadioFilter),
         ("is_staff", BooleanRadioFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", BusinessDaysFilter),
     )
     search_fields = ("email", "full_name", "phone")
     search_help_text = _("E-mail address, name or phone")
@@ -210,7 +216,7 @@ def _end_one(actor: Actor, session: Any, values: Mapping[str, Any]) -> str:
 class SessionAdmin(GrowingAdmin):
     list_display = ("created", "user_link", "state", "rotated", "expires")
     list_select_related = ("user",)
-    list_filter = (("created_at", RangeDateTimeFilter), ("revoked_at", RangeDateTimeFilter))
+    list_filter = (("created_at", BusinessDaysFilter), ("revoked_at", BusinessDaysFilter))
     search_fields = ("user__email",)
     search_help_text = _("E-mail address of the user")
     # The token's own id is left out: only its hash is less of a secret.

@@ -10,11 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, moment, money
+from oms.http.back_office.filters import BusinessDaysFilter
 from orders.admin.colours import (
     FULFILMENT_COLOURS,
     PAYMENT_STATE_COLOURS,
@@ -48,7 +49,7 @@ class OrderAdmin(GrowingAdmin):
         ("status", MultipleChoicesDropdownFilter),
         ("payment_status", MultipleChoicesDropdownFilter),
         ("fulfilment_status", MultipleChoicesDropdownFilter),
-        ("placed_at", RangeDateTimeFilter),
+        ("placed_at", BusinessDaysFilter),
     )
     search_fields = ("number",)
     search_help_text = _("Number or its end, or the customer's e-mail address or id")

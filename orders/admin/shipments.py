@@ -9,11 +9,12 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.filters import BusinessDaysFilter
 from orders.admin.colours import SHIPMENT_COLOURS
 from orders.models import Shipment, ShipmentItem
 
@@ -59,7 +60,7 @@ class ShipmentAdmin(GrowingAdmin):
         "delivered",
     )
     list_select_related = ("order",)
-    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", RangeDateTimeFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", BusinessDaysFilter))
     search_fields = ("=tracking_number", "=order__number")
     search_help_text = _("Tracking number, or number of the order")
     fields = (

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
+from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
@@ -88,11 +90,18 @@ class OperationForm(forms.ModelForm[models.Model]):
         for field in self.fields.values():
             field.label = capfirst(field.label)
 
-    def validate_unique(self) -> None:
-        """Leave it to the operation, whose refusal says more."""
+    def _post_clean(self) -> None:
+        """Check the fields of the instance, and leave its constraints to the operation.
 
-    def validate_constraints(self) -> None:
-        """Leave it to the operation, whose refusal says more."""
+        Django would report a constraint by its name; the operation's refusal says what is wrong.
+        """
+        try:
+            self.instance = construct_instance(
+                self, self.instance, self._meta.fields, self._meta.exclude
+            )
+            self.instance.clean_fields(exclude=self._get_validation_exclusions())
+        except ValidationError as error:
+            self._update_errors(error)
 
 
 class OperationAdmin(ShownAdmin):

@@ -1,0 +1,105 @@
+"""The back office in a real browser, against a real web server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from inventory.models import Product
+from oms.testing.factories import PASSWORD, make_product, make_staff
+from oms.testing.ordering import paid_order, stock_of
+from oms.testing.processes import Processes
+from orders.models import Shipment
+
+pytestmark = pytest.mark.slow
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A page of the system's Chromium, logged in as a superuser at a web server of its own."""
+    # Playwright runs an event loop in this thread, where Django would not ask the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    make_staff(email="boss@example.com", is_superuser=True)
+    processes.start("web", {"WEB_THREADS": "4"})
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(_QUIET))
+        page = browser.new_context(base_url=processes.web_url, locale="en").new_page()
+        page.set_default_timeout(10_000)
+        page.goto("/admin/")
+        page.get_by_label("E-mail address").fill("boss@example.com")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_text("Awaiting shipment")).to_be_visible()
+        yield page
+        browser.close()
+        # Within that loop the test has a connection of its own.
+        connections.close_all()
+
+
+def step(page: Page, name: str) -> Locator:
+    """The button of that step; its icon is a part of its accessible name, so it goes by address."""
+    return page.locator(f"#main a[href$='/{name}/']")
+
+
+def test_staff_add_a_product_with_stock_and_adjust_it(page: Page) -> None:
+    page.goto("/admin/inventory/product/add/")
+    page.locator("[name=name]").fill("Espresso cup")
+    page.locator("[name=sku]").fill("CUP-1")
+    page.locator("[name=price]").fill("12.50")
+    page.locator("[name=initial_stock]").fill("20")
+    page.get_by_role("button", name="Save", exact=True).click()
+    row = page.locator("#result_list tbody", has_text="CUP-1")
+    expect(row).to_contain_text("12.50 EUR")
+    expect(row).to_contain_text("in stock")
+
+    row.get_by_role("link", name="Espresso cup").click()
+    step(page, "adjust").click()
+    page.locator("[name=reason]").select_option("damaged")
+    page.locator("[name=delta]").fill("-3")
+    page.locator("[name=note]").fill("dropped")
+    page.get_by_role("button", name="Adjust stock").click()
+
+    expect(page.get_by_text("17 on hand")).to_be_visible()
+    expect(page.locator("section", has_text="Latest movements")).to_contain_text("dropped")
+    assert stock_of(Product.objects.get(sku="CUP-1")) == (17, 0)
+
+
+def test_staff_ship_an_order_with_a_tracking_number_and_see_its_history(page: Page) -> None:
+    order = paid_order((make_product(name="Mug"), 2))
+
+    page.goto("/admin/orders/order/")
+    page.get_by_role("link", name=order.number).click()
+    expect(page.get_by_text("Nothing has been shipped yet.")).to_be_visible()
+    step(page, "ship").click()
+    page.locator("[name=carrier]").fill("DHL")
+    page.locator("[name=tracking_number]").fill("JJD0003")
+    page.get_by_role("button", name="Ship").click()
+
+    expect(page.locator("section", has=page.locator("#order"))).to_contain_text("shipped")
+    history = page.locator("section", has=page.locator("#history"))
+    expect(history).to_contain_text("Parcel sent")
+    expect(history).to_contain_text("boss@example.com")
+    assert Shipment.objects.get(order=order).tracking_number == "JJD0003"
+    # What is no longer legal is not offered, and refused when its address is called all the same.
+    expect(step(page, "deliver")).to_be_visible()
+    expect(step(page, "cancel")).to_have_count(0)
+    page.goto(f"/admin/orders/order/{order.pk}/cancel/")
+    expect(page.get_by_text("is not possible here")).to_be_visible()
+    order.refresh_from_db()
+    assert order.status == "shipped"

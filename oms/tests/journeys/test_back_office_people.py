@@ -1,0 +1,218 @@
+"""Accounts, rights and sessions in the back office."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+
+from oms.events.models import Event
+from oms.testing.factories import PASSWORD, make_customer, make_staff, tokens_for
+from oms.users.models import Session, User
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/users/user/"
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def boss() -> Client:
+    """A browser of a superuser."""
+    return browser_of(make_staff(email="boss@example.com", is_superuser=True))
+
+
+@pytest.fixture
+def clerk() -> Client:
+    """A browser of one of the staff who may do everything with users, and is no superuser."""
+    user = make_staff(email="clerk@example.com")
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
+    return browser_of(user)
+
+
+def page_of(user: User, step: str = "change") -> str:
+    return f"{LIST}{user.pk}/{step}/"
+
+
+def form_of(user: User, **changes: Any) -> dict[str, Any]:
+    """What the browser sends for the user's page, with `changes` made in it."""
+    switches = {name: "on" for name in ("is_active", "is_staff") if getattr(user, name)}
+    kept = {"email": user.email, "full_name": user.full_name, "phone": user.phone}
+    return {**kept, **switches, **changes}
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def fresh(user: User) -> User:
+    return User.objects.get(pk=user.pk)
+
+
+def test_the_boss_adds_one_of_the_staff_who_can_log_in(boss: Client) -> None:
+    new = {"email": "New@Example.com", "full_name": "New", "phone": "", "is_staff": "on"}
+
+    boss.post(f"{LIST}add/", {**new, "password": "a-long-enough-secret"})
+
+    user = User.objects.get(email__iexact="new@example.com")
+    assert (user.is_staff, user.is_superuser) == (True, False)
+    assert Client().login(username="new@example.com", password="a-long-enough-secret")
+    events = Event.objects.filter(object_id=user.id).order_by("position")
+    assert [event.type for event in events] == ["user.registered", "user.changed"]
+    assert {event.actor_label for event in events} == {"boss@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"email": "TAKEN@example.com"}, "There is an account with this e-mail address already"),
+        ({"password": "12345"}, "This password is too short"),
+        ({"email": "no address"}, "Enter a valid email address"),
+        ({"phone": "call me"}, "Enter a phone number"),
+    ],
+)
+def test_a_bad_account_is_refused_at_its_field(
+    boss: Client, changes: dict[str, str], said: str
+) -> None:
+    make_customer(email="taken@example.com")
+    new = {"email": "new@example.com", "full_name": "New", "phone": "", "password": PASSWORD}
+
+    assert said in text(boss.post(f"{LIST}add/", {**new, **changes}))
+
+    assert User.objects.count() == 2
+
+
+def test_the_boss_gives_and_takes_rights_and_the_log_has_them(boss: Client) -> None:
+    user, group = make_customer(), Group.objects.create(name="Packers")
+    right = Permission.objects.get(codename="view_order")
+
+    boss.post(
+        page_of(user),
+        form_of(user, is_staff="on", groups=[group.pk], user_permissions=[right.pk]),
+    )
+
+    assert fresh(user).is_staff
+    assert list(user.groups.all()) == [group]
+    changes: dict[str, Any] = {}
+    for event in Event.objects.filter(object_id=user.id, type="user.changed"):
+        changes |= event.data["changes"]
+    assert changes == {
+        "is_staff": [False, True],
+        "groups": [[], ["Packers"]],
+        "user_permissions": [[], ["view_order"]],
+    }
+    # What the form shows again as it is, is no change.
+    boss.post(
+        page_of(user),
+        form_of(fresh(user), groups=[group.pk], user_permissions=[right.pk]),
+    )
+    assert Event.objects.filter(object_id=user.id, type="user.changed").count() == 2
+
+
+def test_the_boss_cannot_take_the_own_rights_away(boss: Client) -> None:
+    me = User.objects.get(email="boss@example.com")
+
+    boss.post(page_of(me), {"email": me.email, "full_name": "Boss", "phone": ""})
+
+    assert (fresh(me).full_name, fresh(me).is_active) == ("Boss", True)
+    assert fresh(me).is_superuser
+    assert fresh(me).is_staff
+
+
+def test_staff_change_customers_but_give_no_rights(clerk: Client) -> None:
+    user = make_customer(full_name="Before")
+
+    clerk.post(page_of(user), form_of(user, full_name="After", is_staff="on", is_superuser="on"))
+
+    assert fresh(user).full_name == "After"
+    assert not fresh(user).is_staff
+    assert not fresh(user).is_superuser
+    new = {"email": "n@example.com", "full_name": "N", "phone": "", "password": PASSWORD}
+    clerk.post(f"{LIST}add/", {**new, "is_staff": "on"})
+    assert not User.objects.get(email="n@example.com").is_staff
+
+
+def test_staff_cannot_reach_the_accounts_of_staff(clerk: Client) -> None:
+    boss = make_staff(email="boss@example.com", is_superuser=True)
+    before = boss.password
+    new = {"password": "another-long-secret", "again": "another-long-secret"}
+
+    assert clerk.get(page_of(boss)).status_code == 200
+    assert clerk.post(page_of(boss), form_of(boss, email="mine@example.com")).status_code == 403
+    assert clerk.post(page_of(boss, "set_password"), new).status_code == 403
+    assert clerk.post(page_of(boss, "end_sessions")).status_code == 403
+    assert "set_password" not in text(clerk.get(page_of(boss)))
+
+    assert (fresh(boss).email, fresh(boss).password) == ("boss@example.com", before)
+
+
+def test_setting_a_password_ends_the_sessions_and_says_nothing_of_it(boss: Client) -> None:
+    user = make_customer(email="ada@example.com")
+    tokens_for(user)
+    page = page_of(user, "set_password")
+
+    differ = boss.post(page, {"password": "another-long-secret", "again": "other"})
+    assert "The two passwords differ" in text(differ)
+    weak = boss.post(page, {"password": "12345678", "again": "12345678"})
+    assert "entirely numeric" in text(weak)
+    assert fresh(user).check_password(PASSWORD)
+    boss.post(page, {"password": "another-long-secret", "again": "another-long-secret"})
+
+    assert fresh(user).check_password("another-long-secret")
+    assert Session.objects.get(user=user).revoked_because == "password set"
+    event = Event.objects.get(type="user.password_set")
+    assert event.data == {"user_id": str(user.id)}
+
+
+def test_a_session_is_ended_once(boss: Client) -> None:
+    user = make_customer()
+    tokens_for(user)
+    session = Session.objects.get(user=user)
+    page = f"/admin/users/session/{session.pk}"
+
+    boss.post(f"{page}/end_session/")
+    again = boss.post(f"{page}/end_session/", follow=True)
+
+    assert "is not possible here" in text(again)
+    session.refresh_from_db()
+    assert session.revoked_because == "by staff"
+    assert Event.objects.filter(type="user.session_revoked").count() == 1
+    assert session.refresh_jti not in text(boss.get(f"{page}/change/"))
+
+
+def test_logging_out_everywhere_ends_every_session(boss: Client) -> None:
+    user, other = make_customer(), make_customer()
+    for _ in range(3):
+        tokens_for(user)
+    tokens_for(other)
+
+    boss.post(page_of(user, "end_sessions"))
+
+    assert not Session.objects.filter(user=user, revoked_at=None).exists()
+    assert Session.objects.filter(user=other, revoked_at=None).count() == 1
+
+
+def test_only_the_boss_may_change_groups(boss: Client, clerk: Client) -> None:
+    group = Group.objects.create(name="Packers")
+    me = User.objects.get(email="clerk@example.com")
+    me.user_permissions.add(*Permission.objects.filter(codename__endswith="group"))
+
+    page = f"/admin/auth/group/{group.pk}/change/"
+    assert clerk.post(page, {"name": "Bosses"}).status_code == 403
+    boss.post(page, {"name": "Shippers"})
+
+    assert Group.objects.get().name == "Shippers"
+
+
+def test_customers_do_not_come_in() -> None:
+    client = browser_of(make_customer())
+
+    assert client.get("/admin/").status_code == 302
+    assert client.get(LIST).status_code == 302
