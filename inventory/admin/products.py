@@ -62,7 +62,8 @@ class CategoryFilter(DropdownFilter):
         return [(name, name) for name in named.values_list("category", flat=True).distinct()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(category=self.value()) if self.value() else queryset
+        known = self.value() in dict(self.lookup_choices)
+        return queryset.filter(category=self.value()) if known else queryset
 
 
 class ProductForm(OperationForm):

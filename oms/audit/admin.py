@@ -57,7 +57,7 @@ class ActionFilter(DropdownFilter):
         return [(name, name) for name in sorted(event_types())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+        return queryset.filter(type=self.value()) if self.value() in event_types() else queryset
 
 
 class ActorKindFilter(DropdownFilter):
@@ -68,7 +68,7 @@ class ActorKindFilter(DropdownFilter):
         return list(_KINDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(actor_kind=self.value()) if self.value() else queryset
+        return queryset.filter(actor_kind=self.value()) if self.value() in _KINDS else queryset
 
 
 @admin.register(Event)

@@ -238,5 +238,12 @@ def _cancel_one(actor: Actor, order: Order, values: Values) -> None:
 BULK_STEPS = (
     BulkStep(name="start_processing_all", label=_("Start processing"), run=_start_one),
     BulkStep(name="ship_all", label=_("Ship all that is left"), run=_ship_one, form=CarrierForm),
-    BulkStep(name="cancel_all", label=_("Cancel"), run=_cancel_one, form=CancelForm),
+    BulkStep(
+        name="cancel_all",
+        label=_("Cancel orders"),
+        run=_cancel_one,
+        form=CancelForm,
+        variant=ActionVariant.DANGER,
+        explanation=_("Their stock is released, and what was paid goes back. This is final."),
+    ),
 )

@@ -86,6 +86,7 @@ class BulkStep:
     run: Callable[[Actor, Any, Mapping[str, Any]], object]
     form: type[StepForm] = StepForm
     explanation: Words = ""
+    variant: ActionVariant = ActionVariant.DEFAULT
     permissions: tuple[str, ...] = ()
 
 
@@ -183,7 +184,7 @@ class StepsMixin(ModelAdmin):
                 "title": step.label,
                 "opts": self.opts,
                 "media": self.media + context["form"].media,
-                "is_dangerous": getattr(step, "variant", None) is ActionVariant.DANGER,
+                "is_dangerous": step.variant is ActionVariant.DANGER,
                 **context,
             },
         )

@@ -1,0 +1,198 @@
+"""Every page of the back office opens, and the work that got stuck can be tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from notifications.models import Channel, DeliveryState, Kind, Notification
+from oms.core import clock
+from oms.core.ids import new_id
+from oms.events.models import ConsumerOffset, Event, ParkedEvent
+from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.testing.ordering import paid_order, payment_of, place
+from orders.models import Order
+from payments.models import Payment, ProviderMessage, Refund
+from reports.operations.reporting import daily_report
+
+pytestmark = pytest.mark.django_db
+
+LISTS = [
+    reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    for model in admin.site._registry
+]
+
+
+@pytest.fixture
+def staff() -> Client:
+    """A browser of a superuser."""
+    client = Client()
+    client.force_login(make_staff(email="boss@example.com", is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def shop(staff: Client) -> Order:
+    """A shop with at least one row of every kind; its shipped order."""
+    boss = make_staff(email="other@example.com")
+    customer = make_customer()
+    tokens_for(customer)
+    product = make_product(stock=6)
+    order = paid_order((product, 2), customer=customer)
+    staff.post(f"/admin/orders/order/{order.pk}/ship/", {"carrier": "", "tracking_number": "T1"})
+    payment = payment_of(order)
+    Refund.objects.create(
+        payment=payment, order_id=order.pk, amount=1, currency="EUR", reason="late"
+    )
+    ProviderMessage.objects.create(
+        provider="sandbox", message_id="m1", type="x", body={}, received_at=timezone.now()
+    )
+    Notification.objects.create(
+        event_id=new_id(),
+        recipient=customer,
+        email=customer.email,
+        channel=Channel.EMAIL,
+        kind=Kind.ORDER_PAID,
+        subject="Paid",
+        body="Thanks",
+        order_id=order.pk,
+        state=DeliveryState.DEAD,
+        attempts=9,
+        next_attempt_at=None,
+    )
+    event = Event.objects.latest("position")
+    ParkedEvent.objects.create(
+        consumer="orders", event=event, attempts=8, last_error="ValueError()", next_attempt_at=None
+    )
+    ConsumerOffset.objects.get_or_create(consumer="orders")
+    daily_report(day=clock.business_date(order.placed_at), currency="EUR", now=clock.now())
+    boss.groups.create(name="Packers")
+    order.refresh_from_db()
+    return order
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_every_list_its_search_and_its_first_row_open(staff: Client, shop: Order, url: str) -> None:
+    assert staff.get(url).status_code == 200
+    for term in ("x", str(shop.pk), "a@b", "'\"\\", "ünï", "\0"):
+        query = dict.fromkeys(("q", "category", "type", "actor_kind", "stock", "p", "o"), term)
+        assert staff.get(url, query).status_code in (200, 302)
+    model = next(m for m in admin.site._registry if _list_of(m) == url)
+    row: Any = model._default_manager.first()
+    if row is not None:
+        assert staff.get(f"{url}{row.pk}/change/").status_code == 200
+    elif model.__name__ != "DailyReport":
+        pytest.fail(f"The shop has no {model.__name__} to look at.")
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_no_list_opens_without_the_right_to_it(url: str) -> None:
+    client = Client()
+    client.force_login(make_staff())
+
+    assert client.get(url).status_code == 403
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_a_row_that_is_not_there_leads_back(staff: Client, url: str) -> None:
+    for id in (str(new_id()), "nothing", "0"):
+        assert staff.get(f"{url}{id}/change/").status_code == 302
+
+
+def test_the_first_page_shows_figures_in_few_statements(
+    staff: Client, shop: Order, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_max_num_queries(12):
+        html = staff.get("/admin/").content.decode()
+
+    total = f"{shop.total} EUR"
+    assert shop.number in html
+    for figure in ("Orders today", "Revenue today", total, "Awaiting shipment", "Undelivered mail"):
+        assert figure in html
+
+
+def test_the_first_page_shows_only_what_one_may_see(shop: Order) -> None:
+    user = make_staff()
+    client = Client()
+    client.force_login(user)
+
+    assert "Your account may not see anything yet" in client.get("/admin/").content.decode()
+    user.user_permissions.add(Permission.objects.get(codename="view_product"))
+    html = client.get("/admin/").content.decode()
+
+    assert "Low stock" in html
+    assert "Orders today" not in html
+    assert shop.number not in html
+    assert reverse("admin:orders_order_changelist") not in html
+
+
+def test_dead_mail_is_sent_again_once(staff: Client, shop: Order) -> None:
+    mail = Notification.objects.get()
+    page = f"/admin/notifications/notification/{mail.pk}/retry/"
+
+    staff.post(page)
+    again = staff.post(page, follow=True)
+
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts) == ("queued", 0)
+    assert mail.next_attempt_at is not None
+    assert "is not possible here" in again.content.decode()
+    assert Event.objects.filter(type="notification.retried").count() == 1
+
+
+def test_an_open_payment_is_looked_up_again_and_a_settled_one_is_not(staff: Client) -> None:
+    unknown = place((make_product(), 1), token="tok_success")
+    settled = paid_order((make_product(), 1))
+    Payment.objects.filter(order_id=unknown.pk).update(
+        status="unknown", attempts=60, next_attempt_at=None
+    )
+
+    for order in (unknown, settled):
+        staff.post(f"/admin/payments/payment/{payment_of(order).pk}/look_up_again/")
+
+    assert payment_of(unknown).attempts == 0
+    assert payment_of(unknown).next_attempt_at is not None
+    assert payment_of(settled).next_attempt_at is None
+
+
+def test_a_parked_event_is_handed_over_again(staff: Client, shop: Order) -> None:
+    parked = ParkedEvent.objects.get()
+
+    staff.post(f"/admin/events/parkedevent/{parked.pk}/retry/")
+
+    parked.refresh_from_db()
+    assert parked.attempts == 0
+    assert parked.next_attempt_at is not None
+
+
+def test_the_token_of_a_payment_is_shown_nowhere(staff: Client) -> None:
+    order = place((make_product(), 1), token="tok_timeout_success")
+    payment = payment_of(order)
+
+    for url in (
+        f"/admin/payments/payment/{payment.pk}/change/",
+        "/admin/payments/payment/",
+        f"/admin/orders/order/{order.pk}/change/",
+    ):
+        assert "tok_timeout_success" not in staff.get(url).content.decode()
+
+
+def test_times_of_day_are_those_of_the_business(staff: Client, settings: Any) -> None:
+    order = place((make_product(), 1))
+    local = order.placed_at.astimezone(settings.BUSINESS_TIME_ZONE)
+
+    assert local.utcoffset()
+    html = staff.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+
+    assert f"{local:%H:%M}" in html
+
+
+def _list_of(model: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
