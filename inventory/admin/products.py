@@ -120,7 +120,8 @@ class ProductForm(OperationForm):
             del self.fields["expected_version"]
         else:
             del self.fields["initial_stock"]
-            self.initial["expected_version"] = self.instance.version
+            product: Any = self.instance
+            self.initial["expected_version"] = product.version
 
 
 @admin.register(Product)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from orders.models import Order, OrderItem
-from payments.models import Payment
 from payments.queries import payments_of
 from payments.states import PaymentStatus
 
 
 @dataclass(frozen=True)
 class OrderFile:
-    """An order with its items and payments, each read once when somebody asks."""
+    """An order with its items and payments, each read once when somebody asks.
+
+    The payments are as `payments.queries` hands them out.
+    """
 
     order: Order
 
@@ -26,12 +29,12 @@ class OrderFile:
         return list(self.order.items.order_by("position"))
 
     @cached_property
-    def payments(self) -> Sequence[Payment]:
+    def payments(self) -> Sequence[Any]:
         return list(payments_of(self.order.id))
 
     @property
-    def authorised(self) -> Payment | None:
-        """The payment that waits to be captured or let go."""
+    def authorised(self) -> Any:
+        """The payment that waits to be captured or let go; None if there is none."""
         waiting = (
             payment
             for payment in self.payments
@@ -40,7 +43,7 @@ class OrderFile:
         return next(waiting, None)
 
     @property
-    def refundable(self) -> Sequence[Payment]:
+    def refundable(self) -> Sequence[Any]:
         """The payments of which something can be given back."""
         return [payment for payment in self.payments if payment.refundable > 0]
 

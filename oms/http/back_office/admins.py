@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
@@ -82,7 +83,7 @@ class GrowingAdmin(ReadOnlyAdmin):
 
     paginator = BoundedPaginator
     ordering = ("-pk",)
-    sortable_by = ()
+    sortable_by: tuple[str, ...] = ()
 
 
 class OperationForm(forms.ModelForm[models.Model]):
@@ -98,13 +99,15 @@ class OperationForm(forms.ModelForm[models.Model]):
 
         Django would report a constraint by its name; the operation's refusal says what is wrong.
         """
+        # What Django's own _post_clean is made of; the stubs leave these methods out.
+        form: Any = self
         try:
             self.instance = construct_instance(
                 self, self.instance, self._meta.fields, self._meta.exclude
             )
-            self.instance.clean_fields(exclude=self._get_validation_exclusions())
+            self.instance.clean_fields(exclude=form._get_validation_exclusions())
         except ValidationError as error:
-            self._update_errors(error)
+            form._update_errors(error)
 
 
 class OperationAdmin(ShownAdmin):
@@ -162,12 +165,12 @@ class OperationAdmin(ShownAdmin):
         refusal: OperationError | None = request.__dict__.get("_refusal")
         if refusal is None:
             return form_class
-        fields = self.refused_fields
+        tell = partial(add_refusal, refusal=refusal, fields=self.refused_fields)
 
-        class RefusedForm(form_class):  # type: ignore[misc]  # made by Django just now
+        class RefusedForm(form_class):
             def clean(self) -> Any:
                 cleaned = super().clean()
-                add_refusal(self, refusal, fields=fields)
+                tell(self)
                 return cleaned
 
         return RefusedForm

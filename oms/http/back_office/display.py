@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import template_localtime
+from django.utils.timezone import localtime
 
 NOTHING = "–"
 
@@ -31,7 +31,7 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def moment(at: datetime | None) -> str:
     """Such as "21 Nov 2026, 14:05", in the time zone of the page."""
-    return NOTHING if at is None else date_format(template_localtime(at), "j M Y, H:i")
+    return NOTHING if at is None else date_format(localtime(at), "j M Y, H:i")
 
 
 def signed(number: int) -> str:

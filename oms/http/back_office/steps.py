@@ -168,7 +168,7 @@ class StepsMixin(ModelAdmin):
             except OperationError as refusal:
                 add_refusal(form, refusal)
             else:
-                messages.success(request, said)
+                messages.success(request, str(said))
                 return HttpResponseRedirect(back)
         return self._form_page(
             request, step=step, form=form, back=back, original=obj, subtitle=str(obj)
