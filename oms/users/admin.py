@@ -120,8 +120,6 @@ class UserAdmin(OperationAdmin):
         ),
     )
 
-    # --- Who may do what --------------------------------------------------------------------------
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may: bool = super().has_change_permission(request, obj)
         return may and _is_within_reach(request, obj)
@@ -161,8 +159,6 @@ class UserAdmin(OperationAdmin):
         field: forms.Field = super().formfield_for_manytomany(db_field, request, **kwargs)
         return field
 
-    # --- How it looks -----------------------------------------------------------------------------
-
     @display(description=_("role"))
     def role(self, user: User) -> SafeString:
         if user.is_superuser:
@@ -176,8 +172,6 @@ class UserAdmin(OperationAdmin):
     @display(description=_("last login"))
     def last_seen(self, user: User) -> str:
         return moment(user.last_login)
-
-    # --- What it does -----------------------------------------------------------------------------
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> User:
         return create_account(
