@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from oms.testing.factories import api_client, make_customer, make_product
-from oms.testing.ordering import ADDRESS, at_once, place, stock_of
+from oms.testing.ordering import ADDRESS, outcomes_at_once, place, stock_of
 from oms.users.models import User
 from orders import locks
 from orders.models import Order
@@ -112,7 +112,7 @@ def test_an_order_that_is_locked_too_long_is_busy(
 
     with transaction.atomic():
         locks.lock_orders([order.id])
-        [response] = at_once([cancel])
+        [response] = outcomes_at_once([cancel])
 
     assert response.status_code == 503, response  # type: ignore[union-attr]  # a response
     assert int(response["Retry-After"]) >= 1  # type: ignore[index]  # a response

@@ -279,7 +279,7 @@ def test_a_refund_reaches_the_provider_and_comes_back_as_news(sandbox: SandboxPr
     assert refund.status == "succeeded"
     assert sandbox.rows(
         "SELECT refunded_amount FROM charges WHERE idempotency_key = ?", str(payment.id)
-    ) in ([("20.00",)], [(2000,)])
+    ) == [(2000,)]
     order.refresh_from_db()
     assert order.payment_status == "partially_refunded"
 

@@ -15,10 +15,11 @@ from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
 from oms.testing.ordering import (
     PROVIDER,
-    at_once,
+    outcomes_at_once,
     paid_order,
     payment_of,
     place,
+    relay_news,
     report,
     result,
     settle,
@@ -74,11 +75,10 @@ def test_cancel_against_capture_against_expiry_has_one_legal_outcome(number: int
             lambda payment=payment, said=said: record_charge(
                 actor=PROVIDER, payment_id=payment.id, result=said
             ),
-            settle,
+            relay_news,
         ]
     works += [lambda: expire_orders(at=late)]
-    outcomes = at_once(works)
-    settle()
+    outcomes = outcomes_at_once(works)
     settle()
 
     unexpected = [
@@ -103,7 +103,7 @@ def test_paid_and_cancelled_at_once_is_refunded_whoever_came_first() -> None:
         order = place((mug, 1), customer=customer, token="tok_success")
         Payment.objects.filter(order_id=order.id).update(status="processing")
 
-        at_once(
+        outcomes_at_once(
             [
                 lambda order=order: report(order),
                 lambda order=order: cancel_order(actor=actor_for(customer), order_id=order.id),
@@ -123,7 +123,7 @@ def test_ship_against_cancel_has_one_winner() -> None:
     for _ in range(10):
         order = paid_order((mug, 2), customer=customer)
 
-        shipped, cancelled = at_once(
+        shipped, cancelled = outcomes_at_once(
             [
                 lambda order=order: ship_items(actor=staff, order_id=order.id),
                 lambda order=order: cancel_order(actor=actor_for(customer), order_id=order.id),
@@ -146,7 +146,7 @@ def test_twenty_refunds_at_once_never_exceed_what_was_captured() -> None:
     order = paid_order((make_product(price=Decimal("100.00")), 1))
     payment, staff = payment_of(order), actor_for(make_staff())
 
-    outcomes = at_once(
+    outcomes = outcomes_at_once(
         [lambda: refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("15.00"))] * 20
     )
 
@@ -162,7 +162,7 @@ def test_ten_attempts_at_paying_at_once_are_one_payment() -> None:
     order = place((make_product(), 1), customer=customer)
     choice = PaymentChoice(provider="sandbox", token="tok_success")
 
-    outcomes = at_once(
+    outcomes = outcomes_at_once(
         [lambda: pay_order(actor=actor_for(customer), order_id=order.id, choice=choice)] * 10
     )
 
@@ -176,7 +176,7 @@ def test_the_same_news_from_ten_sides_is_news_once() -> None:
     payment = payment_of(order)
     said = [result(payment), result(payment, ChargeStatus.DECLINED)] * 5
 
-    outcomes = at_once(
+    outcomes = outcomes_at_once(
         [
             lambda one=one: record_charge(actor=PROVIDER, payment_id=payment.id, result=one)
             for one in said
@@ -193,7 +193,7 @@ def test_edits_at_once_leave_what_the_last_one_said() -> None:
     customer, mug = make_customer(), make_product(stock=100)
     order = place((mug, 1), customer=customer)
 
-    outcomes = at_once(
+    outcomes = outcomes_at_once(
         [
             lambda n=n: edit_order(
                 actor=actor_for(customer),
@@ -218,7 +218,7 @@ def test_deletes_edits_and_payments_at_once_leave_a_sound_order() -> None:
     for _ in range(6):
         order = place((mug, 1), customer=customer)
 
-        at_once(
+        outcomes_at_once(
             [
                 lambda order=order: delete_order(actor=actor, order_id=order.id),
                 lambda order=order: pay_order(actor=actor, order_id=order.id, choice=choice),

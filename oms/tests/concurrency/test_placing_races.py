@@ -17,7 +17,7 @@ from inventory.errors import OutOfStock
 from inventory.models import Product, StockMovement
 from oms.core.db import DatabaseBusy
 from oms.testing.factories import actor_for, make_customer, make_product
-from oms.testing.ordering import at_once, placement, stock_of
+from oms.testing.ordering import outcomes_at_once, placement, stock_of
 from orders.models import Order
 from orders.operations.placing import Placed, place_order, place_orders
 
@@ -50,7 +50,7 @@ def deadlocks() -> int:
 def test_the_last_piece_is_sold_to_exactly_one_of_fifty() -> None:
     mug = make_product(stock=1)
 
-    outcomes = at_once(buyers(mug, how_many=50))
+    outcomes = outcomes_at_once(buyers(mug, how_many=50))
 
     assert kinds(outcomes) == {"Placed": 1, "OutOfStock": 49}
     assert Order.objects.count() == 1
@@ -60,7 +60,7 @@ def test_the_last_piece_is_sold_to_exactly_one_of_fifty() -> None:
 def test_seven_pieces_by_twos_are_three_orders() -> None:
     mug = make_product(stock=7)
 
-    outcomes = at_once(buyers(mug, how_many=12, pieces=2))
+    outcomes = outcomes_at_once(buyers(mug, how_many=12, pieces=2))
 
     assert kinds(outcomes) == {"Placed": 3, "OutOfStock": 9}
     assert stock_of(mug) == (7, 6)
@@ -75,7 +75,7 @@ def test_without_the_lock_more_is_promised_than_there_is_or_a_constraint_says_ne
     assert unlocked != locks._LOCK_LEVELS
 
     with patch.object(locks, "_LOCK_LEVELS", unlocked):
-        outcomes = at_once(buyers(mug, how_many=50))
+        outcomes = outcomes_at_once(buyers(mug, how_many=50))
 
     oversold = Order.objects.count() > 1
     stopped = any(isinstance(outcome, IntegrityError) for outcome in outcomes)
@@ -89,7 +89,7 @@ def test_baskets_in_any_order_never_wait_in_a_circle(baskets: int) -> None:
     before, outcomes = deadlocks(), []
 
     for _ in range(baskets // 25):
-        outcomes += at_once([_basket(products) for _ in range(25)])
+        outcomes += outcomes_at_once([_basket(products) for _ in range(25)])
 
     assert kinds(outcomes) == {"Placed": baskets}
     assert deadlocks() == before
@@ -106,7 +106,7 @@ def test_baskets_locked_in_their_own_order_do_wait_in_circles() -> None:
         patch("inventory.operations.stock.lock_stock_levels", _lock_one_by_one),
     ):
         for _ in range(4):
-            at_once([_basket(products) for _ in range(25)])
+            outcomes_at_once([_basket(products) for _ in range(25)])
             if deadlocks() > before:
                 break
 
@@ -133,7 +133,7 @@ def test_bulks_and_single_orders_share_the_last_pieces() -> None:
     one = placement((mug, 1), customer=customer)
     actor = actor_for(customer)
 
-    outcomes = at_once(
+    outcomes = outcomes_at_once(
         [
             *[lambda: place_orders(actor=actor, placements=[one] * 8)] * 3,
             *[lambda: place_orders(actor=actor, placements=[one])] * 6,
@@ -156,7 +156,7 @@ def test_a_lock_that_is_held_too_long_is_busy_and_not_a_failure() -> None:
 
     with transaction.atomic():
         locks.lock_stock_levels([mug.id])
-        [outcome] = at_once([hold_and_buy])
+        [outcome] = outcomes_at_once([hold_and_buy])
 
     assert isinstance(outcome, DatabaseBusy)
     assert not isinstance(outcome, OutOfStock)
