@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -35,8 +35,6 @@ ADDRESS = {
     "country": "DE",
 }
 PROVIDER = system("sandbox")
-
-T = TypeVar("T")
 
 
 def placement(
@@ -141,10 +139,10 @@ def steps_of(order: Order) -> list[str]:
     return list(events.values_list("type", flat=True))
 
 
-def outcomes_at_once(works: Sequence[Callable[[], T]]) -> Sequence[T | Exception]:
+def outcomes_at_once(works: Sequence[Callable[[], Any]]) -> Sequence[Any]:
     """What each of `works` returned or raised, each in a thread of its own, begun together."""
 
-    def outcome_of(work: Callable[[], T]) -> T | Exception:
+    def outcome_of(work: Callable[[], Any]) -> Any:
         try:
             return work()
         except Exception as error:  # handed to the test, which says what it expects

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -71,10 +72,8 @@ def test_cancel_against_capture_against_expiry_has_one_legal_outcome(number: int
         payment = payment_of(order)
         said = result(payment)
         works += [
-            lambda order=order: cancel_order(actor=actor_for(customer), order_id=order.id),
-            lambda payment=payment, said=said: record_charge(
-                actor=PROVIDER, payment_id=payment.id, result=said
-            ),
+            partial(cancel_order, actor=actor_for(customer), order_id=order.id),
+            partial(record_charge, actor=PROVIDER, payment_id=payment.id, result=said),
             relay_news,
         ]
     works += [lambda: expire_orders(at=late)]
@@ -105,8 +104,8 @@ def test_paid_and_cancelled_at_once_is_refunded_whoever_came_first() -> None:
 
         outcomes_at_once(
             [
-                lambda order=order: report(order),
-                lambda order=order: cancel_order(actor=actor_for(customer), order_id=order.id),
+                partial(report, order),
+                partial(cancel_order, actor=actor_for(customer), order_id=order.id),
             ]
         )
         settle()
@@ -125,8 +124,8 @@ def test_ship_against_cancel_has_one_winner() -> None:
 
         shipped, cancelled = outcomes_at_once(
             [
-                lambda order=order: ship_items(actor=staff, order_id=order.id),
-                lambda order=order: cancel_order(actor=actor_for(customer), order_id=order.id),
+                partial(ship_items, actor=staff, order_id=order.id),
+                partial(cancel_order, actor=actor_for(customer), order_id=order.id),
             ]
         )
 
@@ -177,10 +176,7 @@ def test_the_same_news_from_ten_sides_is_news_once() -> None:
     said = [result(payment), result(payment, ChargeStatus.DECLINED)] * 5
 
     outcomes = outcomes_at_once(
-        [
-            lambda one=one: record_charge(actor=PROVIDER, payment_id=payment.id, result=one)
-            for one in said
-        ]
+        [partial(record_charge, actor=PROVIDER, payment_id=payment.id, result=one) for one in said]
     )
 
     assert outcomes.count(True) == 1
@@ -195,7 +191,8 @@ def test_edits_at_once_leave_what_the_last_one_said() -> None:
 
     outcomes = outcomes_at_once(
         [
-            lambda n=n: edit_order(
+            partial(
+                edit_order,
                 actor=actor_for(customer),
                 order_id=order.id,
                 edit=OrderEdit(items=[OrderedItem(product_id=mug.id, quantity=n)]),
@@ -220,11 +217,9 @@ def test_deletes_edits_and_payments_at_once_leave_a_sound_order() -> None:
 
         outcomes_at_once(
             [
-                lambda order=order: delete_order(actor=actor, order_id=order.id),
-                lambda order=order: pay_order(actor=actor, order_id=order.id, choice=choice),
-                lambda order=order: edit_order(
-                    actor=actor, order_id=order.id, edit=OrderEdit(note="x")
-                ),
+                partial(delete_order, actor=actor, order_id=order.id),
+                partial(pay_order, actor=actor, order_id=order.id, choice=choice),
+                partial(edit_order, actor=actor, order_id=order.id, edit=OrderEdit(note="x")),
             ]
         )
 

@@ -86,7 +86,8 @@ def test_without_the_lock_more_is_promised_than_there_is_or_a_constraint_says_ne
 @pytest.mark.parametrize("baskets", [200])
 def test_baskets_in_any_order_never_wait_in_a_circle(baskets: int) -> None:
     products = [make_product(stock=10_000) for _ in range(10)]
-    before, outcomes = deadlocks(), []
+    before = deadlocks()
+    outcomes: list[object] = []
 
     for _ in range(baskets // 25):
         outcomes += outcomes_at_once([_basket(products) for _ in range(25)])
@@ -140,7 +141,7 @@ def test_bulks_and_single_orders_share_the_last_pieces() -> None:
         ]
     )
 
-    every = [outcome for many in outcomes for outcome in many]  # type: ignore[union-attr]  # lists
+    every = [outcome for many in outcomes for outcome in many]
     assert kinds(every) == {"Placed": 20, "OutOfStock": 10}
     assert stock_of(mug) == (20, 20)
 
