@@ -32,15 +32,20 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 if all that the process needs is there, else 503; and the state of each either way."""
+    """200 if the process can take orders, else 503; and the state of each dependency either way.
+
+    Without Redis orders are still taken, and worked off later: that is "degraded", still with 200,
+    for a 503 would let a load balancer close a shop that could sell.
+    """
     begun = time.monotonic()
     checks = {name: _threads.submit(check) for name, check in DEPENDENCIES.items()}
     wait_for(checks.values(), timeout=TIMEOUT)
     states = {name: _state(check, begun) for name, check in checks.items()}
-    is_ready = all(state["status"] == "ok" for state in states.values())
+    missing = {name for name, state in states.items() if state["status"] != "ok"}
+    status = "unavailable" if missing & VITAL else "degraded" if missing else "ok"
     return _answer(
-        {"status": "ok" if is_ready else "unavailable", "dependencies": states},
-        status=200 if is_ready else 503,
+        {"status": status, "dependencies": states},
+        status=503 if status == "unavailable" else 200,
     )
 
 
@@ -70,6 +75,8 @@ DEPENDENCIES: Mapping[str, Callable[[], float]] = {
     "postgresql": _check_postgresql,
     "redis": _check_redis,
 }
+# Without these no order can be taken.
+VITAL = frozenset({"postgresql"})
 
 
 def _state(check: Future[float], begun: float) -> dict[str, object]:
