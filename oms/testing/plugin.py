@@ -14,7 +14,7 @@ import pytest
 from oms.testing import environment
 
 if TYPE_CHECKING:
-    import pytest_django.fixtures
+    from pytest_django.fixtures import Settings
 
     from oms.testing.processes import Processes
 
@@ -47,9 +47,7 @@ def _empty_valkey() -> None:
 
 
 @pytest.fixture
-def processes(
-    transactional_db: None, settings: pytest_django.fixtures.SettingsWrapper
-) -> Iterator[Processes]:
+def processes(transactional_db: None, settings: Settings) -> Iterator[Processes]:
     """Starts real web servers, workers and payment providers on this test's database.
 
     They see only what is committed, so the test is a transactional one. The code of the test itself

@@ -102,15 +102,15 @@ def _listen(parent: int) -> bytes:
 
 def main(parent: int) -> None:
     """Wait for the end of process `parent`, then end and remove what it named."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     endings: dict[int, int] = {}
     folders: list[str] = []
     for line in _listen(parent).decode().splitlines():
         order, _, rest = line.partition(" ")
         if order == "watch":
-            target, ending = rest.split(" ")
-            endings[int(target)] = int(ending)
+            process, number = rest.split(" ")
+            endings[int(process)] = int(number)
         elif order == "forget":
             endings.pop(int(rest), None)
             endings.pop(-int(rest), None)
