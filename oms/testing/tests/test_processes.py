@@ -16,7 +16,8 @@ def test_the_processes_of_an_order_start_answer_and_end(processes: Processes) ->
     running = processes.running()
     families = [p for r in running for p in psutil.Process(r.pid).children(recursive=True)]
 
-    assert [process.name for process in running] == ["provider", "web", "worker", "payments"]
+    names = {process.name for process in running}
+    assert names == {"provider", "web", "worker", "payments", "notifications"}
     assert httpx.get(f"{processes.web_url}/health").status_code == 200
     assert processes.provider_url == settings.SANDBOX_PROVIDER_URL
 
