@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -147,7 +148,7 @@ class Processes:
         signs = {
             "web": self._web_answers,
             "provider": self._provider_listens,
-            "beat": lambda: any((self._folder / "beat").iterdir()),
+            "beat": lambda: _catches(process.pid, signal.SIGTERM),
         }
         _wait_until(signs.get(name, lambda: " ready." in process.log_text()), process)
         return process
@@ -192,6 +193,12 @@ class Processes:
         port = int(self.provider_url.rpartition(":")[2])
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether process `pid` has installed its handler of signal `number` (Linux, proc(5))."""
+    [mask] = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) & 1 << number - 1)
 
 
 def _wait_until(ready: Callable[[], bool], process: RunningProcess) -> None:

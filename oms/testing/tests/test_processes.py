@@ -23,7 +23,7 @@ def test_the_processes_of_an_order_start_answer_and_end(processes: Processes) ->
 
     codes = [process.terminate() for process in running]
 
-    assert codes == [0, 0, 0, 0]
+    assert codes == [0] * len(names)
     assert psutil.wait_procs(families, timeout=5)[1] == []
 
 
