@@ -196,3 +196,10 @@ def test_times_of_day_are_those_of_the_business(staff: Client, settings: Any) ->
 
 def _list_of(model: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def test_the_back_office_is_found_without_its_slash(client: Client) -> None:
+    response = client.get("/admin")
+
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/admin/"
