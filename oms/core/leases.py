@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -51,25 +50,16 @@ def due(model: type[Work]) -> models.QuerySet[Work]:
     return rows
 
 
+@transaction
 def claim_next(model: type[Work], *, lease: timedelta) -> Work | None:
     """Take the lease on the most overdue row of `model`, and count the attempt.
 
     Returns the row as it now is; None if nothing is due that nobody holds.
     """
-    return _claim(due(model), lease=lease)
-
-
-def claim(model: type[Work], *, id: UUID, lease: timedelta) -> Work | None:
-    """The same for the row `id`: None if it is not due, or somebody else holds it."""
-    return _claim(due(model).filter(pk=id), lease=lease)
-
-
-@transaction
-def _claim(rows: models.QuerySet[Work], *, lease: timedelta) -> Work | None:
-    row = rows.select_for_update(skip_locked=True, no_key=True).first()
+    row = due(model).select_for_update(skip_locked=True, no_key=True).first()
     if row is None:
         return None
-    manager: Any = type(row)._default_manager
+    manager: Any = model._default_manager
     manager.filter(pk=row.pk).update(
         attempts=F("attempts") + 1,
         fencing_token=F("fencing_token") + 1,
