@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from inventory.events import ProductCreated
 from inventory.models import Location, Product, StockLevel
+from oms.core.clock import business_date
 from oms.management.seeding.accounts import Accounts, open_accounts
 from oms.management.seeding.books import Books
 from oms.management.seeding.catalogue import CATALOGUE, LOCATIONS, Article
@@ -30,6 +31,7 @@ from oms.management.seeding.supplies import Supplies
 from oms.management.seeding.telling import tell_the_newest
 from oms.management.seeding.warehouse import Warehouse
 from orders.models import Order
+from reports.models import DailyReport
 
 _OPENED_BEFORE = timedelta(days=DAYS + 15)
 
@@ -92,6 +94,8 @@ def seed_shop(
         supplies.count(at=now)
         rows.flush()
         _save_levels(warehouse, dice, at=now)
+        # What was stored of these days does not know the orders that are in them now.
+        DailyReport.objects.filter(date__gte=business_date(opened_at)).delete()
         tell_the_newest()
         step_over_the_past()
         books.write(ledger)

@@ -25,6 +25,8 @@ from oms.users.models import User
 from orders.models import Order
 from orders.states import FulfilmentState, OrderStatus, PaymentState
 from payments.models import Payment
+from reports.models import DailyReport
+from reports.operations.reporting import daily_report
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 
@@ -155,6 +157,22 @@ def test_nobody_hears_of_the_past_once_more(ledger: Path) -> None:
 
     assert Notification.objects.count() == told > 0
     assert not Notification.objects.exclude(state="sent").exists()
+
+
+@pytest.mark.django_db
+def test_reports_stored_of_the_days_that_it_fills_are_made_anew(ledger: Path) -> None:
+    days = [NOW.date() - timedelta(days=ago) for ago in (90, 10)]
+    DailyReport.objects.bulk_create(
+        DailyReport(date=day, timezone="Europe/Berlin", currency="EUR", data={}, generated_at=NOW)
+        for day in days
+    )
+
+    seeded(ledger)
+
+    assert [report.date for report in DailyReport.objects.all()] == days[:1]
+    report = daily_report(day=days[1], currency="EUR", now=NOW)
+    assert report.is_final
+    assert report.totals.orders_placed > 0
 
 
 @pytest.mark.django_db
