@@ -14,6 +14,7 @@ from django.test import Client
 
 from inventory.models import Product, StockLevel
 from notifications.models import Notification
+from oms.core.clock import business_date
 from oms.events.models import Event
 from oms.events.relaying import deliver
 from oms.management.reconciling.checks import Finding
@@ -161,16 +162,17 @@ def test_nobody_hears_of_the_past_once_more(ledger: Path) -> None:
 
 @pytest.mark.django_db
 def test_reports_stored_of_the_days_that_it_fills_are_made_anew(ledger: Path) -> None:
-    days = [NOW.date() - timedelta(days=ago) for ago in (90, 10)]
+    before, *filled = [NOW.date() - timedelta(days=ago) for ago in (90, *range(30))]
     DailyReport.objects.bulk_create(
         DailyReport(date=day, timezone="Europe/Berlin", currency="EUR", data={}, generated_at=NOW)
-        for day in days
+        for day in (before, *filled)
     )
 
     seeded(ledger)
 
-    assert [report.date for report in DailyReport.objects.all()] == days[:1]
-    report = daily_report(day=days[1], currency="EUR", now=NOW)
+    assert [report.date for report in DailyReport.objects.all()] == [before]
+    oldest = business_date(Order.objects.earliest("placed_at").placed_at)
+    report = daily_report(day=oldest, currency="EUR", now=NOW)
     assert report.is_final
     assert report.totals.orders_placed > 0
 
