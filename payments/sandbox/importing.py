@@ -17,6 +17,8 @@ from payments.sandbox.ledger import Ledger
 
 # What no call can have: an imported key that is sent again is refused as used for something else.
 _FINGERPRINT = "imported"
+# Those that refer to others before them.
+_TABLES = ("settlements", "refunds", "tries", "webhooks", "charges")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +55,15 @@ class PastRefund:
 def import_past(
     path: Path, *, charges: Iterable[PastCharge], refunds: Iterable[PastRefund]
 ) -> None:
-    """Add them to the ledger in the file `path`, all or none; the provider may be running.
+    """Make them the ledger in the file `path`, all or none; the provider may be running.
 
-    Raises sqlite3.IntegrityError if one of the keys or ids is there already, and
-    sqlite3.OperationalError or OSError if the file cannot be written.
+    Whatever the ledger held before is of a shop that is gone, and goes too. Raises sqlite3.Error or
+    OSError if the file cannot be written.
     """
     Ledger(path, reports=False).close()  # makes the file and its tables where there are none
     with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        for table in _TABLES:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
         connection.executemany(
             "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
             " captured_amount, refunded_amount, token, reference, metadata, decline_code,"

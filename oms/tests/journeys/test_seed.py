@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -220,6 +222,20 @@ def test_a_ledger_that_cannot_be_written_leaves_the_shop_empty(debug: None, tmp_
 
     assert not Order.objects.exists()
     assert not User.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_books_of_a_shop_that_is_gone_make_way(ledger: Path) -> None:
+    with transaction.atomic():
+        seeded(ledger)
+        transaction.set_rollback(True)
+
+    seeded(ledger)
+
+    settled = Payment.objects.filter(status__in=["captured", "failed"])
+    with closing(sqlite3.connect(ledger)) as books:
+        keys = {key for (key,) in books.execute("SELECT idempotency_key FROM charges")}
+    assert keys == {str(id) for id in settled.values_list("id", flat=True)}
 
 
 @pytest.mark.django_db
