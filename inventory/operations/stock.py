@@ -165,6 +165,17 @@ class StockBook:
         levels = self._levels.get(product_id, ())
         return next((level for level in levels if level.location_code == location_code), None)
 
+    def mark(self) -> int:
+        """The present moment, for `go_back`."""
+        return len(self._movements)
+
+    def go_back(self, mark: int) -> None:
+        """Forget every step that was decided since the mark."""
+        while len(self._movements) > mark:
+            movement = self._movements.pop()
+            movement.level.on_hand -= movement.on_hand_delta
+            movement.level.reserved -= movement.reserved_delta
+
     @property
     def movements(self) -> tuple[Movement, ...]:
         """The steps that `save` will write, or has written last."""

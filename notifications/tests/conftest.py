@@ -39,7 +39,8 @@ def place(db: None) -> PlaceOrder:
             for quantity in quantities or (2,)
         ]
         placement = Placement(customer_id=customer.id, items=items, shipping_address=ADDRESS)
-        return place_order(actor=actor_for(customer), placement=placement).order
+        placed = place_order(actor=actor_for(customer), placement=placement)
+        return Order.objects.get(pk=placed.order.id)
 
     return placed
 

@@ -64,7 +64,7 @@ def place(
     placed = place_order(
         actor=actor_for(customer), placement=placement(*lines, customer=customer, token=token)
     )
-    return placed.order
+    return Order.objects.get(pk=placed.order.id)
 
 
 def payment_of(order: Order) -> Payment:

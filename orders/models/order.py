@@ -15,26 +15,21 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from oms.core.money import ZERO, CurrencyField, MoneyField
 from orders.errors import InvalidTransition
-from orders.states import (
-    ALLOWED,
-    HOLDS_STOCK,
-    FulfilmentState,
-    OrderStatus,
-    PaymentState,
-)
+from orders.rules import OrderRules
+from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
 
-class Order(models.Model):
+class Order(OrderRules, models.Model):
     """What a customer wants, at the prices of the moment of placing.
 
     The id is a UUIDv7 of that moment, so newer orders have greater ids.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    number = models.CharField(_("number"), max_length=20, unique=True)
+    number = models.CharField(_("number"), max_length=20)
     customer = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -73,6 +68,8 @@ class Order(models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         constraints = [
+            # Drawn at random; see oms.core.db.is_retried.
+            models.UniqueConstraint(fields=["number"], name="order_number_drawn"),
             models.CheckConstraint(
                 condition=Q(status__in=OrderStatus.values), name="order_status_known"
             ),
@@ -114,49 +111,6 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.number
-
-    # --- What it allows -----------------------------------------------------------------------
-
-    @property
-    def allowed(self) -> frozenset[OrderStatus]:
-        """The statuses that the order may go to."""
-        if self.has_shipped_anything:
-            return ALLOWED[self.status] - {OrderStatus.CANCELLED}
-        return ALLOWED[self.status]
-
-    @property
-    def holds_stock(self) -> bool:
-        """Whether what has not been shipped of it is reserved."""
-        return self.status in HOLDS_STOCK
-
-    @property
-    def has_shipped_anything(self) -> bool:
-        return self.fulfilment_status != FulfilmentState.UNFULFILLED
-
-    @property
-    def is_awaiting_payment(self) -> bool:
-        """Whether it is pending and no payment of it is under way."""
-        return self.status == OrderStatus.PENDING and self.payment_status in (
-            PaymentState.UNPAID,
-            PaymentState.FAILED,
-        )
-
-    @property
-    def is_payable(self) -> bool:
-        """Whether money is owed for it, and no payment of it is under way."""
-        owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-        waiting = (PaymentState.UNPAID, PaymentState.FAILED)
-        return self.status in owed and self.payment_status in waiting and self.total > 0
-
-    @property
-    def is_deletable(self) -> bool:
-        return (
-            self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) or self.is_awaiting_payment
-        )
-
-    @property
-    def is_shippable(self) -> bool:
-        return self.status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
 
     # --- What changes it ----------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from orders.events import (
     OrderShipped,
 )
 from orders.models import Order
+from orders.operations.recording import NewOrder
 from orders.states import OrderStatus
 
 # The fact that tells of each step.
@@ -66,6 +67,6 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
     book.save(at=at)
 
 
-def step_reference(order: Order) -> str:
+def step_reference(order: Order | NewOrder) -> str:
     """The ledger's reference for what the present version of the order does to the stock."""
     return f"order:{order.id}:v{order.version}"

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from oms.core.actor import Actor
 from orders.models import Order
+from orders.operations.recording import NewOrder
 from orders.operations.steering import allowed_by_hand
 from orders.states import OrderStatus, PaymentState
 
 _REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
-def allowed_actions(order: Order, *, actor: Actor) -> list[str]:
+def allowed_actions(order: Order | NewOrder, *, actor: Actor) -> list[str]:
     """The actions above that the operations would not refuse the actor now, in that order.
 
     It reads nothing but the order itself, so it follows from the order's version.

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
 
 from inventory.operations.stock import Cause, StockBook, open_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import RetryTransaction, transaction, violated_constraint
+from oms.core.db import transaction
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish_all
 from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
-from orders.models import Order, OrderItem
 from orders.operations.checking import short, unsellable
 from orders.operations.moving import step_reference
-from orders.operations.recording import insert_items, insert_orders
+from orders.operations.recording import NewItem, NewOrder, insert_items, insert_orders
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 from payments.operations.requesting import NewPayment, create_payments
@@ -62,13 +62,25 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """An order that was just placed, with its items as they were saved."""
+    """An order that was just placed, with its items, as they were saved."""
 
-    order: Order
-    items: tuple[OrderItem, ...]
+    order: NewOrder
+    items: tuple[NewItem, ...]
 
 
-@dataclass(kw_only=True)
+Outcome: TypeAlias = Placed | OperationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacingCall:
+    """What one caller asks for; with `all_or_nothing` one refusal is enough to place nothing."""
+
+    actor: Actor
+    placements: Sequence[Placement]
+    all_or_nothing: bool = False
+
+
+@dataclass(kw_only=True, slots=True)
 class _Batch:
     """What one transaction is going to write."""
 
@@ -79,10 +91,9 @@ class _Batch:
     events: list[tuple[DomainEvent, Actor]] = field(default_factory=list)
 
 
-@transaction
 def place_orders(
     *, actor: Actor, placements: Sequence[Placement], all_or_nothing: bool = False
-) -> list[Placed | OperationError]:
+) -> list[Outcome]:
     """Place the orders that can be, in the order given; the stock of those is reserved.
 
     Returns for each placement its order, or the refusal: OutOfStock with every short line, or
@@ -91,16 +102,8 @@ def place_orders(
     nothing to be placed, and the innocent get RejectedWithOthers. The number of statements does not
     depend on how many placements there are.
     """
-    now = clock.now()
-    wanted = {item.product_id for placement in placements for item in placement.items}
-    batch = _Batch(book=open_stock_book(wanted), at=now)
-    outcomes = [_decided(placement, actor=actor, batch=batch) for placement in placements]
-    if all_or_nothing and len(batch.placed) < len(outcomes):
-        return [
-            outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
-            for outcome in outcomes
-        ]
-    _save(batch)
+    call = PlacingCall(actor=actor, placements=placements, all_or_nothing=all_or_nothing)
+    [outcomes] = place_together(calls=[call])
     return outcomes
 
 
@@ -112,7 +115,44 @@ def place_order(*, actor: Actor, placement: Placement) -> Placed:
     return outcome
 
 
-def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | OperationError:
+@transaction
+def place_together(*, calls: Sequence[PlacingCall]) -> list[list[Outcome]]:
+    """`place_orders` for many callers in one transaction: the outcomes of each call.
+
+    The calls are decided in the order given, and none knows of the others but by the stock.
+    """
+    batch = _Batch(book=open_stock_book(_wanted(calls)), at=clock.now())
+    outcomes = [_decided(call, batch=batch) for call in calls]
+    _save(batch)
+    return outcomes
+
+
+def _wanted(calls: Sequence[PlacingCall]) -> set[UUID]:
+    return {
+        item.product_id
+        for call in calls
+        for placement in call.placements
+        for item in placement.items
+    }
+
+
+def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
+    own = _Batch(book=batch.book, at=batch.at)
+    mark = batch.book.mark()
+    outcomes = [_placed(placement, actor=call.actor, batch=own) for placement in call.placements]
+    if call.all_or_nothing and len(own.placed) < len(outcomes):
+        batch.book.go_back(mark)
+        return [
+            outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
+            for outcome in outcomes
+        ]
+    batch.placed += own.placed
+    batch.payments += own.payments
+    batch.events += own.events
+    return outcomes
+
+
+def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
     refusal = unsellable(placement.items, book=batch.book) or short(
         placement.items, book=batch.book
     )
@@ -123,7 +163,8 @@ def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | O
     cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
     for item in placement.items:
         batch.book.reserve(item.product_id, item.quantity, cause=cause)
-    payment = None
+    batch.placed.append(placed)
+    batch.events.extend((event, actor) for event in _events(order))
     if placement.payment is not None and order.total:
         payment = NewPayment(
             id=new_id(),
@@ -135,15 +176,11 @@ def _decided(placement: Placement, *, actor: Actor, batch: _Batch) -> Placed | O
             capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
         )
         batch.payments.append(payment)
-    batch.placed.append(placed)
-    batch.events.extend((event, actor) for event in _events(order))
-    if payment is not None:
         batch.events.append((payment.requested(), actor))
     return placed
 
 
 def _built(placement: Placement, *, batch: _Batch) -> Placed:
-    at = batch.at
     order_id = new_id()
     products = [batch.book.product(item.product_id) for item in placement.items]
     known = [product for product in products if product is not None]
@@ -151,33 +188,13 @@ def _built(placement: Placement, *, batch: _Batch) -> Placed:
         PricedLine(unit_price=product.price, quantity=item.quantity)
         for product, item in zip(known, placement.items, strict=True)
     )
-    is_free = totals.total == 0
-    is_paying = placement.payment is not None and not is_free
-    order = Order(
-        id=order_id,
-        number=order_number(placed_at=at),
-        customer_id=placement.customer_id,
-        status=OrderStatus.CONFIRMED if is_free else OrderStatus.PENDING,
-        payment_status=(
-            PaymentState.PAID
-            if is_free
-            else PaymentState.PROCESSING
-            if is_paying
-            else PaymentState.UNPAID
-        ),
-        currency=known[0].currency,
-        total=totals.total,
-        shipping_address=placement.shipping_address,
-        note=placement.note,
-        placed_at=at,
-        expires_at=None if is_free else at + settings.ORDER_EXPIRY,
-        confirmed_at=at if is_free else None,
-        updated_at=at,
+    order = _new_order(
+        placement, id=order_id, total=totals.total, currency=known[0].currency, at=batch.at
     )
     items = tuple(
-        OrderItem(
+        NewItem(
             id=new_id(),
-            order=order,
+            order_id=order_id,
             product_id=product.product_id,
             position=position,
             sku=product.sku,
@@ -193,7 +210,33 @@ def _built(placement: Placement, *, batch: _Batch) -> Placed:
     return Placed(order=order, items=items)
 
 
-def _events(order: Order) -> list[DomainEvent]:
+def _new_order(
+    placement: Placement, *, id: UUID, total: Decimal, currency: str, at: datetime
+) -> NewOrder:
+    is_free = total == 0
+    payment_status = PaymentState.UNPAID
+    if is_free:
+        payment_status = PaymentState.PAID
+    elif placement.payment is not None:
+        payment_status = PaymentState.PROCESSING
+    return NewOrder(
+        id=id,
+        number=order_number(placed_at=at),
+        customer_id=placement.customer_id,
+        status=OrderStatus.CONFIRMED if is_free else OrderStatus.PENDING,
+        payment_status=payment_status,
+        currency=currency,
+        total=total,
+        shipping_address=placement.shipping_address,
+        note=placement.note,
+        placed_at=at,
+        expires_at=None if is_free else at + settings.ORDER_EXPIRY,
+        confirmed_at=at if is_free else None,
+        updated_at=at,
+    )
+
+
+def _events(order: NewOrder) -> list[DomainEvent]:
     events: list[DomainEvent] = [
         OrderPlaced(
             order_id=order.id,
@@ -219,12 +262,7 @@ def _events(order: Order) -> list[DomainEvent]:
 
 
 def _save(batch: _Batch) -> None:
-    try:
-        insert_orders([placed.order for placed in batch.placed])
-    except IntegrityError as error:
-        if violated_constraint(error).startswith("orders_order_number"):
-            raise RetryTransaction("An order number was drawn twice.") from error
-        raise
+    insert_orders([placed.order for placed in batch.placed])
     insert_items([item for placed in batch.placed for item in placed.items])
     create_payments(batch.payments, at=batch.at)
     batch.book.save(at=batch.at)

@@ -2,103 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from django.db import DEFAULT_DB_ALIAS, models
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
 
 from oms.core.db import insert_rows, transaction_required
 from orders.models import Order, OrderItem
-
-_ORDER_COLUMNS = (
-    "id",
-    "number",
-    "customer",
-    "status",
-    "payment_status",
-    "fulfilment_status",
-    "currency",
-    "total",
-    "shipping_address",
-    "note",
-    "placed_at",
-    "expires_at",
-    "confirmed_at",
-    "updated_at",
-    "version",
-)
-_ITEM_COLUMNS = (
-    "id",
-    "order",
-    "product",
-    "position",
-    "sku",
-    "name",
-    "quantity",
-    "unit_price",
-    "line_total",
-    "quantity_shipped",
-    "quantity_returned",
-)
+from orders.rules import OrderRules
+from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 
-@transaction_required
-def insert_orders(orders: Sequence[Order]) -> None:
-    """Write new orders with one statement, and let them count as saved."""
-    insert_rows(
-        Order,
-        _ORDER_COLUMNS,
-        [
-            (
-                order.id,
-                order.number,
-                order.customer_id,
-                order.status,
-                order.payment_status,
-                order.fulfilment_status,
-                order.currency,
-                order.total,
-                order.shipping_address,
-                order.note,
-                order.placed_at,
-                order.expires_at,
-                order.confirmed_at,
-                order.updated_at,
-                order.version,
-            )
-            for order in orders
-        ],
-    )
-    _count_as_saved(orders)
+@dataclass(kw_only=True, slots=True)
+class NewOrder(OrderRules):
+    """An order that is about to be saved, with the columns of the model."""
+
+    id: UUID
+    number: str
+    customer_id: UUID
+    status: OrderStatus
+    payment_status: PaymentState
+    fulfilment_status: FulfilmentState = FulfilmentState.UNFULFILLED
+    currency: str
+    total: Decimal
+    shipping_address: dict[str, str]
+    note: str
+    placed_at: datetime
+    expires_at: datetime | None
+    confirmed_at: datetime | None
+    updated_at: datetime
+    version: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class NewItem:
+    """An item of an order that is about to be saved, with the columns of the model."""
+
+    id: UUID
+    order_id: UUID
+    product_id: UUID
+    position: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Decimal
+    line_total: Decimal
+    quantity_shipped: int = 0
+    quantity_returned: int = 0
+
+
+def _columns(row_class: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(row_class))
+
+
+_ORDER_COLUMNS, _ITEM_COLUMNS = _columns(NewOrder), _columns(NewItem)
+_order_values, _item_values = attrgetter(*_ORDER_COLUMNS), attrgetter(*_ITEM_COLUMNS)
 
 
 @transaction_required
-def insert_items(items: Sequence[OrderItem]) -> None:
-    """The same for their items."""
-    insert_rows(
-        OrderItem,
-        _ITEM_COLUMNS,
-        [
-            (
-                item.id,
-                item.order_id,
-                item.product_id,
-                item.position,
-                item.sku,
-                item.name,
-                item.quantity,
-                item.unit_price,
-                item.line_total,
-                0,
-                0,
-            )
-            for item in items
-        ],
-    )
-    _count_as_saved(items)
+def insert_orders(orders: Sequence[NewOrder]) -> None:
+    """Write new orders with one statement."""
+    insert_rows(Order, _ORDER_COLUMNS, map(_order_values, orders))
 
 
-def _count_as_saved(rows: Iterable[models.Model]) -> None:
-    """Let a later `save` update the rows; the ORM would take them for new ones."""
-    for row in rows:
-        row._state.adding = False
-        row._state.db = DEFAULT_DB_ALIAS
+@transaction_required
+def insert_items(items: Sequence[NewItem]) -> None:
+    """Write the items of new orders with one statement."""
+    insert_rows(OrderItem, _ITEM_COLUMNS, map(_item_values, items))

@@ -6,19 +6,41 @@ that transaction. So there is never an effect without its answer, nor a lock tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import connection
-from django.db.models.functions import Now
 
 from oms.core.db import durable, transaction_required
-from oms.core.errors import Conflict, Unprocessable
+from oms.core.errors import Conflict, OperationError, Unprocessable
 from oms.http.models import IdempotencyRecord
 
 PURGE_BATCH = 1_000
+
+_LOCK_KEYS = """
+    SELECT pg_try_advisory_xact_lock(key.number)
+    FROM unnest(%s::bigint[]) WITH ORDINALITY AS key (number, place)
+    ORDER BY key.place
+"""
+_RECORDS = """
+    SELECT scope, fingerprint, status, headers, body
+    FROM http_idempotencyrecord
+    WHERE scope = ANY(%s) AND created_at > now() - %s
+"""
+# Raw, because the ORM has no form for many rows in one parameter.
+_STORE = """
+    INSERT INTO http_idempotencyrecord (scope, fingerprint, status, headers, body)
+    SELECT scope, fingerprint, status, headers, body
+    FROM json_to_recordset(%s::json)
+        AS new (scope text, fingerprint text, status int, headers jsonb, body bytea)
+    ON CONFLICT (scope) DO UPDATE SET
+        fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status,
+        headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = now()
+"""
 
 
 class IdempotencyInProgress(Conflict):
@@ -58,44 +80,70 @@ def begin_call(*, call: Call) -> Answer | None:
 
     Raises IdempotencyInProgress and IdempotencyKeyReused.
     """
-    if not _lock_key(call.scope):
-        raise IdempotencyInProgress
-    # A statement of its own: it must see what was committed before the lock was free.
-    record = IdempotencyRecord.objects.filter(
-        scope=call.scope, created_at__gt=Now() - settings.IDEMPOTENCY_KEY_LIFETIME
-    ).first()
+    [begun] = begin_calls(calls=[call])
+    if isinstance(begun, OperationError):
+        raise begun
+    return begun
+
+
+@transaction_required
+def begin_calls(*, calls: Sequence[Call]) -> list[Answer | OperationError | None]:
+    """`begin_call` for many calls of different keys, with two statements; refusals are returned."""
+    if not calls:
+        return []
+    scopes = [call.scope for call in calls]
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
+        # A statement of its own: it must see what was committed before the lock was free.
+        records = connection.cursor()
+        records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME])
+        locked = [row[0] for row in cursor.fetchall()]
+        found = {row[0]: row[1:] for row in records.fetchall()}
+    return [
+        _begun(call, is_locked=is_locked, record=found.get(call.scope))
+        for call, is_locked in zip(calls, locked, strict=True)
+    ]
+
+
+def _begun(
+    call: Call, *, is_locked: bool, record: Sequence[Any] | None
+) -> Answer | OperationError | None:
+    if not is_locked:
+        return IdempotencyInProgress()
     if record is None:
         return None
-    if record.fingerprint != call.fingerprint:
-        raise IdempotencyKeyReused
-    return Answer(status=record.status, headers=record.headers, body=bytes(record.body))
+    fingerprint, status, headers, body = record
+    if fingerprint != call.fingerprint:
+        return IdempotencyKeyReused()
+    return Answer(status=status, headers=orjson.loads(headers), body=bytes(body))
 
 
-def _lock_key(scope: str) -> bool:
-    """Lock `scope` until the transaction ends; False if another transaction has it."""
-    number = int.from_bytes(bytes.fromhex(scope)[:8], signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        return bool(cursor.fetchone()[0])
+def _lock_number(scope: str) -> int:
+    return int.from_bytes(bytes.fromhex(scope)[:8], signed=True)
 
 
 @transaction_required
 def finish_call(*, call: Call, answer: Answer) -> None:
     """Store the `answer` of a `call` that was begun, in place of one that has expired."""
-    IdempotencyRecord.objects.bulk_create(
-        [
-            IdempotencyRecord(
-                scope=call.scope,
-                fingerprint=call.fingerprint,
-                status=answer.status,
-                headers=dict(answer.headers),
-                body=answer.body,
-            )
-        ],
-        update_conflicts=True,
-        unique_fields=["scope"],
-        update_fields=["fingerprint", "status", "headers", "body", "created_at"],
-    )
+    finish_calls(answers=[(call, answer)])
+
+
+@transaction_required
+def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
+    """`finish_call` for many calls, with one statement."""
+    rows = [
+        {
+            "scope": call.scope,
+            "fingerprint": call.fingerprint,
+            "status": answer.status,
+            "headers": dict(answer.headers),
+            "body": "\\x" + answer.body.hex(),
+        }
+        for call, answer in answers
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(_STORE, [orjson.dumps(rows).decode()])
 
 
 @durable

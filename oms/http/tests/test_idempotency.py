@@ -258,7 +258,7 @@ def test_a_hundred_parallel_calls_with_one_key_have_one_effect() -> None:
 def test_without_the_lock_of_the_key_parallel_calls_have_several_effects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(idempotency, "_lock_key", lambda scope: True)
+    monkeypatch.setattr(idempotency, "_LOCK_KEYS", "SELECT true FROM unnest(%s::bigint[])")
 
     call_in_parallel(20, lambda _: act(APIClient(raise_request_exception=False), seconds=1))
 
