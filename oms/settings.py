@@ -239,6 +239,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
 
 # --- Users --------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
+# Of the back office; the API has tokens.
+AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
 # E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
 # check does not count.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]

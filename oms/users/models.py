@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -104,3 +105,5 @@ class Session(models.Model):
         return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"
 
     user_id: UUID
+    # Of a session that `lock_session` returned.
+    began_at: datetime

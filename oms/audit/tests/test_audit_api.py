@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -116,12 +117,12 @@ def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
     carla, dora = make_customer(email="carla@example.com"), make_customer()
     publish(
         UserRegistered(user_id=carla.id, email=carla.email),
-        actor=actor_for(carla).under("r-1"),
+        actor=replace(actor_for(carla), request_id="r-1"),
         at=NOON,
     )
     publish(
         UserChanged(user_id=dora.id, changes={"phone": ["", "1"]}),
-        actor=actor_for(dora).under("r-2"),
+        actor=replace(actor_for(dora), request_id="r-2"),
         at=NOON + timedelta(hours=1),
     )
 
