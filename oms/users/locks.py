@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
 from django.contrib.auth.models import Group
 from django.db.models.functions import Now
+from django_stubs_ext import WithAnnotations
 
 from oms.core.db import transaction_required
 from oms.core.errors import NotFound
@@ -22,12 +25,15 @@ def lock_user(user_id: UUID) -> User:
     return user
 
 
-@transaction_required
-def lock_session(session_id: UUID) -> Session | None:
-    """The session, locked, with its user, who is not; None if there is no such session.
+class Asked(TypedDict):
+    """When the statement that locked a row had begun, by the database's clock."""
 
-    Its `began_at` is the moment, by the database's clock, at which this began to ask for the lock.
-    """
+    began_at: datetime
+
+
+@transaction_required
+def lock_session(session_id: UUID) -> WithAnnotations[Session, Asked] | None:
+    """The session, locked, with its user, who is not; None if there is no such session."""
     return (
         Session.objects.select_for_update(of=("self",), no_key=True)
         .select_related("user")
