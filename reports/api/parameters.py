@@ -16,7 +16,8 @@ from reports.operations.reporting import MAX_DAYS
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 
-DATE_SCHEMA = {"type": "string", "format": "date"}
+# The years from EARLIEST to LATEST.
+DATE_SCHEMA = {"type": "string", "format": "date", "pattern": "^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}$"}
 PARAMETERS = {
     "date": {
         "schema": DATE_SCHEMA,
