@@ -75,10 +75,11 @@ $(BIN)/python:
 	$$found -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module does not work; on Debian: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/.installed: requirements.txt | $(BIN)/python
+# A new Python makes a new $(BIN)/python, and everything is installed for it.
+$(VENV)/.installed: requirements.txt $(BIN)/python
 	@$(INSTALL) requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(BIN)/python
 	@$(INSTALL) requirements-dev.txt
 	@touch $@ $(VENV)/.installed
