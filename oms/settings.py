@@ -116,8 +116,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "oms.http.middleware.BodyLimitMiddleware",
+    # First of what can refuse, so that each answer of a limited route is counted and tells it.
     "oms.http.middleware.RateLimitMiddleware",
+    "oms.http.middleware.BodyLimitMiddleware",
     "oms.http.middleware.DeadlineMiddleware",
     "oms.http.middleware.IdempotencyMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -252,6 +253,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY")
 if len(JWT_SIGNING_KEY) < 32:
