@@ -61,10 +61,6 @@ class _Call:
     row: Payment | Refund
     payment: Payment
 
-    @property
-    def actor(self) -> Actor:
-        return system("payments", request_id=f"{self.row._meta.model_name}-{self.row.pk}")
-
 
 class Cashier:
     """Makes the payments and refunds that are due, with up to AT_ONCE calls under way.
@@ -127,17 +123,10 @@ class Cashier:
         ended = [(self._under_way.pop(future), future) for future in done]
         news = []
         for call, future in ended:
-            error = future.exception()
             if isinstance(call.row, Refund):
-                _refund_ended(call, future)
-            elif error is None:
-                news.append(_news(call, future.result()))
-            elif not isinstance(error, GatewayRejected):
-                _postpone_payment(call.row, error, actor=call.actor)
-            elif call.row.status == PaymentStatus.AUTHORIZED:
-                _give_up_settling(call.row, error)
-            else:
-                news.append(_news(call, _declined(call.row, error)))
+                _refund_ended(call.row, future, payment=call.payment)
+            elif (one := _payment_ended(call.row, future)) is not None:
+                news.append(one)
         if news:
             record_charges(news)
 
@@ -180,8 +169,21 @@ def _is_worn_out(work: Payment | Refund) -> bool:
     return True
 
 
-def _news(call: _Call, result: ChargeResult) -> ChargeNews:
-    return ChargeNews(payment_id=call.payment.id, result=result, actor=call.actor)
+def _payment_ended(payment: Payment, call: Future[ChargeResult]) -> ChargeNews | None:
+    """What `call` made of the payment; None if that is not known, which is then written down."""
+    actor = _actor(payment)
+    error = call.exception()
+    if error is None:
+        result = call.result()
+    elif not isinstance(error, GatewayRejected):
+        _postpone_payment(payment, error, actor=actor)
+        return None
+    elif payment.status == PaymentStatus.AUTHORIZED:
+        _give_up_settling(payment, error)
+        return None
+    else:
+        result = _declined(payment, error)
+    return ChargeNews(payment_id=payment.id, result=result, actor=actor)
 
 
 def _declined(payment: Payment, refusal: GatewayRejected) -> ChargeResult:
@@ -219,22 +221,21 @@ def _postpone_payment(payment: Payment, error: BaseException, *, actor: Actor) -
     _settle(fresh, **changes)
 
 
-def _refund_ended(call: _Call, future: Future[RefundResult]) -> None:
-    error = future.exception()
+def _refund_ended(refund: Refund, call: Future[RefundResult], *, payment: Payment) -> None:
+    actor = _actor(refund)
+    error = call.exception()
     if error is None:
-        record_refund(actor=call.actor, refund_id=call.row.pk, result=future.result())
+        record_refund(actor=actor, refund_id=refund.id, result=call.result())
     elif isinstance(error, GatewayRejected):
         failed = RefundResult(
             status=RefundOutcome.FAILED,
             provider_reference="",
-            charge_reference=call.payment.provider_reference,
-            amount=call.row.amount,
+            charge_reference=payment.provider_reference,
+            amount=refund.amount,
         )
-        record_refund(
-            actor=call.actor, refund_id=call.row.pk, result=failed, failure_code=error.code
-        )
+        record_refund(actor=actor, refund_id=refund.id, result=failed, failure_code=error.code)
     else:
-        _postpone_refund(call.row, error)
+        _postpone_refund(refund, error)
 
 
 @transaction
@@ -291,3 +292,7 @@ def _settle(work: Payment | Refund, **values: object) -> None:
     type(work)._default_manager.filter(pk=work.pk, fencing_token=work.fencing_token).update(
         lease_until=None, **values
     )
+
+
+def _actor(work: Payment | Refund) -> Actor:
+    return system("payments", request_id=f"{work._meta.model_name}-{work.pk}")

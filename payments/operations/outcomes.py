@@ -203,6 +203,8 @@ def record_refund(
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     else:
+        # The money is still ours, and somebody waits for it: a person has to look at it.
+        log.error("refund_failed", refund_id=str(refund.id), code=failure_code)
         refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)
         payment.updated_at = now

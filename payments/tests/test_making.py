@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -150,7 +151,7 @@ def test_an_error_of_ours_in_one_call_leaves_it_unknown_and_the_others_alone() -
     broken, whole = (place((make_product(), 1), token="tok_success") for _ in range(2))
     charge = SandboxGateway.charge
 
-    def charge_or_break(gateway: SandboxGateway, **about: str) -> object:
+    def charge_or_break(gateway: SandboxGateway, **about: Any) -> object:
         if about["reference"] == str(broken.id):
             raise ZeroDivisionError
         return charge(gateway, **about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_void_that_comes_after_an_unheard_capture_finds_the_money_and_gives_it
     request_capture(actor=staff, payment_id=payment_of(order).id)
     capture = SandboxGateway.capture
 
-    def captured_unheard(gateway: SandboxGateway, **about: object) -> None:
+    def captured_unheard(gateway: SandboxGateway, **about: Any) -> None:
         capture(gateway, **about)
         raise GatewayUnknownOutcome("ReadTimeout")
 
