@@ -65,18 +65,23 @@ def _sales(today: Period) -> list[Figure]:
         currency=settings.SHOP_CURRENCY,
     )
     revenue = sold.aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
+    day = clock.business_date(today.start)
+    orders_of_today = (
+        f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
+    )
     return [
         Figure(
             title=_("Orders today"),
             value=number(placed),
             icon="shopping_bag",
-            url=reverse("admin:orders_order_changelist"),
+            url=orders_of_today,
         ),
         Figure(
             title=_("Revenue today"),
             value=money(revenue["total"], settings.SHOP_CURRENCY),
             icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
-            url=reverse("admin:payments_payment_changelist"),
+            # Not the payments, which not everybody who sees orders may see.
+            url=orders_of_today,
             note=ngettext(
                 "from %(count)d confirmed order",
                 "from %(count)d confirmed orders",

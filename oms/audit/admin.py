@@ -104,6 +104,8 @@ class EventAdmin(GrowingAdmin):
         event = super().get_object(request, object_id, from_field)
         if event is not None:
             name_objects([event])
+            # A page asks for the value of a field several times.
+            event.facts_shown = facts_of(event.data)
         return event
 
     @display(description=_("action"))
@@ -128,8 +130,9 @@ class EventAdmin(GrowingAdmin):
         return event.ip
 
     @display(description=_("facts"))
-    def data_shown(self, event: Event) -> SafeString:
-        return facts_of(event.data)
+    def data_shown(self, event: Any) -> SafeString:
+        shown: SafeString = event.facts_shown
+        return shown
 
 
 def _retry(actor: Actor, parked: Any, values: Mapping[str, Any]) -> str:
@@ -163,6 +166,12 @@ class ParkedEventAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        parked = super().get_object(request, object_id, from_field)
+        if parked is not None:
+            parked.facts_shown = facts_of(parked.event.data)
+        return parked
+
     @display(description=_("parked"))
     def parked(self, parked: ParkedEvent) -> str:
         return moment(parked.created_at)
@@ -180,8 +189,9 @@ class ParkedEventAdmin(ReadOnlyAdmin):
         return moment(parked.next_attempt_at)
 
     @display(description=_("facts"))
-    def facts(self, parked: ParkedEvent) -> SafeString:
-        return facts_of(parked.event.data)
+    def facts(self, parked: Any) -> SafeString:
+        shown: SafeString = parked.facts_shown
+        return shown
 
 
 @admin.register(ConsumerOffset)

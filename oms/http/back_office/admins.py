@@ -57,7 +57,8 @@ class BoundedPaginator(CountedPaginator):
     @cached_property
     def _found(self) -> int:
         rows: Any = self.object_list
-        found: int = rows[: self.bound + 1].count()
+        # Which of them are counted is all one, so they need not be sorted.
+        found: int = rows.order_by()[: self.bound + 1].count()
         return found
 
 

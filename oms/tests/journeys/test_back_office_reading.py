@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
@@ -100,12 +102,15 @@ def test_a_deleted_order_is_named_as_such_and_not_linked(staff: Client) -> None:
     assert str(order.pk) not in text(page)
 
 
-def test_the_facts_of_an_event_are_words_with_links(staff: Client) -> None:
+def test_the_facts_of_an_event_are_words_with_links(
+    staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     customer = make_customer(email="ada@example.com")
     order = place((make_product(), 1), customer=customer)
     event = Event.objects.get(object_id=order.id, type="order.placed")
 
-    page = staff.get(f"{EVENTS}{event.pk}/change/")
+    with django_assert_max_num_queries(8):
+        page = staff.get(f"{EVENTS}{event.pk}/change/")
 
     facts = text(page).partition('<dl class="bo-facts">')[2].partition("</dl>")[0]
     assert f'/admin/users/user/{customer.pk}/change/">ada@example.com</a>' in facts
@@ -233,3 +238,18 @@ def test_a_form_from_before_another_login_is_refused_in_words(staff: Client) -> 
 
     assert refused.status_code == 403
     assert "nothing was changed" in text(refused)
+
+
+def test_whoever_sees_a_figure_may_follow_it(staff: Client) -> None:
+    clerk = make_staff()
+    clerk.user_permissions.add(Permission.objects.get(codename="view_order"))
+    client = Client()
+    client.force_login(clerk)
+    order = place((make_product(), 1))
+
+    links = re.findall(r'bo-figure[^"]*" href="([^"]+)"', text(client.get("/admin/")))
+
+    assert len(links) == 4
+    pages = [client.get(unescape(link)) for link in links]
+    assert [page.status_code for page in pages] == [200] * 4
+    assert order.number in words(pages[0])
