@@ -36,8 +36,8 @@ from oms.management.seeding.accounts import (
 )
 from oms.management.supervisor import Ended, Supervisor
 
-# With the servers' own ends this stays within the ten seconds that a stop may take.
-_GRACE_SECONDS = 5.0
+# With the two and three seconds of the servers this stays within the ten that a stop may take.
+_GRACE_SECONDS = 4.5
 _WORKER_GRACE_SECONDS = 3
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

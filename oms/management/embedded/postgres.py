@@ -23,7 +23,11 @@ from oms.management.embedded.guard import Guard
 from oms.management.embedded.sockets import socket_directory
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 6.0
+# After so long without an end by a fast shutdown an immediate one is asked for. It loses nothing:
+# the next start recovers.
+_STOP_SECONDS = 3.0
+# How long another server may take to leave the data, for its guard gives it six seconds.
+_LEAVE_SECONDS = 7.0
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -171,7 +175,7 @@ class EmbeddedPostgres:
             lock.unlink(missing_ok=True)
             return
         # After a crash of the shop, its guard may be stopping the server at this moment.
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _LEAVE_SECONDS
         while self._is_served_by(pid):
             if time.monotonic() > deadline:
                 raise EmbeddedServiceError(

@@ -15,7 +15,7 @@ from oms.management.embedded.errors import EmbeddedServiceError, end_of_log
 from oms.management.embedded.guard import Guard
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 4.0
+_STOP_SECONDS = 2.0
 DATABASES = 64
 
 

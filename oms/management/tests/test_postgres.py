@@ -123,7 +123,7 @@ def test_a_second_server_on_the_same_data_is_refused(
     guard: Guard,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("oms.management.embedded.postgres._STOP_SECONDS", 0.3)
+    monkeypatch.setattr("oms.management.embedded.postgres._LEAVE_SECONDS", 0.3)
     postgres.start()
     second = EmbeddedPostgres(data=tmp_path / "pg", log=tmp_path / "2.log", guard=guard)
 
