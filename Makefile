@@ -1,5 +1,6 @@
 # make run     the whole shop on this machine; PORT=9000 moves all of its ports
 # make test    all tests, in parallel, on a PostgreSQL and a Valkey of their own
+# make schema-test   hold the running server against its OpenAPI document, for minutes
 # make check   format, lint, types, import rules, migrations, Django's deployment checks
 # make format  format and repair what can be repaired
 # make clean   remove caches and what tests left; the shop's data in var/ stay
@@ -18,7 +19,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports migrations deployment format clean
+.PHONY: help run test schema-test check lint types imports migrations deployment format clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,6 +30,11 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 $(PYTEST_OPTIONS)
+
+# The same as in the usual run, with more examples and time; tokens last for 15 minutes.
+schema-test: $(VENV)/.installed-dev
+	@exec env SCHEMA_EXAMPLES=$${SCHEMA_EXAMPLES:-50} SCHEMA_SECONDS=$${SCHEMA_SECONDS:-300} \
+		$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS) oms/tests/contract
 
 check: lint types imports migrations deployment
 
@@ -75,10 +81,11 @@ $(BIN)/python:
 	$$found -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module does not work; on Debian: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/.installed: requirements.txt | $(BIN)/python
+# A new Python makes a new $(BIN)/python, and everything is installed for it.
+$(VENV)/.installed: requirements.txt $(BIN)/python
 	@$(INSTALL) requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(BIN)/python
 	@$(INSTALL) requirements-dev.txt
 	@touch $@ $(VENV)/.installed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
-import urllib.error
 import urllib.request
 
 # A host that Django accepts: it refuses an address that is not among ALLOWED_HOSTS.
@@ -15,5 +15,5 @@ request = urllib.request.Request(
 )
 try:
     urllib.request.urlopen(request, timeout=4).close()  # noqa: S310
-except (urllib.error.URLError, OSError):
+except (OSError, http.client.HTTPException):
     sys.exit(1)

@@ -20,9 +20,9 @@ from unfold.enums import ActionVariant
 from notifications.models import DeliveryState, Notification
 from notifications.operations.retrying import retry_notification
 from oms.core.actor import Actor
-from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment
 from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.naming import OrdersNamedAdmin, order_called
 from oms.http.back_office.steps import BulkStep, Step
 
 STATE_COLOURS = {
@@ -44,7 +44,7 @@ def _is_retryable(notification: Notification) -> bool:
 
 
 @admin.register(Notification)
-class NotificationAdmin(GrowingAdmin):
+class NotificationAdmin(OrdersNamedAdmin):
     list_display = (
         "created",
         "kind",
@@ -62,7 +62,7 @@ class NotificationAdmin(GrowingAdmin):
         ("created_at", BusinessDaysFilter),
     )
     search_fields = ("=email",)
-    search_help_text = _("E-mail address, or id of the order or the customer")
+    search_help_text = _("E-mail address, or number of the order")
     fieldsets = (
         (
             None,
@@ -111,7 +111,9 @@ class NotificationAdmin(GrowingAdmin):
         try:
             id = UUID(term)
         except ValueError:
-            return queryset.filter(email__iexact=term), False
+            order_id = order_called(term)
+            found = Q(email__iexact=term) if order_id is None else Q(order_id=order_id)
+            return queryset.filter(found), False
         return queryset.filter(Q(pk=id) | Q(order_id=id) | Q(recipient_id=id)), False
 
     @display(description=_("created"))
@@ -134,13 +136,9 @@ class NotificationAdmin(GrowingAdmin):
     def next_attempt(self, notification: Notification) -> str:
         return moment(notification.next_attempt_at)
 
-    @display(description=_("order"))
-    def order_link(self, notification: Notification) -> SafeString | str:
-        return link(_("Open the order"), "orders_order", notification.order_id)
-
     @display(description=_("recipient"))
     def recipient_link(self, notification: Notification) -> SafeString | str:
-        return link(_("Open the user"), "users_user", notification.recipient_id)
+        return link(notification.recipient, "users_user", notification.recipient_id)
 
     @display(description=_("text"))
     def text_shown(self, notification: Notification) -> SafeString:

@@ -21,6 +21,8 @@ def drain_notifications() -> None:
     """
     woken(DRAIN_TASK)
     try:
-        drain(_postman.send_next, wake_another=lambda: wake(DRAIN_TASK), seconds=15)
+        drain(
+            lambda: bool(_postman.send_batch()), wake_another=lambda: wake(DRAIN_TASK), seconds=15
+        )
     finally:
         _postman.close()

@@ -1,4 +1,4 @@
-"""The Celery application, its schedule, and the task that hands the event log to its consumers.
+"""The Celery application and its schedule.
 
 Every scheduled task is a sweep over rows that are due, so a message that was lost, or a broker that
 was away, costs at most the interval below. None of them may be sent with an ETA or a countdown.

@@ -11,7 +11,6 @@ from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -20,7 +19,7 @@ from notifications.models import DeliveryState, Notification
 from oms.core import clock
 from oms.core.clock import Period
 from oms.core.money import ZERO
-from oms.http.back_office.display import badge, moment, money
+from oms.http.back_office.display import badge, moment, money, number
 from orders.admin.colours import PAYMENT_STATE_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
@@ -66,18 +65,23 @@ def _sales(today: Period) -> list[Figure]:
         currency=settings.SHOP_CURRENCY,
     )
     revenue = sold.aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
+    day = clock.business_date(today.start)
+    orders_of_today = (
+        f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
+    )
     return [
         Figure(
             title=_("Orders today"),
-            value=number_format(placed, force_grouping=True),
+            value=number(placed),
             icon="shopping_bag",
-            url=reverse("admin:orders_order_changelist"),
+            url=orders_of_today,
         ),
         Figure(
             title=_("Revenue today"),
             value=money(revenue["total"], settings.SHOP_CURRENCY),
             icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
-            url=reverse("admin:payments_payment_changelist"),
+            # Not the payments, which not everybody who sees orders may see.
+            url=orders_of_today,
             note=ngettext(
                 "from %(count)d confirmed order",
                 "from %(count)d confirmed orders",
@@ -98,13 +102,13 @@ def _work(today: Period) -> list[Figure]:
     return [
         Figure(
             title=_("Awaiting shipment"),
-            value=number_format(to_ship, force_grouping=True),
+            value=number(to_ship),
             icon="local_shipping",
             url=f"{url}?status__exact={'&status__exact='.join(waiting)}",
         ),
         Figure(
             title=_("Failed payments"),
-            value=number_format(unpaid, force_grouping=True),
+            value=number(unpaid),
             icon="credit_card_off",
             url=f"{url}?status__exact=pending&payment_status__exact="
             + "&payment_status__exact=".join(failed),
@@ -119,7 +123,7 @@ def _low_stock(today: Period) -> list[Figure]:
     return [
         Figure(
             title=_("Low stock"),
-            value=number_format(low, force_grouping=True),
+            value=number(low),
             icon="inventory_2",
             url=reverse("admin:inventory_product_changelist") + "?stock=low&is_active__exact=1",
             note=str(_("products at or below their threshold")),
@@ -133,7 +137,7 @@ def _dead_notifications(today: Period) -> list[Figure]:
     return [
         Figure(
             title=_("Undelivered mail"),
-            value=number_format(dead, force_grouping=True),
+            value=number(dead),
             icon="unsubscribe",
             url=reverse("admin:notifications_notification_changelist") + "?state__exact=dead",
             note=str(_("given up after every attempt")),
@@ -175,5 +179,6 @@ def _latest_orders() -> Sequence[dict[str, Any]]:
     ]
 
 
-def _scarcest() -> Sequence[Any]:
-    return list(_low_products().order_by("left", "name")[:_SCARCEST])
+def _scarcest() -> Sequence[dict[str, Any]]:
+    scarcest = list(_low_products().order_by("left", "name")[:_SCARCEST])
+    return [{"product": product, "left": number(product.left)} for product in scarcest]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging.config
 import os
 import secrets
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 # --- Ports: PORT moves all of them ------------------------------------------------------------
 PORT = env.int("PORT", default=8000)
-SANDBOX_PORT = PORT + 1
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=PORT + 1)
 VALKEY_PORT = PORT + 2
 
 
@@ -48,16 +50,22 @@ def secret(name: str) -> str:
     if not DEBUG:
         raise ImproperlyConfigured(f"{name} must be set when DEBUG is off.")
     path = VAR_DIR / "secrets" / name.lower()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass  # another process of this copy made it a moment ago
-        else:
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Written before it gets its name, for another process of this copy may look for it.
+            descriptor, draft = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(48))
-    return path.read_text().strip()
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+            os.unlink(draft)
+        return path.read_text().strip()
+    except PermissionError as error:
+        raise ImproperlyConfigured(
+            f"{path} belongs to another user, probably because the shop was run as root before. "
+            f"Run it as that user again, or remove {VAR_DIR}."
+        ) from error
 
 
 SECRET_KEY = secret("SECRET_KEY")
@@ -108,8 +116,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "oms.http.middleware.BodyLimitMiddleware",
+    # First of what can refuse, so that each answer of a limited route is counted and tells it.
     "oms.http.middleware.RateLimitMiddleware",
+    "oms.http.middleware.BodyLimitMiddleware",
     "oms.http.middleware.DeadlineMiddleware",
     "oms.http.middleware.IdempotencyMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -182,7 +191,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis or Valkey: broker, cache, limits -----------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", default=f"redis://127.0.0.1:{VALKEY_PORT}/0")
+REDIS_URL = env.str("REDIS_URL", default="") or f"redis://127.0.0.1:{VALKEY_PORT}/0"
 
 CACHES = {
     "default": {
@@ -231,6 +240,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
 
 # --- Users --------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
+# Of the back office; the API has tokens.
+AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
 # E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
 # check does not count.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
@@ -242,6 +253,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY")
 if len(JWT_SIGNING_KEY) < 32:
@@ -352,7 +364,9 @@ UNFOLD: dict[str, Any] = {
 }
 
 # --- Payments -----------------------------------------------------------------------------------
-SANDBOX_PROVIDER_URL = env.str("SANDBOX_PROVIDER_URL", default=f"http://127.0.0.1:{SANDBOX_PORT}")
+SANDBOX_PROVIDER_URL = (
+    env.str("SANDBOX_PROVIDER_URL", default="") or f"http://127.0.0.1:{SANDBOX_PORT}"
+)
 SANDBOX_API_KEY = secret("SANDBOX_API_KEY")
 SANDBOX_WEBHOOK_SECRET = secret("SANDBOX_WEBHOOK_SECRET")
 # "automatic" takes the money at once; "manual" authorises at placing and captures when shipped.

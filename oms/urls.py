@@ -6,8 +6,12 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from oms.users.admin.own_password import OwnPasswordView
+
 urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
+    # In place of Django's own, whose change no event would tell of.
+    path("admin/password_change/", admin.site.admin_view(OwnPasswordView.as_view())),
     path("admin/", admin.site.urls),
     path("", include("oms.http.urls")),
     path("api/v1/", include("oms.users.api.urls")),

@@ -17,8 +17,9 @@ from unfold.decorators import display
 
 from oms.core.actor import Actor
 from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import badge, link, moment, money
+from oms.http.back_office.display import NOTHING, badge, link, moment, money
 from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.naming import OrdersNamedAdmin, order_called
 from oms.http.back_office.steps import Step
 from payments.models import Payment, ProviderMessage, Refund
 from payments.operations.making import retry_now
@@ -39,6 +40,31 @@ REFUND_COLOURS = {
     RefundStatus.UNKNOWN.value: "warning",
     RefundStatus.SUCCEEDED.value: "success",
     RefundStatus.FAILED.value: "danger",
+}
+
+_PAYMENT_MEANINGS = {
+    PaymentStatus.CREATED.value: _("A worker is about to ask the provider for the money."),
+    PaymentStatus.PROCESSING.value: _("The provider was asked and has not answered yet."),
+    PaymentStatus.UNKNOWN.value: _(
+        "No answer came. The provider is asked again by itself what became of it; until it says, "
+        "the customer may have been charged."
+    ),
+    PaymentStatus.AUTHORIZED.value: _("The bank has set the money aside; it is not ours yet."),
+    PaymentStatus.CAPTURED.value: _("The money is ours."),
+    PaymentStatus.FAILED.value: _("Nothing was taken. The customer may try again."),
+    PaymentStatus.VOIDED.value: _("The money that was set aside was let go; nothing was taken."),
+}
+_REFUND_MEANINGS = {
+    RefundStatus.REQUESTED.value: _("A worker is about to ask the provider to give it back."),
+    RefundStatus.PROCESSING.value: _("The provider was asked and has not answered yet."),
+    RefundStatus.UNKNOWN.value: _(
+        "No answer came. The provider is asked again by itself until it says what became of it."
+    ),
+    RefundStatus.SUCCEEDED.value: _("The money is on its way back to the customer."),
+    RefundStatus.FAILED.value: _(
+        "The provider refused it, and the customer has got nothing back: refund the order again, "
+        "or by another way."
+    ),
 }
 
 
@@ -67,11 +93,14 @@ _LOOK_UP_AGAIN = Step(
 
 
 def _found(queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
-    """The rows of an id, of an order's id or of a provider's reference; no index finds more."""
+    """The rows of an order's number, an id, or a provider's reference; no index finds more."""
     term = term.strip()
     if not term:
         return queryset, False
     found = Q(provider_reference=term)
+    order_id = order_called(term)
+    if order_id is not None:
+        found |= Q(order_id=order_id)
     try:
         id = UUID(term)
     except ValueError:
@@ -82,7 +111,7 @@ def _found(queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
 
 
 @admin.register(Payment)
-class PaymentAdmin(GrowingAdmin):
+class PaymentAdmin(OrdersNamedAdmin):
     list_display = (
         "created",
         "order_link",
@@ -100,7 +129,7 @@ class PaymentAdmin(GrowingAdmin):
         ("created_at", BusinessDaysFilter),
     )
     search_fields = ("provider_reference",)
-    search_help_text = _("Id of the payment or the order, or the provider's reference")
+    search_help_text = _("Number of the order, or the provider's reference")
     readonly_fields = (
         "created",
         "order_link",
@@ -108,6 +137,7 @@ class PaymentAdmin(GrowingAdmin):
         "captured_shown",
         "refunded_shown",
         "status_badge",
+        "meaning",
         "captured_when",
         "next_attempt",
         "failure",
@@ -120,6 +150,7 @@ class PaymentAdmin(GrowingAdmin):
                 "fields": (
                     ("order_link", "created"),
                     ("amount_shown", "status_badge"),
+                    "meaning",
                     ("captured_shown", "captured_when"),
                     "refunded_shown",
                 )
@@ -148,10 +179,6 @@ class PaymentAdmin(GrowingAdmin):
     def created(self, payment: Payment) -> str:
         return moment(payment.created_at)
 
-    @display(description=_("order"))
-    def order_link(self, payment: Payment) -> SafeString | str:
-        return link(_("Open the order"), "orders_order", payment.order_id)
-
     @display(description=_("amount"))
     def amount_shown(self, payment: Payment) -> str:
         return money(payment.amount, payment.currency)
@@ -168,6 +195,10 @@ class PaymentAdmin(GrowingAdmin):
     def status_badge(self, payment: Payment) -> SafeString:
         return badge(payment.get_status_display(), PAYMENT_COLOURS[payment.status])
 
+    @display(description=_("that is"))
+    def meaning(self, payment: Payment) -> str:
+        return str(_PAYMENT_MEANINGS[payment.status])
+
     @display(description=_("captured at"))
     def captured_when(self, payment: Payment) -> str:
         return moment(payment.captured_at)
@@ -176,13 +207,13 @@ class PaymentAdmin(GrowingAdmin):
     def next_attempt(self, payment: Payment) -> str:
         return moment(payment.next_attempt_at)
 
-    @display(description=_("failure"), empty_value="–")
-    def failure(self, payment: Payment) -> str | None:
-        return payment.failure_message or payment.failure_code or None
+    @display(description=_("failure"))
+    def failure(self, payment: Payment) -> str:
+        return payment.failure_message or payment.failure_code or NOTHING
 
 
 @admin.register(Refund)
-class RefundAdmin(GrowingAdmin):
+class RefundAdmin(OrdersNamedAdmin):
     list_display = (
         "created",
         "order_link",
@@ -198,13 +229,14 @@ class RefundAdmin(GrowingAdmin):
         ("created_at", BusinessDaysFilter),
     )
     search_fields = ("provider_reference",)
-    search_help_text = _("Id of the refund or the order, or the provider's reference")
+    search_help_text = _("Number of the order, or the provider's reference")
     readonly_fields = (
         "created",
         "order_link",
         "payment_link",
         "amount_shown",
         "status_badge",
+        "meaning",
         "succeeded_when",
         "next_attempt",
     )
@@ -215,6 +247,7 @@ class RefundAdmin(GrowingAdmin):
                 "fields": (
                     ("order_link", "payment_link"),
                     ("amount_shown", "status_badge"),
+                    "meaning",
                     ("created", "succeeded_when"),
                     "reason",
                 )
@@ -234,13 +267,9 @@ class RefundAdmin(GrowingAdmin):
     def created(self, refund: Refund) -> str:
         return moment(refund.created_at)
 
-    @display(description=_("order"))
-    def order_link(self, refund: Refund) -> SafeString | str:
-        return link(_("Open the order"), "orders_order", refund.order_id)
-
     @display(description=_("payment"))
     def payment_link(self, refund: Refund) -> SafeString | str:
-        return link(_("Open the payment"), "payments_payment", refund.payment_id)
+        return link(refund.payment, "payments_payment", refund.payment_id)
 
     @display(description=_("amount"))
     def amount_shown(self, refund: Refund) -> str:
@@ -249,6 +278,10 @@ class RefundAdmin(GrowingAdmin):
     @display(description=_("status"))
     def status_badge(self, refund: Refund) -> SafeString:
         return badge(refund.get_status_display(), REFUND_COLOURS[refund.status])
+
+    @display(description=_("that is"))
+    def meaning(self, refund: Refund) -> str:
+        return str(_REFUND_MEANINGS[refund.status])
 
     @display(description=_("succeeded at"))
     def succeeded_when(self, refund: Refund) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from oms.core.db import transaction_required
@@ -13,6 +13,13 @@ from payments.models import Payment, Refund
 def lock_payment(payment_id: UUID) -> Payment | None:
     """The payment, locked; None if there is none."""
     return Payment.objects.select_for_update(no_key=True).filter(pk=payment_id).first()
+
+
+@transaction_required
+def lock_payments(payment_ids: Iterable[UUID]) -> Mapping[UUID, Payment]:
+    """Those of the payments that exist, locked in the order of their ids, by id."""
+    rows = Payment.objects.select_for_update(no_key=True).filter(pk__in=set(payment_ids))
+    return {payment.id: payment for payment in rows.order_by("id")}
 
 
 @transaction_required

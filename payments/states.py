@@ -92,3 +92,5 @@ ACTIVE = (
 )
 # A payment whose outcome is still open.
 OPEN = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
+# The same of a refund.
+OPEN_REFUNDS = (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)

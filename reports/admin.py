@@ -11,24 +11,25 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
 from oms.http.back_office.admins import ReadOnlyAdmin
-from oms.http.back_office.display import moment, money
+from oms.http.back_office.display import day, link, moment, money, number
 from reports.figures import DayFigures
 from reports.models import DailyReport
 
 
 @admin.register(DailyReport)
 class DailyReportAdmin(ReadOnlyAdmin):
-    list_display = ("date", "placed", "confirmed", "cancelled", "units", "gross", "back", "net")
+    list_display = ("day", "placed", "confirmed", "cancelled", "units", "gross", "back", "net")
     list_filter = (("date", RangeDateFilter),)
     date_hierarchy = "date"
     ordering = ("-date", "currency")
     fieldsets = (
-        (None, {"fields": (("date", "timezone"), "generated")}),
+        (None, {"fields": (("day", "timezone"), "generated")}),
         (_("Orders"), {"fields": (("placed", "confirmed"), ("cancelled", "units"))}),
         (_("Sales"), {"fields": (("gross", "back"), ("net", "average"))}),
         (_("Best sellers"), {"fields": ("best_sellers",)}),
     )
     readonly_fields = (
+        "day",
         "generated",
         "placed",
         "confirmed",
@@ -41,25 +42,29 @@ class DailyReportAdmin(ReadOnlyAdmin):
         "best_sellers",
     )
 
+    @display(description=_("day"), ordering="date")
+    def day(self, report: DailyReport) -> str:
+        return day(report.date)
+
     @display(description=_("generated"))
     def generated(self, report: DailyReport) -> str:
         return moment(report.generated_at)
 
     @display(description=_("placed"))
-    def placed(self, report: DailyReport) -> int:
-        return _figures(report).totals.orders_placed
+    def placed(self, report: DailyReport) -> str:
+        return number(_figures(report).totals.orders_placed)
 
     @display(description=_("confirmed"))
-    def confirmed(self, report: DailyReport) -> int:
-        return _figures(report).totals.orders_confirmed
+    def confirmed(self, report: DailyReport) -> str:
+        return number(_figures(report).totals.orders_confirmed)
 
     @display(description=_("cancelled"))
-    def cancelled(self, report: DailyReport) -> int:
-        return _figures(report).totals.orders_cancelled
+    def cancelled(self, report: DailyReport) -> str:
+        return number(_figures(report).totals.orders_cancelled)
 
     @display(description=_("units sold"))
-    def units(self, report: DailyReport) -> int:
-        return _figures(report).totals.units_sold
+    def units(self, report: DailyReport) -> str:
+        return number(_figures(report).totals.units_sold)
 
     @display(description=_("gross sales"))
     def gross(self, report: DailyReport) -> str:
@@ -80,12 +85,21 @@ class DailyReportAdmin(ReadOnlyAdmin):
     @display(description=_("best sellers"))
     def best_sellers(self, report: DailyReport) -> SafeString | str:
         lines = [
-            (sold.units, sold.name, money(sold.revenue, report.currency))
+            (
+                link(sold.name, "inventory_product", sold.product_id),
+                sold.sku,
+                number(sold.units),
+                money(sold.revenue, report.currency),
+            )
             for sold in _figures(report).top_products
         ]
         if not lines:
             return str(_("Nothing was sold."))
-        return format_html("<ol>{}</ol>", format_html_join("", "<li>{} × {}: {}</li>", lines))
+        row = (
+            '<tr><td>{} <span class="bo-faint">{}</span></td>'
+            '<td class="bo-number">{} ×</td><td class="bo-number">{}</td></tr>'
+        )
+        return format_html('<table class="bo-table">{}</table>', format_html_join("", row, lines))
 
 
 def _figures(report: DailyReport) -> DayFigures:

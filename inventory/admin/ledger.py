@@ -13,9 +13,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from inventory.models import MovementKind, Product, StockMovement
-from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment, signed
 from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.naming import OrdersNamedAdmin, order_called
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",
@@ -28,7 +28,7 @@ KIND_COLOURS = {
 
 
 @admin.register(StockMovement)
-class StockMovementAdmin(GrowingAdmin):
+class StockMovementAdmin(OrdersNamedAdmin):
     list_display = (
         "at",
         "product_link",
@@ -47,7 +47,7 @@ class StockMovementAdmin(GrowingAdmin):
         ("created_at", BusinessDaysFilter),
     )
     search_fields = ("reference",)
-    search_help_text = _("SKU, reference, or the id of a product or an order")
+    search_help_text = _("SKU, number of the order, or reference")
     ordering = ("-id",)
     fields = (
         ("at", "actor_label"),
@@ -75,6 +75,9 @@ class StockMovementAdmin(GrowingAdmin):
         if not term:
             return queryset, False
         found = Q(product__in=Product.objects.filter(sku__iexact=term)) | Q(reference=term)
+        order_id = order_called(term)
+        if order_id is not None:
+            found |= Q(order_id=order_id)
         try:
             id = UUID(term)
         except ValueError:
@@ -106,7 +109,3 @@ class StockMovementAdmin(GrowingAdmin):
     @display(description=_("balance"))
     def balance(self, movement: StockMovement) -> str:
         return f"{movement.on_hand_after:,} / {movement.reserved_after:,}"
-
-    @display(description=_("order"))
-    def order_link(self, movement: StockMovement) -> SafeString | str:
-        return link(_("order"), "orders_order", movement.order_id)

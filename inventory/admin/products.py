@@ -24,12 +24,14 @@ from unfold.widgets import (
 )
 
 from inventory.admin.adjusting import AdjustmentForm, adjust
+from inventory.admin.ledger import KIND_COLOURS
 from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.core.actor import Actor
 from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
 from oms.http.back_office.admins import OperationAdmin, OperationForm
-from oms.http.back_office.display import badge, moment, money
+from oms.http.back_office.display import badge, moment, money, number, signed
+from oms.http.back_office.naming import order_link_of, order_numbers
 from oms.http.back_office.steps import Step
 
 _MOVEMENTS_SHOWN = 10
@@ -188,14 +190,12 @@ class ProductAdmin(OperationAdmin):
         return money(product.price, product.currency)
 
     @display(description=_("available"), ordering="available")
-    def available(self, product: Any) -> int:
-        available: int = product.available
-        return available
+    def available(self, product: Any) -> str:
+        return number(product.available)
 
     @display(description=_("reserved"), ordering="reserved")
-    def reserved(self, product: Any) -> int:
-        reserved: int = product.reserved
-        return reserved
+    def reserved(self, product: Any) -> str:
+        return number(product.reserved)
 
     @display(description=_("stock"))
     def stock(self, product: Any) -> SafeString:
@@ -243,12 +243,21 @@ def _summed(levels: QuerySet[Any], expression: Any) -> Coalesce:
 
 def _stock_of(product: Any) -> dict[str, Any]:
     levels = StockLevel.objects.filter(product=product).select_related("location")
-    movements = StockMovement.objects.filter(product=product).select_related("location")
+    ledger = StockMovement.objects.filter(product=product).select_related("location")
+    movements = list(ledger.order_by("-id")[:_MOVEMENTS_SHOWN])
+    numbers = order_numbers(row.order_id for row in movements)
     return {
         "levels": list(levels.order_by("location__priority", "location__code")),
         "movements": [
-            {"row": row, "at": moment(row.created_at)}
-            for row in movements.order_by("-id")[:_MOVEMENTS_SHOWN]
+            {
+                "row": row,
+                "at": moment(row.created_at),
+                "kind": badge(row.get_kind_display(), KIND_COLOURS[row.kind]),
+                "on_hand": signed(row.on_hand_delta) if row.on_hand_delta else "",
+                "reserved": signed(row.reserved_delta) if row.reserved_delta else "",
+                "order": order_link_of(row.order_id, numbers) if row.order_id else "",
+            }
+            for row in movements
         ],
         "stock_badge": stock_badge(product.available, product),
         "product": product,

@@ -103,6 +103,11 @@ class StaffInventoryOutput(InventoryOutput):
 class AdjustmentInput(InputSerializer):
     """Either `delta`, or `set_to` with `expected_on_hand`."""
 
+    constraints = {
+        "oneOf": [{"required": ["delta"]}, {"required": ["set_to", "expected_on_hand"]}],
+        "dependentRequired": {"set_to": ["expected_on_hand"], "expected_on_hand": ["set_to"]},
+    }
+
     product_id = UUIDField()
     reason = ChoiceField(choices=[reason.value for reason in AdjustmentReason])
     location = CharField(max_length=32, required=False, help_text="A code; the default one's.")

@@ -66,6 +66,7 @@ class ProductViewSet(ApiViewSet):
         request_example=examples.NEW_PRODUCT,
         response_example=examples.STAFF_PRODUCT,
         errors=[SkuTaken],
+        versioned=True,
     )
     def create(self, request: Request) -> Response:
         made = create_product(actor=self.actor, **self.parse(NewProductInput))

@@ -8,6 +8,7 @@ when the lease runs out. Sending exactly once does not exist.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,15 +16,18 @@ from typing import Any
 import structlog
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import F
 from django.db.models.functions import Now
 
 from notifications.mail import composed, is_final
 from notifications.models import DeliveryState, Notification
 from oms.core.db import durable
-from oms.core.leases import backoff, claim_next, due
+from oms.core.leases import backoff, claim_due, due
 
 log = structlog.get_logger(__name__)
 
+# How many mails one worker claims at once.
+AT_ONCE = 20
 # Longer than a task may live, so a lease that ran out belongs to a worker that is dead.
 LEASE = timedelta(seconds=90)
 # The pauses between them add up to two hours.
@@ -48,34 +52,27 @@ class Postman:
         self._connection: BaseEmailBackend | None = None
 
     @durable
-    def send_next(self) -> bool:
-        """Send the mail that is most overdue; False if none is due, or nothing can be sent."""
+    def send_batch(self) -> int:
+        """Send up to AT_ONCE of the mails that are most overdue.
+
+        Returns how many it tried; none if nothing is due, or nothing can be sent now.
+        """
         if time.monotonic() < self._closed_until or not due(Notification).exists():
-            return False
+            return 0
         if not self._reach():
-            return False
-        notification = claim_next(Notification, lease=LEASE)
-        if notification is None:
-            return False
-        if notification.attempts > MAX_ATTEMPTS:
-            # Whoever tried last died of it.
-            _settle(notification, state=DeliveryState.DEAD, next_attempt_at=None)
-            return True
-        _settle(notification, keeping_lease=True, state=DeliveryState.SENDING)
+            return 0
+        waiting = deque(
+            claim_due(Notification, lease=LEASE, limit=AT_ONCE, state=DeliveryState.SENDING)
+        )
+        tried = 0
         try:
-            self._send(notification)
-        except (OSError, ValueError) as error:  # SMTPException is an OSError
-            self.close()
-            _failed(notification, error)
-        else:
-            _settle(
-                notification,
-                state=DeliveryState.SENT,
-                sent_at=Now(),
-                next_attempt_at=None,
-                last_error="",
-            )
-        return True
+            while waiting and self._reach():
+                self._deliver(waiting.popleft())
+                tried += 1
+        finally:
+            for notification in waiting:
+                _give_back(notification)
+        return tried
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -98,6 +95,26 @@ class Postman:
             return False
         self._connection = connection
         return True
+
+    def _deliver(self, notification: Notification) -> None:
+        """Send it and note at once what became of it, so that a death doubles one mail at most."""
+        if notification.attempts > MAX_ATTEMPTS:
+            # Whoever tried last died of it.
+            _settle(notification, state=DeliveryState.DEAD, next_attempt_at=None)
+            return
+        try:
+            self._send(notification)
+        except (OSError, ValueError) as error:  # SMTPException is an OSError
+            self.close()
+            _failed(notification, error)
+        else:
+            _settle(
+                notification,
+                state=DeliveryState.SENT,
+                sent_at=Now(),
+                next_attempt_at=None,
+                last_error="",
+            )
 
     def _send(self, notification: Notification) -> None:
         mail = composed(notification)
@@ -124,10 +141,13 @@ def _failed(notification: Notification, error: Exception) -> None:
     )
 
 
-def _settle(notification: Notification, *, keeping_lease: bool = False, **values: Any) -> None:
-    """Write `values`, unless the lease ran out and the mail is somebody else's by now."""
-    if not keeping_lease:
-        values["lease_until"] = None
+def _give_back(notification: Notification) -> None:
+    """Let go of a mail that was claimed and not tried; for the next worker it is as it was."""
+    _settle(notification, state=notification.state, attempts=F("attempts") - 1)
+
+
+def _settle(notification: Notification, **values: Any) -> None:
+    """Give up the lease, unless it is another's by now, and write `values`."""
     Notification.objects.filter(
         pk=notification.pk, fencing_token=notification.fencing_token
-    ).update(**values)
+    ).update(lease_until=None, **values)

@@ -20,7 +20,7 @@ def make_due(notification: Notification) -> None:
 def send_all(postman: Postman) -> int:
     """Let `postman` send until nothing is due; returns how many mails it tried."""
     count = 0
-    while postman.send_next():
-        count += 1
+    while tried := postman.send_batch():
+        count += tried
     postman.close()
     return count

@@ -27,7 +27,7 @@ def dead(place: PlaceOrder, relay: Callable[[], int], mail_server: MailServer) -
     relay()
     mail_server.refusals = ["550 no such user"]
     postman = Postman()
-    assert postman.send_next()
+    assert postman.send_batch()
     postman.close()
     row = Notification.objects.get(order_id=order.id, channel=Channel.EMAIL)
     assert row.state == DeliveryState.DEAD
@@ -40,7 +40,7 @@ def test_staff_can_have_a_dead_mail_sent_again(dead: Notification, mail_server: 
     retry_notification(actor=actor_for(staff), notification_id=dead.id)
 
     postman = Postman()
-    assert postman.send_next()
+    assert postman.send_batch()
     postman.close()
     dead.refresh_from_db()
     assert (dead.state, dead.attempts) == (DeliveryState.SENT, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 
 import pytest
 
@@ -39,16 +38,16 @@ def test_without_the_lease_workers_would_send_a_mail_twice(
     mail()
     everybody_looked = threading.Barrier(4)
 
-    def unleased(model: type[Notification], *, lease: timedelta) -> Notification | None:
-        row = due(model).first()
+    def unleased(model: type[Notification], **how: object) -> list[Notification]:
+        rows = list(due(model))
         everybody_looked.wait(timeout=20)
-        return row
+        return rows
 
-    monkeypatch.setattr(sending, "claim_next", unleased)
+    monkeypatch.setattr(sending, "claim_due", unleased)
 
     def send_one() -> None:
         postman = Postman()
-        postman.send_next()
+        postman.send_batch()
         postman.close()
 
     at_once(*[send_one] * 4)

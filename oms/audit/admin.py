@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -10,20 +9,21 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
+from oms.audit.wording import event_link, facts_of, in_words, name_objects
 from oms.core.actor import Actor, ActorKind
 from oms.events.domain import event_types
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.relaying import retry_parked_now
 from oms.http.back_office.admins import GrowingAdmin, ReadOnlyAdmin
-from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.display import badge, moment
 from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.naming import order_called
 from oms.http.back_office.steps import Step
 
 ACTOR_COLOURS = {
@@ -37,15 +37,6 @@ _KINDS = {
     ActorKind.STAFF.value: _("staff"),
     ActorKind.SYSTEM.value: _("system"),
     ActorKind.ANONYMOUS.value: _("anonymous"),
-}
-# The admin pages of the objects that events are about.
-_PAGES = {
-    "order": "orders_order",
-    "product": "inventory_product",
-    "location": "inventory_location",
-    "payment": "payments_payment",
-    "refund": "payments_refund",
-    "user": "users_user",
 }
 
 
@@ -73,10 +64,10 @@ class ActorKindFilter(DropdownFilter):
 
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
-    list_display = ("at", "action", "object", "by", "actor_badge", "address", "request_id")
+    list_display = ("at", "action", "object", "by", "actor_badge", "address")
     list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", BusinessDaysFilter))
     search_fields = ("request_id",)
-    search_help_text = _("Id of an object or of a request, or who did it")
+    search_help_text = _("Number of an order, who did it, or an id")
     fieldsets = (
         (None, {"fields": (("at", "action"), "object", "data_shown")}),
         (_("Who"), {"fields": (("by", "actor_badge"), ("address", "request_id"), "actor_id")}),
@@ -93,6 +84,9 @@ class EventAdmin(GrowingAdmin):
         try:
             id = UUID(term)
         except ValueError:
+            order_id = order_called(term)
+            if order_id is not None:
+                return queryset.filter(object_id=order_id), False
             return queryset.filter(Q(actor_label=term) | Q(request_id=term)), False
         return queryset.filter(Q(object_id=id) | Q(actor_id=id) | Q(request_id=term)), False
 
@@ -100,13 +94,28 @@ class EventAdmin(GrowingAdmin):
     def at(self, event: Event) -> str:
         return moment(event.occurred_at)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The page of the list, each event with the name of what it is about."""
+        page: Any = super().get_changelist_instance(request)
+        name_objects(page.result_list)
+        return page
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        event = super().get_object(request, object_id, from_field)
+        if event is not None:
+            name_objects([event])
+            # A page asks for the value of a field several times.
+            event.facts_shown = facts_of(event.data)
+        return event
+
     @display(description=_("action"))
     def action(self, event: Event) -> str:
-        return event.type
+        return in_words(event.type)
 
     @display(description=_("object"))
-    def object(self, event: Event) -> SafeString | str:
-        return _object_link(event)
+    def object(self, event: Any) -> SafeString | str:
+        shown: SafeString | str = event.object_shown
+        return shown
 
     @display(description=_("by"))
     def by(self, event: Event) -> str:
@@ -121,20 +130,9 @@ class EventAdmin(GrowingAdmin):
         return event.ip
 
     @display(description=_("facts"))
-    def data_shown(self, event: Event) -> SafeString:
-        return _as_json(event.data)
-
-
-def _object_link(event: Event) -> SafeString | str:
-    name = event.data.get("number") or event.data.get("sku") or event.data.get("email")
-    words = f"{event.object_type} {name or event.object_id}"
-    page = _PAGES.get(event.object_type)
-    return link(words, page, event.object_id) if page else words
-
-
-def _as_json(data: Any) -> SafeString:
-    words = json.dumps(data, indent=2, ensure_ascii=False)
-    return format_html('<pre class="bo-json">{}</pre>', words)
+    def data_shown(self, event: Any) -> SafeString:
+        shown: SafeString = event.facts_shown
+        return shown
 
 
 def _retry(actor: Actor, parked: Any, values: Mapping[str, Any]) -> str:
@@ -168,13 +166,19 @@ class ParkedEventAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        parked = super().get_object(request, object_id, from_field)
+        if parked is not None:
+            parked.facts_shown = facts_of(parked.event.data)
+        return parked
+
     @display(description=_("parked"))
     def parked(self, parked: ParkedEvent) -> str:
         return moment(parked.created_at)
 
     @display(description=_("event"))
-    def event_shown(self, parked: ParkedEvent) -> str:
-        return str(parked.event)
+    def event_shown(self, parked: ParkedEvent) -> SafeString | str:
+        return event_link(parked.event)
 
     @display(description=_("state"))
     def state(self, parked: ParkedEvent) -> SafeString:
@@ -185,8 +189,9 @@ class ParkedEventAdmin(ReadOnlyAdmin):
         return moment(parked.next_attempt_at)
 
     @display(description=_("facts"))
-    def facts(self, parked: ParkedEvent) -> SafeString:
-        return _as_json(parked.event.data)
+    def facts(self, parked: Any) -> SafeString:
+        shown: SafeString = parked.facts_shown
+        return shown
 
 
 @admin.register(ConsumerOffset)

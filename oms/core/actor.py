@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,6 +19,7 @@ class Actor:
     """The one who asks for an operation; every event of the log names one.
 
     `label` is what people read: an e-mail address, or the name of a part of the system.
+    `is_superuser` stands beside the kind: only staff can be superusers. The log does not keep it.
     """
 
     kind: ActorKind
@@ -26,6 +27,7 @@ class Actor:
     id: UUID | None = None
     request_id: str = ""
     ip: str | None = None
+    is_superuser: bool = False
 
     @property
     def is_staff(self) -> bool:
@@ -36,10 +38,6 @@ class Actor:
         return self.kind in (ActorKind.STAFF, ActorKind.SYSTEM) or (
             self.id is not None and self.id == customer_id
         )
-
-    def under(self, request_id: str) -> Actor:
-        """The same actor, under another request id."""
-        return replace(self, request_id=request_id)
 
 
 def system(label: str, *, request_id: str = "") -> Actor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from django.db import models
@@ -51,35 +52,44 @@ def due(model: type[Work]) -> models.QuerySet[Work]:
 
 
 @transaction
-def claim_next(model: type[Work], *, lease: timedelta) -> Work | None:
-    """Take the lease on the most overdue row of `model`, and count the attempt.
+def claim_due(model: type[Work], *, lease: timedelta, limit: int, **changes: object) -> list[Work]:
+    """Take the leases on up to `limit` of the most overdue rows of `model`, and count the attempts.
 
-    Returns the row as it now is; None if nothing is due that nobody holds.
+    `changes` are written to them by the same statement. Returns the rows with their new `attempts`
+    and `fencing_token`, and else as they were before; empty if nothing is due that nobody holds.
+
+    A row that was claimed before is claimed alone: should it be the one that kills its workers, it
+    must not use up the attempts of others.
     """
-    row = due(model).select_for_update(skip_locked=True, no_key=True).first()
-    if row is None:
-        return None
+    rows = list(due(model).select_for_update(skip_locked=True, no_key=True)[:limit])
+    if not rows:
+        return []
+    fresh = list(takewhile(lambda row: not row.attempts, rows))
+    claimed = fresh or rows[:1]
     manager: Any = model._default_manager
-    manager.filter(pk=row.pk).update(
+    manager.filter(pk__in=[row.pk for row in claimed]).update(
         attempts=F("attempts") + 1,
         fencing_token=F("fencing_token") + 1,
         lease_until=Now() + lease,
+        **changes,
     )
-    row.refresh_from_db()
-    return row
+    for row in claimed:
+        row.attempts += 1
+        row.fencing_token += 1
+    return claimed
 
 
 def drain(step: Callable[[], bool], *, wake_another: Callable[[], None], seconds: float) -> int:
     """Call `step` until it finds no work or `seconds` have passed; returns how often it did some.
 
-    `wake_another` is called after the first piece of work, so that a backlog gathers workers one by
-    one, and at the end where time ran out first.
+    `wake_another` is called after the second piece of work, so that a backlog gathers workers one
+    by one and a single piece does not, and at the end where time ran out first.
     """
     until = time.monotonic() + seconds
     done = 0
     while step():
         done += 1
-        if done == 1:
+        if done == 2:
             wake_another()
         if time.monotonic() >= until:
             wake_another()

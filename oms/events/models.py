@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Func
+from django.db.models import Func, Q
+from django.db.models.functions import Upper
 
 from oms.core.ids import new_id
 from oms.events.domain import DomainEvent, decode
@@ -42,6 +43,14 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["transaction", "position"], name="event_reading_order"),
             models.Index(fields=["object_id", "position"], name="event_of_object"),
+            # Filters of the audit trail, each with the order of its pages.
+            models.Index(fields=["request_id", "id"], name="event_of_request"),
+            models.Index(
+                fields=["actor_id", "id"],
+                condition=Q(actor_id__isnull=False),
+                name="event_of_actor",
+            ),
+            models.Index(Upper("actor_label"), "id", name="event_of_label"),
         ]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from oms.core.waking import wake_on_commit
 from oms.events.domain import DomainEvent, encode
 from oms.events.models import Event
 
-# The task of oms/celery.py that hands the log to its consumers.
+# The task of oms/subscriptions.py that hands the log to its consumers.
 RELAY_TASK = "oms.relay_events"
 
 _COLUMNS = (

@@ -16,7 +16,6 @@ import structlog
 from django.db import OperationalError, transaction
 from django.db.models.functions import Now
 
-from oms.core import clock
 from oms.core.actor import Actor, ActorKind
 from oms.core.db import with_retries
 from oms.core.errors import Unavailable
@@ -115,7 +114,7 @@ def _hand_over(consumer: Consumer, events: Sequence[Event]) -> None:
             ParkedEvent.objects.create(
                 consumer=consumer.name,
                 event=event,
-                next_attempt_at=clock.now() + _pause(1),
+                next_attempt_at=Now() + _pause(1),
                 last_error=repr(error),
             )
 
@@ -158,7 +157,7 @@ def retry_parked(consumer: Consumer) -> int:
             parked.attempts += 1
             parked.last_error = repr(error)
             dead = parked.attempts >= MAX_ATTEMPTS
-            parked.next_attempt_at = None if dead else clock.now() + _pause(parked.attempts)
+            parked.next_attempt_at = None if dead else Now() + _pause(parked.attempts)
             parked.save(update_fields=["attempts", "last_error", "next_attempt_at"])
     return took
 

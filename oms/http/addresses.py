@@ -20,7 +20,8 @@ def client_address(request: HttpRequest) -> str | None:
         if len(chain) >= settings.TRUSTED_PROXIES:
             candidate = chain[-settings.TRUSTED_PROXIES]
     try:
-        address = ip_address(candidate)
+        # Without the zone of a link-local address, which the database's type does not know.
+        address = ip_address(candidate.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -8,7 +8,9 @@ from django.http import HttpRequest
 
 from oms.http.headers import InvalidHeader
 
-_TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e]*)"')
+_TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[!#-~]*)"')
+# A comma may stand inside a tag too. As RFC 9110, section 5.6.1 has lists, elements may be empty.
+_LIST = re.compile(r'[ \t,]*+(?:(?:W/)?"[!#-~]*"(?:[ \t]*+,[ \t,]*+|[ \t]*+$))++')
 
 # The version that no object has.
 NO_VERSION = -1
@@ -46,8 +48,6 @@ def _tags(request: HttpRequest, header: str) -> list[tuple[bool, str]] | None:
     value = request.headers.get(header)
     if value is None or value.strip() == "*":
         return None
-    parts = [part.strip() for part in value.split(",")]
-    matches = [_TAG.fullmatch(part) for part in parts if part]
-    if not matches or not all(matches):
+    if not _LIST.fullmatch(value):
         raise InvalidHeader(header, 'Entity tags are quoted, such as "v7".')
-    return [(match["weak"] is not None, match["opaque"]) for match in matches if match]
+    return [(match["weak"] is not None, match["opaque"]) for match in _TAG.finditer(value)]

@@ -23,12 +23,6 @@ from oms.http.instants import parse_instant
 
 _AMOUNT = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?", flags=re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
-_AMOUNT_SCHEMA = {
-    "type": "string",
-    "format": "decimal",
-    "pattern": r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?$",
-    "examples": ["129.90"],
-}
 
 
 class IntegerField(serializers.IntegerField):
@@ -38,6 +32,9 @@ class IntegerField(serializers.IntegerField):
         super().__init__(min_value=min_value, max_value=max_value, **options)
 
     def to_internal_value(self, data: Any) -> int:
+        # To JSON Schema 5.0 is an integer like 5.
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
         # The type itself: True is an instance of int too.
         if type(data) is not int:
             self.fail("invalid")
@@ -53,7 +50,6 @@ class BooleanField(serializers.BooleanField):
         return data
 
 
-@extend_schema_field(_AMOUNT_SCHEMA)
 class MoneyField(serializers.Field[Decimal, str, str, Any]):
     """An amount of money as a decimal string of at most two places, never a JSON number.
 
@@ -85,6 +81,23 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
     def to_representation(self, value: Decimal) -> str:
         return f"{value:.2f}"
 
+    def schema(self, *, output: bool) -> dict[str, Any]:
+        """What OpenAPI says of it; an `output` may be any amount, for totals pass the bounds."""
+        if output:
+            pattern = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
+        else:
+            sign = "-?" if self.min_value < ZERO else ""
+            positive = r"(?!0(\.0{1,2})?$)" if self.min_value > ZERO else ""
+            # The bounds of all fields are powers of ten less a cent, so digits say them exactly.
+            digits = len(str(int(self.max_value))) - 1
+            pattern = rf"^{positive}{sign}(0|[1-9][0-9]{{0,{digits}}})(\.[0-9]{{1,2}})?$"
+        return {
+            "type": "string",
+            "format": "decimal",
+            "pattern": pattern,
+            "examples": ["129.90"],
+        }
+
 
 class CharField(serializers.CharField):
     """Text of at most `max_length` characters, without control characters.
@@ -112,6 +125,17 @@ class CharField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+    @property
+    def pattern(self) -> str:
+        """What is taken as a regular expression (ECMA 262), for OpenAPI."""
+        # Surrogates are none of JSON Schema's characters.
+        control = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+        if not self.allowed:
+            control = r"\u0000-\u001f\u007f-\u009f"
+        if self.allow_blank or not self.trim_whitespace:
+            return f"^[^{control}]*$"
+        return rf"^[^{control}]*[^\s{control}][^{control}]*$"
 
 
 class EmailField(CharField, serializers.EmailField):
@@ -169,7 +193,7 @@ class _CodeField(CharField):
         return code
 
 
-@extend_schema_field({"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["DE"]})
+@extend_schema_field({"type": "string", "enum": sorted(COUNTRIES), "examples": ["DE"]})
 class CountryField(_CodeField):
     """A country as its ISO 3166-1 alpha-2 code in capitals."""
 

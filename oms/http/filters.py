@@ -18,6 +18,7 @@ A list's FilterSet names its parameters, and each is one of the strict filters b
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
@@ -43,6 +44,11 @@ Schema = dict[str, Any]
 
 MAX_SEARCH_LENGTH = 100
 MAX_SEARCH_WORDS = 8
+# Not blank, and without control characters; as OpenAPI says it.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+_TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+# Spaces alone between words, for the languages of patterns differ about what else is one.
+_WORDS = rf"^ *[^\s{_CONTROL}]+( +[^\s{_CONTROL}]+){{0,{MAX_SEARCH_WORDS - 1}}} *$"
 
 
 class ApiFilterSet(FilterSet):
@@ -132,7 +138,15 @@ class _BooleanFormField(forms.CharField):
         return bool(value == "true")
 
 
-class _SearchFormField(forms.CharField):
+class _TextFormField(forms.CharField):
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if any(unicodedata.category(character) == "Cc" for character in text):
+            raise ValidationError("Control characters are not allowed.", code="forbidden_character")
+        return text
+
+
+class _SearchFormField(_TextFormField):
     def clean(self, value: Any) -> str:
         text = super().clean(value)
         if len(text) > MAX_SEARCH_LENGTH or len(text.split()) > MAX_SEARCH_WORDS:
@@ -210,16 +224,17 @@ class BooleanFilter(django_filters.BooleanFilter):
 
 
 class TextFilter(django_filters.CharFilter):
-    """A text, compared as the lookup says."""
+    """A text without control characters, compared as the lookup says, blanks at its ends too."""
 
-    parameter_schema: ClassVar[Schema] = {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": MAX_SEARCH_LENGTH,
-    }
+    field_class = _TextFormField
+
+    @property
+    def parameter_schema(self) -> Schema:
+        length = self.extra["max_length"]
+        return {"type": "string", "minLength": 1, "maxLength": length, "pattern": _TEXT}
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"max_length": MAX_SEARCH_LENGTH, **options})
+        super().__init__(*args, **{"max_length": MAX_SEARCH_LENGTH, "strip": False, **options})
 
 
 class SearchFilter(django_filters.CharFilter):
@@ -230,12 +245,13 @@ class SearchFilter(django_filters.CharFilter):
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_SEARCH_LENGTH,
+        "pattern": _WORDS,
         "description": "Every word of it occurs somewhere in the object, in whatever case.",
     }
 
     def __init__(self, *args: Any, fields: Sequence[str], **options: Any) -> None:
         self.fields = fields
-        super().__init__(*args, **options)
+        super().__init__(*args, **{"strip": False, **options})
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         if not value:

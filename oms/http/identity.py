@@ -83,4 +83,11 @@ def actor_of(request: HttpRequest) -> Actor:
     if user is None or not user.is_authenticated:
         return Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id=request_id, ip=ip)
     kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
-    return Actor(kind=kind, id=user.pk, label=user.email, request_id=request_id, ip=ip)
+    return Actor(
+        kind=kind,
+        id=user.pk,
+        label=user.email,
+        request_id=request_id,
+        ip=ip,
+        is_superuser=user.is_staff and user.is_superuser,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.drainage import warn
@@ -10,14 +10,20 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularSchema
 from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework.serializers import ListSerializer
 
 from oms.http import standards
 from oms.http.documentation import Documentation, documentation_of
+from oms.http.fields import CharField, MoneyField
 from oms.http.middleware.idempotency import accepts_key
 from oms.http.problems import CONTENT_TYPE, Problem, status_of
 from oms.http.serializers import InputSerializer
 
 Schema = dict[str, Any]
+
+
+def _is_array(parameter: Mapping[str, Any]) -> bool:
+    return bool(parameter.get("schema", {}).get("type") == "array")
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
@@ -125,6 +131,8 @@ class AutoSchema(SpectacularSchema):
             OpenApiParameter(
                 name,
                 type={"type": "string", **said.get(name, {}).get("schema", {})},
+                # OpenAPI's default for lists is to repeat the parameter, which is refused here.
+                explode=False if _is_array(said.get(name, {})) else None,
                 description=said.get(name, {}).get("description", ""),
                 required=said.get(name, {}).get("required", False),
             )
@@ -176,21 +184,44 @@ class AutoSchema(SpectacularSchema):
         schema: Schema = super()._map_basic_serializer(serializer, direction)
         if isinstance(serializer, InputSerializer):
             schema["additionalProperties"] = False
+            schema |= serializer.constraints
         return schema
+
+    def _map_serializer_field(
+        self, field: Any, direction: str, bypass_extensions: bool = False
+    ) -> Schema | None:
+        if isinstance(field, MoneyField):
+            meta = self._get_serializer_field_meta(field, direction)
+            return {**field.schema(output=direction == "response"), **meta}
+        schema: Schema | None = super()._map_serializer_field(field, direction, bypass_extensions)
+        if schema is not None and isinstance(field, ListSerializer):
+            # REST framework checks them; the superclass says them of ListField alone.
+            bounds = {"minItems": field.min_length, "maxItems": field.max_length}
+            schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        return schema
+
+    def _insert_field_validators(self, field: Any, schema: Schema) -> None:
+        super()._insert_field_validators(field, schema)
+        if isinstance(field, CharField) and not {"enum", "format"} & set(schema):
+            schema.setdefault("pattern", field.pattern)
 
     def _standard_parameters(self) -> list[Schema]:
         said = self.documentation
         names = ["X-Request-ID", "X-Request-Timeout-Ms"]
         if accepts_key(self.method, self.path):
             names.append("Idempotency-Key")
-        if said and said.versioned:
-            names.append("If-None-Match" if self.method == "GET" else "If-Match")
+        if said and said.versioned and self.method == "GET":
+            names.append("If-None-Match")
+        elif said and standards.may_be_stale(
+            method=self.method, is_versioned=said.versioned, declared=said.errors
+        ):
+            names.append("If-Match")
         return [self._component("parameters", name, standards.PARAMETERS[name]) for name in names]
 
     def _standard_headers(self, status: int) -> Schema:
         said = self.documentation
         names = ["X-Request-ID", "RateLimit-Policy", "RateLimit"]
-        if status < 400 and said and said.versioned:
+        if status < 400 and status != 204 and said and said.versioned:
             names.append("ETag")
         if accepts_key(self.method, self.path) and status not in standards.ALIKE:
             names.append("Idempotent-Replayed")

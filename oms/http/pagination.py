@@ -150,7 +150,7 @@ class KeysetPagination(BasePagination):
                 "name": "cursor",
                 "in": "query",
                 "description": "A place in the list, from `next` or `previous`.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"},
             },
             {
                 "name": "page_size",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,7 @@ from redis.retry import Retry
 
 from oms.core.errors import Invalid
 from oms.http.addresses import address_group
+from oms.http.bodies import body_fault
 from oms.http.identity import identify
 from oms.http.payloads import decode
 
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 REGISTER = ("POST", "/api/v1/users")
 TOKEN = ("POST", "/api/v1/auth/token")
+BACK_OFFICE_LOGIN = ("POST", "/admin/login/")
 PLACE = {("POST", "/api/v1/orders"), ("POST", "/api/v1/orders/bulk")}
 # Calls of payment providers: they come in bursts from one address, and their signatures guard them.
 UNLIMITED = ("/api/v1/payments/webhooks/",)
@@ -64,17 +67,20 @@ class Counted:
 
 
 def limits_for(request: HttpRequest) -> Iterator[Limit]:
-    """The limits that `request` counts against; none outside /api."""
-    if not request.path.startswith("/api/") or request.path.startswith(UNLIMITED):
-        return
+    """The limits that `request` counts against; outside /api only logins have any.
+
+    The two ways to log in share their limits: guessing at both is no faster than at one.
+    """
     address = address_group(getattr(request, "client_address", None))
     route = (request.method, request.path)
-    if route == REGISTER:
-        yield Limit(name="register_address", subject=address)
-    elif route == TOKEN:
+    if route in (TOKEN, BACK_OFFICE_LOGIN):
         yield Limit(name="token_address", subject=address)
         if account := _account(request):
             yield Limit(name="token_account", subject=account)
+    elif not request.path.startswith("/api/") or request.path.startswith(UNLIMITED):
+        return
+    elif route == REGISTER:
+        yield Limit(name="register_address", subject=address)
     elif (user_id := identify(request).user_id) is not None:
         name = "place_user" if route in PLACE else "general_user"
         yield Limit(name=name, subject=str(user_id))
@@ -126,15 +132,27 @@ def _redis(url: str) -> SlidingWindowCounterRateLimiter:
 
 
 def _account(request: HttpRequest) -> str | None:
-    """A digest of the account that a request for a token names; None if it names none.
+    """A digest of the account that a login names; None if it names none.
 
     The body is read again by the view, which says what is wrong with it.
     """
+    if body_fault(request):
+        return None
+    email = _api_email(request) if request.path.startswith("/api/") else _form_email(request)
+    if not isinstance(email, str):
+        return None
+    # As Django's form folds it: whatever finds the same account must be the same here.
+    folded = unicodedata.normalize("NFKC", email).strip().lower()
+    return hashlib.sha256(folded.encode(errors="replace")).hexdigest()
+
+
+def _api_email(request: HttpRequest) -> object:
     try:
         body = decode(request.body)
     except Invalid:
         return None
-    email = body.get("email") if isinstance(body, dict) else None
-    if not isinstance(email, str):
-        return None
-    return hashlib.sha256(email.strip().lower().encode()).hexdigest()
+    return body.get("email") if isinstance(body, dict) else None
+
+
+def _form_email(request: HttpRequest) -> object:
+    return request.POST.get("username") or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
 from rest_framework import serializers
@@ -16,6 +16,9 @@ class InputSerializer(serializers.Serializer[Any]):
     It checks shapes, never the rules of the business, and saves nothing: views hand its
     `validated_data` to an operation.
     """
+
+    # What OpenAPI says about the object besides its members, such as which exclude each other.
+    constraints: ClassVar[Mapping[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         unknown: dict[str, list[ErrorDetail]] = {}

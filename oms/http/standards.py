@@ -30,7 +30,7 @@ EXAMPLE_REQUEST_ID = "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63"
 
 EXAMPLE_PATH = "/api/v1/orders"
 # The errors that say the same wherever they come from, unless an operation declares more of them.
-ALIKE = frozenset({401, 403, 404, 406, 411, 413, 415, 429, 500, 503, 504})
+ALIKE = frozenset({401, 403, 404, 405, 406, 411, 413, 415, 429, 500, 503, 504})
 
 PATH_ID: Schema = {
     "in": "path",
@@ -75,6 +75,14 @@ PROBLEM: Schema = {
 }
 
 
+# "*", or entity tags with commas between (RFC 9110, section 13.1).
+_TAGS: Schema = {
+    "type": "string",
+    "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$',
+    "examples": ['"v7"'],
+}
+
+
 def _parameter(name: str, description: str, schema: Schema) -> Schema:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
@@ -88,7 +96,7 @@ PARAMETERS: dict[str, Schema] = {
     "X-Request-Timeout-Ms": _parameter(
         "X-Request-Timeout-Ms",
         "The deadline. Work past it is cancelled, undone and answered 504.",
-        {"type": "integer", "minimum": 1, "maximum": 30_000},
+        {"type": "integer", "minimum": 1, "maximum": 30_000, "examples": [5_000]},
     ),
     "Idempotency-Key": _parameter(
         "Idempotency-Key",
@@ -96,10 +104,10 @@ PARAMETERS: dict[str, Schema] = {
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
     ),
     "If-Match": _parameter(
-        "If-Match", "Refuses the call with 412 if the object has changed.", {"type": "string"}
+        "If-Match", "Refuses the call with 412 if the object has changed.", _TAGS
     ),
     "If-None-Match": _parameter(
-        "If-None-Match", "Answers 304 if the object has not changed.", {"type": "string"}
+        "If-None-Match", "Answers 304 if the object has not changed.", _TAGS
     ),
 }
 
@@ -148,6 +156,13 @@ def is_for_staff(permissions: Iterable[Any]) -> bool:
     return any(isinstance(permission, IsStaff) for permission in permissions)
 
 
+def may_be_stale(
+    *, method: str, is_versioned: bool, declared: Sequence[type[OperationError]]
+) -> bool:
+    """Whether an operation takes If-Match: it changes what has a version, or declares it."""
+    return StaleVersion in declared or (is_versioned and method in ("PUT", "PATCH", "DELETE"))
+
+
 def errors_of(
     *,
     method: str,
@@ -171,7 +186,7 @@ def errors_of(
     if "{" in path:
         refusals.append(NotFound)
     refusals += declared
-    if is_versioned and method != "GET":
+    if may_be_stale(method=method, is_versioned=is_versioned, declared=declared):
         refusals.append(StaleVersion)
     if has_key:
         refusals += [IdempotencyInProgress, IdempotencyKeyReused]
@@ -181,6 +196,9 @@ def errors_of(
     problems.append(problem_of_status(401, detail="Valid credentials are needed."))
     if is_for_staff:
         problems.append(problem_of_status(403, detail="The caller may not do this."))
+    if "{" in path:
+        # A word in place of an id may be another route, such as /orders/bulk, with less methods.
+        problems.append(problem_of_status(405))
     problems += [problem_of_status(status) for status in (406, 429, 500)]
     if has_body:
         problems += [problem_of_status(status) for status in (411, 413, 415)]

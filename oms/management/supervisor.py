@@ -107,5 +107,7 @@ class Supervisor:
             for line in stream:
                 now = datetime.now().astimezone()
                 message = Message(type="line", data=line, time=now, name=name, colour=colour)
-                with self._print_lock:
+                # Whoever read what we show may be gone (`make run | head`). The lines are still
+                # taken from the process, or it would wait for ever to write the next one.
+                with self._print_lock, contextlib.suppress(OSError):
                     self._printer.write(message)

@@ -44,7 +44,7 @@ def make_staff(*, email: str = "", password: str = PASSWORD, **fields: Any) -> U
 def actor_for(user: User) -> Actor:
     """The actor that `user` is to operations."""
     kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
-    return Actor(kind=kind, id=user.id, label=user.email)
+    return Actor(kind=kind, id=user.id, label=user.email, is_superuser=user.is_superuser)
 
 
 def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) -> Product:

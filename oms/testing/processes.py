@@ -120,6 +120,11 @@ class Processes:
         """The SQLite ledger of the sandbox payment provider."""
         return self._folder / "sandbox" / "ledger.sqlite3"
 
+    @property
+    def mail(self) -> Path:
+        """The folder of the files to which mail is written."""
+        return self._folder / "mail"
+
     def running(self) -> list[RunningProcess]:
         """The processes that were started and have not ended, in the order of their starts."""
         return [process for process in self._running if process.popen.poll() is None]

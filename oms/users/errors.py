@@ -1,6 +1,6 @@
 """What the operations of users refuse."""
 
-from oms.core.errors import Conflict, NotAuthenticated
+from oms.core.errors import Conflict, Forbidden, NotAuthenticated
 
 
 class EmailTaken(Conflict):
@@ -19,3 +19,21 @@ class TokenInvalid(NotAuthenticated):
     """The token is invalid, expired, used or revoked."""
 
     code = "token_invalid"
+
+
+class SuperuserNeeded(Forbidden):
+    """Only superusers change the accounts of other staff, and what somebody may do."""
+
+    code = "superuser_needed"
+
+
+class OwnRights(Forbidden):
+    """Nobody deactivates their own account, or changes whether it is one of staff."""
+
+    code = "own_rights"
+
+
+class GroupNameTaken(Conflict):
+    """There is a group with this name already."""
+
+    code = "group_name_taken"

@@ -28,8 +28,10 @@ class UserChanged(DomainEvent):
 @event("user.logged_in")
 @dataclass(frozen=True, kw_only=True)
 class UserLoggedIn(DomainEvent):
+    """`session_id` is None in the back office, whose sessions are Django's."""
+
     user_id: UUID
-    session_id: UUID
+    session_id: UUID | None
 
 
 @event("user.session_revoked")
@@ -48,3 +50,18 @@ class PasswordSet(DomainEvent):
     """Staff gave the user another password, which stands nowhere but in its hash."""
 
     user_id: UUID
+
+
+@event("group.changed")
+@dataclass(frozen=True, kw_only=True)
+class GroupChanged(DomainEvent):
+    """A group of rights was added or changed; `changes` as in UserChanged."""
+
+    group_id: UUID
+    name: str
+    changes: dict[str, list[Any]]
+
+
+def group_uuid(number: int) -> UUID:
+    """The id that the group with Django's `number` has in the log, whose objects have UUIDs."""
+    return UUID(int=number)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from oms.events.models import Event
-from oms.http.back_office.display import moment
+from oms.http.back_office.display import moment, money
 
 _WORDS = {
     "order.placed": _("Placed"),
@@ -58,9 +60,10 @@ def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
 def _details(data: dict[str, Any]) -> str:
     parts = [data.get("reason", ""), data.get("code", "")]
     if "amount" in data:
-        parts.append(f"{data['amount']} {data['currency']}")
+        parts.append(money(Decimal(data["amount"]), data["currency"]))
     if "pieces" in data:
-        parts.append(str(_("%(pieces)d pieces") % {"pieces": data["pieces"]}))
+        words = ngettext("%(pieces)d piece", "%(pieces)d pieces", data["pieces"])
+        parts.append(words % {"pieces": data["pieces"]})
     parts += [data.get("carrier", ""), data.get("tracking_number", "")]
     parts += [name.replace("_", " ") for name in data.get("changes", ())]
     return " · ".join(part for part in parts if part)

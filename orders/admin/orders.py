@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from unfold.decorators import display
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, moment, money
 from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.naming import name_orders_by
 from orders.admin.colours import (
     FULFILMENT_COLOURS,
     PAYMENT_STATE_COLOURS,
     SHIPMENT_COLOURS,
     STATUS_COLOURS,
 )
+from orders.admin.explaining import PAYMENT_MEANINGS, STATUS_MEANINGS
 from orders.admin.file import OrderFile
 from orders.admin.history import history_lines
 from orders.admin.steps import BULK_STEPS, STEPS
@@ -134,6 +137,7 @@ def _page_of(file: OrderFile) -> dict[str, Any]:
         "order": order,
         "total": money(order.total, order.currency),
         "facts": _facts(order),
+        "meanings": _meanings(order),
         "address": _address(order.shipping_address),
         "items": [
             {
@@ -199,6 +203,23 @@ def _facts(order: Order) -> list[tuple[Any, str | SafeString]]:
         facts.append((_("expires"), moment(order.expires_at)))
     facts.append((_("changed"), moment(order.updated_at)))
     return facts
+
+
+def _meanings(order: Order) -> list[Any]:
+    payment = PAYMENT_MEANINGS.get(order.payment_status)
+    return [STATUS_MEANINGS[order.status], *([payment] if payment else [])]
+
+
+def _numbers_of(ids: Collection[UUID]) -> Mapping[UUID, str]:
+    there = Order.objects.filter(pk__in=ids, deleted_at=None)
+    return dict(there.values_list("pk", "number"))
+
+
+def _id_of(number: str) -> UUID | None:
+    return Order.objects.filter(number=number).values_list("pk", flat=True).first()
+
+
+name_orders_by(numbers_of=_numbers_of, id_of=_id_of)
 
 
 def _address(address: dict[str, str]) -> str:

@@ -41,8 +41,8 @@ class ShipmentItemInline(TabularInline):
         return False
 
     @display(description=_("product"))
-    def product_name(self, item: ShipmentItem) -> str:
-        return item.order_item.name
+    def product_name(self, item: ShipmentItem) -> SafeString | str:
+        return link(item.order_item.name, "inventory_product", item.order_item.product_id)
 
     @display(description=_("SKU"))
     def sku(self, item: ShipmentItem) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _now
@@ -98,6 +98,14 @@ def _void(actor: Actor, file: OrderFile, values: Values) -> str:
     return _now("The authorisation is being let go.")
 
 
+def _what_is_left(file: OrderFile) -> Sequence[str]:
+    return [
+        f"{item.left_to_ship} × {item.name} ({item.sku})"
+        for item in file.items
+        if item.left_to_ship
+    ]
+
+
 def _is_shippable(file: OrderFile) -> bool:
     return file.order.is_shippable
 
@@ -127,7 +135,8 @@ STEPS = (
         is_offered=_is_shippable,
         form=ShipForm,
         variant=ActionVariant.PRIMARY,
-        explanation=_("All that is left of the order goes into one parcel and leaves the stock."),
+        explanation=_("All that is left of the order goes into one parcel and leaves the stock:"),
+        details=_what_is_left,
     ),
     Step(
         name="ship_part",
@@ -219,6 +228,7 @@ STEPS = (
         form=CancelForm,
         variant=ActionVariant.DANGER,
         explanation=_("Its stock is released, and what was paid goes back. This is final."),
+        details=_what_is_left,
     ),
 )
 

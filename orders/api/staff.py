@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.core.errors import StaleVersion
 from oms.http.documentation import documented
 from oms.http.permissions import IsStaff
 from oms.http.views import ApiViewSet
@@ -51,8 +52,7 @@ class AdminOrders(ApiViewSet):
             "tracking_number": "JD014600003828392837",
         },
         response_example=examples.SHIPMENT,
-        errors=[OrderNotShippable, NothingToShip],
-        headers={"If-Match": "Refuses the call with 412 if the order has changed."},
+        errors=[OrderNotShippable, NothingToShip, StaleVersion],
     )
     def ship(self, request: Request, id: Any) -> Response:
         data = self.parse(ShipmentInput)

@@ -58,7 +58,11 @@ from payments.queries import payments_of
 EXPANSIONS = ("payments", "shipments", "history")
 _EXPAND = {
     "expand": {
-        "schema": {"type": "string", "examples": ["payments,history"]},
+        "schema": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(EXPANSIONS)},
+            "minItems": 1,
+        },
         "description": f"What to answer besides, with commas between: {', '.join(EXPANSIONS)}.",
     }
 }

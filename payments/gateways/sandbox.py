@@ -28,8 +28,9 @@ from payments.signatures import verify
 
 _PAGE = "500"
 
-# What reading an answer of an unexpected shape raises; decimal.InvalidOperation is the last.
-_UNEXPECTED = (KeyError, TypeError, ValueError, ArithmeticError)
+# What reading an answer of an unexpected shape raises: decimal.InvalidOperation is an
+# ArithmeticError, and JSON that is nested too deeply a RecursionError.
+_UNEXPECTED = (KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 class SandboxGateway(Gateway):

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from django.db import DataError
+from django.db import DataError, connection
 
 from oms.core.actor import system
 from oms.core.db import transaction
 from payments.gateways.base import ChargeResult, ProviderNews, UnreadableNews
 from payments.gateways.registry import gateway_for
-from payments.models import ProviderMessage
 from payments.operations.outcomes import record_charge, record_refund
+
+# Waits where the same message is being taken by another transaction.
+_KEEP = """
+    INSERT INTO payments_providermessage (provider, message_id, type, body, received_at)
+    VALUES (%s, %s, %s, %s::jsonb, %s)
+    ON CONFLICT (provider, message_id) DO NOTHING
+"""
 
 
 def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
@@ -29,11 +35,9 @@ def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now
 @transaction
 def _take(news: ProviderNews, *, provider: str, body: bytes, now: datetime) -> bool:
     try:
-        _, is_new = ProviderMessage.objects.get_or_create(
-            provider=provider,
-            message_id=news.id,
-            defaults={"type": news.type, "body": json.loads(body), "received_at": now},
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(_KEEP, [provider, news.id, news.type, json.dumps(json.loads(body)), now])
+            is_new = cursor.rowcount == 1
     except DataError as error:  # JSON that no jsonb can hold, or an id without end
         raise UnreadableNews from error
     if not is_new or news.result is None:

@@ -7,185 +7,277 @@ one looks the payment up by its key, and sends the same key again if the provide
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.db import models
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from oms.core.actor import Actor, system
 from oms.core.db import durable, transaction
-from oms.core.leases import LeasedWork, backoff, claim_next
+from oms.core.leases import LeasedWork, backoff, claim_due
 from oms.core.waking import wake_on_commit
 from oms.events.publishing import publish
 from payments.events import PaymentBecameUnknown
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
-    Gateway,
     GatewayMisconfigured,
     GatewayRejected,
     GatewayUnknownOutcome,
     RefundResult,
 )
 from payments.gateways.base import RefundStatus as RefundOutcome
-from payments.gateways.registry import gateway_for
 from payments.locks import lock_payment, lock_refund
 from payments.models import Payment, Refund, WantedStep
-from payments.operations.outcomes import record_charge, record_refund
+from payments.operations.calling import call_for_payment, call_for_refund
+from payments.operations.outcomes import ChargeNews, record_charges, record_refund
 from payments.operations.requesting import DRAIN_TASK
-from payments.states import OPEN, CaptureMethod, PaymentStatus, RefundStatus
+from payments.states import OPEN, OPEN_REFUNDS, PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
 
+# How many calls one worker has under way at once.
+AT_ONCE = 16
 # Longer than the longest call (2 s to connect, 8 s to read, for a look-up and a charge).
 LEASE = timedelta(seconds=30)
 # After that many attempts without an answer a person has to look; about eight hours.
 MAX_ATTEMPTS = 60
+# How long, in seconds, the quick answers are waited for, so that they are recorded together.
+_GATHERING = 0.02
+# How long slow answers are waited for before new work is looked for.
+_LOOKING = 0.25
 
 
-@durable
-def make_next_payment() -> bool:
-    """Take the next step of the payment that is most overdue; False if none is due."""
-    payment = claim_next(Payment, lease=LEASE)
-    if payment is None:
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """A call under way for a row that is claimed; `row` is as it was before the call."""
+
+    row: Payment | Refund
+    payment: Payment
+
+
+class Cashier:
+    """Makes the payments and refunds that are due, with up to AT_ONCE calls under way.
+
+    The calls run on threads that touch no database; claims and outcomes are the caller's thread's,
+    many in one transaction. A provider that is slow with one payment does not hold up the others.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="provider")
+        self._under_way: dict[Future[Any], _Call] = {}
+
+    @durable
+    def work(self) -> bool:
+        """Begin what is due, and record what has ended; False if there is nothing to do."""
+        has_begun = self._begin()
+        if not self._under_way:
+            return has_begun
+        done, _ = wait(self._under_way, timeout=_GATHERING)
+        if not done and not has_begun:
+            done, _ = wait(self._under_way, timeout=_LOOKING, return_when=FIRST_COMPLETED)
+        self._record(done)
+        return True
+
+    @durable
+    def finish(self) -> None:
+        """Wait for the calls under way, and record what became of them."""
+        done, _ = wait(self._under_way)
+        self._record(done)
+
+    def _begin(self) -> bool:
+        free = AT_ONCE - len(self._under_way)
+        if not free:
+            return False
+        # Half of what is free, so that neither waits for the other's backlog.
+        refunds = _claim_refunds(limit=(free + 1) // 2)
+        free -= len(refunds)
+        payments = _claim_payments(limit=free) if free else []
+        of_refunds = Payment.objects.in_bulk([refund.payment_id for refund in refunds])
+        for refund in refunds:
+            payment = of_refunds[refund.payment_id]
+            call = _Call(row=refund, payment=payment)
+            is_first_call = refund.status == RefundStatus.REQUESTED
+            self._submit(
+                call, call_for_refund, refund, payment=payment, is_first_call=is_first_call
+            )
+        for payment in payments:
+            call = _Call(row=payment, payment=payment)
+            is_first_call = payment.status == PaymentStatus.CREATED
+            self._submit(call, call_for_payment, payment, is_first_call=is_first_call)
+        return bool(refunds or payments)
+
+    def _submit(
+        self, call: _Call, function: Callable[..., Any], /, *args: Any, **more: Any
+    ) -> None:
+        self._under_way[self._threads.submit(function, *args, **more)] = call
+
+    def _record(self, done: set[Future[Any]]) -> None:
+        # Taken out first: what cannot be recorded now is claimed again when its lease ends.
+        ended = [(self._under_way.pop(future), future) for future in done]
+        news = []
+        for call, future in ended:
+            if isinstance(call.row, Refund):
+                _refund_ended(call.row, future, payment=call.payment)
+            elif (one := _payment_ended(call.row, future)) is not None:
+                news.append(one)
+        if news:
+            record_charges(news)
+
+
+def _claim_payments(*, limit: int) -> list[Payment]:
+    """Up to `limit` payments that are due, as they were; those not yet sent are `processing` now.
+
+    So whoever cancels an order either finds its payment `created`, and nobody will ever be called
+    for it, or leaves it to its own.
+    """
+    processing = When(status=PaymentStatus.CREATED, then=Value(PaymentStatus.PROCESSING))
+    claimed = claim_due(
+        Payment,
+        lease=LEASE,
+        limit=limit,
+        status=Case(processing, default=F("status")),
+        updated_at=Now(),
+    )
+    return [payment for payment in claimed if not _is_worn_out(payment)]
+
+
+def _claim_refunds(*, limit: int) -> list[Refund]:
+    processing = When(status=RefundStatus.REQUESTED, then=Value(RefundStatus.PROCESSING))
+    claimed = claim_due(
+        Refund,
+        lease=LEASE,
+        limit=limit,
+        status=Case(processing, default=F("status")),
+        updated_at=Now(),
+    )
+    return [refund for refund in claimed if not _is_worn_out(refund)]
+
+
+def _is_worn_out(work: Payment | Refund) -> bool:
+    """Whether it has had all its attempts, the last of which killed its worker; it is given up."""
+    if work.attempts <= MAX_ATTEMPTS:
         return False
-    actor = _actor(payment)
-    first_call = payment.status == PaymentStatus.CREATED
-    if first_call and not _begin(payment):
-        return True  # cancelled, or overtaken by news
-    try:
-        gateway = gateway_for(payment.provider)
-        result = _step(payment, gateway=gateway, first_call=first_call)
-    except GatewayRejected as refusal:
-        _refused(payment, refusal, actor=actor)
-    except (GatewayUnknownOutcome, GatewayMisconfigured) as error:
-        _postpone_payment(payment, error, actor=actor)
-    else:
-        record_charge(actor=actor, payment_id=payment.id, result=result)
+    _settle(work, next_attempt_at=None, last_error="The last attempt came to no end.")
+    log.error("work_given_up", kind=work._meta.model_name, id=str(work.pk))
     return True
 
 
-def _begin(payment: Payment) -> bool:
-    """Note that the provider is about to be called; False if the payment is not wanted any more."""
-    return bool(
-        Payment.objects.filter(
-            pk=payment.pk,
-            status=PaymentStatus.CREATED,
-            fencing_token=payment.fencing_token,
-        ).update(status=PaymentStatus.PROCESSING)
-    )
+def _payment_ended(payment: Payment, call: Future[ChargeResult]) -> ChargeNews | None:
+    """What `call` made of the payment; None if that is not known, which is then written down."""
+    actor = _actor(payment)
+    error = call.exception()
+    if error is None:
+        result = call.result()
+    elif not isinstance(error, GatewayRejected):
+        _postpone_payment(payment, error, actor=actor)
+        return None
+    elif payment.status == PaymentStatus.AUTHORIZED:
+        _give_up_settling(payment, error)
+        return None
+    else:
+        result = _declined(payment, error)
+    return ChargeNews(payment_id=payment.id, result=result, actor=actor)
 
 
-def _step(payment: Payment, *, gateway: Gateway, first_call: bool) -> ChargeResult:
-    key = str(payment.id)
-    if payment.status == PaymentStatus.AUTHORIZED:
-        if payment.wanted == WantedStep.CAPTURE:
-            return gateway.capture(
-                key=key, provider_reference=payment.provider_reference, amount=payment.amount
-            )
-        return gateway.void(key=key, provider_reference=payment.provider_reference)
-    # An earlier call may have been answered to nobody.
-    known = None if first_call else gateway.look_up(key=key)
-    if known is not None:
-        return known
-    return gateway.charge(
-        key=key,
+def _declined(payment: Payment, refusal: GatewayRejected) -> ChargeResult:
+    """What a charge is that the provider would not even try."""
+    return ChargeResult(
+        status=ChargeStatus.DECLINED,
+        provider_reference="",
         amount=payment.amount,
         currency=payment.currency,
-        token=payment.token,
-        capture=payment.capture_method == CaptureMethod.AUTOMATIC,
-        reference=str(payment.order_id),
+        captured_amount=payment.captured_amount,
+        refunded_amount=payment.refunded_amount,
+        decline_code=refusal.code,
+        decline_message=refusal.message,
     )
 
 
-def _refused(payment: Payment, refusal: GatewayRejected, *, actor: Actor) -> None:
-    if payment.status == PaymentStatus.AUTHORIZED:
-        # The authorisation stands, but its capture or void is refused: for a person to look at.
-        _settle(payment, next_attempt_at=None, last_error=str(refusal), wanted=WantedStep.NONE)
-        return
-    record_charge(
-        actor=actor,
-        payment_id=payment.id,
-        result=ChargeResult(
-            status=ChargeStatus.DECLINED,
-            provider_reference="",
-            amount=payment.amount,
-            currency=payment.currency,
-            captured_amount=payment.captured_amount,
-            refunded_amount=payment.refunded_amount,
-            decline_code=refusal.code,
-            decline_message=refusal.message,
-        ),
-    )
+def _give_up_settling(payment: Payment, refusal: GatewayRejected) -> None:
+    """The authorisation stands, but its capture or void is refused: for a person to look at."""
+    log.error("settling_refused", payment_id=str(payment.id), wanted=payment.wanted)
+    _settle(payment, next_attempt_at=None, last_error=str(refusal), wanted=WantedStep.NONE)
 
 
 @transaction
-def _postpone_payment(payment: Payment, error: Exception, *, actor: Actor) -> None:
-    log.warning("payment_postponed", payment_id=str(payment.id), error=str(error))
+def _postpone_payment(payment: Payment, error: BaseException, *, actor: Actor) -> None:
+    _log_postponed(payment, error)
     fresh = lock_payment(payment.id)
     if fresh is None or fresh.fencing_token != payment.fencing_token:
         return
-    if fresh.status in OPEN or fresh.wanted:
-        _settle(fresh, next_attempt_at=_again(fresh), last_error=str(error))
-    if isinstance(error, GatewayUnknownOutcome) and fresh.status == PaymentStatus.PROCESSING:
-        fresh.status = PaymentStatus.UNKNOWN
-        fresh.save(update_fields=["status"])
+    if fresh.status not in OPEN and not fresh.wanted:
+        return
+    changes: dict[str, Any] = {"next_attempt_at": _again(fresh), "last_error": str(error)}
+    if fresh.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):
+        changes |= {"status": PaymentStatus.UNKNOWN, "updated_at": Now()}
         publish(PaymentBecameUnknown(payment_id=fresh.id, order_id=fresh.order_id), actor=actor)
+    _settle(fresh, **changes)
 
 
-@durable
-def make_next_refund() -> bool:
-    """Send the refund that is most overdue; False if none is due."""
-    refund = claim_next(Refund, lease=LEASE)
-    if refund is None:
-        return False
-    payment = Payment.objects.get(pk=refund.payment_id)
-    first_call = refund.status == RefundStatus.REQUESTED
-    Refund.objects.filter(
-        pk=refund.pk, status=RefundStatus.REQUESTED, fencing_token=refund.fencing_token
-    ).update(status=RefundStatus.PROCESSING)
+def _refund_ended(refund: Refund, call: Future[RefundResult], *, payment: Payment) -> None:
     actor = _actor(refund)
-    key = str(refund.id)
-    try:
-        gateway = gateway_for(payment.provider)
-        known = None if first_call else gateway.look_up_refund(key=key)
-        result = known or gateway.refund(
-            key=key,
-            provider_reference=payment.provider_reference,
-            amount=refund.amount,
-            reason=refund.reason,
-        )
-    except GatewayRejected as refusal:
+    error = call.exception()
+    if error is None:
+        record_refund(actor=actor, refund_id=refund.id, result=call.result())
+    elif isinstance(error, GatewayRejected):
         failed = RefundResult(
             status=RefundOutcome.FAILED,
             provider_reference="",
             charge_reference=payment.provider_reference,
             amount=refund.amount,
         )
-        record_refund(actor=actor, refund_id=refund.id, result=failed, failure_code=refusal.code)
-    except (GatewayUnknownOutcome, GatewayMisconfigured) as error:
-        _postpone_refund(refund, error)
+        record_refund(actor=actor, refund_id=refund.id, result=failed, failure_code=error.code)
     else:
-        record_refund(actor=actor, refund_id=refund.id, result=result)
-    return True
+        _postpone_refund(refund, error)
 
 
 @transaction
-def _postpone_refund(refund: Refund, error: Exception) -> None:
-    log.warning("refund_postponed", refund_id=str(refund.id), error=str(error))
+def _postpone_refund(refund: Refund, error: BaseException) -> None:
+    _log_postponed(refund, error)
     fresh = lock_refund(refund.id)
     if fresh is None or fresh.fencing_token != refund.fencing_token:
         return
-    if fresh.status in (RefundStatus.PROCESSING, RefundStatus.UNKNOWN):
-        _settle(fresh, next_attempt_at=_again(fresh), last_error=str(error))
-        Refund.objects.filter(pk=fresh.pk).update(status=RefundStatus.UNKNOWN)
+    if fresh.status in OPEN_REFUNDS:
+        _settle(
+            fresh,
+            status=RefundStatus.UNKNOWN,
+            updated_at=Now(),
+            next_attempt_at=_again(fresh),
+            last_error=str(error),
+        )
+
+
+def _log_postponed(work: Payment | Refund, error: BaseException) -> None:
+    is_expected = isinstance(error, (GatewayUnknownOutcome, GatewayMisconfigured))
+    log.warning(
+        "work_postponed",
+        kind=work._meta.model_name,
+        id=str(work.pk),
+        error=str(error),
+        exc_info=None if is_expected else error,
+    )
 
 
 def retry_now(*, work: Payment | Refund) -> None:
-    """Let a worker look at the payment or refund at once, however often it was tried."""
-    type(work)._default_manager.filter(pk=work.pk).update(next_attempt_at=Now(), attempts=0)
-    wake_on_commit(DRAIN_TASK)
+    """Let a worker look at the payment or refund at once, however often it was tried.
+
+    Without effect if its outcome is known by now: what has ended must not be sent again.
+    """
+    is_open = (
+        Q(status__in=OPEN_REFUNDS)
+        if isinstance(work, Refund)
+        else Q(status__in=OPEN) | ~Q(wanted=WantedStep.NONE)
+    )
+    rows = type(work)._default_manager.filter(is_open, pk=work.pk)
+    if rows.update(next_attempt_at=Now(), attempts=0):
+        wake_on_commit(DRAIN_TASK)
 
 
 def _again(work: LeasedWork) -> models.Expression | None:
@@ -196,7 +288,7 @@ def _again(work: LeasedWork) -> models.Expression | None:
 
 
 def _settle(work: Payment | Refund, **values: object) -> None:
-    """Give up the lease, unless it is another's by now, and note when to come again."""
+    """Give up the lease, unless it is another's by now, and write `values`."""
     type(work)._default_manager.filter(pk=work.pk, fencing_token=work.fencing_token).update(
         lease_until=None, **values
     )

@@ -5,16 +5,20 @@ Late, repeated or overtaken news finds the row further on than itself, and chang
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import structlog
+from django.db import connection
 
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction
 from oms.core.money import ZERO
 from oms.events.domain import DomainEvent
-from oms.events.publishing import publish
+from oms.events.publishing import publish, publish_all
 from payments.events import (
     PaymentAuthorized,
     PaymentCaptured,
@@ -25,8 +29,8 @@ from payments.events import (
 )
 from payments.gateways.base import ChargeResult, ChargeStatus, RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
-from payments.locks import lock_payment, lock_refund
-from payments.models import Payment, Refund, WantedStep
+from payments.locks import lock_payment, lock_payments, lock_refund
+from payments.models import Payment, Refund
 from payments.states import (
     PAYMENT_TRANSITIONS,
     REFUND_TRANSITIONS,
@@ -35,6 +39,9 @@ from payments.states import (
 )
 
 log = structlog.get_logger(__name__)
+
+# What a provider says may be longer than what is kept of it.
+_CODE_LENGTH, _MESSAGE_LENGTH = 64, 500
 
 _CHARGES = {
     ChargeStatus.CAPTURED: PaymentStatus.CAPTURED,
@@ -48,37 +55,105 @@ _REFUNDS = {
 }
 
 
-@transaction
+# One statement for any number of payments.
+_UPDATE_PAYMENTS = """
+    UPDATE payments_payment AS payment
+    SET status = new.status, provider_reference = new.provider_reference,
+        failure_code = new.failure_code, failure_message = new.failure_message,
+        captured_amount = new.captured_amount, captured_at = new.captured_at,
+        updated_at = new.updated_at, wanted = '', attempts = 0, last_error = '',
+        next_attempt_at = NULL, lease_until = NULL
+    FROM unnest(
+        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[],
+        %s::timestamptz[], %s::timestamptz[]
+    ) AS new (
+        id, status, provider_reference, failure_code, failure_message, captured_amount,
+        captured_at, updated_at
+    )
+    WHERE payment.id = new.id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargeNews:
+    """What a provider says of the charge of a payment, and who tells it."""
+
+    payment_id: UUID
+    result: ChargeResult
+    actor: Actor
+
+
 def record_charge(*, actor: Actor, payment_id: UUID, result: ChargeResult) -> bool:
     """Let the payment be what the provider says of its charge; returns whether that was news.
 
     False as well for a payment that is not ours.
     """
-    payment = lock_payment(payment_id)
-    if payment is None:
-        return False
+    news = ChargeNews(payment_id=payment_id, result=result, actor=actor)
+    return bool(record_charges([news]))
+
+
+@transaction
+def record_charges(news: Sequence[ChargeNews]) -> int:
+    """The same for many payments, each named once; returns for how many it was news.
+
+    The number of statements does not depend on how many they are.
+    """
+    payments = lock_payments(one.payment_id for one in news)
+    now = clock.now()
+    changed: list[Payment] = []
+    facts: list[tuple[DomainEvent, Actor]] = []
+    for one in news:
+        payment = payments.get(one.payment_id)
+        if payment is not None and _take(payment, one.result, at=now):
+            changed.append(payment)
+            facts.append((_payment_fact(payment), one.actor))
+    if changed:
+        _save(changed)
+        publish_all(facts, at=now)
+    return len(changed)
+
+
+def _take(payment: Payment, result: ChargeResult, *, at: datetime) -> bool:
+    """Change `payment` as `result` says; False if that leads nowhere from where it is."""
     status = _CHARGES[result.status]
     if status not in PAYMENT_TRANSITIONS[PaymentStatus(payment.status)]:
+        if status is PaymentStatus.CAPTURED and payment.status != PaymentStatus.CAPTURED:
+            # Money was taken for what has ended without any; a person has to look at it.
+            log.error("captured_after_the_end", payment_id=str(payment.id), status=payment.status)
         return False
     if status is PaymentStatus.CAPTURED and result.captured_amount != payment.amount:
         # Never seen from a provider that honours the call; a person has to look at it.
         log.error("captured_amount_differs", payment_id=str(payment.id))
-    now = clock.now()
     payment.status = status
     payment.provider_reference = result.provider_reference
-    payment.failure_code = result.decline_code
-    payment.failure_message = result.decline_message
+    payment.failure_code = result.decline_code[:_CODE_LENGTH]
+    payment.failure_message = result.decline_message[:_MESSAGE_LENGTH]
     if status is PaymentStatus.CAPTURED:
         payment.captured_amount = min(result.captured_amount, payment.amount)
-        payment.captured_at = now
-    payment.updated_at = now
-    payment.wanted = WantedStep.NONE
-    payment.next_attempt_at = payment.lease_until = None
-    payment.attempts = 0
-    payment.last_error = ""
-    payment.save()
-    publish(_payment_fact(payment), actor=actor, at=now)
+        payment.captured_at = at
+    payment.updated_at = at
     return True
+
+
+def _save(payments: Sequence[Payment]) -> None:
+    columns = zip(
+        *(
+            (
+                payment.id,
+                payment.status,
+                payment.provider_reference,
+                payment.failure_code,
+                payment.failure_message,
+                payment.captured_amount,
+                payment.captured_at,
+                payment.updated_at,
+            )
+            for payment in payments
+        ),
+        strict=True,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_UPDATE_PAYMENTS, [list(column) for column in columns])
 
 
 def _payment_fact(payment: Payment) -> DomainEvent:
@@ -128,7 +203,9 @@ def record_refund(
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     else:
-        refund.failure_code = failure_code or "refused"
+        # The money is still ours, and somebody waits for it: a person has to look at it.
+        log.error("refund_failed", refund_id=str(refund.id), code=failure_code)
+        refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)
         payment.updated_at = now
         payment.save(update_fields=["refunded_amount", "updated_at"])

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
+import time
+from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db.models.functions import Now
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from oms.core.leases import claim_next
-from oms.testing.factories import actor_for, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of, place, settle
-from orders.models import Order
-from orders.operations.cancelling import cancel_order
-from orders.operations.refunding import refund_payment
-from payments.gateways.base import Gateway
-from payments.models import Payment, Refund
-from payments.operations import making
-from payments.operations.giving_back import request_capture
-from payments.operations.making import (
-    LEASE,
-    MAX_ATTEMPTS,
-    make_next_payment,
-    make_next_refund,
-    retry_now,
-)
+from oms.testing.factories import make_product
+from oms.testing.ordering import payment_of, place, settle
+from payments.gateways.base import GatewayRejected
+from payments.gateways.sandbox import SandboxGateway
+from payments.models import Payment
+from payments.operations.making import MAX_ATTEMPTS, Cashier, retry_now
 from payments.tests.sandbox_process import SandboxProcess
+from payments.tests.working import NOWHERE, charged_order, charges, make_due, work
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _provider(gateway: Gateway, settings: Settings) -> None:
-    settings.GATEWAY_READ_TIMEOUT = 0.9
-
-
-def charges(sandbox: SandboxProcess, order: Order) -> list[tuple[str, str]]:
-    """The provider's own charges for the order: their keys and statuses."""
-    return sandbox.rows(
-        "SELECT idempotency_key, status FROM charges WHERE reference = ?", str(order.id)
-    )
-
-
-def make_due(payment: Payment) -> None:
-    """Let the time pass after which the payment is tried again."""
-    Payment.objects.filter(pk=payment.pk).update(next_attempt_at=Now(), lease_until=None)
-
-
-def work_off(payment: Payment, *, times: int = 4) -> Payment:
-    """Let a worker come by that often, each time when the payment is due if ever."""
-    for _ in range(times):
-        if payment.next_attempt_at is not None:
-            make_due(payment)
-        make_next_payment()
-        payment.refresh_from_db()
-    return payment
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 
 
 @pytest.mark.parametrize(
@@ -81,12 +45,12 @@ def test_each_token_ends_as_it_should_with_one_charge(
 
     for _ in range(attempts):
         make_due(payment)
-        assert make_next_payment()
+        assert work()
         payment.refresh_from_db()
         seen.append(payment.status)
 
     assert seen == ["unknown"] * (attempts - 1) + [status]
-    assert not make_next_payment()
+    assert not work()
     assert payment.next_attempt_at is None
     provider = {"captured": "captured", "failed": "declined"}[status]
     assert charges(sandbox, order) == [(str(payment.id), provider)]
@@ -102,7 +66,7 @@ def test_a_token_that_the_provider_does_not_know_fails_the_payment(
 ) -> None:
     order = place((make_product(), 1), token="tok_of_nobody")
 
-    make_next_payment()
+    work()
 
     payment = payment_of(order)
     assert (payment.status, payment.failure_code) == ("failed", "unknown_token")
@@ -112,7 +76,7 @@ def test_a_token_that_the_provider_does_not_know_fails_the_payment(
 def test_while_its_outcome_is_unknown_the_order_says_so(sandbox: SandboxProcess) -> None:
     order = place((make_product(), 1), token="tok_timeout_success")
 
-    make_next_payment()
+    work()
     settle()
 
     order.refresh_from_db()
@@ -123,104 +87,16 @@ def test_while_its_outcome_is_unknown_the_order_says_so(sandbox: SandboxProcess)
     assert "ReadTimeout" in payment.last_error
 
 
-@pytest.mark.parametrize("token", ["tok_success", "tok_timeout_success", "tok_declined"])
-def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
-    sandbox: SandboxProcess, token: str
-) -> None:
-    order = place((make_product(), 1), token=token)
-    payment = payment_of(order)
-
-    with (
-        patch.object(making, "record_charge", side_effect=KeyboardInterrupt),
-        patch.object(making, "_postpone_payment", side_effect=KeyboardInterrupt),
-        pytest.raises(KeyboardInterrupt),
-    ):
-        make_next_payment()
-    payment.refresh_from_db()
-    assert payment.status == "processing"
-    assert not make_next_payment()  # its lease still holds
-
-    work_off(payment)
-
-    assert payment.status == ("failed" if token == "tok_declined" else "captured")
-    assert [key for key, _ in charges(sandbox, order)] == [str(payment.id)]
-
-
-def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
-    sandbox: SandboxProcess,
-) -> None:
-    order = place((make_product(), 1), token="tok_success")
-    payment = payment_of(order)
-    with (
-        patch.object(making, "_step", side_effect=KeyboardInterrupt),
-        pytest.raises(KeyboardInterrupt),
-    ):
-        make_next_payment()
-    assert charges(sandbox, order) == []
-
-    work_off(payment, times=1)
-
-    assert payment.status == "captured"
-    assert charges(sandbox, order) == [(str(payment.id), "captured")]
-
-
-def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
-    sandbox: SandboxProcess,
-) -> None:
-    order = place((make_product(), 1), token="tok_success")
-    payment = payment_of(order)
-    slow = claim_next(Payment, lease=LEASE)
-    assert slow is not None
-    making._begin(slow)
-    work_off(payment, times=1)
-    assert (payment.status, payment.fencing_token) == ("captured", slow.fencing_token + 1)
-
-    slow.refresh_from_db(fields=["status"])
-    slow.status = "processing"
-    making._postpone_payment(slow, RuntimeError("too late"), actor=making._actor(slow))
-
-    payment.refresh_from_db()
-    assert (payment.status, payment.next_attempt_at, payment.last_error) == ("captured", None, "")
-
-
-def test_a_claimed_payment_is_nobody_elses(sandbox: SandboxProcess) -> None:
-    place((make_product(), 1), token="tok_success")
-
-    first = claim_next(Payment, lease=LEASE)
-
-    assert first is not None
-    assert (first.attempts, first.fencing_token) == (1, 1)
-    assert first.lease_until is not None
-    assert claim_next(Payment, lease=LEASE) is None
-    Payment.objects.update(lease_until=Now() - timedelta(seconds=1))
-    second = claim_next(Payment, lease=LEASE)
-    assert second is not None
-    assert (second.attempts, second.fencing_token) == (2, 2)
-
-
-def test_a_payment_cancelled_before_the_call_is_never_charged(sandbox: SandboxProcess) -> None:
-    order = place((make_product(), 1), token="tok_success")
-    claimed = claim_next(Payment, lease=LEASE)
-    assert claimed is not None
-
-    cancel_order(actor=actor_for(make_staff()), order_id=order.id)
-
-    assert not making._begin(claimed)
-    assert not make_next_payment()
-    assert payment_of(order).status == "voided"
-    assert charges(sandbox, order) == []
-
-
 def test_a_provider_that_cannot_be_reached_is_asked_again_later(settings: Settings) -> None:
-    settings.SANDBOX_PROVIDER_URL = "http://127.0.0.1:9"
+    settings.SANDBOX_PROVIDER_URL = NOWHERE
     order = place((make_product(), 1), token="tok_success")
 
-    assert make_next_payment()
+    assert work()
 
     payment = payment_of(order)
     assert (payment.status, payment.attempts) == ("unknown", 1)
     assert payment.next_attempt_at is not None
-    assert not make_next_payment()
+    assert not work()
 
 
 def test_after_many_attempts_a_person_has_to_look_and_can_try_again(
@@ -228,16 +104,16 @@ def test_after_many_attempts_a_person_has_to_look_and_can_try_again(
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
-    settings.SANDBOX_PROVIDER_URL = "http://127.0.0.1:9"
+    settings.SANDBOX_PROVIDER_URL = NOWHERE
     Payment.objects.filter(pk=payment.pk).update(attempts=MAX_ATTEMPTS - 1)
-    make_next_payment()
+    work()
     payment.refresh_from_db()
     assert (payment.status, payment.next_attempt_at) == ("unknown", None)
     assert payment.last_error
 
     settings.SANDBOX_PROVIDER_URL = sandbox.url
     retry_now(work=payment)
-    assert make_next_payment()
+    assert work()
 
     payment.refresh_from_db()
     assert payment.status == "captured"
@@ -248,122 +124,94 @@ def test_wrong_credentials_are_no_unknown_outcome(settings: Settings) -> None:
     settings.SANDBOX_API_KEY = "wrong"
     order = place((make_product(), 1), token="tok_success")
 
-    make_next_payment()
+    work()
 
     payment = payment_of(order)
     assert (payment.status, payment.attempts) == ("processing", 1)
     assert payment.next_attempt_at is not None
 
 
-def charged_order() -> Order:
-    order = place((make_product(price=Decimal("50.00")), 1), token="tok_success")
-    make_next_payment()
-    settle()
-    order.refresh_from_db()
-    assert order.status == "confirmed"
-    return order
-
-
-def test_a_refund_reaches_the_provider_and_comes_back_as_news(sandbox: SandboxProcess) -> None:
-    order = charged_order()
+def test_a_refused_look_up_is_no_verdict_on_the_charge(sandbox: SandboxProcess) -> None:
+    order = place((make_product(), 1), token="tok_timeout_success")
     payment = payment_of(order)
-    refund = refund_payment(
-        actor=actor_for(make_staff()), payment_id=payment.id, amount=Decimal("20.00")
-    )
+    work()  # charged, but nobody heard of it
+    make_due(payment)
 
-    assert make_next_refund()
-    assert not make_next_refund()
-    settle()
+    refusal = GatewayRejected(code="invalid_query", message="Not like this.")
+    with patch.object(SandboxGateway, "look_up", side_effect=refusal):
+        work()
 
-    refund.refresh_from_db()
-    assert refund.status == "succeeded"
-    assert sandbox.rows(
-        "SELECT refunded_amount FROM charges WHERE idempotency_key = ?", str(payment.id)
-    ) == [(2000,)]
-    order.refresh_from_db()
-    assert order.payment_status == "partially_refunded"
-
-
-def test_a_worker_killed_after_refunding_refunds_once(sandbox: SandboxProcess) -> None:
-    order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
-    with (
-        patch.object(making, "record_refund", side_effect=KeyboardInterrupt),
-        pytest.raises(KeyboardInterrupt),
-    ):
-        make_next_refund()
-
-    Refund.objects.filter(pk=refund.pk).update(lease_until=None)
-    assert make_next_refund()
-
-    refund.refresh_from_db()
-    assert refund.status == "succeeded"
-    [(count,)] = sandbox.rows(
-        "SELECT count(*) FROM refunds WHERE idempotency_key = ?", str(refund.id)
-    )
-    assert count == 1
-
-
-def test_a_refund_without_an_answer_is_unknown_and_looked_up(
-    sandbox: SandboxProcess, settings: Settings
-) -> None:
-    order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
-    settings.SANDBOX_PROVIDER_URL = "http://127.0.0.1:9"
-    make_next_refund()
-    refund.refresh_from_db()
-    assert refund.status == "unknown"
-
-    settings.SANDBOX_PROVIDER_URL = sandbox.url
-    retry_now(work=refund)
-    make_next_refund()
-
-    refund.refresh_from_db()
-    assert refund.status == "succeeded"
-
-
-def test_a_refund_that_fails_gives_its_amount_back_to_what_can_be_refunded() -> None:
-    order = place((make_product(), 1), token="tok_refund_fails")
-    make_next_payment()
-    settle()
-    payment = payment_of(order)
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment.id)
-
-    make_next_refund()
-
-    refund.refresh_from_db()
     payment.refresh_from_db()
-    assert refund.status == "failed"
-    assert payment.refundable == payment.amount
+    assert payment.status == "unknown"
+    assert payment.next_attempt_at is not None
+    assert charges(sandbox, order) == [(str(payment.id), "captured")]
 
 
-def test_a_refund_that_the_provider_refuses_fails() -> None:
-    order = paid_order((make_product(), 1))  # captured here, but not at the provider
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+def test_an_error_of_ours_in_one_call_leaves_it_unknown_and_the_others_alone() -> None:
+    broken, whole = (place((make_product(), 1), token="tok_success") for _ in range(2))
+    charge = SandboxGateway.charge
 
-    make_next_refund()
+    def charge_or_break(gateway: SandboxGateway, **about: Any) -> object:
+        if about["reference"] == str(broken.id):
+            raise ZeroDivisionError
+        return charge(gateway, **about)
 
-    refund.refresh_from_db()
-    assert refund.status == "failed"
-    assert refund.failure_code
+    with patch.object(SandboxGateway, "charge", charge_or_break):
+        work()
+
+    assert payment_of(broken).status == "unknown"
+    assert payment_of(broken).next_attempt_at is not None
+    assert payment_of(whole).status == "captured"
 
 
-@pytest.mark.parametrize("ship", [True, False])
-def test_an_authorised_payment_is_captured_or_let_go(
-    sandbox: SandboxProcess, settings: Settings, ship: bool
-) -> None:
-    settings.PAYMENT_CAPTURE = "manual"
-    order = place((make_product(), 1), token="tok_success")
-    make_next_payment()
-    settle()
-    assert payment_of(order).status == "authorized"
-    staff = actor_for(make_staff())
+def test_a_payment_whose_outcome_is_known_is_not_looked_at_again() -> None:
+    order = charged_order()
 
-    if ship:
-        request_capture(actor=staff, payment_id=payment_of(order).id)
-    else:
-        cancel_order(actor=staff, order_id=order.id)
-    assert make_next_payment()
-    settle()
+    retry_now(work=payment_of(order))
 
-    assert charges(sandbox, order)[0][1] == ("captured" if ship else "voided")
+    assert payment_of(order).next_attempt_at is None
+    assert not work()
+
+
+def test_a_slow_provider_of_one_payment_does_not_hold_up_the_others() -> None:
+    slow = place((make_product(), 1), token="tok_timeout_success")  # a second without an answer
+    cashier = Cashier()
+    assert cashier.work()
+    quick = place((make_product(), 1), token="tok_success")
+    began = time.monotonic()
+
+    while payment_of(quick).status != "captured" and time.monotonic() - began < 5:
+        cashier.work()
+
+    assert payment_of(slow).status == "processing"
+    cashier.finish()
+    assert payment_of(slow).status == "unknown"
+
+
+def test_many_payments_take_as_many_statements_as_one() -> None:
+    def statements(count: int) -> int:
+        orders = [place((make_product(), 1), token="tok_success") for _ in range(count)]
+        cashier = Cashier()
+        with (
+            CaptureQueriesContext(
+                connection,
+            ) as captured,
+            patch("payments.operations.making._GATHERING", 5.0),
+        ):
+            cashier.work()
+        assert [payment_of(order).status for order in orders] == ["captured"] * count
+        return len(captured)
+
+    assert statements(1) == statements(8)
+
+
+def test_what_a_provider_says_may_be_long(sandbox: SandboxProcess) -> None:
+    place((make_product(), 1), token="tok_success")
+    refusal = GatewayRejected(code="c" * 100, message="m" * 1000)
+
+    with patch.object(SandboxGateway, "charge", side_effect=refusal):
+        work()
+
+    payment = Payment.objects.get()
+    assert payment.status == "failed"
+    assert (payment.failure_code, payment.failure_message) == ("c" * 64, "m" * 500)

@@ -210,6 +210,40 @@ def test_a_signed_report_that_makes_no_sense_is_unreadable(
     assert payment.status == "created"
 
 
+def test_a_signed_report_that_is_nested_without_end_is_unreadable(payment: Payment) -> None:
+    body = b"[" * 30_000
+    timestamp = int(clock.now().timestamp())
+    signature = sign(
+        secret=settings.SANDBOX_WEBHOOK_SECRET, id="msg_1", timestamp=timestamp, body=body
+    )
+
+    response = APIClient().generic(
+        "POST",
+        URL,
+        body.decode(),
+        content_type="application/json",
+        headers={
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature,
+        },
+    )
+
+    assert (response.status_code, response.json()["code"]) == (400, "unreadable_news")
+
+
+def test_money_taken_for_a_payment_that_has_failed_is_reported_to_operators(
+    payment: Payment, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(charge_of(payment, "declined"), type="charge.declined", id="msg_1")
+
+    send(charge_of(payment), id="msg_2")
+
+    assert "captured_after_the_end" in caplog.text
+    payment.refresh_from_db()
+    assert (payment.status, payment.captured_amount) == ("failed", 0)
+
+
 def test_a_report_needs_no_token_and_minds_none(payment: Payment) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION="Bearer nonsense")

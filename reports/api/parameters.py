@@ -11,12 +11,12 @@ from django.http import QueryDict
 from oms.core.errors import InputError
 from oms.core.money import CURRENCIES
 from oms.http.queries import InvalidQuery, query_error
-from reports.operations.reporting import MAX_DAYS
+from reports.operations.reporting import EARLIEST, LATEST, MAX_DAYS
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
-EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 
-DATE_SCHEMA = {"type": "string", "format": "date"}
+# The years from EARLIEST to LATEST.
+DATE_SCHEMA = {"type": "string", "format": "date", "pattern": "^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}$"}
 PARAMETERS = {
     "date": {
         "schema": DATE_SCHEMA,

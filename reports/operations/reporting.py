@@ -27,6 +27,8 @@ from reports.queries import AddedUp, add_up, first_business_day
 # statement and no open transaction may take more than seconds.
 SETTLING = timedelta(minutes=5)
 MAX_DAYS = 366
+# Days that may be asked for; no shop is older, and far days have no calendar.
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 # How many days one run of the closing task stores at most.
 _CLOSED_AT_ONCE = 31
 

@@ -62,3 +62,9 @@ def test_another_day_and_currency_can_be_asked_for(sold: str) -> None:
 def test_a_date_that_is_none_is_refused() -> None:
     with pytest.raises(CommandError, match="YYYY-MM-DD"):
         run("--date", "yesterday")
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_beyond_all_calendars_is_refused(day: str) -> None:
+    with pytest.raises(CommandError, match="From 2000-01-01 to 2199-12-31"):
+        run("--date", day)

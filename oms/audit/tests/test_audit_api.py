@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from oms.audit.api.filters import AuditFilters
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.ids import new_id
 from oms.events.models import Event
@@ -116,12 +119,12 @@ def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
     carla, dora = make_customer(email="carla@example.com"), make_customer()
     publish(
         UserRegistered(user_id=carla.id, email=carla.email),
-        actor=actor_for(carla).under("r-1"),
+        actor=replace(actor_for(carla), request_id="r-1"),
         at=NOON,
     )
     publish(
         UserChanged(user_id=dora.id, changes={"phone": ["", "1"]}),
-        actor=actor_for(dora).under("r-2"),
+        actor=replace(actor_for(dora), request_id="r-2"),
         at=NOON + timedelta(hours=1),
     )
 
@@ -140,6 +143,35 @@ def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
         ({"action": "user.changed", "actor": str(carla.id)}, []),
     ]:
         assert [e["object_id"] for e in entries(staff, **query)] == expected, query
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({"request_id": "r-7"}, "event_of_request"),
+        ({"actor": "00000000-0000-7000-8000-000000000007"}, "event_of_actor"),
+        ({"actor": "Name-7@Example.com"}, "event_of_label"),
+    ],
+)
+def test_a_filter_finds_its_entries_in_their_order_by_an_index(
+    query: dict[str, str], index: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
+            " actor_id, actor_label, request_id, occurred_at)"
+            " SELECT gen_random_uuid(), 'user.changed', 'user', gen_random_uuid(), '{}', 'staff',"
+            " ('00000000-0000-7000-8000-' || lpad((n % 100)::text, 12, '0'))::uuid,"
+            " 'name-' || n % 100 || '@example.com', 'r-' || n % 100, now()"
+            " FROM generate_series(1, 20000) AS n"
+        )
+        cursor.execute("ANALYZE events_event")
+    found = AuditFilters(query, queryset=Event.objects.all()).qs
+
+    for page in (found, found.filter(id__lt=UUID(int=2**127))):
+        plan = page.order_by("-id")[:51].explain()
+        assert f"Index Scan Backward using {index}" in plan
+        assert "Sort" not in plan
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
+from oms.core import clock
 from oms.core.ids import new_id
 from oms.events.models import ParkedEvent
 from oms.events.relaying import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_parked
@@ -90,6 +91,26 @@ def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any
     assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
     assert retry_parked(consumer(poison)) == 0
     assert heard() == []
+
+
+def test_pauses_go_by_the_clock_of_the_database(
+    heard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = clock.now() - timedelta(hours=1)
+    monkeypatch.setattr(clock, "now", lambda: behind)
+    user_id = new_id()
+    tell(user_id)
+    poison = Poison(user_id)
+
+    deliver(consumer(poison))
+    assert retry_parked(consumer(poison)) == 0
+    make_due()
+    retry_parked(consumer(poison))
+
+    parked = ParkedEvent.objects.annotate(now=Now()).get()
+    assert parked.attempts == 2
+    assert parked.next_attempt_at is not None
+    assert timedelta(seconds=5) < parked.next_attempt_at - parked.now <= timedelta(seconds=10)
 
 
 def test_two_retries_at_once_take_a_parked_event_once(heard: Any) -> None:

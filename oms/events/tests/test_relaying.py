@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import QuerySet
 
 from oms.core.actor import Actor, ActorKind, system
@@ -136,6 +137,26 @@ def test_an_event_that_commits_late_is_not_skipped(heard: Any) -> None:
 
     assert heard() == [early, late, later]
     assert Event.objects.get(object_id=late).position < Event.objects.get(object_id=later).position
+
+
+def test_a_transaction_in_a_neighbouring_database_holds_the_relay_up(heard: Any) -> None:
+    """As docs/event-log.md tells operators: numbers of transactions span the whole server."""
+    parameters: dict[str, Any] = connection.get_connection_params()
+    user_id = new_id()
+    with psycopg.connect(**{**parameters, "dbname": "postgres"}) as neighbour:
+        neighbour.execute("SELECT 1")
+        tell(user_id)
+        assert deliver(consumer()) == 1  # what only reads has no number
+
+        neighbour.execute("SELECT pg_current_xact_id()")
+        tell(user_id)
+        relaying.deliver(consumer())
+        assert heard() == [user_id]
+
+        neighbour.rollback()
+    deliver(consumer())
+
+    assert heard() == [user_id, user_id]
 
 
 def test_a_reader_that_goes_by_position_alone_skips_it(heard: Any) -> None:

@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
@@ -24,6 +25,43 @@ from oms.http.back_office.staff import staff_actor
 from oms.http.back_office.steps import StepsMixin
 
 
+class CountedPaginator(Paginator[Any]):
+    """Says how many rows there are as people write it, such as "1,234"."""
+
+    template_name = "back_office/pagination.html"
+
+    @property
+    def counted(self) -> str:
+        """The number of rows, for people."""
+        return number_format(self.count, force_grouping=True)
+
+
+class BoundedPaginator(CountedPaginator):
+    """Counts no further than to `bound`, so that a list of millions opens at once.
+
+    What lies beyond is found by filters and search.
+    """
+
+    bound = 10_000
+
+    @property
+    def counted(self) -> str:
+        """The number of rows, for people; "10,000+" where counting has stopped."""
+        return super().counted + ("+" if self._found > self.bound else "")
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, at most `bound`."""
+        return min(self._found, self.bound)
+
+    @cached_property
+    def _found(self) -> int:
+        rows: Any = self.object_list
+        # Which of them are counted is all one, so they need not be sorted.
+        found: int = rows.order_by()[: self.bound + 1].count()
+        return found
+
+
 class ShownAdmin(StepsMixin):
     """What all admin pages share: nothing is deleted, and the event log is the only journal."""
 
@@ -33,6 +71,7 @@ class ShownAdmin(StepsMixin):
     # Counting each choice of each filter would take as many statements over the whole table.
     show_facets = ShowFacets.NEVER
     compressed_fields = True
+    paginator: type[CountedPaginator] = CountedPaginator
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -60,22 +99,6 @@ class ReadOnlyAdmin(ShownAdmin):
         user: Any = request.user
         label, name = self.opts.app_label, self.opts.model_name
         return any(user.has_perm(f"{label}.{verb}_{name}") for verb in ("view", "change"))
-
-
-class BoundedPaginator(Paginator[Any]):
-    """Counts no further than to `bound`, so that a list of millions opens at once.
-
-    What lies beyond is found by filters and search.
-    """
-
-    bound = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        """How many rows there are, at most `bound`."""
-        rows: Any = self.object_list
-        counted: int = rows[: self.bound].count()
-        return counted
 
 
 class GrowingAdmin(ReadOnlyAdmin):

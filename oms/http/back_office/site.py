@@ -12,11 +12,14 @@ from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
+from oms.http.back_office.display import NOTHING
+
 
 class BackOfficeSite(UnfoldAdminSite):
     """The admin site of django-unfold, in the time zone of the business."""
 
     enable_nav_sidebar = True
+    empty_value_display = NOTHING
 
     def admin_view(
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False

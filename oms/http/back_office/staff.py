@@ -18,4 +18,5 @@ def staff_actor(request: HttpRequest) -> Actor:
         label=user.email,
         request_id=getattr(request, "request_id", ""),
         ip=getattr(request, "client_address", None),
+        is_superuser=user.is_superuser,
     )

@@ -52,6 +52,10 @@ def _always(subject: Any) -> bool:
     return True
 
 
+def _none(subject: Any) -> Sequence[Words]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """Something that staff may do to one object.
@@ -59,7 +63,8 @@ class Step:
     `run` gets the actor, the subject and the form's cleaned data, calls operations, and returns
     what to tell; it raises OperationError. `is_offered` says whether the subject allows it.
     `permissions` are needed all, such as "orders.change_order"; by default the object's change.
-    One that `is_rare` stands in a menu of its own, so that the common ones can be seen.
+    One that `is_rare` stands in a menu of its own, so that the common ones can be seen. `details`
+    are lines about the subject that help to decide.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Step:
     variant: ActionVariant = ActionVariant.DEFAULT
     permissions: tuple[str, ...] = ()
     is_rare: bool = False
+    details: Callable[[Any], Sequence[Words]] = _none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +177,13 @@ class StepsMixin(ModelAdmin):
                 messages.success(request, str(said))
                 return HttpResponseRedirect(back)
         return self._form_page(
-            request, step=step, form=form, back=back, original=obj, subtitle=str(obj)
+            request,
+            step=step,
+            form=form,
+            details=step.details(subject),
+            back=back,
+            original=obj,
+            subtitle=str(obj),
         )
 
     def _form_page(self, request: HttpRequest, **context: Any) -> HttpResponse:
@@ -183,7 +195,7 @@ class StepsMixin(ModelAdmin):
                 **self.admin_site.each_context(request),
                 "title": step.label,
                 "opts": self.opts,
-                "media": self.media + context["form"].media,
+                "media": context["form"].media,
                 "is_dangerous": step.variant is ActionVariant.DANGER,
                 **context,
             },

@@ -22,14 +22,21 @@ def faults(response: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "value",
-    ["1_000", "١٢", "5", True, 5.0, 1.5, 10**19, -(10**19), 10**30, [], {}, "", " 5"],
+    ["1_000", "١٢", "5", True, 1.5, 10**19, -(10**19), 10**30, [], {}, "", " 5"],
 )
 def test_only_json_integers_are_integers(client: APIClient, value: Any) -> None:
     # 10**30 does not fit JSON parsers' integers, and comes as a float.
     assert faults(echo(client, {"quantity": value}))[0][0] == "/quantity"
 
 
-@pytest.mark.parametrize(("value", "code"), [(0, "min_value"), (10_001, "max_value")])
+def test_an_integer_may_be_written_with_a_point_as_json_schema_allows(client: APIClient) -> None:
+    assert echo(client, {"quantity": 5.0}).json() == {"quantity": "5"}
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(0, "min_value"), (10_001, "max_value"), (10_001.0, "max_value"), (1e300, "max_value")],
+)
 def test_integers_have_both_bounds(client: APIClient, value: int, code: str) -> None:
     assert faults(echo(client, {"quantity": value})) == [("/quantity", code)]
 

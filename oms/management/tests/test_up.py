@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -47,7 +47,8 @@ class Shop:
         self.log = folder / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, more: Mapping[str, str] | None = None) -> None:
+        """Start it; `more` are further environment variables."""
         environment = {k: v for k, v in os.environ.items() if k not in _FROM_THE_TESTS}
         environment |= {
             "DEBUG": "1",
@@ -57,6 +58,8 @@ class Shop:
             "WEB_WORKERS": "1",
             "WORKER_CONCURRENCY": "1",
             "PAYMENTS_CONCURRENCY": "1",
+            "NOTIFICATIONS_CONCURRENCY": "1",
+            **(more or {}),
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -136,6 +139,18 @@ def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(s
     assert code == 0, shop.said()
     assert seconds < 10
     assert _still_running(family) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_without_debug_the_shop_opens_empty_and_nobody_has_a_known_password(shop: Shop) -> None:
+    shop.start({"DEBUG": "0"})  # with the secrets of the tests' environment
+    shop.wait_until_open()
+
+    assert httpx.get(f"{shop.url}/api/v1/products").json()["results"] == []
+    login = {"email": "admin@example.com", "password": "admin-demo-1"}
+    assert httpx.post(f"{shop.url}/api/v1/auth/token", json=login).status_code == 401
+    assert "admin-demo-1" not in shop.said()
 
 
 @pytest.mark.slow

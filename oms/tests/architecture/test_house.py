@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -63,6 +69,29 @@ def test_the_migrations_say_what_the_models_say() -> None:
         pytest.fail(output.getvalue())
 
 
+def _settings_in(folder: Path) -> dict[str, Any]:
+    """What the settings of the copy in `folder` are with DEBUG on; those that JSON can hold."""
+    code = (
+        "import json, runpy, sys\n"
+        "for name, value in runpy.run_path(sys.argv[1]).items():\n"
+        "    try: print(json.dumps({name: value}) if name.isupper() else '{}')\n"
+        "    except TypeError: pass\n"
+    )
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "DEBUG": "1", "LOG_FORMAT": "json"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder / "oms" / "settings.py")],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        found |= json.loads(line)
+    assert {"REDIS_URL", "CACHES", "PUBLIC_URL", "RATE_LIMITS"} <= set(found)
+    return found
+
+
 class TestSettings:
     """.env.example lists every variable that is read, and no other."""
 
@@ -77,6 +106,17 @@ class TestSettings:
         tests_only = {"TEST_DATABASE_URL", "TEST_REDIS_URL"}
         assert read - listed == set()
         assert listed - read - tests_only == set()
+
+    def test_a_copy_of_the_example_changes_only_who_may_ask(self, tmp_path: Path) -> None:
+        """Which is what the file says of itself: all settings, with their defaults."""
+        (tmp_path / "oms").mkdir()
+        shutil.copy(ROOT / "oms" / "settings.py", tmp_path / "oms")
+        defaults = _settings_in(tmp_path)
+
+        shutil.copy(ROOT / ".env.example", tmp_path / ".env")
+
+        copied = _settings_in(tmp_path)
+        assert {name for name in defaults if defaults[name] != copied[name]} == {"ALLOWED_HOSTS"}
 
     def test_the_containers_run_the_processes_of_the_procfile(self) -> None:
         compose = (ROOT / "docker-compose.yml").read_text()

@@ -54,14 +54,32 @@ def test_every_order_of_a_stress_test_is_placed_and_proved(
 def test_of_many_buyers_of_the_last_pieces_exactly_so_many_get_one(
     web: Processes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call_command("stress_test", buyers=40, stock=10, base_url=web.web_url)
+    call_command("stress_test", buyers=100, stock=10, base_url=web.web_url)
 
     out = said(capsys)
     assert "Answered 201 10" in out
-    assert "Answered 409 30" in out
+    assert "Answered 409 90" in out
     assert Order.objects.count() == 10
     [level] = StockLevel.objects.all()
     assert (level.on_hand, level.reserved) == (10, 10)
+
+
+@pytest.mark.slow
+def test_without_the_lock_the_same_buyers_are_promised_too_much_or_get_errors(
+    processes: Processes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The control of the test above: on servers that do not lock the stock, it fails."""
+    processes.start(
+        "web", {"WEB_WORKERS": "2", "DJANGO_SETTINGS_MODULE": "oms.tests.concurrency.unlocked"}
+    )
+
+    with pytest.raises(CommandError, match="troubles with these orders"):
+        call_command("stress_test", buyers=100, stock=10, base_url=processes.web_url, offline=True)
+
+    out = said(capsys)
+    assert "orders were placed instead of 10" in out or "got no answer, or a server error" in out
+    [level] = StockLevel.objects.all()
+    assert level.reserved <= 10  # the constraint, which holds without any lock
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core import clock
 from oms.core.ids import new_id
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
+from oms.http.back_office.admins import ReadOnlyAdmin
 from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
@@ -104,6 +105,25 @@ def test_no_list_opens_without_the_right_to_it(url: str) -> None:
 def test_a_row_that_is_not_there_leads_back(staff: Client, url: str) -> None:
     for id in (str(new_id()), "nothing", "0"):
         assert staff.get(f"{url}{id}/change/").status_code == 302
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_a_forged_form_writes_no_row_that_is_only_read(
+    staff: Client, shop: Order, url: str
+) -> None:
+    model = next(m for m in admin.site._registry if _list_of(m) == url)
+    row: Any = model._default_manager.first()
+    if row is None or not isinstance(admin.site._registry[model], ReadOnlyAdmin):
+        return
+    before = model._default_manager.filter(pk=row.pk).values().get()
+    forged = {field.name: "1" for field in model._meta.fields} | {"_save": "1", "post": "yes"}
+
+    for page in (f"{url}{row.pk}/change/", f"{url}{row.pk}/delete/", f"{url}add/"):
+        assert staff.post(page, forged).status_code == 403
+    count = {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-0-id": str(row.pk)}
+    staff.post(url, forged | count | {"action": "delete_selected", "_selected_action": str(row.pk)})
+
+    assert model._default_manager.filter(pk=row.pk).values().get() == before
 
 
 def test_the_first_page_shows_figures_in_few_statements(

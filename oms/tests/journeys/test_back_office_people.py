@@ -63,10 +63,10 @@ def test_the_boss_adds_one_of_the_staff_who_can_log_in(boss: Client) -> None:
 
     user = User.objects.get(email__iexact="new@example.com")
     assert (user.is_staff, user.is_superuser) == (True, False)
-    assert Client().login(username="new@example.com", password="a-long-enough-secret")
     events = Event.objects.filter(object_id=user.id).order_by("position")
     assert [event.type for event in events] == ["user.registered", "user.changed"]
     assert {event.actor_label for event in events} == {"boss@example.com"}
+    assert Client().login(username="new@example.com", password="a-long-enough-secret")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ MAX_PASSWORD_LENGTH = 128
 # A JWT of ours has some 400 characters.
 MAX_TOKEN_LENGTH = 4096
 
-_PHONE = RegexValidator(r"^\+?[0-9][0-9 ()/.-]{3,18}$", "Enter a phone number.")
+# Or nothing, where a field allows that; blanks at the ends are cut off before.
+_PHONE = RegexValidator(r"^(\+?[0-9][0-9 ()/.-]{2,17}[0-9()/.-])?$", "Enter a phone number.")
 
 
 def _password(**options: Any) -> CharField:
@@ -39,7 +40,7 @@ class ProfileInput(InputSerializer):
     full_name = CharField(max_length=200)
     phone = _phone(help_text="Empty for none.")
     email = EmailField(required=False, help_text="The login, in whatever case.")
-    is_staff = BooleanField(required=False, help_text="Settable by staff only.")
+    is_staff = BooleanField(required=False, help_text="Settable by superusers only.")
     is_active = BooleanField(
         required=False, help_text="Settable by staff only; false ends all sessions of the user."
     )

@@ -22,11 +22,17 @@ from oms.users.api.serializers import (
     TokenPairOutput,
     UserOutput,
 )
-from oms.users.errors import BadCredentials, EmailTaken, TokenInvalid
+from oms.users.errors import BadCredentials, EmailTaken, OwnRights, SuperuserNeeded, TokenInvalid
 from oms.users.models import User
 from oms.users.operations.registering import change_user, register_user
 from oms.users.operations.sessions import log_in, refresh_session, revoke_session
 from oms.users.queries import find_user
+
+WHO_CHANGES = (
+    "Customers change their own `full_name`, `phone` and `email`. Staff change those of customers "
+    "too, and whether a customer `is_active`. Only superusers change the accounts of other staff, "
+    "and who `is_staff`; nobody changes `is_active` or `is_staff` of themselves."
+)
 
 
 class UserViewSet(ApiViewSet):
@@ -62,22 +68,24 @@ class UserViewSet(ApiViewSet):
 
     @documented(
         summary="Replace the profile",
+        description=WHO_CHANGES,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
-        errors=[EmailTaken],
+        errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
     def update(self, request: Request, id: str) -> Response:
         return self._change(partial=False)
 
     @documented(
         summary="Change some of the profile",
+        description=WHO_CHANGES,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
-        errors=[EmailTaken],
+        errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
     def partial_update(self, request: Request, id: str) -> Response:
         return self._change(partial=True)
@@ -110,22 +118,24 @@ class MyselfViewSet(UserViewSet):
 
     @documented(
         summary="Replace your own profile",
+        description=WHO_CHANGES,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
-        errors=[EmailTaken],
+        errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
     def update(self, request: Request, id: str = "") -> Response:
         return super().update(request, id)
 
     @documented(
         summary="Change some of your own profile",
+        description=WHO_CHANGES,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
-        errors=[EmailTaken],
+        errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
     def partial_update(self, request: Request, id: str = "") -> Response:
         return super().partial_update(request, id)

@@ -15,7 +15,9 @@ from oms.core.errors import InputError, Invalid, NotFound
 from oms.events.publishing import publish
 from oms.users.errors import EmailTaken
 from oms.users.events import UserChanged, UserRegistered
+from oms.users.locks import lock_user
 from oms.users.models import User
+from oms.users.operations.authority import check_authority
 from oms.users.operations.sessions import end_sessions
 
 OWN_FIELDS = ("full_name", "phone", "email")
@@ -64,8 +66,8 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
 
     Taking `is_active` away ends all sessions of the user.
 
-    Raises NotFound for somebody else's account, Invalid for a field that the actor may not set, and
-    EmailTaken.
+    Raises NotFound for somebody else's account, Invalid for a field that customers may not set,
+    what `check_authority` refuses to staff, and EmailTaken.
     """
     if not actor.may_see_of(user_id):
         raise NotFound
@@ -77,9 +79,7 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
                 for name in refused
             ]
         )
-    user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
-    if user is None:
-        raise NotFound
+    user = lock_user(user_id)
     if "email" in values:
         values = {**values, "email": User.objects.normalize_email(values["email"])}
     changes = {
@@ -87,6 +87,7 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
         for name, value in values.items()
         if getattr(user, name) != value
     }
+    check_authority(actor=actor, user=user, changed=changes)
     if not changes:
         return user
     for name in changes:

@@ -15,22 +15,25 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db.models import Func
-from django.db.models.functions import Now
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind
-from oms.core.db import transaction, transaction_required
+from oms.core.db import durable, transaction, transaction_required
 from oms.core.ids import new_id
 from oms.events.publishing import publish
 from oms.users.errors import BadCredentials, TokenInvalid
 from oms.users.events import SessionRevoked, UserLoggedIn
+from oms.users.locks import lock_open_sessions, lock_session
 from oms.users.models import Session, User
+from oms.users.operations.authority import check_authority
 
 # The claim of both tokens that names their session.
 SESSION_CLAIM = "sid"
+
+PURGE_BATCH = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,33 +45,44 @@ class TokenPair:
 
 
 def log_in(*, actor: Actor, email: str, password: str) -> TokenPair:
-    """Open a session. Raises BadCredentials, after the same time whatever the reason."""
+    """Open a session of the API.
+
+    Raises BadCredentials, after the same time whatever the reason.
+    """
+    return _open_session(actor=actor, user=_user_of(email, password), at=clock.now())
+
+
+def log_in_to_back_office(*, actor: Actor, email: str, password: str) -> User:
+    """Note a login of one of the staff, whose session is a matter of Django's own cookies.
+
+    Raises BadCredentials as `log_in` does, for customers too.
+    """
+    user = _user_of(email, password)
+    if not user.is_staff:
+        raise BadCredentials
+    _note_login(actor=actor, user=user, session_id=None, at=clock.now())
+    return user
+
+
+def _user_of(email: str, password: str) -> User:
     user = User.objects.with_email(email).first()
     if user is None:
-        make_password(
-            password
-        )  # as slow as a check, so that timing does not tell who has an account
+        # As slow as a check, so that the time taken does not tell who has an account.
+        make_password(password)
         raise BadCredentials
     # The hash is checked outside the transaction: it is slow on purpose.
     if not check_password(password, user.password) or not user.is_active:
         raise BadCredentials
-    return _open_session(actor=actor, user=user, at=clock.now())
+    return user
 
 
 @transaction
-def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
-    # This locks the user, so that a deactivation sees the session, or is seen here.
-    if not User.objects.filter(pk=user.pk, is_active=True).update(last_login=at):
+def _note_login(*, actor: Actor, user: User, session_id: UUID | None, at: datetime) -> None:
+    # This locks the user. A deactivation or a new password that ends all sessions comes either
+    # after this and finds the new one, or before it and is seen here.
+    same = User.objects.filter(pk=user.pk, is_active=True, password=user.password)
+    if not same.update(last_login=at):
         raise BadCredentials
-    refresh, jti, expires_at = _refresh_token(user_id=user.id, session_id=(session_id := new_id()))
-    Session.objects.create(
-        id=session_id,
-        user=user,
-        refresh_jti=jti,
-        created_at=at,
-        rotated_at=at,
-        expires_at=expires_at,
-    )
     publish(
         UserLoggedIn(user_id=user.id, session_id=session_id),
         actor=Actor(
@@ -78,6 +92,21 @@ def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
             request_id=actor.request_id,
             ip=actor.ip,
         ),
+    )
+
+
+@transaction
+def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
+    session_id = new_id()
+    _note_login(actor=actor, user=user, session_id=session_id, at=at)
+    refresh, jti, expires_at = _refresh_token(user_id=user.id, session_id=session_id)
+    Session.objects.create(
+        id=session_id,
+        user=user,
+        refresh_jti=jti,
+        created_at=at,
+        rotated_at=at,
+        expires_at=expires_at,
     )
     return TokenPair(access=_access_token(refresh), refresh=str(refresh))
 
@@ -93,14 +122,8 @@ def refresh_session(*, actor: Actor, refresh: str) -> TokenPair:
 @transaction
 def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
     # None instead of an exception, so that the revocation of a reused family is committed.
-    session = (
-        Session.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("user")
-        .annotate(began_at=Now())
-        .filter(pk=token[SESSION_CLAIM], revoked_at=None, user__is_active=True)
-        .first()
-    )
-    if session is None:
+    session = lock_session(token[SESSION_CLAIM])
+    if session is None or session.revoked_at is not None or not session.user.is_active:
         return None
     if session.refresh_jti != token["jti"]:
         lost_a_race = session.began_at <= session.rotated_at
@@ -119,7 +142,7 @@ def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
 def revoke_session(*, actor: Actor, refresh: str) -> None:
     """End the session of a refresh token, be it used already or not. Raises TokenInvalid."""
     token = _verified(refresh)
-    session = Session.objects.select_for_update(no_key=True).filter(pk=token[SESSION_CLAIM]).first()
+    session = lock_session(token[SESSION_CLAIM])
     if session is None:
         raise TokenInvalid
     if session.revoked_at is None:
@@ -129,17 +152,18 @@ def revoke_session(*, actor: Actor, refresh: str) -> None:
 @transaction_required
 def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
     """End every session of the user; all of their tokens are dead at once."""
-    for session in Session.objects.select_for_update(no_key=True).filter(
-        user=user_id, revoked_at=None
-    ):
+    for session in lock_open_sessions(user_id):
         _revoke(session, actor=actor, reason=reason)
 
 
 @transaction
 def end_session(*, actor: Actor, session_id: UUID, reason: str) -> None:
-    """End one session; once more does nothing."""
-    session = Session.objects.select_for_update(no_key=True).filter(pk=session_id).first()
-    if session is not None and session.revoked_at is None:
+    """End one session; once more does nothing. Raises SuperuserNeeded."""
+    session = lock_session(session_id)
+    if session is None:
+        return
+    check_authority(actor=actor, user=session.user)
+    if session.revoked_at is None:
         _revoke(session, actor=actor, reason=reason)
 
 
@@ -151,9 +175,16 @@ def _revoke(session: Session, *, actor: Actor, reason: str) -> None:
     )
 
 
+@durable
 def purge_sessions(*, before: datetime) -> int:
-    """Delete the sessions that ended before that moment; returns how many."""
-    return Session.objects.filter(expires_at__lt=before).delete()[0]
+    """Delete the sessions that ended before that moment, in batches; returns how many."""
+    ended = Session.objects.filter(expires_at__lt=before)
+    purged = 0
+    while batch := list(ended.order_by("expires_at").values_list("pk", flat=True)[:PURGE_BATCH]):
+        # By their end too: one may have been refreshed since the batch was read.
+        deleted, _ = ended.filter(pk__in=batch).delete()
+        purged += deleted
+    return purged
 
 
 def _verified(refresh: str) -> Any:

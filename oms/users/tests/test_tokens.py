@@ -251,9 +251,14 @@ def test_a_deactivated_user_is_nobody() -> None:
 
 
 @pytest.mark.django_db
-def test_sessions_that_ended_are_forgotten() -> None:
-    tokens_for(make_customer())
-    end = Session.objects.get().expires_at
+def test_sessions_that_ended_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "PURGE_BATCH", 2)
+    carla = make_customer()
+    for _ in range(3):
+        tokens_for(carla)
+    end = Session.objects.latest("expires_at").expires_at
+    tokens_for(carla)
 
-    assert sessions.purge_sessions(before=end) == 0
-    assert sessions.purge_sessions(before=end + timedelta(seconds=1)) == 1
+    assert sessions.purge_sessions(before=end) == 2
+    assert sessions.purge_sessions(before=end + timedelta(microseconds=1)) == 1
+    assert Session.objects.count() == 1

@@ -18,7 +18,7 @@ from oms.core.money import CURRENCIES
 from oms.http.payloads import encode
 from reports.documents import csv_of, document_of
 from reports.figures import Report
-from reports.operations.reporting import daily_report
+from reports.operations.reporting import EARLIEST, LATEST, daily_report
 
 _BAR = 24
 
@@ -56,9 +56,12 @@ class Command(BaseCommand):
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise ArgumentTypeError("A date is written YYYY-MM-DD.") from error
+    if not EARLIEST <= day <= LATEST:
+        raise ArgumentTypeError(f"From {EARLIEST} to {LATEST}.")
+    return day
 
 
 def _show(report: Report, console: Console) -> None:

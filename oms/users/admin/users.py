@@ -1,7 +1,6 @@
-"""The back office of accounts, sessions and groups.
+"""The back office of accounts.
 
-Only superusers give rights, and only they change the account of one of the staff: whoever may set
-the password of an account has its rights too.
+What is offered follows `oms.users.operations.authority`, which refuses the rest.
 """
 
 from __future__ import annotations
@@ -11,26 +10,24 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from oms.core import clock
 from oms.core.actor import Actor
-from oms.http.back_office.admins import GrowingAdmin, OperationAdmin, OperationForm
-from oms.http.back_office.display import badge, link, moment
+from oms.http.back_office.admins import OperationAdmin, OperationForm
+from oms.http.back_office.display import badge, moment
 from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import BulkStep, Step, StepForm
-from oms.users.models import Session, User
+from oms.users.admin.reach import is_within_reach
+from oms.users.models import User
+from oms.users.operations.authority import KEPT_BY_OTHERS
 from oms.users.operations.registering import change_user
-from oms.users.operations.sessions import end_session
 from oms.users.operations.staffing import (
     create_account,
     grant_rights,
@@ -122,20 +119,19 @@ class UserAdmin(OperationAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may: bool = super().has_change_permission(request, obj)
-        return may and _is_within_reach(request, obj)
+        return may and is_within_reach(request, obj)
 
     def may_take(self, request: HttpRequest, step: Step | BulkStep, obj: Any = None) -> bool:
-        return super().may_take(request, step, obj) and _is_within_reach(request, obj)
+        return super().may_take(request, step, obj) and is_within_reach(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        user: Any = request.user
-        always = ("created", "last_seen")
-        if not user.is_superuser:
-            return (*always, "is_staff", *_RIGHTS)
-        if obj is not None and obj.pk == user.pk:
-            # So that nobody locks the last superuser out.
-            return (*always, "is_active", "is_staff", "is_superuser")
-        return always
+        me: Any = request.user
+        shown = ["created", "last_seen"]
+        if not me.is_superuser:
+            shown += ["is_staff", *_RIGHTS]
+        if obj is not None and obj.pk == me.pk:
+            shown += KEPT_BY_OTHERS
+        return tuple(dict.fromkeys(shown))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         user: Any = request.user
@@ -193,104 +189,3 @@ class UserAdmin(OperationAdmin):
             groups=values.get("groups"),
             permissions=values.get("user_permissions"),
         )
-
-
-def _is_within_reach(request: HttpRequest, user: Any) -> bool:
-    """Whether the person may change `user` at all: superusers anyone, the others customers."""
-    me: Any = request.user
-    return me.is_superuser or not isinstance(user, User) or not (user.is_staff or user.is_superuser)
-
-
-def _end_one(actor: Actor, session: Any, values: Mapping[str, Any]) -> str:
-    end_session(actor=actor, session_id=session.pk, reason="by staff")
-    return _now("The session is ended.")
-
-
-@admin.register(Session)
-class SessionAdmin(GrowingAdmin):
-    list_display = ("created", "user_link", "state", "rotated", "expires")
-    list_select_related = ("user",)
-    list_filter = (("created_at", BusinessDaysFilter), ("revoked_at", BusinessDaysFilter))
-    search_fields = ("user__email",)
-    search_help_text = _("E-mail address of the user")
-    # The token's own id is left out: only its hash is less of a secret.
-    fields = (("user_link", "state"), ("created", "rotated"), ("expires", "revoked"))
-    readonly_fields = ("created", "user_link", "state", "rotated", "expires", "revoked")
-    steps = (
-        Step(
-            name="end_session",
-            label=_("End session"),
-            icon="logout",
-            run=_end_one,
-            is_offered=lambda session: (
-                session.revoked_at is None and session.expires_at > clock.now()
-            ),
-            variant=ActionVariant.DANGER,
-            explanation=_("Its access token ends too, at once."),
-        ),
-    )
-
-    def may_take(self, request: HttpRequest, step: Step | BulkStep, obj: Any = None) -> bool:
-        whose = obj.user if isinstance(obj, Session) else None
-        return super().may_take(request, step, obj) and _is_within_reach(request, whose)
-
-    @display(description=_("logged in"))
-    def created(self, session: Session) -> str:
-        return moment(session.created_at)
-
-    @display(description=_("user"))
-    def user_link(self, session: Session) -> SafeString | str:
-        return link(session.user.email, "users_user", session.user_id)
-
-    @display(description=_("state"))
-    def state(self, session: Session) -> SafeString:
-        if session.revoked_at is not None:
-            return badge(_("revoked"), "danger")
-        if session.expires_at <= clock.now():
-            return badge(_("expired"))
-        return badge(_("open"), "success")
-
-    @display(description=_("last refreshed"))
-    def rotated(self, session: Session) -> str:
-        return moment(session.rotated_at)
-
-    @display(description=_("expires"))
-    def expires(self, session: Session) -> str:
-        return moment(session.expires_at)
-
-    @display(description=_("revoked"))
-    def revoked(self, session: Session) -> str:
-        because = f" ({session.revoked_because})" if session.revoked_because else ""
-        return f"{moment(session.revoked_at)}{because}"
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class GroupAdmin(ModelAdmin):
-    """Named sets of rights, given by superusers."""
-
-    search_fields = ("name",)
-    ordering = ("name",)
-    filter_horizontal = ("permissions",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        user: Any = request.user
-        return bool(user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        user: Any = request.user
-        return bool(user.is_superuser)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        user: Any = request.user
-        return bool(user.is_superuser)
-
-    def formfield_for_manytomany(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> forms.Field:
-        if db_field.name == "permissions":
-            kwargs["queryset"] = db_field.related_model.objects.select_related("content_type")
-        field: forms.Field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        return field

@@ -1,0 +1,268 @@
+"""Sends prepared HTTP/1.1 requests over kept-alive connections, as cheaply as Python can.
+
+It runs as a script, alone, so that its cost is known and is not the shop's: it may import nothing
+but the standard library. A job comes as JSON on standard input, a report goes as JSON to standard
+output; `Job` and `report` say what stands in them. Each connection has one request under way, and
+sends the next when it is answered (a closed loop).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import select
+import socket
+import sys
+import time
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+_LONGEST_RUN = 900.0
+_MOST_CONNECTIONS = 1024
+_DRAIN_SECONDS = 15.0
+_READ = 1 << 18
+_MOST_SAMPLES = 300
+_MOST_TROUBLES = 5
+_NO_BODY = {b"204", b"304"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to send.
+
+    `requests` are [head, tail, check], taken in turn: head and tail are texts of ISO 8859-1, and
+    between them a number is put that no other request has, unless tail is null. `check` says what
+    the body of a good answer holds: {"list": name, "length": n, "status": each element's or null},
+    {"has": name} or {"empty": true}. `expected` are the good statuses, `sample` every how many
+    answers the body is checked, `warm_up` and `seconds` how long, the first not being counted.
+    """
+
+    port: int
+    connections: int
+    seconds: float
+    warm_up: float
+    first_number: int
+    requests: list[list[Any]]
+    expected: list[int]
+    sample: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds + self.warm_up <= _LONGEST_RUN:
+            raise ValueError(f"A run takes at most {_LONGEST_RUN:.0f} seconds.")
+        if not 1 <= self.connections <= _MOST_CONNECTIONS:
+            raise ValueError(f"There may be 1 to {_MOST_CONNECTIONS} connections.")
+
+
+class _Connection:
+    __slots__ = ("began", "check", "pending", "recv", "send", "socket")
+
+    def __init__(self, port: int) -> None:
+        # Loopback and nothing else: this is no tool against others' machines.
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        self.socket.setblocking(False)
+        self.recv, self.send = self.socket.recv, self.socket.send
+        self.pending = b""
+        self.began = 0.0
+        self.check: Any = None
+
+    def send_rest(self, rest: bytes) -> None:
+        """Send what did not fit into the socket's buffer, which only large bodies do not."""
+        self.socket.settimeout(5)
+        self.socket.sendall(rest)
+        self.socket.setblocking(False)
+
+
+class _Run:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.requests = [
+            (head.encode("latin-1"), None if tail is None else tail.encode("latin-1"), check)
+            for head, tail, check in job.requests
+        ]
+        self.expected = {str(status).encode() for status in job.expected}
+        self.latencies = array("d")
+        self.statuses: Counter[bytes] = Counter()
+        self.samples: list[tuple[Any, bytes]] = []
+        self.troubles: list[str] = []
+        self.broken = 0
+        self.answered = 0
+        self.in_window = 0
+        self.number = job.first_number
+        self.poll = select.epoll()
+        self.open: dict[int, _Connection] = {}
+
+    def drive(self) -> None:
+        """Send until time is up, then wait for the answers that are still to come."""
+        job, poll, opened, latencies = self.job, self.poll, self.open, self.latencies
+        statuses, expected, clock = self.statuses, self.expected, time.perf_counter
+        for _ in range(job.connections):
+            self._connect()
+        window = clock() + job.warm_up
+        stop = window + job.seconds
+        for connection in opened.values():
+            self._send(connection, clock())
+        while opened:
+            for number, _ in poll.poll(0.5):
+                connection = opened[number]
+                try:
+                    data = connection.recv(_READ)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    data = b""
+                if not data:
+                    self._replace(connection, stop)
+                    continue
+                if connection.pending:
+                    data = connection.pending + data
+                head = data.find(b"\r\n\r\n")
+                if head < 0 or not _is_complete(data, head):
+                    connection.pending = data
+                    continue
+                now = clock()
+                connection.pending = b""
+                status = data[9:12]
+                statuses[status] += 1
+                self.answered += 1
+                if connection.began >= window:
+                    latencies.append(now - connection.began)
+                if window <= now < stop:
+                    self.in_window += 1
+                if status not in expected:
+                    self._note(f"answered {data[:2000].decode('latin-1')}")
+                elif not self.answered % job.sample and len(self.samples) < _MOST_SAMPLES:
+                    self.samples.append((connection.check, data))
+                if now < stop:
+                    self._send(connection, now)
+                else:
+                    self._close(connection)
+            if clock() > stop + _DRAIN_SECONDS:
+                self.broken += len(opened)
+                self._note(f"{len(opened)} requests were not answered")
+                break
+
+    def _connect(self) -> _Connection:
+        connection = _Connection(self.job.port)
+        self.open[connection.socket.fileno()] = connection
+        self.poll.register(connection.socket, select.EPOLLIN)
+        return connection
+
+    def _send(self, connection: _Connection, now: float) -> None:
+        number = self.number
+        self.number = number + 1
+        head, tail, connection.check = self.requests[number % len(self.requests)]
+        data = head if tail is None else b"%b%d%b" % (head, number, tail)
+        connection.began = now
+        try:
+            sent = connection.send(data)
+            if sent < len(data):
+                connection.send_rest(data[sent:])
+        except OSError as error:
+            # The server has closed it; reading from it says so too, and it is replaced there.
+            self._note(f"could not send: {error}")
+
+    def _replace(self, connection: _Connection, stop: float) -> None:
+        self.broken += 1
+        self._note("the server closed a connection that waited for an answer")
+        self._close(connection)
+        now = time.perf_counter()
+        if now < stop and self.broken < 1_000:
+            self._send(self._connect(), now)
+
+    def _close(self, connection: _Connection) -> None:
+        self.poll.unregister(connection.socket)
+        del self.open[connection.socket.fileno()]
+        connection.socket.close()
+
+    def _note(self, trouble: str) -> None:
+        if len(self.troubles) < _MOST_TROUBLES:
+            self.troubles.append(trouble)
+
+
+def _is_complete(data: bytes, head: int) -> bool:
+    """Whether `data`, whose header ends at `head`, holds the whole answer."""
+    fields = data[:head].lower()
+    at = fields.find(b"\r\ncontent-length:")
+    if at >= 0:
+        end = fields.find(b"\r\n", at + 17)
+        return len(data) >= head + 4 + int(fields[at + 17 : end if end > 0 else head])
+    if data[9:12] in _NO_BODY:
+        return True
+    if b"\r\ntransfer-encoding: chunked" in fields:
+        return data.endswith(b"0\r\n\r\n")
+    raise ValueError(f"An answer without a length: {data[:200]!r}")
+
+
+def _body(data: bytes) -> bytes:
+    head, _, body = data.partition(b"\r\n\r\n")
+    if b"\r\ntransfer-encoding: chunked" not in head.lower():
+        return body
+    chunks = []
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        chunks.append(rest[: int(size, 16)])
+        body = rest[int(size, 16) + 2 :]
+    return b"".join(chunks)
+
+
+def _trouble_with(check: dict[str, Any], data: bytes) -> str | None:
+    """What is wrong with the body of an answer; None if nothing is."""
+    body = _body(data)
+    if check.get("empty"):
+        return f"a body where none should be: {body[:200]!r}" if body else None
+    document = json.loads(body)
+    if name := check.get("has"):
+        return None if document.get(name) else f"no {name} in {body[:500]!r}"
+    found = document.get(check["list"])
+    if not isinstance(found, list) or len(found) != check["length"]:
+        return f"not {check['length']} {check['list']} in {body[:500]!r}"
+    wanted = check.get("status")
+    if wanted is not None and (bad := [one for one in found if one.get("status") != wanted]):
+        return f"{len(bad)} of {len(found)} were refused: {bad[0]!r}"[:1000]
+    return None
+
+
+def report(job: Job) -> dict[str, Any]:
+    """Do the job.
+
+    Gives `answered` (all), `rate` (answers a second after the warm-up), `statuses`, `broken`,
+    `troubles` (sentences about the first few bad answers), `checked`, `p50`, `p90`, `p99`, `max`
+    (seconds) and `cpu` (seconds that this process took for all of them).
+    """
+    run = _Run(job)
+    gc.collect()
+    gc.disable()
+    before = time.process_time()
+    run.drive()
+    cpu = time.process_time() - before
+    gc.enable()
+    wrong = [trouble for check, data in run.samples if (trouble := _trouble_with(check, data))]
+    ordered = sorted(run.latencies)
+    unexpected = sum(n for status, n in run.statuses.items() if status not in run.expected)
+
+    def percentile(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+    return {
+        "answered": run.answered,
+        "rate": run.in_window / job.seconds,
+        "statuses": {status.decode(): number for status, number in run.statuses.items()},
+        "unexpected": unexpected + run.broken + len(wrong),
+        "broken": run.broken,
+        "troubles": (run.troubles + wrong)[:_MOST_TROUBLES],
+        "checked": len(run.samples),
+        "next_number": run.number,
+        "p50": percentile(0.50),
+        "p90": percentile(0.90),
+        "p99": percentile(0.99),
+        "max": ordered[-1] if ordered else 0.0,
+        "cpu": cpu,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(report(Job(**json.load(sys.stdin))), sys.stdout)

@@ -1,0 +1,96 @@
+"""The running server against its own OpenAPI document, as every role.
+
+The usual run is short. `make schema-test` gives it more examples and time by the environment:
+SCHEMA_EXAMPLES for each operation, and at most SCHEMA_SECONDS for each role.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms.testing.environment import ROOT
+from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.testing.processes import Processes
+from oms.tests.contract.schemathesis_hooks import PLAIN, is_beyond_schemas
+from oms.users.models import User
+
+EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "3")
+SECONDS = int(os.environ.get("SCHEMA_SECONDS", "10"))
+# A case that has begun is ended, and the machine may be busy.
+_PATIENCE = 60
+_LIMITS = ("REGISTER", "TOKEN", "TOKEN_ACCOUNT", "PLACE", "USER", "ANONYMOUS")
+
+_ROLES: dict[str, Callable[[], User | None]] = {
+    "anonymous": lambda: None,
+    "customer": make_customer,
+    "staff": make_staff,
+    "superuser": lambda: make_staff(is_superuser=True),
+}
+
+
+@pytest.fixture
+def url(processes: Processes) -> str:
+    """A web server without limits, with something to sell."""
+    for _ in range(3):
+        make_product(stock=10_000)
+    processes.start("web", {f"RATE_LIMIT_{name}": "1000000/minute" for name in _LIMITS})
+    return processes.web_url
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 2 * _PATIENCE)
+@pytest.mark.parametrize("role", _ROLES)
+def test_every_answer_is_one_that_the_document_describes(
+    url: str, role: str, tmp_path: Path
+) -> None:
+    user = _ROLES[role]()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Half of the roles ask without the headers that veil what lies behind them.
+    if role in ("customer", "staff"):
+        environment[PLAIN] = "yes"
+
+    ended = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "schemathesis"), "--config-file"),
+            *(str(Path(__file__).parent / "schemathesis.toml"), "run", f"{url}/api/schema"),
+            *("--checks", "all", "--workers", "2", "--no-color", "--continue-on-failure"),
+            *("--max-examples", EXAMPLES, "--max-time", str(SECONDS), "--request-timeout", "20"),
+            *(("--header", f"Authorization: Bearer {tokens_for(user).access}") if user else ()),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + _PATIENCE,
+    )
+
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    # It did ask: of every operation there is something to tell.
+    assert re.search(r"Selected: (\d+)/\1\n", ended.stdout)
+    asked = re.search(r"(\d+) generated", ended.stdout)
+    assert asked is not None
+    assert int(asked[1]) > 20
+
+
+@pytest.mark.parametrize(
+    ("errors", "beyond"),
+    [
+        ([{"code": "not_found"}], True),
+        ([{"code": "required", "parameter": "date_to"}], True),
+        ([{"code": "not_found"}, {"code": "max_length"}], False),
+        ([{"code": "required", "pointer": "/items"}], False),
+        ([], False),
+    ],
+)
+def test_only_refusals_that_no_schema_foresees_are_forgiven(
+    errors: list[dict[str, Any]], beyond: bool
+) -> None:
+    assert is_beyond_schemas({"errors": errors}) is beyond

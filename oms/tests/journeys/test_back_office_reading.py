@@ -1,0 +1,255 @@
+"""What staff read in the back office: names in place of ids, numbers for people, and why."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from inventory.models import StockMovement
+from oms.events.models import Event
+from oms.http.back_office.admins import BoundedPaginator
+from oms.testing.factories import make_customer, make_product, make_staff
+from oms.testing.ordering import paid_order, payment_of, place
+from orders.models import Order
+from payments.models import Payment, Refund
+
+pytestmark = pytest.mark.django_db
+
+ORDERS = "/admin/orders/order/"
+MOVEMENTS = "/admin/inventory/stockmovement/"
+PAYMENTS = "/admin/payments/payment/"
+EVENTS = "/admin/events/event/"
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def staff() -> Client:
+    """A browser of a superuser."""
+    client = Client()
+    client.force_login(make_staff(email="boss@example.com", is_superuser=True))
+    return client
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def words(answer: Any) -> str:
+    """What a person reads of the page: no markup, and no addresses of links."""
+    body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>", " ", text(answer))
+    return re.sub(r"<[^>]*>", " ", body[body.index("<body") :])
+
+
+@pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS, EVENTS])
+def test_rows_of_other_apps_call_an_order_by_its_number(staff: Client, url: str) -> None:
+    order = paid_order((make_product(), 1))
+
+    page = staff.get(url)
+
+    assert f'href="{ORDERS}{order.pk}/change/">' in text(page)
+    assert order.number in words(page)
+    assert _ID.search(words(page)) is None
+
+
+@pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS])
+def test_numbers_of_orders_take_one_statement_for_a_whole_list(
+    staff: Client, url: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    mug = make_product(stock=100)
+    paid_order((mug, 1))
+    staff.get(url)
+    with django_assert_max_num_queries(10) as few:
+        staff.get(url)
+    numbers = [paid_order((mug, 1)).number for _ in range(10)]
+
+    with django_assert_max_num_queries(len(few)):
+        page = words(staff.get(url))
+
+    assert all(number in page for number in numbers)
+
+
+@pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS, EVENTS])
+def test_lists_of_other_apps_find_an_order_by_its_number(staff: Client, url: str) -> None:
+    mug = make_product(stock=10)
+    wanted, other = paid_order((mug, 1)), paid_order((mug, 1))
+
+    page = words(staff.get(url, {"q": f" {wanted.number.lower()} "}))
+
+    assert wanted.number in page
+    assert other.number not in page
+
+
+def test_a_search_for_no_orders_number_finds_no_rows_without_an_order(staff: Client) -> None:
+    make_product()
+    assert StockMovement.objects.filter(order_id=None).exists()
+
+    assert "Nothing found" in words(staff.get(MOVEMENTS, {"q": "20260101-NOSUCH"}))
+
+
+def test_a_deleted_order_is_named_as_such_and_not_linked(staff: Client) -> None:
+    order = place((make_product(), 1))
+    Order.objects.filter(pk=order.pk).update(deleted_at=order.placed_at)
+
+    page = staff.get(MOVEMENTS)
+
+    assert "a deleted order" in words(page)
+    assert str(order.pk) not in text(page)
+
+
+def test_the_facts_of_an_event_are_words_with_links(
+    staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    customer = make_customer(email="ada@example.com")
+    order = place((make_product(), 1), customer=customer)
+    event = Event.objects.get(object_id=order.id, type="order.placed")
+
+    with django_assert_max_num_queries(8):
+        page = staff.get(f"{EVENTS}{event.pk}/change/")
+
+    facts = text(page).partition('<dl class="bo-facts">')[2].partition("</dl>")[0]
+    assert f'/admin/users/user/{customer.pk}/change/">ada@example.com</a>' in facts
+    assert f'{ORDERS}{order.pk}/change/">{order.number}</a>' in facts
+    assert "{" not in facts
+
+
+def test_the_facts_of_a_change_tell_what_was_and_what_is(staff: Client) -> None:
+    product = make_product(name="Mug")
+    changed = {
+        "sku": product.sku,
+        "name": "<b>Cup</b>",
+        "price": product.price,
+        "currency": product.currency,
+        "low_stock_threshold": product.low_stock_threshold,
+        "is_active": "on",
+        "expected_version": product.version,
+    }
+    staff.post(f"/admin/inventory/product/{product.pk}/change/", changed)
+    event = Event.objects.get(object_id=product.id, type="product.changed")
+
+    page = text(staff.get(f"{EVENTS}{event.pk}/change/"))
+
+    assert "Mug → &lt;b&gt;Cup&lt;/b&gt;" in page
+
+
+def test_an_unknown_payment_says_what_that_means(staff: Client) -> None:
+    order = place((make_product(), 1), token="tok_success")
+    Payment.objects.filter(order_id=order.pk).update(status="unknown")
+    Order.objects.filter(pk=order.pk).update(payment_status="unknown")
+
+    payment = words(staff.get(f"{PAYMENTS}{payment_of(order).pk}/change/"))
+    page = words(staff.get(f"{ORDERS}{order.pk}/change/"))
+
+    assert "the customer may have been charged" in payment
+    assert "the customer must not pay a second time" in " ".join(page.split())
+    assert "It waits for its payment" in page
+
+
+@pytest.mark.parametrize("status", ["requested", "processing", "unknown", "succeeded", "failed"])
+def test_every_state_of_a_refund_is_explained(staff: Client, status: str) -> None:
+    order = paid_order((make_product(), 1))
+    refund = Refund.objects.create(
+        payment=payment_of(order),
+        order_id=order.pk,
+        amount=1,
+        currency="EUR",
+        reason="late",
+        status=status,
+    )
+
+    page = words(staff.get(f"/admin/payments/refund/{refund.pk}/change/"))
+
+    assert "That is" in page
+    assert order.number in page
+
+
+def test_the_form_of_shipping_names_what_goes_into_the_parcel(staff: Client) -> None:
+    order = paid_order((make_product(name="Mug", sku="MUG-1"), 3))
+
+    assert "3 × Mug (MUG-1)" in words(staff.get(f"{ORDERS}{order.pk}/ship/"))
+
+
+def test_a_steps_page_loads_no_script_that_needs_djangos_catalogue(staff: Client) -> None:
+    order = paid_order((make_product(), 1))
+
+    page = text(staff.get(f"{ORDERS}{order.pk}/cancel/"))
+
+    assert "admin/js/core.js" not in page
+    assert "admin/js/actions.js" not in page
+
+
+def test_a_long_list_is_counted_no_further_than_its_bound(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedPaginator, "bound", 3)
+    mug = make_product(stock=10)
+    for _ in range(3):
+        place((mug, 1))
+    exact = words(staff.get(ORDERS))
+    place((mug, 1))
+
+    assert "3 orders" in exact
+    assert "3+ orders" in words(staff.get(ORDERS))
+
+
+def test_an_empty_list_tells_a_search_from_a_shop_without_orders(staff: Client) -> None:
+    assert "Nothing here yet" in words(staff.get(ORDERS))
+    assert "Nothing found" in words(staff.get(ORDERS, {"q": "X"}))
+
+
+def test_titles_keep_the_writing_of_names_and_leave_out_the_app(staff: Client) -> None:
+    user = make_customer(email="ada@example.com")
+
+    title = text(staff.get(f"/admin/users/user/{user.pk}/change/")).partition("<h1")[2]
+
+    shown = re.sub(r"<[^>]*>", " ", "<h1" + title.partition("</h1>")[0]).split()
+    assert "ada@example.com" in shown
+    assert shown.count("Users") == 1
+
+
+def test_who_lacks_the_right_gets_a_page_that_says_so_and_leads_back() -> None:
+    client = Client()
+    client.force_login(make_staff())
+
+    refused = client.get(ORDERS)
+
+    assert refused.status_code == 403
+    assert "You may not do this" in text(refused)
+    assert 'href="/admin/"' in text(refused)
+
+
+def test_an_address_without_a_page_says_so_and_leads_back(staff: Client) -> None:
+    missing = staff.get("/admin/nothing/here/")
+
+    assert missing.status_code == 404
+    assert "There is nothing at this address" in text(missing)
+    assert 'href="/admin/"' in text(missing)
+
+
+def test_a_form_from_before_another_login_is_refused_in_words(staff: Client) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    refused = client.post("/admin/login/", {"username": "x", "password": "y"})
+
+    assert refused.status_code == 403
+    assert "nothing was changed" in text(refused)
+
+
+def test_whoever_sees_a_figure_may_follow_it(staff: Client) -> None:
+    clerk = make_staff()
+    clerk.user_permissions.add(Permission.objects.get(codename="view_order"))
+    client = Client()
+    client.force_login(clerk)
+    order = place((make_product(), 1))
+
+    links = re.findall(r'bo-figure[^"]*" href="([^"]+)"', text(client.get("/admin/")))
+
+    assert len(links) == 4
+    pages = [client.get(unescape(link)) for link in links]
+    assert [page.status_code for page in pages] == [200] * 4
+    assert order.number in words(pages[0])

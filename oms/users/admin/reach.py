@@ -1,0 +1,16 @@
+"""Whose accounts the person at the back office may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from oms.http.back_office.staff import staff_actor
+from oms.users.models import User
+from oms.users.operations.authority import may_change
+
+
+def is_within_reach(request: HttpRequest, user: Any) -> bool:
+    """Whether the person may change `user` at all; true where there is no user to ask about."""
+    return not isinstance(user, User) or may_change(actor=staff_actor(request), user=user)

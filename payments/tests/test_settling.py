@@ -1,0 +1,107 @@
+"""The payment worker and payments that are authorised first."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pytest_django import Settings
+
+from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.ordering import payment_of, place, settle
+from orders.models import Order
+from orders.operations.cancelling import cancel_order
+from payments.gateways.base import GatewayRejected, GatewayUnknownOutcome
+from payments.gateways.sandbox import SandboxGateway
+from payments.operations.giving_back import request_capture
+from payments.operations.making import retry_now
+from payments.tests.sandbox_process import SandboxProcess
+from payments.tests.working import charges, work
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
+
+
+def authorised_order() -> Order:
+    order = place((make_product(), 1), token="tok_success")
+    work()
+    settle()
+    assert payment_of(order).status == "authorized"
+    return order
+
+
+@pytest.mark.parametrize("ship", [True, False])
+def test_an_authorised_payment_is_captured_or_let_go(
+    sandbox: SandboxProcess, settings: Settings, ship: bool
+) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = authorised_order()
+    staff = actor_for(make_staff())
+
+    if ship:
+        request_capture(actor=staff, payment_id=payment_of(order).id)
+    else:
+        cancel_order(actor=staff, order_id=order.id)
+    assert work()
+    settle()
+
+    assert charges(sandbox, order)[0][1] == ("captured" if ship else "voided")
+
+
+def test_a_void_that_comes_after_an_unheard_capture_finds_the_money_and_gives_it_back(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = authorised_order()
+    staff = actor_for(make_staff())
+    request_capture(actor=staff, payment_id=payment_of(order).id)
+    capture = SandboxGateway.capture
+
+    def captured_unheard(gateway: SandboxGateway, **about: Any) -> None:
+        capture(gateway, **about)
+        raise GatewayUnknownOutcome("ReadTimeout")
+
+    with patch.object(SandboxGateway, "capture", captured_unheard):
+        work()
+    assert payment_of(order).status == "authorized"
+
+    cancel_order(actor=staff, order_id=order.id)
+    work()
+    settle()
+    work()
+
+    payment = payment_of(order)
+    assert (payment.status, payment.refundable) == ("captured", 0)
+    assert sandbox.rows(
+        "SELECT captured_amount = refunded_amount FROM charges WHERE idempotency_key = ?",
+        str(payment.id),
+    ) == [(1,)]
+
+
+def test_a_refused_capture_leaves_the_authorisation_for_a_person_to_look_at(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = authorised_order()
+    request_capture(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+
+    refusal = GatewayRejected(code="too_late", message="Too late.")
+    with patch.object(SandboxGateway, "capture", side_effect=refusal):
+        work()
+
+    payment = payment_of(order)
+    assert (payment.status, payment.wanted, payment.next_attempt_at) == ("authorized", "", None)
+    assert payment.last_error == "too_late: Too late."
+    assert charges(sandbox, order)[0][1] == "authorized"
+
+
+def test_looking_again_at_an_authorised_payment_does_not_let_it_go(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = authorised_order()
+
+    retry_now(work=payment_of(order))
+
+    assert not work()
+    assert charges(sandbox, order)[0][1] == "authorized"

@@ -1,0 +1,149 @@
+"""Payment workers that die, and what their leases keep from others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.db.models.functions import Now
+
+from oms.core.leases import claim_due
+from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.ordering import payment_of, place
+from orders.operations.cancelling import cancel_order
+from payments.models import Payment
+from payments.operations import making
+from payments.operations.making import LEASE, MAX_ATTEMPTS, Cashier
+from payments.tests.sandbox_process import SandboxProcess
+from payments.tests.working import charges, work, work_off
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
+
+
+@pytest.mark.parametrize("token", ["tok_success", "tok_timeout_success", "tok_declined"])
+def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
+    sandbox: SandboxProcess, token: str
+) -> None:
+    order = place((make_product(), 1), token=token)
+    payment = payment_of(order)
+
+    with (
+        patch.object(making, "record_charges", side_effect=KeyboardInterrupt),
+        patch.object(making, "_postpone_payment", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work()
+    payment.refresh_from_db()
+    assert payment.status == "processing"
+    assert not work()  # its lease still holds
+
+    work_off(payment)
+
+    assert payment.status == ("failed" if token == "tok_declined" else "captured")
+    assert [key for key, _ in charges(sandbox, order)] == [str(payment.id)]
+
+
+def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
+    sandbox: SandboxProcess,
+) -> None:
+    order = place((make_product(), 1), token="tok_success")
+    payment = payment_of(order)
+    with (
+        patch.object(Cashier, "_submit", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work()
+    assert charges(sandbox, order) == []
+
+    work_off(payment, times=1)
+
+    assert payment.status == "captured"
+    assert charges(sandbox, order) == [(str(payment.id), "captured")]
+
+
+def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
+    sandbox: SandboxProcess,
+) -> None:
+    order = place((make_product(), 1), token="tok_success")
+    payment = payment_of(order)
+    [slow] = making._claim_payments(limit=1)
+    work_off(payment, times=1)
+    assert (payment.status, payment.fencing_token) == ("captured", slow.fencing_token + 1)
+    # As if the successor had not been answered either.
+    Payment.objects.update(status="processing", captured_amount=0, next_attempt_at=Now())
+
+    making._postpone_payment(slow, RuntimeError("too late"), actor=actor_for(make_staff()))
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.last_error) == ("processing", "")
+
+
+def test_a_claimed_payment_is_nobody_elses() -> None:
+    place((make_product(), 1), token="tok_success")
+
+    [first] = claim_due(Payment, lease=LEASE, limit=5)
+
+    assert (first.attempts, first.fencing_token) == (1, 1)
+    assert Payment.objects.get().lease_until is not None
+    assert claim_due(Payment, lease=LEASE, limit=5) == []
+    Payment.objects.update(lease_until=Now() - timedelta(seconds=1))
+    [second] = claim_due(Payment, lease=LEASE, limit=5)
+    assert (second.attempts, second.fencing_token) == (2, 2)
+
+
+def test_many_are_claimed_at_once_but_one_that_was_tried_before_alone() -> None:
+    payments = [payment_of(place((make_product(), 1), token="tok_success")) for _ in range(4)]
+    tried = payments[1]
+    Payment.objects.filter(pk=tried.pk).update(attempts=1)
+
+    claims = [claim_due(Payment, lease=LEASE, limit=5) for _ in range(4)]
+
+    assert [[row.pk for row in rows] for rows in claims] == [
+        [payments[0].pk],
+        [tried.pk],
+        [payments[2].pk, payments[3].pk],
+        [],
+    ]
+
+
+def test_a_payment_that_kills_its_workers_is_given_up_for_staff_to_see(
+    sandbox: SandboxProcess,
+) -> None:
+    order = place((make_product(), 1), token="tok_success")
+    Payment.objects.update(attempts=MAX_ATTEMPTS, status="processing")
+
+    assert not work()
+
+    payment = payment_of(order)
+    assert (payment.status, payment.next_attempt_at, payment.lease_until) == (
+        "processing",
+        None,
+        None,
+    )
+    assert payment.last_error
+    assert charges(sandbox, order) == []
+
+
+def test_a_payment_cancelled_before_it_is_claimed_is_never_charged(
+    sandbox: SandboxProcess,
+) -> None:
+    order = place((make_product(), 1), token="tok_success")
+
+    cancel_order(actor=actor_for(make_staff()), order_id=order.id)
+
+    assert not work()
+    assert payment_of(order).status == "voided"
+    assert charges(sandbox, order) == []
+
+
+def test_a_payment_cancelled_during_the_call_is_left_to_its_outcome() -> None:
+    order = place((make_product(), 1), token="tok_success")
+    cashier = Cashier()
+    assert cashier._begin()
+
+    cancel_order(actor=actor_for(make_staff()), order_id=order.id)
+    assert payment_of(order).status == "processing"
+    cashier.finish()
+
+    assert payment_of(order).status == "captured"
