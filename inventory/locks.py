@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from inventory.models import Product
+from inventory.models import Location, Product
 from oms.core.db import transaction_required
 
 
@@ -76,6 +76,12 @@ def lock_stock_levels(product_ids: Iterable[UUID]) -> Sequence[LockedLevel]:
             )
             for row in cursor.fetchall()
         ]
+
+
+@transaction_required
+def lock_location(location_id: UUID) -> Location | None:
+    """The location, locked; None if there is none."""
+    return Location.objects.select_for_update(no_key=True).filter(pk=location_id).first()
 
 
 @transaction_required

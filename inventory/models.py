@@ -100,7 +100,10 @@ class StockLevel(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="stock_levels")
+    # The constraint below is its index.
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="stock_levels", db_index=False
+    )
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="stock_levels")
     on_hand = models.IntegerField(_("on hand"), default=0)
     reserved = models.IntegerField(_("reserved"), default=0)
@@ -146,6 +149,16 @@ class MovementKind(models.TextChoices):
     RETURN = "return", _("returned")
 
 
+# What each kind may do to the pieces on hand and to those reserved.
+_WHAT_KINDS_MOVE = (
+    Q(kind__in=[MovementKind.RECEIVE, MovementKind.RETURN], on_hand_delta__gt=0, reserved_delta=0)
+    | Q(~Q(on_hand_delta=0), kind=MovementKind.ADJUST, reserved_delta=0)
+    | Q(kind=MovementKind.RESERVE, on_hand_delta=0, reserved_delta__gt=0)
+    | Q(kind=MovementKind.RELEASE, on_hand_delta=0, reserved_delta__lt=0)
+    | Q(kind=MovementKind.SHIP, on_hand_delta__lt=0, reserved_delta=F("on_hand_delta"))
+)
+
+
 class StockMovement(models.Model):
     """One step of one stock level, with the balances after it. Rows are only ever added.
 
@@ -154,8 +167,13 @@ class StockMovement(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="movements")
-    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="movements")
+    # Lists of a product's movements have an index below; nobody asks for those of a location alone.
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
+    location = models.ForeignKey(
+        Location, on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
     kind = models.CharField(_("kind"), max_length=8, choices=MovementKind)
     on_hand_delta = models.IntegerField(_("on hand, change"), default=0)
     reserved_delta = models.IntegerField(_("reserved, change"), default=0)
@@ -179,12 +197,15 @@ class StockMovement(models.Model):
             models.UniqueConstraint(
                 fields=["reference", "kind", "product", "location"], name="movement_once"
             ),
+            models.CheckConstraint(condition=_WHAT_KINDS_MOVE, name="movement_moves_as_its_kind"),
             models.CheckConstraint(
-                condition=~Q(on_hand_delta=0) | ~Q(reserved_delta=0), name="movement_moves"
+                condition=Q(on_hand_after__gte=0, reserved_after__gte=0),
+                name="movement_balances_not_negative",
             ),
         ]
         indexes = [
             models.Index(fields=["product", "-id"], name="movement_of_product"),
+            models.Index(fields=["kind", "-id"], name="movement_of_kind"),
             models.Index(
                 fields=["order_id"], name="movement_of_order", condition=Q(order_id__isnull=False)
             ),

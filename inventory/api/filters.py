@@ -16,6 +16,7 @@ from oms.http.filters import (
     ApiFilterSet,
     BooleanFilter,
     ChoiceFilter,
+    CreationFilter,
     InstantFilter,
     SearchFilter,
     TextFilter,
@@ -79,8 +80,8 @@ class MovementFilters(ApiFilterSet):
     product_id = UUIDFilter()
     kind = ChoiceFilter(choices=MovementKind.choices)
     order_id = UUIDFilter()
-    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
-    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+    created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = StockMovement

@@ -30,7 +30,6 @@ from inventory.queries import (
     stock_movements,
     stock_of_product,
 )
-from oms.core.errors import NotFound
 from oms.http.documentation import documented
 from oms.http.permissions import AllowAny, IsStaff
 from oms.http.views import ApiView, ApiViewSet
@@ -163,7 +162,7 @@ class AdjustmentView(ApiView):
         status=201,
         request_example=examples.ADJUSTMENT,
         response_example=examples.MOVEMENT,
-        errors=[NotFound, StockConflict],
+        errors=[StockConflict],
         error_examples={"stock_conflict": {"on_hand": 12, "reserved": 3}},
     )
     def post(self, request: Request) -> Response:

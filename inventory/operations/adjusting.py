@@ -15,7 +15,7 @@ from inventory.operations.stock import Cause, open_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction
-from oms.core.errors import InputError, Invalid, NotFound
+from oms.core.errors import InputError, Invalid
 from oms.core.ids import new_id
 from oms.events.publishing import publish
 
@@ -28,6 +28,7 @@ class AdjustmentReason(StrEnum):
     RETURNED = "returned"
 
 
+# Of pieces that come; whatever takes some away adjusts.
 _KINDS = {
     AdjustmentReason.RECEIVED: MovementKind.RECEIVE,
     AdjustmentReason.RETURNED: MovementKind.RETURN,
@@ -61,13 +62,13 @@ def adjust_stock(
 ) -> StockMovement:
     """Correct what is on hand of a product at a location, by default the default one.
 
-    Raises NotFound for an unknown product, Invalid for an unknown location or a change of nothing,
-    and StockConflict below zero, below what is reserved, or where `expected_on_hand` is not so.
+    Raises Invalid for an unknown product or location or a change of nothing, and StockConflict
+    below zero, below what is reserved, or where `expected_on_hand` is not so.
     """
     # Locked, for a new level copies from it whether it is backorderable.
     product = lock_product(product_id)
     if product is None:
-        raise NotFound("There is no such product.")
+        raise _refused("/product_id", code="not_found", detail="There is no such product.")
     place = _location(location)
     now = clock.now()
     StockLevel.objects.bulk_create(
@@ -88,13 +89,15 @@ def adjust_stock(
     else:
         delta = amount.delta
     if delta == 0:
-        raise Invalid([InputError(pointer="", code="no_change", detail="Nothing would change.")])
+        pointer = "/set_to" if isinstance(amount, Count) else "/delta"
+        raise _refused(pointer, code="no_change", detail="Nothing would change.")
     after = level.on_hand + delta
     promised = 0 if level.backorderable or delta > 0 else level.reserved
     if not promised <= after <= MAX_PIECES:
         raise StockConflict(on_hand=level.on_hand, reserved=level.reserved)
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
-    book.adjust(level, delta, kind=_KINDS.get(reason, MovementKind.ADJUST), cause=cause)
+    kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST
+    book.adjust(level, delta, kind=kind, cause=cause)
     book.save(at=now)
     movement = book.movements[-1]
     publish(
@@ -118,7 +121,9 @@ def _location(code: str | None) -> Location:
         return default_location()
     location = Location.objects.filter(code=code).first()
     if location is None:
-        raise Invalid(
-            [InputError(pointer="/location", code="not_found", detail="There is no such location.")]
-        )
+        raise _refused("/location", code="not_found", detail="There is no such location.")
     return location
+
+
+def _refused(pointer: str, *, code: str, detail: str) -> Invalid:
+    return Invalid([InputError(pointer=pointer, code=code, detail=detail)])

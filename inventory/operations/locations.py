@@ -9,9 +9,10 @@ from django.db import IntegrityError
 
 from inventory.errors import CodeTaken, NoDefaultLocation
 from inventory.events import LocationChanged, LocationCreated
+from inventory.locks import lock_location
 from inventory.models import Location
 from oms.core.actor import Actor
-from oms.core.db import transaction, violated_constraint
+from oms.core.db import RetryTransaction, transaction, violated_constraint
 from oms.core.errors import NotFound
 from oms.events.publishing import publish
 
@@ -41,7 +42,7 @@ def change_location(*, actor: Actor, location_id: UUID, values: dict[str, Any]) 
     Raises NotFound, CodeTaken, and NoDefaultLocation where the default would be taken away
     instead of given to another.
     """
-    location = Location.objects.select_for_update(no_key=True).filter(pk=location_id).first()
+    location = lock_location(location_id)
     if location is None:
         raise NotFound
     changes = {
@@ -74,4 +75,6 @@ def _save(location: Location, **options: Any) -> None:
     except IntegrityError as error:
         if violated_constraint(error).startswith("inventory_location_code"):
             raise CodeTaken from error
+        if violated_constraint(error) == "location_one_default":
+            raise RetryTransaction("Another location became the default just now.") from error
         raise

@@ -158,12 +158,12 @@ def test_a_backorderable_product_may_fall_below_what_is_reserved_but_not_below_z
         ({"expected_on_hand": 5}, "/set_to", "required"),
         ({"delta": 1, "set_to": 5, "expected_on_hand": 10}, "/delta", "exclusive"),
         ({"delta": 1, "expected_on_hand": 10}, "/delta", "exclusive"),
-        ({"delta": 0}, "", "no_change"),
-        ({"set_to": 10, "expected_on_hand": 10}, "", "no_change"),
+        ({"delta": 0}, "/delta", "no_change"),
+        ({"set_to": 10, "expected_on_hand": 10}, "/set_to", "no_change"),
         ({"delta": 2_000_000_001}, "/delta", "max_value"),
         ({"delta": -2_000_000_001}, "/delta", "min_value"),
         ({"delta": "5"}, "/delta", "invalid"),
-        ({"delta": 1.0}, "/delta", "invalid"),
+        ({"delta": 1.5}, "/delta", "invalid"),
         ({"set_to": -1, "expected_on_hand": 10}, "/set_to", "min_value"),
         ({"delta": 1, "reason": "stolen"}, "/reason", "invalid_choice"),
         ({"delta": 1, "reason": None}, "/reason", "required"),
@@ -188,10 +188,23 @@ def test_bad_input_is_refused_by_name(
     assert the_whole_shop() == before
 
 
-def test_a_product_that_is_not_there_is_404(staff: APIClient) -> None:
+def test_a_product_that_is_not_there_is_a_fault_of_the_input(staff: APIClient) -> None:
     body = {"product_id": str(new_id()), "reason": "lost", "delta": 1}
 
-    assert staff.post(URL, body).status_code == 404
+    response = staff.post(URL, body)
+
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == ("/product_id", "not_found")
+
+
+@pytest.mark.parametrize("reason", ["received", "returned"])
+def test_what_takes_pieces_away_is_no_receipt_whatever_its_reason(
+    staff: APIClient, reason: str
+) -> None:
+    movement = adjust(staff, make_product(stock=10), delta=-3, reason=reason).json()
+
+    assert (movement["kind"], movement["reason"]) == ("adjust", reason)
 
 
 @pytest.mark.django_db

@@ -125,9 +125,37 @@ def test_a_step_stands_in_the_ledger_once() -> None:
     _movement(product, reference="step:2")
 
 
-def test_a_movement_moves_something() -> None:
-    with pytest.raises(IntegrityError, match="movement_moves"), transaction.atomic():
-        _movement(make_product(), on_hand_delta=0)
+@pytest.mark.parametrize(
+    ("kind", "on_hand", "reserved"),
+    [
+        *[("receive", -1, 0), ("receive", 0, 0), ("receive", 1, 1)],
+        *[("adjust", 0, 0), ("adjust", 1, 1)],
+        *[("reserve", 0, -1), ("reserve", 0, 0), ("reserve", 1, 1)],
+        *[("release", 0, 1), ("release", -1, -1)],
+        *[("ship", -1, 0), ("ship", 1, 1), ("ship", -1, -2)],
+        *[("return", -1, 0), ("return", 1, 1)],
+        ("steal", -1, 0),
+    ],
+)
+def test_a_movement_moves_what_its_kind_moves(kind: str, on_hand: int, reserved: int) -> None:
+    product = make_product()
+
+    with (
+        pytest.raises(IntegrityError, match="movement_moves_as_its_kind"),
+        transaction.atomic(),
+    ):
+        _movement(product, kind=kind, on_hand_delta=on_hand, reserved_delta=reserved)
+
+
+@pytest.mark.parametrize("balance", ["on_hand_after", "reserved_after"])
+def test_no_movement_leaves_less_than_nothing(balance: str) -> None:
+    product = make_product()
+
+    with (
+        pytest.raises(IntegrityError, match="movement_balances_not_negative"),
+        transaction.atomic(),
+    ):
+        _movement(product, **{balance: -1})
 
 
 def test_what_has_a_history_cannot_be_deleted() -> None:

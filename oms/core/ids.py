@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import uuid_utils.compat
@@ -12,11 +12,18 @@ from oms.core.clock import business_date
 
 # Crockford's base 32: no I, L, O or U, so that a number can be read out on the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new_id() -> UUID:
     """A new UUIDv7 (RFC 9562): its order is the order of creation, to the millisecond."""
     return uuid_utils.compat.uuid7()
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The least UUIDv7 of the millisecond of `moment`; of the year 1970 for what was before it."""
+    milliseconds = max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def order_number(*, placed_at: datetime) -> str:

@@ -8,7 +8,7 @@ no longer write its outcome over that of its successor.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from itertools import takewhile
 from typing import Any, TypeVar
@@ -51,7 +51,6 @@ def due(model: type[Work]) -> models.QuerySet[Work]:
     return rows
 
 
-@transaction
 def claim_due(model: type[Work], *, lease: timedelta, limit: int, **changes: object) -> list[Work]:
     """Take the leases on up to `limit` of the most overdue rows of `model`, and count the attempts.
 
@@ -61,6 +60,14 @@ def claim_due(model: type[Work], *, lease: timedelta, limit: int, **changes: obj
     A row that was claimed before is claimed alone: should it be the one that kills its workers, it
     must not use up the attempts of others.
     """
+    # Most looks find nothing, and need no transaction for that.
+    return _claim(model, lease=lease, limit=limit, changes=changes) if due(model).exists() else []
+
+
+@transaction
+def _claim(
+    model: type[Work], *, lease: timedelta, limit: int, changes: Mapping[str, object]
+) -> list[Work]:
     rows = list(due(model).select_for_update(skip_locked=True, no_key=True)[:limit])
     if not rows:
         return []

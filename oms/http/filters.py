@@ -5,8 +5,8 @@ A list's FilterSet names its parameters, and each is one of the strict filters b
     class OrderFilters(ApiFilterSet):
         status = ChoiceFilter(choices=OrderStatus.choices)
         status__in = ChoiceInFilter(field_name="status", choices=OrderStatus.choices)
-        created_at__gte = InstantFilter(field_name="placed_at", lookup_expr="gte")
-        created_at__lt = InstantFilter(field_name="placed_at", lookup_expr="lt")
+        created_at__gte = CreationFilter(field_name="placed_at", lookup_expr="gte")
+        created_at__lt = CreationFilter(field_name="placed_at", lookup_expr="lt")
         updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
         search = SearchFilter(fields=("number", "customer__email"))
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ from django.db.models import Q, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from rest_framework.request import Request
 
+from oms.core.ids import first_id_at
 from oms.http.instants import parse_instant
 from oms.http.queries import InvalidQuery, check_query, query_error
 
@@ -200,6 +201,28 @@ class InstantFilter(django_filters.IsoDateTimeFilter):
 
     field_class = _InstantFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
+
+
+class CreationFilter(InstantFilter):
+    """A moment of creation, of objects whose ids are UUIDv7 of about that moment.
+
+    Lists go by id, so a range of ids is named too: by the column alone PostgreSQL would walk
+    through the list from its newest object until it meets the range. The column decides; an id may
+    be off by `SLACK`.
+    """
+
+    SLACK: ClassVar[timedelta] = timedelta(hours=1)
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if value is None:
+            return qs
+        slack = -self.SLACK if self.lookup_expr in ("gt", "gte") else self.SLACK
+        try:
+            bound = value + slack
+        except OverflowError:  # at the ends of the calendar, where no object is
+            bound = value
+        found: QuerySet[Any] = super().filter(qs, value)
+        return found.filter(**{f"id__{self.lookup_expr}": first_id_at(bound)})
 
 
 class DateFilter(django_filters.DateFilter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +12,19 @@ from django.utils.functional import Promise
 
 from oms.core.errors import InputError, Invalid
 
+_ESCAPE = re.compile(rb"\\.")
+
 
 class MalformedJson(Invalid):
     """The body is not valid JSON (RFC 8259)."""
 
     code = "malformed_json"
+
+
+class RepeatedMember(Invalid):
+    """An object in the body has two members of one name, and so no clear meaning."""
+
+    code = "repeated_member"
 
 
 class TooDeep(Invalid):
@@ -45,7 +54,8 @@ def decode(body: bytes) -> Any:
     """The JSON value of `body`.
 
     Raises MalformedJson (NaN, Infinity, lone surrogates and invalid UTF-8 are none), TooDeep past
-    settings.API_JSON_DEPTH_LIMIT levels, and ForbiddenCharacter for a NUL in any text.
+    settings.API_JSON_DEPTH_LIMIT levels, RepeatedMember for a name that an object has twice, and
+    ForbiddenCharacter for a NUL in any text.
     """
     try:
         value = orjson.loads(body)
@@ -56,6 +66,9 @@ def decode(body: bytes) -> Any:
             (), f"The body is not valid JSON: {error.msg} at character {error.pos}."
         ) from error
     _check_depth(value, limit=settings.API_JSON_DEPTH_LIMIT)
+    # Of members with one name the decoder keeps the last, so strings are missing then.
+    if _count_strings(value) != _ESCAPE.sub(b"", body).count(b'"') // 2:
+        raise RepeatedMember
     # A NUL can only come as an escape; most bodies have none, and are not searched.
     if b"\\u0000" in body:
         _refuse_nul(value, pointer="")
@@ -72,6 +85,17 @@ def _check_depth(value: Any, *, limit: int) -> None:
         level = [
             child for item in level for child in (item.values() if isinstance(item, dict) else item)
         ]
+
+
+def _count_strings(value: Any) -> int:
+    """How many strings there are in `value`, names of members included."""
+    if isinstance(value, str):
+        return 1
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_strings, value.values()))
+    if isinstance(value, list):
+        return sum(map(_count_strings, value))
+    return 0
 
 
 def _refuse_nul(value: Any, *, pointer: str) -> None:

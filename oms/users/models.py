@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -68,6 +69,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+        # Staff look for people by any part of their address or name.
+        indexes = [
+            GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="user_email_search"),
+            GinIndex(OpClass(Upper("full_name"), "gin_trgm_ops"), name="user_name_search"),
+        ]
 
     def __str__(self) -> str:
         return self.email

@@ -29,7 +29,7 @@ from orders.admin.file import OrderFile
 from orders.admin.history import history_lines
 from orders.admin.steps import BULK_STEPS, STEPS
 from orders.models import Order
-from orders.queries import shipments_of
+from orders.queries import orders_found, shipments_of
 from payments.admin import PAYMENT_COLOURS, REFUND_COLOURS
 
 # An address in the order in which it is written on a parcel.
@@ -55,7 +55,9 @@ class OrderAdmin(GrowingAdmin):
         ("placed_at", BusinessDaysFilter),
     )
     search_fields = ("number",)
-    search_help_text = _("Number or its end, or the customer's e-mail address or id")
+    search_help_text = _(
+        "Number, its beginning or end; the customer's e-mail address or name; an id"
+    )
     sortable_by = ("number", "placed")
     fields = ("number",)
     change_form_template = "admin/orders/order/change_form.html"
@@ -69,16 +71,12 @@ class OrderAdmin(GrowingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """By a part of the number, or by the customer."""
+        """By an id, or as the API's search does it."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
-        if "@" in term:
-            return queryset.filter(customer__email__icontains=term), False
         try:
             id = UUID(term)
         except ValueError:
-            return queryset.filter(number__contains=term.upper()), False
+            return orders_found(queryset, text=term), False
         return queryset.filter(Q(pk=id) | Q(customer_id=id)), False
 
     def subject_of(self, obj: Order) -> OrderFile:

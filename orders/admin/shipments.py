@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +17,7 @@ from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment
 from oms.http.back_office.filters import BusinessDaysFilter
 from orders.admin.colours import SHIPMENT_COLOURS
-from orders.models import Shipment, ShipmentItem
+from orders.models import Order, Shipment, ShipmentItem
 
 
 class ShipmentItemInline(TabularInline):
@@ -61,7 +62,7 @@ class ShipmentAdmin(GrowingAdmin):
     )
     list_select_related = ("order",)
     list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", BusinessDaysFilter))
-    search_fields = ("=tracking_number", "=order__number")
+    search_fields = ("tracking_number",)
     search_help_text = _("Tracking number, or number of the order")
     fields = (
         ("order_link", "status_badge"),
@@ -70,6 +71,19 @@ class ShipmentAdmin(GrowingAdmin):
     )
     readonly_fields = ("shipped", "delivered", "order_link", "status_badge")
     inlines = (ShipmentItemInline,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Shipment], search_term: str
+    ) -> tuple[QuerySet[Shipment], bool]:
+        """By what indexes can find: a whole tracking number, or the number of the order."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(tracking_number=term)
+        order = Order.objects.filter(number=term.upper()).first()
+        if order is not None:
+            found |= Q(order=order)
+        return queryset.filter(found), False
 
     @display(description=_("shipped"))
     def shipped(self, shipment: Shipment) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Reverse
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
@@ -29,7 +30,8 @@ class Order(OrderRules, models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    number = models.CharField(_("number"), max_length=20)
+    # By bytes, so that the index of a shop in any language finds numbers by how they begin.
+    number = models.CharField(_("number"), max_length=20, db_collation="C")
     customer = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -82,6 +84,17 @@ class Order(OrderRules, models.Model):
                 name="order_fulfilment_status_known",
             ),
             models.CheckConstraint(condition=Q(total__gte=ZERO), name="order_total_not_negative"),
+            # The reports count by these moments.
+            models.CheckConstraint(
+                condition=Q(status=OrderStatus.CANCELLED, cancelled_at__isnull=False)
+                | (~Q(status=OrderStatus.CANCELLED) & Q(cancelled_at__isnull=True)),
+                name="order_cancelled_has_its_moment",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_at__isnull=False)
+                | Q(status__in=[OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.CANCELLED]),
+                name="order_confirmed_has_its_moment",
+            ),
         ]
         indexes = [
             models.Index(
@@ -90,6 +103,9 @@ class Order(OrderRules, models.Model):
                 condition=Q(deleted_at__isnull=True),
             ),
             models.Index(fields=["status", "-id"], name="order_by_status"),
+            models.Index(fields=["payment_status", "-id"], name="order_by_payment_status"),
+            models.Index(fields=["fulfilment_status", "-id"], name="order_by_fulfilment_status"),
+            models.Index(Reverse("number"), name="order_number_end"),
             models.Index(fields=["placed_at", "id"], name="order_placed"),
             models.Index(fields=["updated_at", "id"], name="order_updated"),
             models.Index(
@@ -151,7 +167,10 @@ class OrderItem(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items", db_index=False)
-    product = models.ForeignKey("inventory.Product", on_delete=models.PROTECT, related_name="+")
+    # Nobody asks which orders have a product, and a product is never deleted.
+    product = models.ForeignKey(
+        "inventory.Product", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     position = models.PositiveSmallIntegerField(default=0)
     sku = models.CharField(_("SKU"), max_length=64)
     name = models.CharField(_("name"), max_length=200)
@@ -172,6 +191,9 @@ class OrderItem(models.Model):
             models.UniqueConstraint(fields=["order", "product"], name="order_item_product_once"),
             models.CheckConstraint(
                 condition=Q(quantity__gt=0), name="order_item_quantity_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(unit_price__gte=ZERO), name="order_item_price_not_negative"
             ),
             models.CheckConstraint(
                 condition=Q(quantity_shipped__lte=F("quantity")),

@@ -38,6 +38,12 @@ class Shipment(models.Model):
         ordering = ["id"]
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=ShipmentStatus.values), name="shipment_status_known"
+            )
+        ]
+        indexes = [models.Index(fields=["tracking_number"], name="shipment_tracking_number")]
 
     def __str__(self) -> str:
         return self.tracking_number or str(self.id)

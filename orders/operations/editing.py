@@ -19,7 +19,7 @@ from orders.events import OrderEdited
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
 from orders.operations.checking import short, unsellable
-from orders.operations.moving import move_order, step_reference
+from orders.operations.moving import drawn, move_order, step_reference
 from orders.operations.placing import OrderedItem
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
@@ -127,11 +127,8 @@ def _reserve_difference(
         more = new.get(product_id, 0) - before.get(product_id, 0)
         if more > 0:
             book.reserve(product_id, more, cause=cause)
-        less = max(-more, 0)
-        for (product, location), promised in sorted(reserved.items()):
-            if product == product_id and less:
-                released[product, location] = min(promised, less)
-                less -= released[product, location]
+        else:
+            released |= drawn(reserved, product_id=product_id, quantity=-more)
     book.release(released, cause=cause)
 
 

@@ -17,7 +17,7 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
-from orders.operations.moving import move_order
+from orders.operations.moving import drawn, move_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.giving_back import capture_payment_of
 
@@ -157,11 +157,7 @@ def _take_from_stock(
     book = open_stock_book(item.product_id for item in parcel)
     pieces: dict[tuple[UUID, UUID], int] = {}
     for item, quantity in parcel.items():
-        left = quantity
-        for (product_id, location_id), promised in sorted(reserved.items()):
-            if product_id == item.product_id and left:
-                pieces[product_id, location_id] = min(promised, left)
-                left -= pieces[product_id, location_id]
+        pieces |= drawn(reserved, product_id=item.product_id, quantity=quantity)
     lacking = book.lacking(pieces)
     if lacking:
         raise NothingToShip("Backordered pieces have not arrived yet.", items=lacking)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from inventory.operations.stock import Cause, open_stock_book, pieces_reserved_for
 from oms.core.actor import Actor
@@ -65,6 +66,23 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
         cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
         book.release(pieces[order.id], cause=cause)
     book.save(at=at)
+
+
+def drawn(
+    promised: Mapping[tuple[UUID, UUID], int], *, product_id: UUID, quantity: int
+) -> dict[tuple[UUID, UUID], int]:
+    """So many of the pieces `promised` by product and location, of one product.
+
+    Raises ValueError if fewer are promised: then the ledger and the order would part ways.
+    """
+    pieces = {}
+    for (product, location), there in sorted(promised.items()):
+        if product == product_id and quantity:
+            pieces[product, location] = min(there, quantity)
+            quantity -= pieces[product, location]
+    if quantity:
+        raise ValueError(f"{quantity} pieces of {product_id} are not promised to the order.")
+    return pieces
 
 
 def step_reference(order: Order | NewOrder) -> str:

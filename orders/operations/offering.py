@@ -24,9 +24,10 @@ _REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
 def allowed_actions(order: Order | NewOrder, *, actor: Actor) -> list[str]:
-    """The actions above that the operations would not refuse the actor now, in that order.
+    """The actions above that the order's statuses allow the actor now, in that order.
 
-    It reads nothing but the order itself, so it follows from the order's version.
+    It reads nothing but the order itself, so it follows from the order's version. What depends on
+    more can still be refused: a parcel of backordered pieces, a refund of what is on its way back.
     """
     if not actor.may_see_of(order.customer_id):
         return []

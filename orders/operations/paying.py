@@ -29,7 +29,6 @@ from payments.events import (
     PaymentCaptured,
     PaymentFailed,
     PaymentVoided,
-    RefundFailed,
     RefundSucceeded,
 )
 from payments.locks import lock_payments_of_orders
@@ -40,18 +39,12 @@ from payments.queries import has_later_attempt, succeeded_refunds
 if TYPE_CHECKING:
     from payments.models import Payment
 
-HEARD = (
-    PaymentAuthorized,
-    PaymentCaptured,
-    PaymentFailed,
-    PaymentBecameUnknown,
-    PaymentVoided,
-    RefundSucceeded,
-    RefundFailed,
-)
-
 # What nothing but the money's own way back may take an order out of.
 _MONEY_TAKEN = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
+# Where the outcome of a payment is awaited.
+_AWAITED = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
+# Where money that comes goes back, unless an expired order can have its stock again.
+_OWED_NOTHING = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
 
 
 @transaction
@@ -62,7 +55,7 @@ def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment
     under way or taken, and PaymentInProgress.
     """
     order = lock_order(order_id, actor=actor)
-    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+    if order.payment_status in _AWAITED:
         raise PaymentInProgress
     if not order.is_payable:
         raise OrderNotPayable(current_status=order.status, payment_status=order.payment_status)
@@ -93,26 +86,25 @@ class _News:
 def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
     """Let the orders follow what happened to their payments; news that is old changes nothing.
 
+    The events are of the types HEARD.
+
     A payment that is captured confirms a pending order. An expired order is confirmed again if its
     stock can be had again. Money that came for any other order is given back.
     """
-    order_ids = {event.fact.order_id for event in events if isinstance(event.fact, HEARD)}
-    orders = lock_orders(order_ids)
-    expired = [order.id for order in orders.values() if order.status == OrderStatus.EXPIRED]
-    items = items_of(expired)
+    facts: list[Any] = [event.fact for event in events]
+    orders = lock_orders(fact.order_id for fact in facts)
+    items = items_of(order.id for order in orders.values() if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and the stock cannot wait for the outcome.
-    lock_payments_of_orders(expired)
+    lock_payments_of_orders(order.id for order in orders.values() if order.status in _OWED_NOTHING)
     book = open_stock_book(item.product_id for of_order in items.values() for item in of_order)
     now = clock.now()
-    for event in events:
-        fact: Any = event.fact
+    for event, fact in zip(events, facts, strict=True):
         order = orders.get(fact.order_id)
-        hear = _REACTIONS.get(type(fact))
-        if order is not None and hear is not None:
+        if order is not None:
             news = _News(
                 order=order, items=items.get(order.id, ()), book=book, actor=event.actor, at=now
             )
-            hear(fact, news)
+            _REACTIONS[type(fact)](fact, news)
     book.save(at=now)
 
 
@@ -137,6 +129,8 @@ def _captured(fact: PaymentCaptured, news: _News) -> None:
 
 
 def _authorized(fact: PaymentAuthorized, news: _News) -> None:
+    if news.order.payment_status == PaymentState.UNKNOWN:
+        _set_payment_status(news.order, PaymentState.PROCESSING, at=news.at)
     _accept(news, reason="payment authorised")
 
 
@@ -149,7 +143,7 @@ def _accept(news: _News, *, reason: str) -> None:
         move_order(
             order, OrderStatus.CONFIRMED, actor=news.actor, at=news.at, reason=f"{reason}, late"
         )
-    elif order.status in (OrderStatus.EXPIRED, OrderStatus.CANCELLED):
+    elif order.status in _OWED_NOTHING:
         give_money_back(
             actor=news.actor, order_id=order.id, reason=f"The order is {order.status}.", at=news.at
         )
@@ -169,10 +163,8 @@ def _reserved_again(news: _News) -> bool:
 
 def _failed(fact: PaymentFailed, news: _News) -> None:
     order = news.order
-    if order.payment_status not in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+    if not _is_awaited(fact, order):
         return
-    if has_later_attempt(order_id=order.id, payment_id=fact.payment_id):
-        return  # old news: a later attempt is under way
     _set_payment_status(order, PaymentState.FAILED, at=news.at)
     publish(
         OrderPaymentFailed(
@@ -188,13 +180,20 @@ def _failed(fact: PaymentFailed, news: _News) -> None:
 
 
 def _unknown(fact: PaymentBecameUnknown, news: _News) -> None:
-    if news.order.payment_status == PaymentState.PROCESSING:
+    if news.order.payment_status == PaymentState.PROCESSING and _is_awaited(fact, news.order):
         _set_payment_status(news.order, PaymentState.UNKNOWN, at=news.at)
 
 
 def _voided(fact: PaymentVoided, news: _News) -> None:
-    if news.order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+    if _is_awaited(fact, news.order):
         _set_payment_status(news.order, PaymentState.UNPAID, at=news.at)
+
+
+def _is_awaited(fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, order: Order) -> bool:
+    """Whether the order waits for that very attempt; news of an earlier one, told late, is old."""
+    return order.payment_status in _AWAITED and not has_later_attempt(
+        order_id=order.id, payment_id=fact.payment_id
+    )
 
 
 def _refunded(fact: RefundSucceeded, news: _News) -> None:
@@ -232,3 +231,6 @@ _REACTIONS: Mapping[type, Callable[[Any, _News], None]] = {
     PaymentVoided: _voided,
     RefundSucceeded: _refunded,
 }
+
+# What orders hear of payments.
+HEARD = tuple(_REACTIONS)

@@ -1,4 +1,4 @@
-"""POST /orders and POST /orders/bulk."""
+"""POST /orders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from payments.models import Payment
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/orders"
-BULK = "/api/v1/orders/bulk"
 
 
 @pytest.fixture
@@ -178,7 +177,7 @@ def test_bad_input_names_its_place_and_changes_nothing(
         (10_001, "max_value"),
         (10**30, "max_value"),
         ("1", "invalid"),
-        (1.0, "invalid"),
+        (1.5, "invalid"),
         (True, "invalid"),
         (None, "null"),
     ],
@@ -263,72 +262,3 @@ def test_a_number_drawn_twice_begins_the_whole_request_again(
     assert response.status_code == 201
     assert response.json()["number"] == "20261121-FRESH1"
     assert stock_of(mug) == (10, 2)
-
-
-def test_bulk_answers_each_order_in_the_order_of_the_request(client: APIClient) -> None:
-    mug = make_product(stock=3)
-    unknown = {**body(), "items": [{"product_id": str(new_id()), "quantity": 1}]}
-
-    response = client.post(
-        BULK, {"orders": [body((mug, 2)), body((mug, 2)), unknown, body((mug, 1))]}
-    )
-
-    assert response.status_code == 207
-    results = response.json()["results"]
-    assert [result["status"] for result in results] == [201, 409, 400, 201]
-    assert set(results[0]["order"]) == set(OrderOutput().fields)
-    short = results[1]["problem"]
-    assert (short["code"], short["status"]) == ("out_of_stock", 409)
-    assert short["errors"][0]["pointer"] == "/orders/1/items/0/quantity"
-    assert results[2]["problem"]["errors"][0]["pointer"] == "/orders/2/items/0/product_id"
-    assert stock_of(mug) == (3, 3)
-    ids = [result["order"]["id"] for result in results if result["status"] == 201]
-    assert [order["id"] for order in client.get(URL).json()["results"]] == ids[::-1]
-
-
-def test_bulk_that_rejects_all_places_none(client: APIClient) -> None:
-    mug = make_product(stock=3)
-
-    response = client.post(
-        BULK,
-        {"orders": [body((mug, 2)), body((mug, 2))], "on_error": "reject_all"},
-        headers={"Idempotency-Key": "bulk"},
-    )
-
-    assert response.status_code == 207
-    assert [
-        (result["status"], result["problem"]["code"]) for result in response.json()["results"]
-    ] == [(409, "rejected_with_others"), (409, "out_of_stock")]
-    assert not Order.objects.exists()
-    assert stock_of(mug) == (3, 0)
-
-
-@pytest.mark.parametrize(
-    ("change", "place"),
-    [
-        ({"orders": []}, "/orders"),
-        ({"on_error": "ignore"}, "/on_error"),
-        ({"colour": "red"}, "/colour"),
-    ],
-)
-def test_a_malformed_bulk_is_refused_as_a_whole(
-    client: APIClient, change: dict[str, Any], place: str
-) -> None:
-    response = client.post(BULK, {"orders": [body((make_product(), 1))], **change})
-
-    assert response.status_code == 400
-    assert [pointer for pointer, _ in faults(response)] == [place]
-    assert not Order.objects.exists()
-
-
-def test_bulk_takes_as_many_statements_for_forty_orders_as_for_one(client: APIClient) -> None:
-    mug = make_product(stock=100)
-    counts = []
-
-    for orders in (1, 40):
-        with CaptureQueriesContext(connection) as statements:
-            response = client.post(BULK, {"orders": [body((mug, 1))] * orders})
-        assert {result["status"] for result in response.json()["results"]} == {201}
-        counts.append(len(statements))
-
-    assert counts[0] == counts[1]

@@ -63,6 +63,12 @@ def test_all_orders_are_filtered(staff: APIClient) -> None:
     assert ids(fulfilment_status="shipped") == []
     assert ids(number=paid.number) == [str(paid.id)]
     assert ids(search="ADA@example") == [str(hers.id)]
+    assert ids(search=ada.full_name.upper()) == [str(hers.id)]
+    assert ids(search=f"ada {hers.number.lower()}") == [str(hers.id)]
+    assert ids(search=f"ada {paid.number}") == []
+    assert ids(search=paid.number[-6:].lower()) == [str(paid.id)]
+    assert ids(search=paid.number[:8]) == [str(paid.id), str(hers.id)]
+    assert ids(search="-") == []  # a part of every number, at no end of one
     assert ids(status__in="confirmed,shipped") == [str(paid.id)]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
 from inventory.models import StockMovement
+from inventory.operations.stock import StockBook
 from oms.core import clock
+from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
 from oms.testing.ordering import (
     PROVIDER,
@@ -21,32 +26,24 @@ from oms.testing.ordering import (
     stock_of,
 )
 from orders.errors import OrderNotPayable
-from orders.operations.cancelling import delete_order, expire_orders
+from orders.operations import paying
+from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.paying import pay_order
 from orders.operations.placing import PaymentChoice
-from orders.operations.refunding import refund_payment
 from orders.operations.steering import set_order_status
 from orders.states import OrderStatus
-from payments.errors import PaymentInProgress, RefundExceedsCaptured
-from payments.gateways.base import ChargeStatus, RefundResult
-from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.errors import PaymentInProgress
+from payments.events import PaymentBecameUnknown, PaymentVoided
+from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_refund
 from payments.states import PaymentStatus
+
+if TYPE_CHECKING:
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
 CHOICE = PaymentChoice(provider="sandbox", token="tok_success")
-
-
-def succeed(refund: Refund) -> None:
-    result = RefundResult(
-        status=RefundOutcome.SUCCEEDED,
-        provider_reference=f"re_{refund.id}",
-        charge_reference="ch",
-        amount=refund.amount,
-    )
-    assert record_refund(actor=PROVIDER, refund_id=refund.id, result=result)
 
 
 def test_a_captured_payment_confirms_the_order() -> None:
@@ -167,26 +164,6 @@ def test_late_money_confirms_an_expired_order_whose_stock_can_be_had_again() -> 
     assert not Refund.objects.exists()
 
 
-def test_late_money_goes_back_if_the_stock_is_gone() -> None:
-    mug = make_product(stock=2)
-    order = place((mug, 2), token="tok_success")
-    expire_orders(at=clock.now() + timedelta(hours=2))
-    place((mug, 1))
-
-    report(order)
-    settle()
-
-    order.refresh_from_db()
-    assert (order.status, order.payment_status) == ("expired", "paid")
-    assert stock_of(mug) == (2, 1)
-    refund = Refund.objects.get(order_id=order.id)
-    assert refund.amount == order.total
-    succeed(refund)
-    settle()
-    order.refresh_from_db()
-    assert order.payment_status == "refunded"
-
-
 def test_late_money_for_a_deleted_order_goes_back() -> None:
     mug, customer = make_product(stock=2), make_customer()
     order = place((mug, 2), customer=customer, token="tok_success")
@@ -254,75 +231,73 @@ def test_cancelling_an_authorised_order_wants_its_money_let_go(settings: object)
     assert payment_of(order).status == PaymentStatus.VOIDED
 
 
-def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
-    order = paid_order((make_product(price=Decimal("50.00")), 2))
-    payment, staff = payment_of(order), actor_for(make_staff())
-
-    part = refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("30.00"))
+def test_an_unknown_payment_that_turns_out_to_be_authorised_is_known_again(
+    settings: Settings,
+) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = place((make_product(), 1), token="tok_timeout_success")
+    publish_unknown(payment_of(order))
     settle()
     order.refresh_from_db()
-    assert order.payment_status == "paid"  # it has not gone yet
-    succeed(part)
-    settle()
-    order.refresh_from_db()
-    assert order.payment_status == "partially_refunded"
+    assert (order.status, order.payment_status) == ("pending", "unknown")
 
-    rest = refund_payment(actor=staff, payment_id=payment.id)
-    assert rest.amount == Decimal("70.00")
-    with pytest.raises(RefundExceedsCaptured) as refusal:
-        refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("0.01"))
-    assert refusal.value.data == {"captured": "100.00", "refundable": "0.00"}
-    succeed(rest)
+    report(order, ChargeStatus.AUTHORIZED)
     settle()
 
     order.refresh_from_db()
-    assert (order.status, order.payment_status) == ("confirmed", "refunded")
+    assert (order.status, order.payment_status) == ("confirmed", "processing")
 
 
-def test_a_refund_that_failed_can_be_given_again() -> None:
-    order = paid_order((make_product(), 1))
-    payment, staff = payment_of(order), actor_for(make_staff())
-    refund = refund_payment(actor=staff, payment_id=payment.id)
+def publish_unknown(payment: Payment) -> None:
+    Payment.objects.filter(pk=payment.pk).update(status=PaymentStatus.UNKNOWN)
+    publish(PaymentBecameUnknown(payment_id=payment.id, order_id=payment.order_id), actor=PROVIDER)
 
-    record_refund(
-        actor=PROVIDER,
-        refund_id=refund.id,
-        result=RefundResult(
-            status=RefundOutcome.FAILED,
-            provider_reference="re",
-            charge_reference="ch",
-            amount=refund.amount,
-        ),
-    )
+
+@pytest.mark.parametrize("fact", [PaymentBecameUnknown, PaymentVoided])
+def test_what_an_earlier_attempt_came_to_is_old_news_once_there_is_a_later_one(
+    fact: type[PaymentBecameUnknown | PaymentVoided],
+) -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer, token="tok_declined")
+    first = payment_of(order)
+    report(order, ChargeStatus.DECLINED)
+    settle()
+    pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+
+    publish(fact(payment_id=first.id, order_id=order.id), actor=PROVIDER)
     settle()
 
     order.refresh_from_db()
-    assert order.payment_status == "paid"
-    assert refund_payment(actor=staff, payment_id=payment.id).amount == order.total
+    assert order.payment_status == "processing"
 
 
-def test_a_refund_with_restock_puts_back_what_was_shipped() -> None:
+def test_all_payments_that_may_go_back_are_locked_before_any_stock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     mug = make_product()
-    order = paid_order((mug, 2))
-    staff = actor_for(make_staff())
-    for status in (OrderStatus.PROCESSING, OrderStatus.SHIPPED):
-        set_order_status(actor=staff, order_id=order.id, status=status)
-    assert stock_of(mug) == (8, 0)
+    cancelled, expired = (place((mug, 1), token="tok_success") for _ in range(2))
+    for order in (cancelled, expired):
+        Payment.objects.filter(order_id=order.id).update(status=PaymentStatus.PROCESSING)
+    cancel_order(actor=actor_for(make_staff()), order_id=cancelled.id)
+    expire_orders(at=clock.now() + timedelta(hours=2))
+    for order in (cancelled, expired):
+        report(order)
 
-    for _ in range(2):  # the second time nothing is left to come back
-        refund_payment(
-            actor=staff, payment_id=payment_of(order).id, amount=Decimal("5.00"), restock=True
-        )
+    locked: list[set[UUID]] = []
+    lock, open_book = paying.lock_payments_of_orders, paying.open_stock_book
 
-    assert stock_of(mug) == (10, 0)
-    [item] = order.items.all()
-    assert (item.quantity_shipped, item.quantity_returned) == (2, 2)
-    assert steps_of(order).count("order.items_returned") == 1
+    def noted_lock(order_ids: Iterable[UUID]) -> None:
+        locked.append(set(order_ids))
+        lock(locked[-1])
 
+    def noted_book(product_ids: Iterable[UUID]) -> StockBook:
+        assert locked == [{cancelled.id, expired.id}]
+        return open_book(product_ids)
 
-def test_a_refund_of_nothing_captured_is_refused() -> None:
-    order = place((make_product(), 1), token="tok_success")
+    monkeypatch.setattr(paying, "lock_payments_of_orders", noted_lock)
+    monkeypatch.setattr(paying, "open_stock_book", noted_book)
+    settle()
 
-    with pytest.raises(RefundExceedsCaptured):
-        refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
-    assert not Refund.objects.exists()
+    cancelled.refresh_from_db()
+    expired.refresh_from_db()
+    assert (cancelled.status, expired.status) == ("cancelled", "confirmed")

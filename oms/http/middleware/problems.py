@@ -32,13 +32,14 @@ _DETAILS = {
 
 def is_api(request: HttpRequest) -> bool:
     """Whether `request` is one of the API, whose errors are problems."""
-    return request.path.startswith("/api/")
+    return request.path.startswith("/api/") or request.path == "/api"
 
 
 class ProblemMiddleware:
     """Answers problems for what other layers, Django itself and bugs would answer pages for.
 
-    It refuses null characters in addresses, which PostgreSQL would refuse too late.
+    It refuses null characters in addresses, which PostgreSQL would refuse too late, and queries
+    that are not UTF-8, of which Django would make other texts.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -102,7 +103,12 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
         response = problem_response(request=request, problem=problem)
         response["Allow"] = ", ".join(sorted(_METHODS))
         return response
-    if "\x00" in request.path or "\x00" in unquote(request.META.get("QUERY_STRING", "")):
+    try:
+        query = unquote(request.META.get("QUERY_STRING", ""), errors="strict")
+    except UnicodeDecodeError:
+        problem = problem_of_status(400, detail="The query is not UTF-8.")
+        return problem_response(request=request, problem=problem)
+    if "\x00" in request.path or "\x00" in query:
         problem = problem_of_status(
             400,
             code="forbidden_character",

@@ -131,6 +131,8 @@ def test_page_size_is_50_by_default(client: APIClient) -> None:
         ("created_at__gte=2026-11-21", "created_at__gte", "no_instant"),
         ("created_at__gte=2026-11-21T00:00:00", "created_at__gte", "no_instant"),
         ("search=" + "x" * 101, "search", "too_long"),
+        ("search=a" + "+" * 99 + "b", "search", "too_long"),
+        ("search=a%01", "search", "forbidden_character"),
     ],
 )
 def test_a_query_that_is_not_understood_is_400(

@@ -125,6 +125,36 @@ def test_input_takes_no_other_members(document: dict[str, Any]) -> None:
         "maximum": 10_000,
     }
     assert body["properties"]["price"]["type"] == "string"
+    assert body["properties"]["items"]["maxItems"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("name", ["a b", " ä"], ["", " ", "a\tb", "a\x7f", "\x85"]),
+        ("note", ["", "a\n\tb"], ["a\x00", "a\x1b", "\x9f"]),
+        ("price", ["0", "0.5", "9999999.99"], ["-1.00", "10000000", "01", "1.999", "1e3"]),
+    ],
+)
+def test_a_text_has_a_pattern_that_takes_what_the_field_takes(
+    document: dict[str, Any], name: str, taken: list[str], refused: list[str]
+) -> None:
+    schema = document["components"]["schemas"]["EchoInputRequest"]["properties"][name]
+
+    assert [
+        text for text in taken if not jsonschema.Draft202012Validator(schema).is_valid(text)
+    ] == []
+    assert [
+        text for text in refused if jsonschema.Draft202012Validator(schema).is_valid(text)
+    ] == []
+
+
+def test_entity_tags_have_a_pattern(document: dict[str, Any]) -> None:
+    schema = document["components"]["parameters"]["If-Match"]["schema"]
+    tags = jsonschema.Draft202012Validator(schema)
+
+    assert all(map(tags.is_valid, ["*", '"v7"', '"v7", W/"a,b"']))
+    assert not any(map(tags.is_valid, ["", "v7", '"v7', '"v7" "v8"']))
 
 
 def test_a_view_that_says_nothing_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:

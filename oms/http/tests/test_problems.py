@@ -123,6 +123,9 @@ def test_a_body_that_is_no_json_is_415(client: APIClient, content_type: str) -> 
         (b'{"name": "\xff"}', "malformed_json"),
         (b'{"name": "a\\u0000"}', "forbidden_character"),
         (b'{"items": [{"\\u0000": 1}]}', "forbidden_character"),
+        (b'{"quantity": 1, "quantity": 2}', "repeated_member"),
+        (b'{"items": [{"quantity": 1, "quant\\u0069ty": 1}]}', "repeated_member"),
+        (b'{"name": "\\\\", "name": "\\""}', "repeated_member"),
         (b"[" * 33 + b"]" * 33, "too_deep"),
         (b"[" * 30_000, "too_deep"),
         (b'{"quantity": ' + b"9" * 500 + b"}", "malformed_json"),
@@ -150,7 +153,21 @@ def test_a_null_character_in_an_address_is_400(client: APIClient, path: str) -> 
 
 def test_invalid_utf8_in_an_address_is_no_500(client: APIClient) -> None:
     assert client.get("/api/v1/text/%ff").status_code in (200, 400, 404)
-    assert client.get("/api/v1/things?search=%ff").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("text", ["%ff", "%ed%a0%80", "a%c3"])
+def test_a_query_that_is_not_utf8_is_400(client: APIClient, text: str) -> None:
+    assert problem(client.get(f"/api/v1/things?search={text}"))["code"] == "bad_request"
+
+
+def test_the_api_without_its_slash_answers_a_problem_too(client: APIClient) -> None:
+    assert problem(client.get("/api"))["code"] == "not_found"
+
+
+def test_quotes_and_backslashes_in_texts_are_no_repeated_members(client: APIClient) -> None:
+    note = 'a "quoted" \\ text \\"'
+
+    assert client.post("/api/v1/echo", {"note": note}).json() == {"note": repr(note)}
 
 
 def test_an_id_that_is_no_uuid_is_404(client: APIClient) -> None:

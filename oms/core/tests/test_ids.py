@@ -1,0 +1,31 @@
+"""Identifiers and the moments in them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from oms.core import clock
+from oms.core.ids import first_id_at, new_id
+
+
+def test_a_new_id_lies_between_the_bounds_of_its_moment() -> None:
+    before = first_id_at(clock.now() - timedelta(milliseconds=1))
+    id = new_id()
+    after = first_id_at(clock.now() + timedelta(milliseconds=1))
+
+    assert before < id < after
+
+
+def test_a_bound_is_a_uuid_of_version_seven_for_any_moment() -> None:
+    for moment in (
+        datetime.min.replace(tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2026, 11, 21, 12, 30, 15, 999_999, tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+    ):
+        bound = first_id_at(moment)
+        assert (bound.version, bound.variant) == (7, "specified in RFC 4122")
+    # RFC 9562, appendix A.6: 2022-02-22 19:22:22 UTC.
+    assert str(first_id_at(datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC))).startswith(
+        "017f22e2-79b0-7"
+    )

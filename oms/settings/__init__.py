@@ -1,0 +1,10 @@
+"""Settings, all of them taken from the environment; see .env.example for the list.
+
+One module for each topic; together they are Django's settings.
+"""
+
+from oms.settings.api import *
+from oms.settings.application import *
+from oms.settings.environment import *
+from oms.settings.services import *
+from oms.settings.shop import *

@@ -1,0 +1,91 @@
+"""Who logs in, and the edge of the API: tokens, what comes in and goes out, limits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+from oms.settings.environment import env, secret
+
+# --- Users ----------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "users.User"
+# Of the back office; the API has tokens.
+AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
+# E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
+# check does not count.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY")
+if len(JWT_SIGNING_KEY) < 32:
+    raise ImproperlyConfigured("JWT_SIGNING_KEY must have at least 32 characters.")
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ISSUER": "oms",
+    "AUDIENCE": "oms-api",
+    "USER_ID_CLAIM": "sub",
+    "AUTH_HEADER_TYPES": ("Bearer",),
+    "UPDATE_LAST_LOGIN": False,
+    "CHECK_REVOKE_TOKEN": False,
+}
+
+# --- The API --------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["oms.users.authentication.AccessTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["oms.http.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["oms.http.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "oms.http.pagination.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["oms.http.filters.StrictFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "oms.http.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "oms.http.problems.exception_handler",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Order management API",
+    "DESCRIPTION": "Places, pays, ships and reports orders. Errors are RFC 9457 problems.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Enumerations stand where they are used: many fields are called "status".
+    "POSTPROCESSING_HOOKS": [],
+}
+API_BODY_LIMIT = 64 * 1024
+API_BULK_BODY_LIMIT = 2 * 1024 * 1024
+API_JSON_DEPTH_LIMIT = 32
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_BULK_BODY_LIMIT
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
+# Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
+IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
+
+# "count/seconds"; see oms/http/rate_limits.py for what each one counts.
+RATE_LIMITS = {
+    "register_address": env.str("RATE_LIMIT_REGISTER", default="60/minute"),
+    "token_address": env.str("RATE_LIMIT_TOKEN", default="60/minute"),
+    "token_account": env.str("RATE_LIMIT_TOKEN_ACCOUNT", default="10/minute"),
+    "place_user": env.str("RATE_LIMIT_PLACE", default="600/minute"),
+    "general_user": env.str("RATE_LIMIT_USER", default="3000/minute"),
+    "general_address": env.str("RATE_LIMIT_ANONYMOUS", default="600/minute"),
+}

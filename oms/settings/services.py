@@ -1,0 +1,111 @@
+"""What the processes talk to: the database, Redis or Valkey, Celery's broker, mail."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from oms.settings.environment import VALKEY_PORT, VAR_DIR, env
+
+# --- Database -------------------------------------------------------------------------------------
+# Without DATABASE_URL: the embedded PostgreSQL of `make run`, reached by a socket in its folder.
+DATABASE_URL = env.str("DATABASE_URL", default="")
+if not DATABASE_URL:
+    from oms.management.embedded import socket_directory
+
+    DATABASE_URL = (
+        f"postgresql://postgres@/oms?host={quote(str(socket_directory(VAR_DIR / 'postgres')))}"
+    )
+
+# Milliseconds; each is a layer of its own, so that nothing ever waits without end.
+DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
+DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
+DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
+# Connections kept by one web process; 0 means no pool, as in workers: a pool must not cross a fork.
+DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings of the PostgreSQL database at `url`."""
+    settings: dict[str, Any] = env.db_url_config(url)
+    host = settings.get("OPTIONS", {}).pop("host", None)
+    if host:
+        settings["HOST"] = host
+    settings["ENGINE"] = "django_prometheus.db.backends.postgresql"
+    settings["CONN_HEALTH_CHECKS"] = True
+    settings["CONN_MAX_AGE"] = 0 if DB_POOL_SIZE else 60
+    settings["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="test_oms")}
+    settings["OPTIONS"] = {
+        **settings.get("OPTIONS", {}),
+        "connect_timeout": 2,
+        "application_name": env.str("APPLICATION_NAME", default="oms"),
+        "server_side_binding": True,
+        "prepare_threshold": 5,
+        "options": (
+            f"-c lock_timeout={DB_LOCK_TIMEOUT_MS}"
+            f" -c statement_timeout={DB_STATEMENT_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={DB_IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+        ),
+    }
+    if DB_POOL_SIZE:
+        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 2}
+    return settings
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis or Valkey: broker, cache, limits -------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", default="") or f"redis://127.0.0.1:{VALKEY_PORT}/0"
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "oms",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
+# --- Celery ---------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_DEFAULT_QUEUE = "events"
+CELERY_TASK_ROUTES = {
+    "payments.*": {"queue": "payments"},
+    "notifications.*": {"queue": "notifications"},
+    "reports.*": {"queue": "reports"},
+}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_SOFT_SHUTDOWN_TIMEOUT", default=20.0)
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 180,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
+
+# --- Mail -----------------------------------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="orders@example.com")

@@ -1,0 +1,120 @@
+"""Pages of a long list of orders are read by indexes, whatever they are filtered and ordered by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+
+from oms.testing.plans import PAGE, rows_read
+from orders.api.filters import AdminOrderFilters, OrderFilters
+from orders.models import Order
+from orders.queries import all_orders, orders_of
+
+pytestmark = pytest.mark.django_db
+
+# One order a minute until now, of 200 customers in turn; what is rare lies in the middle.
+_FILL = """
+    INSERT INTO users_user (id, email, password, full_name, phone, is_superuser, is_staff,
+                            is_active, created_at, updated_at)
+    SELECT gen_random_uuid(), 'customer-' || n || '@example.com', '', 'Person N' || n || 'N', '',
+           false, false, true, now(), now()
+    FROM generate_series(0, 199) AS n;
+    CREATE TEMPORARY TABLE customer ON COMMIT DROP AS
+    SELECT id, split_part(split_part(email, '-', 2), '@', 1)::int AS n FROM users_user;
+    INSERT INTO orders_order (id, number, customer_id, status, payment_status, fulfilment_status,
+                              currency, total, shipping_address, note, placed_at, confirmed_at,
+                              updated_at, version)
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008'
+            || lpad(to_hex(i), 15, '0'))::uuid,
+           to_char(at, 'YYYYMMDD') || '-' || lpad(upper(to_hex(i * 7919 % 16777213)), 6, '0'),
+           customer.id,
+           CASE WHEN i = 10000 THEN 'on_hold' ELSE 'delivered' END,
+           CASE WHEN i = 10000 THEN 'unknown' ELSE 'paid' END,
+           CASE WHEN i = 10000 THEN 'partially_shipped' ELSE 'delivered' END,
+           'EUR', 10, '{}', '', at, at, at, 1
+    FROM generate_series(1, 20000) AS i
+    CROSS JOIN LATERAL (SELECT now() - make_interval(mins => i) AS at) AS moment
+    JOIN customer ON customer.n = i % 200;
+    ANALYZE users_user;
+    ANALYZE orders_order
+"""
+
+
+@pytest.fixture
+def rare() -> Order:
+    """The order in the middle of a long list."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FILL)
+    return Order.objects.select_related("customer").get(status="on_hold")
+
+
+def too_many_read(cases: dict[str, tuple[QuerySet[Order], int]], *, most: int) -> dict[str, Any]:
+    """What was read by the cases that read more than `most` rows, or found another number of them.
+
+    Each is a list with the number of orders that its first page must have.
+    """
+    wrong = {}
+    for name, (orders, expected) in cases.items():
+        for order in ("-id", "id", "-placed_at", "placed_at", "-updated_at", "updated_at"):
+            found, read = rows_read(orders, order=order)
+            if found != expected or read > most:
+                wrong[f"{name} by {order}"] = (found, read)
+    return wrong
+
+
+def test_a_page_for_staff_reads_little_more_than_it_shows(rare: Order) -> None:
+    def found(**query: str) -> QuerySet[Order]:
+        filters = AdminOrderFilters(query, all_orders())
+        assert filters.is_valid(), filters.errors
+        return filters.qs
+
+    day = {
+        "created_at__gte": (rare.placed_at - timedelta(minutes=20)).isoformat(),
+        "created_at__lt": (rare.placed_at + timedelta(minutes=20)).isoformat(),
+    }
+    cases = {
+        "all": (found(), PAGE),
+        "status": (found(status="on_hold"), 1),
+        "statuses": (found(status__in="on_hold,cancelled"), 1),
+        "no status": (found(status="expired"), 0),
+        "payment status": (found(payment_status="unknown"), 1),
+        "no payment status": (found(payment_status="processing"), 0),
+        "fulfilment status": (found(fulfilment_status="partially_shipped"), 1),
+        "customer": (found(customer_id=str(rare.customer_id)), PAGE),
+        "number": (found(number=rare.number), 1),
+        "range": (found(**day), 40),
+        "range and status": (found(**day, status="on_hold"), 1),
+        "whole number": (found(search=rare.number.lower()), 1),
+        "end of a number": (found(search=rare.number[-6:]), 1),
+        "address": (found(search=rare.customer.email.upper()), PAGE),
+        "name": (found(search=rare.customer.full_name.split()[-1].lower()), PAGE),
+        "part of an address": (found(search=rare.customer.email[3:-3]), PAGE),
+        "nothing": (found(search="nobody"), 0),
+    }
+
+    assert too_many_read(cases, most=700) == {}
+
+
+def test_a_page_for_a_customer_reads_their_own_orders_alone(rare: Order) -> None:
+    def found(**query: str) -> QuerySet[Order]:
+        return OrderFilters(query, orders_of(rare.customer_id)).qs
+
+    moment = rare.placed_at.isoformat()
+    cases = {
+        "all": (found(), PAGE),
+        "search": (found(search=rare.number[-6:]), 1),
+        "status": (found(status="on_hold"), 1),
+        "since": (found(updated_since=moment), 50),
+    }
+
+    assert too_many_read(cases, most=200) == {}
+
+
+def test_a_long_list_that_no_index_serves_would_be_noticed(rare: Order) -> None:
+    found, read = rows_read(Order.objects.filter(note__icontains="ring"), order="-id")
+
+    assert (found, read) == (0, 20_000)
