@@ -49,5 +49,5 @@ def test_no_two_orders_have_one_number() -> None:
     mug = make_product()
     first, second = place((mug, 1)), place((mug, 1))
 
-    with pytest.raises(IntegrityError, match="orders_order_number_once"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="order_number_drawn"), transaction.atomic():
         Order.objects.filter(pk=second.pk).update(number=first.number)
