@@ -37,9 +37,15 @@ def secret(name: str) -> str:
     if not DEBUG:
         raise ImproperlyConfigured(f"{name} must be set when DEBUG is off.")
     path = VAR_DIR / "secrets" / name.lower()
-    if not path.exists():
-        _keep(secrets.token_urlsafe(48), path)
-    return path.read_text().strip()
+    try:
+        if not path.exists():
+            _keep(secrets.token_urlsafe(48), path)
+        return path.read_text().strip()
+    except PermissionError as error:
+        raise ImproperlyConfigured(
+            f"{path} belongs to another user, probably because the shop was run as root before. "
+            f"Run it as that user again, or remove {VAR_DIR}."
+        ) from error
 
 
 def _keep(text: str, path: Path) -> None:

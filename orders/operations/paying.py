@@ -12,6 +12,7 @@ from inventory.operations.stock import Cause, StockBook, open_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction, transaction_required
+from oms.events.domain import DomainEvent
 from oms.events.publishing import publish
 from oms.events.relaying import RecordedEvent
 from orders.errors import OrderNotPayable
@@ -223,7 +224,7 @@ def _set_payment_status(order: Order, status: PaymentState, *, at: datetime) -> 
     order.save(update_fields=["payment_status", "version", "updated_at"])
 
 
-_REACTIONS: Mapping[type, Callable[[Any, _News], None]] = {
+_REACTIONS: Mapping[type[DomainEvent], Callable[[Any, _News], None]] = {
     PaymentAuthorized: _authorized,
     PaymentCaptured: _captured,
     PaymentFailed: _failed,

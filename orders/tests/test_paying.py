@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from inventory.models import StockMovement
-from inventory.operations.stock import StockBook
+from inventory.operations.stock import StockBook, open_stock_book
 from oms.core import clock
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
@@ -35,6 +35,7 @@ from orders.states import OrderStatus
 from payments.errors import PaymentInProgress
 from payments.events import PaymentBecameUnknown, PaymentVoided
 from payments.gateways.base import ChargeStatus
+from payments.locks import lock_payments_of_orders
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus
 
@@ -284,15 +285,14 @@ def test_all_payments_that_may_go_back_are_locked_before_any_stock(
         report(order)
 
     locked: list[set[UUID]] = []
-    lock, open_book = paying.lock_payments_of_orders, paying.open_stock_book
 
     def noted_lock(order_ids: Iterable[UUID]) -> None:
         locked.append(set(order_ids))
-        lock(locked[-1])
+        lock_payments_of_orders(locked[-1])
 
     def noted_book(product_ids: Iterable[UUID]) -> StockBook:
         assert locked == [{cancelled.id, expired.id}]
-        return open_book(product_ids)
+        return open_stock_book(product_ids)
 
     monkeypatch.setattr(paying, "lock_payments_of_orders", noted_lock)
     monkeypatch.setattr(paying, "open_stock_book", noted_book)
