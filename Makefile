@@ -29,7 +29,7 @@ run: $(VENV)/.installed
 	@exec env DEBUG=$${DEBUG:-1} LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py up
 
 test: $(VENV)/.installed-dev
-	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 $(PYTEST_OPTIONS)
+	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --cov $(PYTEST_OPTIONS)
 
 # The same as in the usual run, with more examples and time; tokens last for 15 minutes.
 schema-test: $(VENV)/.installed-dev
@@ -65,7 +65,7 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff format
 
 clean:
-	rm -rf var/test .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf var/test .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(BIN)/python:
