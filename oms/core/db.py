@@ -76,13 +76,19 @@ def with_retries(attempt: Callable[[], R]) -> R:
             with busy_on_lock_timeout():
                 return attempt()
         except (DatabaseError, RetryTransaction) as error:
-            asked_for = isinstance(error, RetryTransaction)
-            if not asked_for and not isinstance(error.__cause__, _RETRIED):
+            if not is_retried(error):
                 raise
             if number == MAX_ATTEMPTS:
                 raise DatabaseBusy from error
             time.sleep(random.uniform(0.005, 0.05) * number)
     raise AssertionError("unreachable")
+
+
+def is_retried(error: BaseException) -> bool:
+    """Whether a new transaction cures `error`, as it does a deadlock or a drawn number."""
+    return isinstance(error, RetryTransaction) or (
+        isinstance(error, DatabaseError) and isinstance(error.__cause__, _RETRIED)
+    )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf_errors
 
 from oms.core import errors
-from oms.core.db import DatabaseBusy, RetryTransaction
+from oms.core.db import DatabaseBusy, RetryTransaction, is_retried
 from oms.core.errors import InputError
 from oms.http.payloads import encode, pointer_token
 
@@ -66,7 +66,6 @@ _BAD_REQUESTS = (
     RawPostDataException,
     UnreadablePostError,
 )
-_RETRIED = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,17 +198,10 @@ def problem_of(error: BaseException) -> Problem | None:
     return None
 
 
-def is_retried(error: BaseException | None) -> bool:
-    """Whether a new transaction cures `error`, as it does a deadlock or a drawn number."""
-    return isinstance(error, RetryTransaction) or (
-        isinstance(error, OperationalError) and isinstance(error.__cause__, _RETRIED)
-    )
-
-
 def _refusal_of_database(error: OperationalError | InterfaceError) -> errors.OperationError:
     if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
         return errors.DeadlineExceeded()
-    if isinstance(error.__cause__, (*_RETRIED, psycopg.errors.LockNotAvailable)):
+    if is_retried(error) or isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
         return DatabaseBusy()
     return errors.Unavailable("The database cannot be reached; try again shortly.")
 
