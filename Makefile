@@ -1,6 +1,9 @@
 # make run     the whole shop on this machine; PORT=9000 moves all of its ports
 # make test    all tests, in parallel, on a PostgreSQL and a Valkey of their own
 # make schema-test   hold the running server against its OpenAPI document, for minutes
+# make bench         speed beside PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
+# make bench-micro   the hot functions, one by one
+# make profile       where the web process spends its time while orders are placed
 # make check   format, lint, types, import rules, migrations, Django's deployment checks
 # make format  format and repair what can be repaired
 # make clean   remove caches and what tests left; the shop's data in var/ stay
@@ -19,7 +22,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test schema-test check lint types imports migrations deployment format clean
+.PHONY: help run test bench bench-micro profile schema-test check lint types imports migrations deployment format clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,6 +38,16 @@ test: $(VENV)/.installed-dev
 schema-test: $(VENV)/.installed-dev
 	@exec env SCHEMA_EXAMPLES=$${SCHEMA_EXAMPLES:-50} SCHEMA_SECONDS=$${SCHEMA_SECONDS:-300} \
 		$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS) oms/tests/contract
+
+bench: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m benchmarks $(BENCH)
+
+bench-micro: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-sort=mean \
+		--benchmark-columns=mean,median,min,rounds
+
+profile: BENCH := --only place16 --rounds 1 --seconds 10 --profile var/bench/profile
+profile: bench
 
 check: lint types imports migrations deployment
 

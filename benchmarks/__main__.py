@@ -29,7 +29,7 @@ def main() -> int:
     """Run the bench; 0 if all answers were as expected and `reconcile` found nothing."""
     options = _options()
     # Wide enough for the table also where there is no terminal.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
     for number in _STOPPING:
         signal.signal(number, _interrupt)
     load = os.getloadavg()[0]
@@ -105,6 +105,8 @@ def _run(options: argparse.Namespace, console: Console, ends: ExitStack) -> int:
         console.print(f"Round {number + 1} of {options.rounds}", style="bold")
         bench.run_round()
 
+    if options.profile:
+        bench.profile(options.profile.absolute())
     console.print(as_table(bench.results))
     if sentence := background_sentence(bench.results):
         console.print(sentence)
@@ -139,6 +141,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--compare", type=Path, help="compare with such a file")
+    parser.add_argument(
+        "--profile", type=Path, help="sample the web process too; graphs go to this folder"
+    )
     parser.add_argument(
         "--var", type=Path, default=ROOT / "var" / "bench", help="the bench's data (var/bench)"
     )

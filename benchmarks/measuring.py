@@ -27,7 +27,8 @@ class Measured:
 
     `rate` is requests a second (orders for bulk), latencies are seconds a request, `cpu` maps who
     ("web", "postgres", "valkey", "loader") to CPU seconds for one request or order. `ratio` is
-    `rate` by that of TPC-B around it.
+    `rate` by that of TPC-B around it. `statements` is how many of SQL one request or order needs,
+    and `sql` how often it needs each.
     """
 
     rate: float
@@ -36,6 +37,7 @@ class Measured:
     cpu: Mapping[str, float] = field(default_factory=dict)
     ratio: float | None = None
     statements: float | None = None
+    sql: Mapping[str, float] = field(default_factory=dict)
     errors: int = 0
     troubles: Sequence[str] = ()
     notes: Mapping[str, float] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import httpx
 from rich.console import Console
@@ -15,6 +16,7 @@ from benchmarks.background import measure_with_background
 from benchmarks.calls import Calls
 from benchmarks.machine import Servers, Shop, start_trivial_endpoint
 from benchmarks.measuring import Measured, load, measure
+from benchmarks.profiling import by_layer, profiled
 from benchmarks.rows import Row
 from benchmarks.statements import counted
 from benchmarks.stocking import Stock
@@ -101,9 +103,34 @@ class Bench:
                     seconds=_COUNTING_SECONDS,
                     warm_up=0,
                 )
-            measured.statements = count.statements / max(1, report["answered"] * row.orders)
+            done = max(1, report["answered"] * row.orders)
+            measured.statements = count.total / done
+            measured.sql = {text: number / done for text, number in count.statements.items()}
             measured.errors += report["unexpected"]
         return measured
+
+    def profile(self, folder: Path) -> None:
+        """Sample the web process under the load of each row; graphs and stacks go to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in self.rows:
+            made = self._calls_of(row) if row.calls and not row.is_trivial else None
+            if made is None:
+                continue
+            stacks = folder / f"{row.name}.txt"
+            for file in (folder / f"{row.name}.svg", stacks):
+                with profiled(
+                    self.shop.trees()["web"],
+                    file=file,
+                    seconds=self.seconds,
+                    as_graph=file != stacks,
+                ):
+                    load(
+                        made,
+                        port=self.shop.port,
+                        connections=row.connections,
+                        seconds=self.seconds,
+                    )
+            self.console.print(by_layer(stacks, title=f"{row.title} ({row.connections})"))
 
     def _measure_trivial(self, row: Row, made: Calls) -> Measured:
         with ExitStack() as ends:
@@ -153,6 +180,7 @@ def median(measured: Sequence[Measured]) -> Measured:
         cpu={name: middle([one.cpu[name] for one in measured]) for name in first.cpu},
         ratio=middle(ratios) if ratios else None,
         statements=middle(statements) if statements else None,
+        sql=first.sql,
         errors=sum(one.errors for one in measured),
         notes={name: middle([one.notes[name] for one in measured]) for name in first.notes},
     )

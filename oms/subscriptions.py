@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from celery import shared_task
+from django.contrib.sessions.backends.db import SessionStore
 
 from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
 from notifications.operations.queueing import queue_notifications
@@ -36,7 +37,9 @@ def relay_events() -> None:
 
 @shared_task(name="oms.purge")
 def purge() -> None:
-    """Delete what has no use any more: old idempotency records and ended sessions."""
+    """Delete what has no use any more: old idempotency records, and sessions that have ended."""
     now = clock.now()
     purge_idempotency_records(now=now)
     purge_sessions(before=now - timedelta(days=1))
+    # Those of the back office.
+    SessionStore.clear_expired()

@@ -87,7 +87,7 @@ class EventAdmin(GrowingAdmin):
             order_id = order_called(term)
             if order_id is not None:
                 return queryset.filter(object_id=order_id), False
-            return queryset.filter(Q(actor_label=term) | Q(request_id=term)), False
+            return queryset.filter(Q(actor_label__iexact=term) | Q(request_id=term)), False
         return queryset.filter(Q(object_id=id) | Q(actor_id=id) | Q(request_id=term)), False
 
     @display(description=_("at"))

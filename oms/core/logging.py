@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -17,11 +19,22 @@ _SHARED: list[Any] = [
 ]
 
 
+# PostgreSQL quotes the whole row that a constraint refuses, with hashes of passwords and all.
+_ROW = re.compile(r"Failing row contains \(.*?(?=\n\n|\nCONTEXT:|\Z)", flags=re.DOTALL)
+
+
+def _without_rows(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+    if "exception" in event:
+        event["exception"] = _ROW.sub("Failing row contains (...).", str(event["exception"]))
+    return event
+
+
 def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
     """Configure structlog, and return the matching `logging` configuration.
 
     `log_format` is "json" for machines or "console" for people. Arguments of functions are never
-    logged with a traceback, for they may hold passwords and tokens.
+    logged with a traceback, nor rows that the database refuses, for they may hold passwords and
+    tokens.
     """
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -29,15 +42,13 @@ def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
         if log_format == "json"
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=not os.environ.get("NO_COLOR"),  # https://no-color.org
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
+        else structlog.dev.ConsoleRenderer(
+            colors=not os.environ.get("NO_COLOR"),  # https://no-color.org
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     return {
         "version": 1,
@@ -48,7 +59,9 @@ def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *renderer,
+                    structlog.processors.format_exc_info,
+                    _without_rows,
+                    renderer,
                 ],
             }
         },

@@ -196,7 +196,8 @@ class AutoSchema(SpectacularSchema):
         schema: Schema | None = super()._map_serializer_field(field, direction, bypass_extensions)
         if schema is not None and isinstance(field, ListSerializer):
             # REST framework checks them; the superclass says them of ListField alone.
-            bounds = {"minItems": field.min_length, "maxItems": field.max_length}
+            many: Any = field  # the stubs of ListSerializer lack both bounds
+            bounds = {"minItems": many.min_length, "maxItems": many.max_length}
             schema |= {name: bound for name, bound in bounds.items() if bound is not None}
         return schema
 

@@ -24,7 +24,7 @@ REPLAYED = "Idempotent-Replayed"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_KEPT_HEADERS = ("Content-Type", "ETag", "Location")
+_KEPT_HEADERS = ("Allow", "Content-Type", "ETag", "Location")
 
 
 def accepts_key(method: str, path: str) -> bool:

@@ -116,6 +116,13 @@ def test_what_may_go_well_next_time_is_undone_and_not_kept(client: APIClient, st
     assert IdempotencyRecord.objects.count() == 0
 
 
+def test_a_repeated_405_tells_the_allowed_methods_again(client: APIClient) -> None:
+    first, second = (client.put("/api/v1/effects", {}, headers=KEY) for _ in range(2))
+
+    assert second["Idempotent-Replayed"] == "true"
+    assert (second.status_code, second["Allow"]) == (405, first["Allow"])
+
+
 @pytest.mark.parametrize("key", ["", "a b", "a" * 256, "ä", "a\x7f"])
 def test_a_key_that_is_none_is_400(client: APIClient, key: str) -> None:
     response = act(client, key)

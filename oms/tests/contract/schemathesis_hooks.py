@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 import schemathesis
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import AcceptedNegativeData, RejectedPositiveData
 
 # Set, the headers below are left out: one key on different bodies, and deadlines that have passed,
 # are refused before anything else is looked at.
@@ -18,6 +18,8 @@ PLAIN = "SCHEMATHESIS_PLAIN"
 _VEILING = ("Idempotency-Key", "X-Request-Timeout-Ms")
 # Nothing that is asked here takes longer.
 _ENOUGH_MILLISECONDS = 20_000
+
+_UNKNOWN_HEADER = "x-schemathesis-unknown-property"
 
 # Codes of faults that depend on more than one value, on the shop's rows or on who asks, so that no
 # JSON schema can say them.
@@ -58,6 +60,9 @@ def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Whether `failure` is one of ours, and not just what the request has brought upon itself."""
     if response.status_code == 504 and _has_short_deadline(case):
+        return False
+    if isinstance(failure, AcceptedNegativeData) and _UNKNOWN_HEADER in (case.headers or {}):
+        # Unknown headers are ignored, as RFC 9110, section 5.1 wants it.
         return False
     if not isinstance(failure, RejectedPositiveData):
         return True

@@ -1,0 +1,111 @@
+"""Where the web process spends its time under load: py-spy's samples, by layer and as a graph.
+
+A profile is an extra run after the measured one: sampling stops the process for a moment each time.
+Only threads that hold the GIL are sampled, so this is the time of Python and of what it calls, not
+that of waiting, nor of the server's own threads.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.machine import BenchError
+
+_RATE = 200
+_SHOWN_LINES = 15
+# The layer of a sample is that of the innermost frame whose file has one of these in its path; the
+# standard library's own frames count as their callers'. More particular ones come first.
+_LAYERS = (
+    ("psycopg", "driver (psycopg)"),
+    ("django_prometheus/db", "metrics"),
+    ("django_prometheus", "metrics"),
+    ("prometheus_client", "metrics"),
+    ("django/db", "Django's ORM and transactions"),
+    ("django/", "Django's requests and middleware"),
+    ("rest_framework_simplejwt", "tokens"),
+    ("jwt/", "tokens"),
+    ("rest_framework", "REST framework"),
+    ("limits/", "limits and cache (redis-py)"),
+    ("redis/", "limits and cache (redis-py)"),
+    ("celery/", "messages (Celery)"),
+    ("kombu/", "messages (Celery)"),
+    ("amqp/", "messages (Celery)"),
+    ("structlog", "logs"),
+    ("logging/", "logs"),
+    ("granian", "server (granian)"),
+    ("oms/edge", "oms.edge"),
+    ("oms/http", "oms.http"),
+    ("oms/users", "oms.users"),
+    ("oms/events", "oms.events"),
+    ("oms/core", "oms.core"),
+    ("inventory/", "inventory"),
+    ("payments/", "payments"),
+    ("orders/", "orders"),
+)
+_OTHER = "other"
+
+
+@contextmanager
+def profiled(pid: int, *, file: Path, seconds: float, as_graph: bool) -> Iterator[None]:
+    """Sample process `pid` and its children while the block loads it.
+
+    `file` gets a flame graph (SVG), or the stacks with their numbers of samples, one a line.
+    Raises BenchError if py-spy is missing or not allowed to look.
+    """
+    found = shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if found is None:
+        raise BenchError("py-spy is not installed: it comes with requirements-dev.txt.")
+    spy = subprocess.Popen(
+        [
+            *(found, "record", "--pid", str(pid), "--subprocesses", "--gil", "--rate", str(_RATE)),
+            *("--duration", str(round(seconds)), "--output", str(file)),
+            *("--format", "flamegraph" if as_graph else "raw"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield
+    finally:
+        _, said = spy.communicate(timeout=120)
+    if spy.returncode:
+        raise BenchError(f"py-spy could not sample the web process:\n{said[-2000:]}")
+
+
+def by_layer(stacks: Path, *, title: str) -> Table:
+    """The shares of the layers, and of the lines of code that took most, from py-spy's raw file."""
+    layers: Counter[str] = Counter()
+    lines: Counter[str] = Counter()
+    for line in stacks.read_text().splitlines():
+        stack, _, number = line.rpartition(" ")
+        frames = stack.split(";")
+        layers[_layer(frames)] += int(number)
+        lines[frames[-1]] += int(number)
+    total = max(1, sum(layers.values()))
+    table = Table(title=f"Python's time in the web process: {title} ({total:,} samples)")
+    table.add_column("Layer, then lines")
+    table.add_column("share", justify="right")
+    for layer, count in layers.most_common():
+        table.add_row(layer, f"{count / total:.1%}")
+    table.add_section()
+    for name, count in lines.most_common(_SHOWN_LINES):
+        table.add_row(name, f"{count / total:.1%}")
+    return table
+
+
+def _layer(frames: list[str]) -> str:
+    for frame in reversed(frames):
+        path = frame.rpartition("(")[2]
+        for part, layer in _LAYERS:
+            if part in path:
+                return layer
+    return _OTHER
