@@ -43,7 +43,7 @@ bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks $(BENCH)
 
 bench-micro: $(VENV)/.installed-dev
-	@exec $(BIN)/python -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-sort=mean \
+	@exec $(BIN)/python -m pytest benchmarks --benchmark-disable-gc --benchmark-sort=mean \
 		--benchmark-columns=mean,median,min,rounds
 
 profile: BENCH := --only place16 --rounds 1 --seconds 10 --profile var/bench/profile

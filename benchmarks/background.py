@@ -14,7 +14,6 @@ from benchmarks.stocking import Stock
 _DATABASE = "background"
 _CONNECTIONS = 16
 
-# What was placed in stocking is worked off too.
 _CAPTURED = "SELECT count(*) FROM payments_payment WHERE status = 'captured'"
 _WAITING = "SELECT count(*) FROM payments_payment WHERE status NOT IN ('captured', 'failed')"
 # The consumer that is furthest behind: how many events it has not read, and the oldest one's age.

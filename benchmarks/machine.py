@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -112,13 +113,11 @@ class Servers:
         """Load pg_stat_statements, switched off until statements are to be counted."""
         with self.connect() as connection:
             loaded = connection.execute("SHOW shared_preload_libraries").fetchone()
-            if loaded != ("pg_stat_statements",):
+            is_loaded = loaded == ("pg_stat_statements",)
+            if not is_loaded:
                 connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
                 connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
-                self._restart_needed = True
-            else:
-                self._restart_needed = False
-        if self._restart_needed:
+        if not is_loaded:
             self._postgres.stop()
             self._postgres.start()
         with self.connect() as connection:
@@ -181,10 +180,8 @@ class Shop:
         """Start everything else and wait until it works."""
         logs = {name: self._start(name) for name in BACKGROUND}
         for name in ("worker", "payments", "notifications"):
-            log = logs[name]
-            _wait_for(lambda log=log: " ready." in log.read_text(), name=name, log=log)
-        log = logs["provider"]
-        _wait_for(lambda: _listens(self._provider_port), name="provider", log=log)
+            _wait_for(partial(_is_ready, logs[name]), name=name, log=logs[name])
+        _wait_for(partial(_listens, self._provider_port), name="provider", log=logs["provider"])
 
     def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run manage.py with these words on the shop's database."""
@@ -258,13 +255,17 @@ def _stop(process: subprocess.Popen[bytes], guard: Guard) -> None:
     guard.forget(process.pid)
 
 
-def _wait_for(ready: object, *, name: str, log: Path) -> None:
-    assert callable(ready)
+def _wait_for(ready: Callable[[], bool], *, name: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not ready():
         if time.monotonic() > deadline:
             raise BenchError(f"The {name} did not start; its log ends:\n{end_of_log(log)}")
         time.sleep(0.1)
+
+
+def _is_ready(log: Path) -> bool:
+    """Whether a Celery worker says so."""
+    return " ready." in log.read_text()
 
 
 def _answers(url: str) -> bool:

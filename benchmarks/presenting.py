@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from benchmarks.machine import ROOT
+from benchmarks.machine import BACKGROUND, ROOT
 from benchmarks.measuring import Measured
 from benchmarks.rows import ROWS
 from benchmarks.running import TPCB, median
@@ -61,11 +61,13 @@ def background_sentence(results: Mapping[str, Sequence[Measured]]) -> str | None
     """How the background kept up; None if it was not measured."""
     if not results.get("background"):
         return None
-    notes = median(results["background"]).notes
+    middle = median(results["background"])
+    notes, spent = middle.notes, sum(middle.cpu[name] for name in BACKGROUND)
     sentence = (
         f"Background: {notes['captured']:,.0f} payments captured a second while placing; at its "
         f"end {notes['payments_waiting']:,.0f} payments waited, and {notes['events_waiting']:,.0f} "
-        f"events, the oldest for {notes['events_lag']:.1f} s."
+        f"events, the oldest for {notes['events_lag']:.1f} s. It took {spent * 1000:.1f} ms of CPU "
+        "an order."
     )
     if results.get("place16"):
         with_it, without = median(results["background"]), median(results["place16"])

@@ -24,8 +24,10 @@ from oms.core import clock
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.ids import new_id
 from oms.events.publishing import publish_all
+from oms.management.seeding.journal import DEMO_REQUEST
+from oms.management.seeding.past import step_over_the_past
 from oms.users.models import Session, User
-from orders.operations.placing import OrderedItem, PaymentChoice, Placed, Placement, place_orders
+from orders.operations.placing import OrderedItem, Placed, Placement, place_orders
 
 PRODUCTS = 1_000
 CUSTOMERS = 200
@@ -84,16 +86,20 @@ class Stock:
 
 
 def stock_shop() -> Stock:
-    """Fill the database that Django's settings name, which has been migrated and is empty."""
-    products = _add_products()
-    customers = _add_customers()
-    orders = _place_orders(products, customers)
+    """Fill the database that Django's settings name, which has been migrated and is empty.
+
+    Its orders are unpaid, and nobody is told of them: a background that starts has nothing to do.
+    """
+    with transaction.atomic():
+        products = _add_products()
+        customers = _add_customers()
+        orders = _place_orders(products, customers)
+        step_over_the_past()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     return Stock(products=products, customers=customers, orders=orders)
 
 
-@transaction.atomic
 def _add_products() -> list[UUID]:
     now, actor, location = clock.now(), system("bench"), default_location()
     products = [
@@ -129,7 +135,6 @@ def _add_products() -> list[UUID]:
     return [product.id for product in products]
 
 
-@transaction.atomic
 def _add_customers() -> list[Customer]:
     now = clock.now()
     # Hashed once: the hash is slow on purpose.
@@ -171,11 +176,15 @@ def _place_orders(products: Sequence[UUID], customers: Sequence[Customer]) -> li
                     for product in random.sample(products, k=random.randint(1, 3))
                 ],
                 shipping_address=ADDRESS,
-                payment=PaymentChoice(provider="sandbox", token="tok_success"),  # noqa: S106
             )
             for _ in range(ORDERS_OF_A_CUSTOMER)
         ]
-        actor = Actor(kind=ActorKind.CUSTOMER, id=customer.id, label=customer.email)
+        actor = Actor(
+            kind=ActorKind.CUSTOMER,
+            id=customer.id,
+            label=customer.email,
+            request_id=DEMO_REQUEST,
+        )
         for outcome in place_orders(actor=actor, placements=placements):
             assert isinstance(outcome, Placed), outcome
             order = outcome.order

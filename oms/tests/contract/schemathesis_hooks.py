@@ -10,7 +10,8 @@ from uuid import UUID
 
 import orjson
 import schemathesis
-from schemathesis.openapi.checks import AcceptedNegativeData, RejectedPositiveData
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.openapi.checks import RejectedPositiveData
 
 # Set, the headers below are left out: one key on different bodies, and deadlines that have passed,
 # are refused before anything else is looked at.

@@ -1,0 +1,128 @@
+"""The loader counts what servers answer, however they send it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.loader import Job, report
+
+_BODY = b'{"items":[{"id":1},{"id":2}]}'
+_PLAIN = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_Answer = Callable[[socket.socket, bytes], None]
+
+
+@contextmanager
+def _server(answer: _Answer) -> Iterator[int]:
+    """The port of a server that calls `answer` with each request, a thread for each connection."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            try:
+                while request := connection.recv(65_536):
+                    answer(connection, request)
+            except OSError:
+                return  # the loader has closed it
+
+    def accept(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return  # the test is over
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def _report(answer: _Answer, **changes: Any) -> dict[str, Any]:
+    with _server(answer) as port:
+        job = {
+            "port": port,
+            "connections": 2,
+            "seconds": 0.2,
+            "warm_up": 0.05,
+            "first_number": 100,
+            "requests": [["POST / HTTP/1.1\r\nKey: ", "\r\n\r\n", {"list": "items", "length": 2}]],
+            "expected": [201],
+            "sample": 1,
+        }
+        return report(Job(**{**job, **changes}))
+
+
+def test_answers_are_counted_and_read() -> None:
+    said = _report(lambda connection, request: connection.sendall(_PLAIN))
+
+    assert said["statuses"] == {"201": said["answered"]}
+    assert said["answered"] > 10
+    assert said["unexpected"] == 0
+    assert 0 < said["checked"] <= 300
+    assert 0 < said["p50"] <= said["p99"] <= said["max"]
+
+
+def test_every_request_has_a_number_of_its_own() -> None:
+    numbers: list[bytes] = []
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        numbers.append(request.partition(b"Key: ")[2].partition(b"\r\n")[0])
+        connection.sendall(_PLAIN)
+
+    said = _report(answer)
+
+    assert len(set(numbers)) == len(numbers) >= said["answered"]
+    assert min(numbers) == b"100"
+
+
+def test_an_answer_in_pieces_counts_once() -> None:
+    def answer(connection: socket.socket, request: bytes) -> None:
+        for piece in (_PLAIN[:5], _PLAIN[5:30], _PLAIN[30:]):
+            connection.sendall(piece)
+            time.sleep(0.002)
+
+    said = _report(answer)
+
+    assert said["answered"] > 5
+    assert said["unexpected"] == 0
+
+
+def test_a_chunked_answer_is_read_whole() -> None:
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for chunk in (_BODY[:7], _BODY[7:]):
+            connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        connection.sendall(b"0\r\n\r\n")
+
+    assert _report(answer)["unexpected"] == 0
+
+
+def test_a_status_that_was_not_expected_is_told() -> None:
+    refusal = b"HTTP/1.1 409 Conflict\r\nContent-Length: 5\r\n\r\nshort"
+
+    said = _report(lambda connection, request: connection.sendall(refusal))
+
+    assert said["unexpected"] == said["answered"] > 0
+    assert "409 Conflict" in said["troubles"][0]
+
+
+def test_an_answer_with_too_few_items_is_told() -> None:
+    said = _report(
+        lambda connection, request: connection.sendall(_PLAIN),
+        requests=[["GET / HTTP/1.1\r\n\r\n", None, {"list": "items", "length": 3}]],
+    )
+
+    assert said["unexpected"] == said["checked"] > 0
+    assert "not 3 items" in said["troubles"][0]
+
+
+def test_a_server_that_hangs_up_is_told() -> None:
+    said = _report(lambda connection, request: connection.shutdown(socket.SHUT_RDWR))
+
+    assert said["answered"] == 0
+    assert said["unexpected"] == said["broken"] > 0
