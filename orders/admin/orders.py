@@ -30,7 +30,7 @@ from orders.admin.history import history_lines
 from orders.admin.steps import BULK_STEPS, STEPS
 from orders.models import Order
 from orders.queries import orders_found, shipments_of
-from payments.admin import PAYMENT_COLOURS, REFUND_COLOURS
+from payments.admin.explaining import PAYMENT_COLOURS, REFUND_COLOURS
 
 # An address in the order in which it is written on a parcel.
 _ADDRESS = ("name", "line1", "line2", "postal_code city", "region", "country")

@@ -1,0 +1,100 @@
+"""Money on its way, to be read, and looked up again where the outcome is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from oms.core.actor import Actor
+from oms.http.back_office.display import badge, moment, money
+from oms.http.back_office.naming import OrdersNamedAdmin, order_called
+from oms.http.back_office.steps import Step
+from payments.models import Payment, Refund
+from payments.operations.making import retry_now
+from payments.states import RefundStatus
+
+
+def _is_open(work: Payment | Refund) -> bool:
+    if isinstance(work, Payment):
+        return work.is_open or bool(work.wanted)
+    return work.status in (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)
+
+
+def _retry(actor: Actor, work: Any, values: Mapping[str, Any]) -> str:
+    retry_now(work=work)
+    return _now("A worker asks the provider in a moment; load this page again to see the answer.")
+
+
+_LOOK_UP_AGAIN = Step(
+    name="look_up_again",
+    label=_("Look up again now"),
+    icon="refresh",
+    run=_retry,
+    is_offered=_is_open,
+    explanation=_(
+        "A worker asks the provider at once what became of it, and sends it again under the same "
+        "key if the provider knows nothing of it. It never takes the money twice."
+    ),
+)
+
+
+def _found(queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
+    """The rows of an order's number, an id, or a provider's reference; no index finds more."""
+    term = term.strip()
+    if not term:
+        return queryset, False
+    found = Q(provider_reference=term)
+    order_id = order_called(term)
+    if order_id is not None:
+        found |= Q(order_id=order_id)
+    try:
+        id = UUID(term)
+    except ValueError:
+        pass
+    else:
+        found |= Q(pk=id) | Q(order_id=id)
+    return queryset.filter(found), False
+
+
+class MoneyAdmin(OrdersNamedAdmin):
+    """What the pages of payments and of refunds share; the maps go by the status."""
+
+    colours: Mapping[str, str]
+    meanings: Mapping[str, Any]
+    list_display_links = ("created",)
+    search_fields = ("provider_reference",)
+    search_help_text = _("Number of the order, or the provider's reference")
+    steps = (_LOOK_UP_AGAIN,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return _found(queryset, search_term)
+
+    @display(description=_("created"))
+    def created(self, work: Payment | Refund) -> str:
+        return moment(work.created_at)
+
+    @display(description=_("amount"))
+    def amount_shown(self, work: Payment | Refund) -> str:
+        return money(work.amount, work.currency)
+
+    @display(description=_("status"))
+    def status_badge(self, work: Payment | Refund) -> SafeString:
+        return badge(work.get_status_display(), self.colours[work.status])
+
+    @display(description=_("that is"))
+    def meaning(self, work: Payment | Refund) -> str:
+        return str(self.meanings[work.status])
+
+    @display(description=_("next attempt"))
+    def next_attempt(self, work: Payment | Refund) -> str:
+        return moment(work.next_attempt_at)
