@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
-from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from inventory.models import Product, StockLevel, StockMovement
+from inventory.models import MovementKind, Product, StockLevel, StockMovement
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
 
@@ -123,3 +123,30 @@ def _with_available(products: QuerySet[Product]) -> QuerySet[StockedProduct]:
         .values("pieces")
     )
     return products.annotate(available=Coalesce(Subquery(available), 0))
+
+
+def pieces_reserved_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    """For each order the pieces, by product and location, promised to it that have not left."""
+    return _summed(order_ids, "reserved_delta", Q(), sign=1)
+
+
+def pieces_shipped_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    """For each order the pieces, by product and location, that left and have not come back."""
+    kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
+    return _summed(order_ids, "on_hand_delta", kinds, sign=-1)
+
+
+def _summed(
+    order_ids: Iterable[UUID], field: str, kinds: Q, *, sign: int
+) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+    pieces: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
+    rows = (
+        StockMovement.objects.filter(kinds, order_id__in=list(pieces))
+        .values_list("order_id", "product_id", "location_id")
+        .annotate(pieces=Sum(field))
+        .order_by()
+    )
+    for order_id, product_id, location_id, total in rows:
+        if order_id is not None and total:
+            pieces[order_id][product_id, location_id] = sign * total
+    return pieces

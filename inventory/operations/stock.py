@@ -13,7 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, Sum
 
 from inventory.events import StockRanLow
 from inventory.locks import LockedLevel, lock_stock_levels
@@ -273,30 +272,3 @@ class StockBook:
                 cause=cause,
             )
         )
-
-
-def pieces_reserved_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    """For each order the pieces, by product and location, promised to it that have not left."""
-    return _summed(order_ids, "reserved_delta", Q(), sign=1)
-
-
-def pieces_shipped_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    """For each order the pieces, by product and location, that left and have not come back."""
-    kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
-    return _summed(order_ids, "on_hand_delta", kinds, sign=-1)
-
-
-def _summed(
-    order_ids: Iterable[UUID], field: str, kinds: Q, *, sign: int
-) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    pieces: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
-    rows = (
-        StockMovement.objects.filter(kinds, order_id__in=list(pieces))
-        .values_list("order_id", "product_id", "location_id")
-        .annotate(pieces=Sum(field))
-        .order_by()
-    )
-    for order_id, product_id, location_id, total in rows:
-        if order_id is not None and total:
-            pieces[order_id][product_id, location_id] = sign * total
-    return pieces

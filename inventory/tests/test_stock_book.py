@@ -17,9 +17,8 @@ from inventory.operations.stock import (
     Cause,
     StockBook,
     open_stock_book,
-    pieces_reserved_for,
-    pieces_shipped_for,
 )
+from inventory.queries import pieces_reserved_for, pieces_shipped_for
 from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import new_id
@@ -136,6 +135,21 @@ def test_more_than_there_is_cannot_be_reserved() -> None:
     with pytest.raises(ValueError, match="cannot be reserved"):
         book.reserve(product.id, 4, cause=cause())
     assert book.movements == ()
+
+
+def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
+    product = make_product(stock=5)
+    with transaction.atomic():
+        book = open_stock_book([product.id])
+        book.reserve(product.id, 1, cause=Cause(actor=system("tests"), reference="kept"))
+        mark = book.mark()
+        book.reserve(product.id, 4, cause=Cause(actor=system("tests"), reference="undone"))
+
+        book.go_back(mark)
+        book.save(at=clock.now())
+
+    assert StockLevel.objects.get(product=product).reserved == 1
+    assert [m.reference for m in StockMovement.objects.filter(kind="reserve")] == ["kept"]
 
 
 def test_what_a_backorder_lacks_is_promised_at_the_first_location() -> None:

@@ -25,13 +25,16 @@ from oms.http.serializers import OutputSerializer
 from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order, OrderItem
 from orders.operations.offering import allowed_actions
+from orders.operations.recording import NewItem, NewOrder
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.api.serializers import PaymentOutput
 
 _MAX_INTEGER = 2**31 - 1
 
 
-def order_document(order: Order, items: Iterable[OrderItem], *, actor: Actor) -> dict[str, Any]:
+def order_document(
+    order: Order | NewOrder, items: Iterable[OrderItem | NewItem], *, actor: Actor
+) -> dict[str, Any]:
     """What `actor` is shown of the order; `items` are all of its items in their order."""
     return {
         "id": order.id,

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from inventory.operations.stock import Cause, StockBook, open_stock_book, pieces_reserved_for
+from inventory.operations.stock import Cause, StockBook, open_stock_book
+from inventory.queries import pieces_reserved_for
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction

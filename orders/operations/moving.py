@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_book, pieces_reserved_for
+from inventory.operations.stock import Cause, open_stock_book
+from inventory.queries import pieces_reserved_for
 from oms.core.actor import Actor
 from oms.core.db import transaction_required
 from oms.events.publishing import publish

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_book, pieces_shipped_for
+from inventory.operations.stock import Cause, open_stock_book
+from inventory.queries import pieces_shipped_for
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction

@@ -13,13 +13,14 @@ from orders.models import Order
 from orders.operations.cancelling import cancel_locked
 from orders.operations.fulfilling import deliver_locked, ship_locked
 from orders.operations.moving import move_order
+from orders.rules import OrderRules
 from orders.states import OrderStatus
 
 # An order expires by the clock, and comes back from that by its money; staff do neither by hand.
 _NOT_BY_HAND = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
 
 
-def allowed_by_hand(order: Order) -> frozenset[OrderStatus]:
+def allowed_by_hand(order: OrderRules) -> frozenset[OrderStatus]:
     """The statuses that staff may set the order to."""
     if order.status == OrderStatus.EXPIRED:
         return frozenset()

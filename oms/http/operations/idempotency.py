@@ -29,7 +29,7 @@ _LOCK_KEYS = """
 _RECORDS = """
     SELECT scope, fingerprint, status, headers, body
     FROM http_idempotencyrecord
-    WHERE scope = ANY(%s) AND created_at > now() - %s
+    WHERE scope = ANY(%s) AND created_at > now() - make_interval(secs => %s)
 """
 # Raw, because the ORM has no form for many rows in one parameter.
 _STORE = """
@@ -96,7 +96,7 @@ def begin_calls(*, calls: Sequence[Call]) -> list[Answer | OperationError | None
         cursor.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
         # A statement of its own: it must see what was committed before the lock was free.
         records = connection.cursor()
-        records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME])
+        records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME.total_seconds()])
         locked = [row[0] for row in cursor.fetchall()]
         found = {row[0]: row[1:] for row in records.fetchall()}
     return [

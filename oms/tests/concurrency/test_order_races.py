@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from inventory.operations.stock import pieces_reserved_for
+from inventory.queries import pieces_reserved_for
 from oms.core import clock
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff

@@ -32,7 +32,8 @@ BREACHES = {
     "stock_within_bounds": "ALTER TABLE inventory_stocklevel DROP CONSTRAINT"
     " stock_reserved_within_on_hand; UPDATE inventory_stocklevel SET reserved = on_hand + 1"
     " WHERE id = (SELECT id FROM inventory_stocklevel WHERE NOT backorderable LIMIT 1)",
-    "reservations_add_up": "UPDATE orders_order SET status = 'confirmed' WHERE id ="
+    "reservations_add_up": "UPDATE orders_order SET status = 'confirmed', cancelled_at = NULL,"
+    " confirmed_at = placed_at WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'cancelled' LIMIT 1)",
     "orders_hold_their_stock": "UPDATE inventory_stockmovement SET order_id = gen_random_uuid()"
     " WHERE id = (SELECT id FROM inventory_stockmovement WHERE kind = 'ship' LIMIT 1)",

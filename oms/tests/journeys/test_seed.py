@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
+from rest_framework.test import APIClient
 
 from inventory.models import Product, StockLevel
 from notifications.models import Notification
@@ -184,7 +185,10 @@ def test_both_demo_accounts_can_log_in(debug: None) -> None:
     call_command("seed", orders=3)
 
     assert Client().login(username="admin@example.com", password="admin-demo-1")
-    assert Client().login(username="customer@example.com", password="customer-demo-1")
+    credentials = {"email": "customer@example.com", "password": "customer-demo-1"}
+    assert APIClient().post("/api/v1/auth/token", credentials).status_code == 200
+    # Only staff have a business in the back office.
+    assert not Client().login(username="customer@example.com", password="customer-demo-1")
     assert User.objects.get(email="admin@example.com").is_superuser
     assert not User.objects.get(email="customer@example.com").is_staff
 
