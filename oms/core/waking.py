@@ -8,6 +8,9 @@ caller wait for long.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import structlog
 from celery import current_app
@@ -24,11 +27,34 @@ _PAUSE = 5.0
 _PENDING = 2
 
 _closed_until = 0.0
+_gathered: ContextVar[set[str] | None] = ContextVar("gathered_wake_ups", default=None)
 
 
 def wake_on_commit(task: str) -> None:
     """Wake the Celery task called `task`, which takes no arguments, once this has committed."""
-    transaction.on_commit(lambda: wake(task), robust=True)
+    transaction.on_commit(lambda: _wake_or_gather(task), robust=True)
+
+
+@contextmanager
+def gathering_wake_ups() -> Iterator[set[str]]:
+    """Gather the tasks to be woken by what is committed inside, for the caller to wake later.
+
+    So a batch of many changes sends one message, and not from the thread that commits.
+    """
+    gathered: set[str] = set()
+    token = _gathered.set(gathered)
+    try:
+        yield gathered
+    finally:
+        _gathered.reset(token)
+
+
+def _wake_or_gather(task: str) -> None:
+    gathered = _gathered.get()
+    if gathered is None:
+        wake(task)
+    else:
+        gathered.add(task)
 
 
 def wake(task: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
@@ -14,11 +15,21 @@ def client_address(request: HttpRequest) -> str | None:
     X-Forwarded-For is written by anyone. Only its last settings.TRUSTED_PROXIES entries were
     added by our own proxies, so the first of those is the client.
     """
-    candidate = request.META.get("REMOTE_ADDR") or ""
-    if settings.TRUSTED_PROXIES:
-        chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if len(chain) >= settings.TRUSTED_PROXIES:
-            candidate = chain[-settings.TRUSTED_PROXIES]
+    return address_behind(
+        request.META.get("REMOTE_ADDR") or "",
+        forwarded_for=request.headers.get("X-Forwarded-For", ""),
+        trusted_proxies=settings.TRUSTED_PROXIES,
+    )
+
+
+@lru_cache(maxsize=4096)
+def address_behind(remote: str, *, forwarded_for: str, trusted_proxies: int) -> str | None:
+    """The client's address, for a connection from `remote` through so many proxies of ours."""
+    candidate = remote
+    if trusted_proxies:
+        chain = [part.strip() for part in forwarded_for.split(",")]
+        if len(chain) >= trusted_proxies:
+            candidate = chain[-trusted_proxies]
     try:
         # Without the zone of a link-local address, which the database's type does not know.
         address = ip_address(candidate.partition("%")[0])

@@ -49,6 +49,9 @@ class _Object(msgspec.Struct, forbid_unknown_fields=True):
     def __contains__(self, name: str) -> bool:
         return getattr(self, name, msgspec.UNSET) is not msgspec.UNSET or name in self._defaults
 
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401  # this is that method
+
     def keys(self) -> list[str]:
         return [name for name in self.__struct_fields__ if name in self]
 

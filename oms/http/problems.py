@@ -120,7 +120,7 @@ def problem_response(*, request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def problem_document(
-    *, error: errors.OperationError, request: HttpRequest, pointer_prefix: str = ""
+    *, error: errors.OperationError, instance: str, request_id: str, pointer_prefix: str = ""
 ) -> dict[str, Any]:
     """The problem document of one refusal among many, as the results of a bulk request hold them.
 
@@ -128,9 +128,7 @@ def problem_document(
     """
     problem = problem_of_refusal(error)
     moved = [replace(e, pointer=pointer_prefix + e.pointer) for e in problem.errors]
-    return replace(problem, errors=moved).document(
-        instance=request.path, request_id=getattr(request, "request_id", "")
-    )
+    return replace(problem, errors=moved).document(instance=instance, request_id=request_id)
 
 
 def status_of(error_class: type[errors.OperationError]) -> int:

@@ -10,18 +10,18 @@ import hashlib
 import math
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from redis import Redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -30,6 +30,7 @@ from oms.http.addresses import address_group
 from oms.http.bodies import body_fault
 from oms.http.identity import identify
 from oms.http.payloads import decode
+from oms.http.problems import Problem
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,46 @@ UNLIMITED = ("/api/v1/payments/webhooks/",)
 # After Redis failed, it is left alone for that many seconds.
 _PAUSE = 5.0
 _redis_closed_until = 0.0
-_memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+# Subjects that a process counts by itself; when there are more it begins anew.
+_REMEMBERED = 100_000
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+# A sliding window counter: the requests of this window, and of the one before in the share in which
+# it is still in sight. Each key is a hash of the window's number (w), its count (c) and the count
+# before (p). The clock is Redis' own, so that all processes agree.
+_COUNT = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local states = {}
+for i, key in ipairs(KEYS) do
+    local amount, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+    local slot = math.floor(now / window)
+    local past = (now % window) / window
+    local known = redis.call('HMGET', key, 'w', 'c', 'p')
+    local current, previous = tonumber(known[2]) or 0, tonumber(known[3]) or 0
+    if tonumber(known[1]) ~= slot then
+        previous = tonumber(known[1]) == slot - 1 and current or 0
+        current = 0
+    end
+    local weighted = math.floor(previous * (1 - past)) + current
+    local allowed = weighted < amount
+    if allowed then
+        current, weighted = current + 1, weighted + 1
+        redis.call('HSET', key, 'w', slot, 'c', current, 'p', previous)
+        redis.call('EXPIRE', key, 2 * window)
+    end
+    local wait = window * (1 - past)
+    if current < amount and previous > 0 then
+        wait = math.max(0, (1 - past) - (amount - current) / previous) * window
+    elseif current >= amount then
+        wait = wait + window * (1 - amount / current)
+    end
+    states[i] = {
+        allowed and 1 or 0, math.max(0, amount - weighted), math.max(1, math.ceil(wait))
+    }
+end
+return states
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,47 +128,125 @@ def limits_for(request: HttpRequest) -> Iterator[Limit]:
         yield Limit(name="general_address", subject=address)
 
 
-def count(limit: Limit) -> Counted:
-    """Count one request against `limit`."""
+def count(limits: Sequence[Limit]) -> list[Counted]:
+    """Count one request against each of the `limits`, in their order, with one round trip."""
     global _redis_closed_until
+    if not limits:
+        return []
+    policies = [_policy(settings.RATE_LIMITS[limit.name]) for limit in limits]
+    keys = [f"limit:{limit.name}:{limit.subject}" for limit in limits]
     if time.monotonic() >= _redis_closed_until:
         try:
-            return _count(limit, _redis(settings.REDIS_URL))
+            arguments = [number for policy in policies for number in policy]
+            states = _script(settings.REDIS_URL)(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             _redis_closed_until = time.monotonic() + _PAUSE
             log.warning("rate_limits_without_redis", error=type(error).__name__)
-    return _count(limit, _memory)
+        else:
+            return [
+                _counted(limit, policy, allowed=bool(allowed), remaining=remaining, reset_in=wait)
+                for limit, policy, (allowed, remaining, wait) in zip(
+                    limits, policies, states, strict=True
+                )
+            ]
+    return [
+        _counted(limit, policy, **_memory.count(key, *policy))
+        for limit, policy, key in zip(limits, policies, keys, strict=True)
+    ]
 
 
-def _count(limit: Limit, limiter: SlidingWindowCounterRateLimiter) -> Counted:
-    item = _item(settings.RATE_LIMITS[limit.name])
-    allowed = limiter.hit(item, limit.name, limit.subject)
-    stats = limiter.get_window_stats(item, limit.name, limit.subject)
-    return Counted(
-        name=limit.name,
-        allowed=allowed,
-        amount=item.amount,
-        window=item.get_expiry(),
-        remaining=stats.remaining,
-        reset_in=max(1, math.ceil(stats.reset_time - time.time())),
+def rate_limit_headers(counted: Sequence[Counted]) -> dict[str, str]:
+    """What an answer says of the limits that its request was counted against.
+
+    As draft-ietf-httpapi-ratelimit-headers has it (structured fields): a policy allows `q` requests
+    in `w` seconds; `r` of them remain, and more come back within `t` seconds.
+    """
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{state.name}";q={state.amount};w={state.window}' for state in counted
+        ),
+        "RateLimit": ", ".join(
+            f'"{state.name}";r={state.remaining};t={state.reset_in}' for state in counted
+        ),
+    }
+
+
+def rate_limit_problem(exceeded: Sequence[Counted]) -> Problem:
+    """What a request past these limits is answered."""
+    wait = max(state.reset_in for state in exceeded)
+    names = ", ".join(state.name for state in exceeded)
+    return Problem(
+        status=429,
+        code="rate_limited",
+        detail=f"Too many requests ({names}); try again in {wait} s.",
+        headers={"Retry-After": str(wait)},
     )
 
 
-@lru_cache
-def _item(rate: str) -> RateLimitItem:
-    return parse(rate)
+def _counted(
+    limit: Limit, policy: tuple[int, int], *, allowed: bool, remaining: int, reset_in: int
+) -> Counted:
+    amount, window = policy
+    return Counted(
+        name=limit.name,
+        allowed=allowed,
+        amount=amount,
+        window=window,
+        remaining=remaining,
+        reset_in=reset_in,
+    )
 
 
-@lru_cache
-def _redis(url: str) -> SlidingWindowCounterRateLimiter:
-    options: dict[str, Any] = {
-        "socket_timeout": 1,
-        "socket_connect_timeout": 1,
+@cache
+def _policy(rate: str) -> tuple[int, int]:
+    """The number of requests and of seconds that "60/minute" means."""
+    amount, _, unit = rate.partition("/")
+    return int(amount), _SECONDS[unit]
+
+
+@cache
+def _script(url: str) -> Script:
+    client = Redis.from_url(
+        url,
+        socket_timeout=1,
+        socket_connect_timeout=1,
         # The library's own default waits for seconds; once more is for a connection gone stale.
-        "retry": Retry(NoBackoff(), retries=1),
-    }
-    storage = RedisStorage(url, key_prefix="limits", **options)
-    return SlidingWindowCounterRateLimiter(storage)
+        retry=Retry(NoBackoff(), retries=1),
+    )
+    return client.register_script(_COUNT)
+
+
+class _Memory:
+    """The script's counting in this process, for as long as Redis is away."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, tuple[int, int, int]] = {}
+        self._lock = Lock()
+
+    def count(self, key: str, amount: int, window: int) -> dict[str, Any]:
+        with self._lock:
+            if len(self._states) >= _REMEMBERED:
+                self._states.clear()
+            now = time.time()
+            slot, past = int(now // window), (now % window) / window
+            known, current, previous = self._states.get(key, (slot, 0, 0))
+            if known != slot:
+                previous, current = (current if known == slot - 1 else 0), 0
+            weighted = math.floor(previous * (1 - past)) + current
+            allowed = weighted < amount
+            if allowed:
+                current, weighted = current + 1, weighted + 1
+            self._states[key] = (slot, current, previous)
+        wait = window * (1 - past)
+        if current < amount and previous:
+            wait = max(0.0, (1 - past) - (amount - current) / previous) * window
+        elif current >= amount:
+            wait += window * (1 - amount / current)
+        reset_in = max(1, math.ceil(wait))
+        return {"allowed": allowed, "remaining": max(0, amount - weighted), "reset_in": reset_in}
+
+
+_memory = _Memory()
 
 
 def _account(request: HttpRequest) -> str | None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.errors import OutOfStock
-from oms.core.actor import Actor
-from oms.core.errors import OperationError
 from oms.http.documentation import documented
 from oms.http.payloads import encode
 from oms.http.permissions import IsCustomer
-from oms.http.problems import problem_document
 from oms.http.queries import InvalidQuery, query_error
 from orders.api import examples
 from orders.api.filters import OrderFilters
@@ -35,6 +30,13 @@ from orders.api.outputs import (
     ShipmentOutput,
     order_document,
 )
+from orders.api.placing import (
+    location_of,
+    ordered_items,
+    placed_document,
+    placement_of,
+    results_document,
+)
 from orders.api.statuses import ChangingViewSet
 from orders.errors import (
     InvalidTransition,
@@ -43,14 +45,7 @@ from orders.errors import (
 )
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.placing import (
-    OrderedItem,
-    PaymentChoice,
-    Placed,
-    Placement,
-    place_order,
-    place_orders,
-)
+from orders.operations.placing import place_order, place_orders
 from orders.queries import find_order, history_of, orders_of, shipments_of
 from payments.api.serializers import PaymentOutput
 from payments.queries import payments_of
@@ -99,12 +94,12 @@ class Orders(ChangingViewSet):
         versioned=True,
     )
     def create(self, request: Request) -> Response:
-        placement = _placement(self.parse(OrderInput), customer_id=self.customer_id)
+        placement = placement_of(self.parse(OrderInput), customer_id=self.customer_id)
         placed = place_order(actor=self.actor, placement=placement)
         response = self.versioned(
-            placed.order.version, _placed_document(placed, actor=self.actor), status=201
+            placed.order.version, placed_document(placed, actor=self.actor), status=201
         )
-        response["Location"] = reverse("order", kwargs={"id": placed.order.id})
+        response["Location"] = location_of(placed.order.id)
         return response
 
     @documented(
@@ -126,20 +121,17 @@ class Orders(ChangingViewSet):
         outcomes = place_orders(
             actor=self.actor,
             placements=[
-                _placement(order, customer_id=self.customer_id) for order in data["orders"]
+                placement_of(order, customer_id=self.customer_id) for order in data["orders"]
             ],
             all_or_nothing=data["on_error"] == "reject_all",
         )
-        results = [self._result(number, outcome) for number, outcome in enumerate(outcomes)]
-        return Response({"results": results}, status=207)
-
-    def _result(self, number: int, outcome: Placed | OperationError) -> dict[str, Any]:
-        if isinstance(outcome, Placed):
-            return {"status": 201, "order": _placed_document(outcome, actor=self.actor)}
-        problem = problem_document(
-            error=outcome, request=self.request._request, pointer_prefix=f"/orders/{number}"
+        document = results_document(
+            outcomes,
+            actor=self.actor,
+            instance=request.path,
+            request_id=self.actor.request_id,
         )
-        return {"status": problem["status"], "problem": problem}
+        return Response(document, status=207)
 
     @documented(
         summary="List your orders",
@@ -195,7 +187,7 @@ class Orders(ChangingViewSet):
     def partial_update(self, request: Request, id: Any) -> Response:
         data = self.parse(OrderEditInput)
         edit = OrderEdit(
-            items=_ordered_items(data["items"]) if "items" in data else None,
+            items=ordered_items(data["items"]) if "items" in data else None,
             shipping_address=(
                 dict(data["shipping_address"]) if "shipping_address" in data else None
             ),
@@ -263,21 +255,3 @@ def _expansions(request: Request) -> frozenset[str]:
     if unknown:
         raise InvalidQuery(unknown)
     return frozenset(names)
-
-
-def _placement(data: Mapping[str, Any], *, customer_id: UUID) -> Placement:
-    return Placement(
-        customer_id=customer_id,
-        items=_ordered_items(data["items"]),
-        shipping_address=dict(data["shipping_address"]),
-        payment=PaymentChoice(**data["payment"]) if "payment" in data else None,
-        note=data["note"],
-    )
-
-
-def _ordered_items(lines: Any) -> list[OrderedItem]:
-    return [OrderedItem(product_id=line["product_id"], quantity=line["quantity"]) for line in lines]
-
-
-def _placed_document(placed: Placed, *, actor: Actor) -> dict[str, Any]:
-    return order_document(placed.order, placed.items, actor=actor)

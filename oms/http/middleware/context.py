@@ -35,8 +35,7 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun = time.perf_counter()
-        offered = request.headers.get("X-Request-ID", "")
-        request_id = offered if _REQUEST_ID.fullmatch(offered) else str(new_id())
+        request_id = sane_request_id(request.headers.get("X-Request-ID", ""))
         request.request_id = request_id  # type: ignore[attr-defined]  # ours
         request.client_address = client_address(request)  # type: ignore[attr-defined]  # ours
         with bound_contextvars(request_id=request_id, **_trace(request)):
@@ -53,6 +52,11 @@ class RequestContextMiddleware:
                 user_id=str(identity.user_id) if identity and identity.user_id else None,
             )
         return response
+
+
+def sane_request_id(offered: str) -> str:
+    """The id that the client offers, if it is sane; else a new one."""
+    return offered if _REQUEST_ID.fullmatch(offered) else str(new_id())
 
 
 def _trace(request: HttpRequest) -> dict[str, str]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.crypto import salted_hmac
 
 from oms.core.deadline import time_left
 from oms.http.addresses import address_group
 from oms.http.headers import InvalidHeader
 from oms.http.identity import identify
 from oms.http.middleware.problems import answering_problems
-from oms.http.operations.idempotency import Answer, Call, begin_call, finish_call
+from oms.http.operations.idempotency import Answer, Call, begin_call, call_under, finish_call
 from oms.http.transactions import in_one_transaction, in_savepoint
 
 HEADER = "Idempotency-Key"
@@ -40,6 +38,11 @@ def accepts_key(method: str, path: str) -> bool:
     )
 
 
+def is_key(text: str) -> bool:
+    """Whether `text` can be an Idempotency-Key: 1 to 255 visible ASCII characters."""
+    return _KEY.fullmatch(text) is not None
+
+
 class IdempotencyMiddleware:
     """Runs a call with a key at most once, and repeats its answer afterwards.
 
@@ -54,7 +57,7 @@ class IdempotencyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         key = request.headers.get(HEADER)
         if key is not None and accepts_key(request.method or "", request.path):
-            if not _KEY.fullmatch(key):
+            if not is_key(key):
                 raise InvalidHeader(HEADER, "1 to 255 visible ASCII characters.")
             # A call with bad credentials is nobody's, and is refused by the view.
             if identify(request).error is None:
@@ -74,22 +77,30 @@ class IdempotencyMiddleware:
         if response.status_code in (401, 429) or response.status_code >= 500:
             transaction.set_rollback(True)
         elif isinstance(response, HttpResponse):
-            headers = {name: response[name] for name in _KEPT_HEADERS if response.has_header(name)}
-            answer = Answer(status=response.status_code, headers=headers, body=response.content)
+            answer = Answer(
+                status=response.status_code,
+                headers=kept_headers(response.headers),
+                body=response.content,
+            )
             finish_call(call=call, answer=answer)
         return response
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those of an answer's headers that are repeated with it."""
+    return {name: headers[name] for name in _KEPT_HEADERS if name in headers}
 
 
 def _call(request: HttpRequest, key: str) -> Call:
     user_id = identify(request).user_id
     address = address_group(getattr(request, "client_address", None))
-    who = f"user {user_id}" if user_id else f"anonymous {address}"
-    scope = "\n".join([who, request.method or "", request.path, key])
-    content = request.META.get("QUERY_STRING", "").encode() + b"\n" + request.body
-    return Call(
-        scope=hashlib.sha256(scope.encode()).hexdigest(),
-        # With our own secret, for a body may hold a password that a plain digest would betray.
-        fingerprint=salted_hmac("oms.http.idempotency", content, algorithm="sha256").hexdigest(),
+    return call_under(
+        key,
+        who=f"user {user_id}" if user_id else f"anonymous {address}",
+        method=request.method or "",
+        path=request.path,
+        query=request.META.get("QUERY_STRING", "").encode(),
+        body=request.body,
     )
 
 

@@ -6,9 +6,12 @@ that transaction. So there is never an effect without its answer, nor a lock tha
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -63,6 +66,21 @@ class Call:
 
     scope: str
     fingerprint: str
+
+
+def call_under(key: str, *, who: str, method: str, path: str, query: bytes, body: bytes) -> Call:
+    """The call that `who` makes under `key`; neither it nor the request is kept in clear."""
+    scope = "\n".join([who, method, path, key])
+    return Call(
+        scope=hashlib.sha256(scope.encode()).hexdigest(),
+        # With our own secret, for a body may hold a password that a plain digest would betray.
+        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256").hex(),
+    )
+
+
+@cache
+def _fingerprint_key() -> bytes:
+    return hashlib.sha256(f"oms.http.idempotency{settings.SECRET_KEY}".encode()).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
