@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,9 +92,21 @@ def shipments_of(order_id: UUID) -> QuerySet[Shipment]:
 
 def history_of(order_id: UUID, *, actor: Actor) -> Sequence[HistoryEntry]:
     """The steps of the order's status out of the event log, oldest first, as `actor` may see it."""
-    events = Event.objects.filter(
-        object_id=order_id, object_type="order", data__has_key="status"
-    ).order_by("position")
+    return history_seen_by(actor, steps_of([order_id])[order_id])
+
+
+def steps_of(order_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[Event]]:
+    """For each order the events that tell of its status, oldest first."""
+    steps: dict[UUID, list[Event]] = {id: [] for id in order_ids}
+    for event in Event.objects.filter(
+        object_id__in=list(steps), object_type="order", data__has_key="status"
+    ).order_by("position"):
+        steps[event.object_id].append(event)
+    return steps
+
+
+def history_seen_by(actor: Actor, steps: Iterable[Event]) -> Sequence[HistoryEntry]:
+    """The steps of one order as `actor` may see them."""
     return [
         HistoryEntry(
             status=event.data["status"],
@@ -102,7 +114,7 @@ def history_of(order_id: UUID, *, actor: Actor) -> Sequence[HistoryEntry]:
             by=_seen_by(actor, event),
             reason=event.data.get("reason", ""),
         )
-        for event in events
+        for event in steps
     ]
 
 

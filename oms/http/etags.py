@@ -28,7 +28,7 @@ def expected_version(request: HttpRequest) -> int | None:
     past. Weak tags never match here (the comparison is the strong one), and neither do tags that
     are not ours; a header of none but those gives NO_VERSION. Raises InvalidHeader.
     """
-    tags = _tags(request, "If-Match")
+    tags = _tags(request.headers.get("If-Match"), "If-Match")
     if tags is None:
         return None
     ours = (re.fullmatch(r"v([0-9]{1,18})(-.*)?", opaque) for weak, opaque in tags if not weak)
@@ -37,15 +37,19 @@ def expected_version(request: HttpRequest) -> int | None:
 
 def is_unchanged(request: HttpRequest, *, etag: str) -> bool:
     """Whether If-None-Match names `etag` or "*", so that the client has the answer already."""
-    if "If-None-Match" not in request.headers:
+    return names_tag(request.headers.get("If-None-Match"), etag=etag)
+
+
+def names_tag(if_none_match: str | None, *, etag: str) -> bool:
+    """Whether the header's value names `etag` or "*". Raises InvalidHeader."""
+    if if_none_match is None:
         return False
-    tags = _tags(request, "If-None-Match")
+    tags = _tags(if_none_match, "If-None-Match")
     return tags is None or any(f'"{opaque}"' == etag for _, opaque in tags)
 
 
-def _tags(request: HttpRequest, header: str) -> list[tuple[bool, str]] | None:
-    """The tags of `header` as (is weak, opaque text); None for "*" and for no header at all."""
-    value = request.headers.get(header)
+def _tags(value: str | None, header: str) -> list[tuple[bool, str]] | None:
+    """The tags of a header's value as (is weak, opaque text); None for "*" and for no header."""
     if value is None or value.strip() == "*":
         return None
     if not _LIST.fullmatch(value):

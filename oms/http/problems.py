@@ -157,6 +157,13 @@ def problem_of_status(status: int, *, detail: str = "", code: str = "") -> Probl
     )
 
 
+def problem_of_fault() -> Problem:
+    """The problem of a fault of ours."""
+    return problem_of_status(
+        500, detail="Something went wrong on our side; the request id finds it in our logs."
+    )
+
+
 def problem_of_refusal(error: errors.OperationError) -> Problem:
     """The problem that the refusal `error` is to a client."""
     headers: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from django.core.exceptions import ImproperlyConfigured
@@ -80,12 +81,28 @@ IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 # Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
 IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
 
-# "count/seconds"; see oms/http/rate_limits.py for what each one counts.
+# --- The hot lane; see docs/decisions/0009-hot-lane.md --------------------------------------------
+HOT_LANE = env.bool("HOT_LANE", default=True)
+# How many calls of hot routes one transaction may take, in each web process.
+HOT_LANE_BATCH = env.int("HOT_LANE_BATCH", default=128)
+# For how long a batch waits for rows that somebody else has locked, in milliseconds.
+HOT_LANE_LOCK_TIMEOUT_MS = env.int("HOT_LANE_LOCK_TIMEOUT_MS", default=250)
+
+
+def rate(name: str, *, default: str) -> str:
+    """The limit called `name`. Raises ImproperlyConfigured unless it looks like "60/minute"."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(r"[1-9][0-9]{0,14}/(second|minute|hour|day)", value):
+        raise ImproperlyConfigured(f"{name} is a number by second, minute, hour or day: 60/minute.")
+    return value
+
+
+# See oms/http/rate_limits.py for what each one counts.
 RATE_LIMITS = {
-    "register_address": env.str("RATE_LIMIT_REGISTER", default="60/minute"),
-    "token_address": env.str("RATE_LIMIT_TOKEN", default="60/minute"),
-    "token_account": env.str("RATE_LIMIT_TOKEN_ACCOUNT", default="10/minute"),
-    "place_user": env.str("RATE_LIMIT_PLACE", default="600/minute"),
-    "general_user": env.str("RATE_LIMIT_USER", default="3000/minute"),
-    "general_address": env.str("RATE_LIMIT_ANONYMOUS", default="600/minute"),
+    "register_address": rate("RATE_LIMIT_REGISTER", default="60/minute"),
+    "token_address": rate("RATE_LIMIT_TOKEN", default="60/minute"),
+    "token_account": rate("RATE_LIMIT_TOKEN_ACCOUNT", default="10/minute"),
+    "place_user": rate("RATE_LIMIT_PLACE", default="600/minute"),
+    "general_user": rate("RATE_LIMIT_USER", default="3000/minute"),
+    "general_address": rate("RATE_LIMIT_ANONYMOUS", default="600/minute"),
 }

@@ -26,6 +26,7 @@ from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order, OrderItem
 from orders.operations.offering import allowed_actions
 from orders.operations.recording import NewItem, NewOrder
+from orders.queries import HistoryEntry
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.api.serializers import PaymentOutput
 
@@ -66,6 +67,22 @@ def order_document(
         "updated_at": order.updated_at,
         "version": order.version,
         "allowed_actions": allowed_actions(order, actor=actor),
+    }
+
+
+def status_document(order: Order, history: Iterable[HistoryEntry]) -> dict[str, Any]:
+    """How far the order is, with the steps that the reader may see."""
+    return {
+        "id": order.id,
+        "number": order.number,
+        "status": str(order.status),
+        "payment_status": str(order.payment_status),
+        "fulfilment_status": str(order.fulfilment_status),
+        "updated_at": order.updated_at,
+        "history": [
+            {"status": entry.status, "at": entry.at, "by": entry.by, "reason": entry.reason}
+            for entry in history
+        ],
     }
 
 

@@ -14,10 +14,10 @@ from oms.http.views import ApiViewSet
 from orders.api import examples
 from orders.api.inputs import StatusInput
 from orders.api.outputs import (
-    HistoryEntryOutput,
     OrderOutput,
     OrderStatusOutput,
     order_document,
+    status_document,
 )
 from orders.errors import InvalidTransition, NothingToShip
 from orders.models import Order
@@ -51,15 +51,7 @@ class OrderStatuses(ChangingViewSet):
     )
     def retrieve(self, request: Request, id: Any) -> Response:
         order = find_order(self.path_id(), actor=self.actor)
-        data = {
-            "id": order.id,
-            "number": order.number,
-            "status": order.status,
-            "payment_status": order.payment_status,
-            "fulfilment_status": order.fulfilment_status,
-            "updated_at": order.updated_at,
-            "history": HistoryEntryOutput(history_of(order.id, actor=self.actor), many=True).data,
-        }
+        data = status_document(order, history_of(order.id, actor=self.actor))
         return self.respond_conditionally(order.version, data)
 
     @documented(

@@ -15,6 +15,7 @@ from django.utils.cache import patch_vary_headers
 from oms.http.problems import (
     CONTENT_TYPE,
     problem_of,
+    problem_of_fault,
     problem_of_status,
     problem_response,
 )
@@ -26,7 +27,6 @@ Layer = Callable[[Any, HttpRequest], HttpResponseBase]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DETAILS = {
     404: "There is nothing at this address.",
-    500: "Something went wrong on our side; the request id finds it in our logs.",
 }
 
 
@@ -74,7 +74,7 @@ def answer_to(error: Exception, *, request: HttpRequest) -> HttpResponse:
         log.exception("request_failed", method=request.method, path=request.path)
         # What Django itself would do; its test client and error reporters listen to it.
         got_request_exception.send(sender=ProblemMiddleware, request=request)
-        problem = problem_of_status(500, detail=_DETAILS[500])
+        problem = problem_of_fault()
     return problem_response(request=request, problem=problem)
 
 
@@ -121,6 +121,8 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
 def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
     status = response.status_code
     problem = problem_of_status(status, detail=_DETAILS.get(status, ""))
+    if status == 500:
+        problem = problem_of_fault()
     replacement = problem_response(request=request, problem=problem)
     for header, value in response.items():
         if not header.lower().startswith("content-"):

@@ -1,0 +1,9 @@
+"""The ASGI application, served by granian: the hot lane, and Django for the rest."""
+
+from __future__ import annotations
+
+from oms.wsgi import application as django  # first, for it sets Django up
+
+from oms.edge.application import Application  # isort: skip
+
+application = Application(django)

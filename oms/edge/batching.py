@@ -1,0 +1,84 @@
+"""Gathering concurrent calls: one thread works off whatever has come meanwhile, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Generic, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Call = TypeVar("Call")
+Answer = TypeVar("Answer")
+
+
+class Batcher(Generic[Call, Answer]):
+    """Runs `work` over batches of calls, on a thread of its own.
+
+    A call that finds the thread idle is worked off at once and alone; those that come while it is
+    busy wait for each other, and for nothing else. So batches grow with the load by themselves.
+    `work` returns one answer for each call, in their order.
+    """
+
+    def __init__(
+        self, work: Callable[[Sequence[Call]], Sequence[Answer]], *, name: str, limit: int
+    ) -> None:
+        self._work, self._limit = work, limit
+        self._waiting: SimpleQueue[tuple[Call, asyncio.Future[Answer]] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def submit(self, call: Call) -> asyncio.Future[Answer]:
+        """What will be the answer to `call`; it raises what `work` raised for its batch."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting.put((call, future))
+        return future
+
+    async def close(self) -> None:
+        """Work off what was submitted, and end the thread."""
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch, is_last = self._gathered(first)
+            calls = [call for call, _ in batch]
+            answers: Sequence[Answer] | BaseException
+            try:
+                answers = self._work(calls)
+            except Exception as error:  # it belongs to those who wait for the answers
+                answers = error
+            self._loop.call_soon_threadsafe(_resolve, [future for _, future in batch], answers)
+            if is_last:
+                return
+
+    def _gathered(
+        self, first: tuple[Call, asyncio.Future[Answer]]
+    ) -> tuple[list[tuple[Call, asyncio.Future[Answer]]], bool]:
+        batch = [first]
+        while len(batch) < self._limit:
+            try:
+                more = self._waiting.get_nowait()
+            except Empty:
+                break
+            if more is None:
+                return batch, True
+            batch.append(more)
+        return batch, False
+
+
+def _resolve(
+    futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer] | BaseException
+) -> None:
+    for number, future in enumerate(futures):
+        if future.done():  # whoever waited has gone
+            continue
+        if isinstance(answers, BaseException):
+            future.set_exception(answers)
+        else:
+            future.set_result(answers[number])

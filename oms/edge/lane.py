@@ -1,0 +1,260 @@
+"""The lane: which requests it takes, and how it answers a batch of them.
+
+Nothing here waits or knows of the event loop, so the tests of the API run through it as they run
+through Django.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.urls import resolve
+from django.utils import translation
+
+from oms.edge import placing, reading
+from oms.edge.messages import HotAnswer, HotCall, HotRequest
+from oms.http.addresses import address_behind
+from oms.http.compiled import Decoder, compiled
+from oms.http.middleware.context import sane_request_id
+from oms.http.middleware.idempotency import HEADER, is_key
+from oms.http.middleware.problems import ProblemMiddleware
+from oms.http.operations.idempotency import call_under
+from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem
+from oms.http.views import ApiView
+from oms.users.access import claims_of
+from orders.api.inputs import BulkOrderInput, OrderInput
+
+log = structlog.get_logger("oms.http.requests")
+
+_PLACES = {"/api/v1/orders": "create", "/api/v1/orders/bulk": "create_many"}
+_ORDER = re.compile(r"/api/v1/orders/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/status)?")
+# Headers that ask for something which only Django's way knows.
+_UNUSUAL = frozenset(
+    {"x-request-timeout-ms", "transfer-encoding", "content-encoding", "traceparent", "if-match"}
+)
+_KEY_HEADER = HEADER.lower()
+_ACCEPTED = frozenset({"*/*", "application/json", "application/json, */*"})
+_JSON = frozenset({"application/json", "application/json; charset=utf-8"})
+# The middleware whose headers are the same for all answers of a route.
+_LAYERS = (
+    ProblemMiddleware,
+    SecurityMiddleware,
+    LocaleMiddleware,
+    CommonMiddleware,
+    XFrameOptionsMiddleware,
+)
+
+Work = Callable[[Sequence[HotCall]], list[HotAnswer | None]]
+
+
+# How a batch of calls of each action is worked off.
+WORK: Mapping[str, Work] = {
+    "create": placing.place,
+    "create_many": placing.place,
+    "retrieve": reading.read,
+    "status": reading.read,
+}
+
+
+def is_hot(method: str, path: str) -> bool:
+    """Whether the lane may want such a request."""
+    if method == "POST":
+        return path in _PLACES
+    return method == "GET" and _ORDER.fullmatch(path) is not None
+
+
+def accept(request: HotRequest) -> HotCall | None:
+    """The call that `request` is; None if the lane leaves it to Django.
+
+    It leaves whatever is not in good order, and never says why: Django does.
+    """
+    headers = request.headers
+    if request.query or not _UNUSUAL.isdisjoint(headers) or not _is_welcome(request):
+        return None
+    action, data = _asked(request)
+    if data is None:
+        return None
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    claims = claims_of(token) if scheme == "Bearer" else None
+    if claims is None:
+        return None
+    idempotent = None
+    if request.method == "POST" and (key := headers.get(_KEY_HEADER)) is not None:
+        if not is_key(key):
+            return None
+        idempotent = call_under(
+            key,
+            who=f"user {claims.user_id}",
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            body=request.body,
+        )
+    return HotCall(
+        action=action,
+        request=request,
+        request_id=sane_request_id(headers.get("x-request-id", "")),
+        address=address_behind(
+            request.remote_address,
+            forwarded_for=headers.get("x-forwarded-for", ""),
+            trusted_proxies=settings.TRUSTED_PROXIES,
+        ),
+        claims=claims,
+        limit="place_user" if WORK[action] is placing.place else "general_user",
+        data=data,
+        idempotent=idempotent,
+    )
+
+
+def _asked(request: HotRequest) -> tuple[str, Any]:
+    """The action that the request asks for, and its data; None for data that are no good."""
+    if request.method == "POST":
+        action = _PLACES.get(request.path, "")
+        if not action or request.headers.get("content-type") not in _JSON:
+            return "", None
+        limit = settings.API_BULK_BODY_LIMIT if action == "create_many" else settings.API_BODY_LIMIT
+        return action, _decoder(action)(request.body) if len(request.body) <= limit else None
+    match = _ORDER.fullmatch(request.path) if request.method == "GET" else None
+    if match is None:
+        return "", None
+    return "status" if match[2] else "retrieve", UUID(match[1])
+
+
+def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+    """The answers to calls of one kind of work, with all of their headers; None is Django's.
+
+    Whatever goes wrong with the work as a whole is raised.
+    """
+    counted = count([Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls])
+    answers: list[HotAnswer | None] = [
+        None if state.allowed else call.problem(rate_limit_problem([state]))
+        for call, state in zip(calls, counted, strict=True)
+    ]
+    allowed = [number for number, state in enumerate(counted) if state.allowed]
+    if allowed:
+        worked = WORK[calls[0].action]([calls[number] for number in allowed])
+        for number, one in zip(allowed, worked, strict=True):
+            answers[number] = one
+    for call, state, one in zip(calls, counted, answers, strict=True):
+        if one is not None:
+            _complete(one, call=call, limits=rate_limit_headers([state]))
+    return answers
+
+
+def _complete(answer: HotAnswer, *, call: HotCall, limits: Mapping[str, str]) -> None:
+    """Add what Django's middleware adds to every answer of the route."""
+    request = call.request
+    _, allow = route_of(call.action)
+    answer.headers = {
+        **(_fixed_headers(*_origin(request), has_etag="ETag" in answer.headers) or {}),
+        "Allow": allow,
+        **answer.headers,
+        **limits,
+        "X-Request-ID": call.request_id,
+    }
+    if answer.status != 304:
+        answer.headers["Content-Length"] = str(len(answer.body))
+
+
+def log_answer(call: HotCall, status: int, *, seconds: float) -> None:
+    """Write the one line that every request has in the log."""
+    log.info(
+        "request",
+        request_id=call.request_id,
+        method=call.request.method,
+        path=call.request.path,
+        route=route_of(call.action)[0],
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        user_id=str(call.claims.user_id),
+    )
+
+
+@cache
+def route_of(action: str) -> tuple[str, str]:
+    """The route of the action as the URLconf writes it, and the methods that it allows."""
+    any_id = "00000000-0000-0000-0000-000000000000"
+    path = {
+        **{action: path for path, action in _PLACES.items()},
+        "retrieve": f"/api/v1/orders/{any_id}",
+        "status": f"/api/v1/orders/{any_id}/status",
+    }[action]
+    match = resolve(path)
+    actions = match.func.actions
+    methods = [
+        method.upper()
+        for method in ApiView.http_method_names
+        if method in actions or (method == "head" and "get" in actions)
+    ]
+    return match.route, ", ".join(methods)
+
+
+@cache
+def _decoder(action: str) -> Decoder:
+    return compiled(BulkOrderInput if action == "create_many" else OrderInput)
+
+
+def _origin(request: HotRequest) -> tuple[str, str, str, str]:
+    """What the answer's fixed headers, and whether there is one, depend on."""
+    headers = request.headers
+    proxied = settings.SECURE_PROXY_SSL_HEADER
+    forwarded = headers.get(proxied[0][5:].lower().replace("_", "-"), "") if proxied else ""
+    return (
+        request.scheme,
+        forwarded,
+        headers.get("host", ""),
+        headers.get("accept-language", ""),
+    )
+
+
+def _is_welcome(request: HotRequest) -> bool:
+    """Whether the server is meant by this name, and JSON is what the client takes."""
+    accepts = request.headers.get("accept", "*/*")
+    return accepts in _ACCEPTED and _fixed_headers(*_origin(request)) is not None
+
+
+@lru_cache(maxsize=4096)
+def _fixed_headers(
+    scheme: str, forwarded: str, host: str, language: str, *, has_etag: bool = False
+) -> Mapping[str, str] | None:
+    """The headers that Django's own middleware gives to an answer; None if it would refuse."""
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/api/v1/orders",
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": BytesIO(),
+        "HTTP_HOST": host,
+        "HTTP_ACCEPT_LANGUAGE": language,
+    }
+    if settings.SECURE_PROXY_SSL_HEADER:
+        environ[settings.SECURE_PROXY_SSL_HEADER[0]] = forwarded
+    layers: Any = functools.reduce(
+        lambda inner, layer: layer(inner),
+        reversed(_LAYERS),
+        lambda request: HttpResponse(headers={"ETag": '"v1"'} if has_etag else None),
+    )
+    with translation.override(None):
+        try:
+            response = layers(WSGIRequest(environ))
+        except DisallowedHost:
+            return None
+    if response.status_code != 200:
+        return None
+    return {
+        n: v for n, v in response.items() if n not in ("ETag", "Content-Type", "Content-Length")
+    }

@@ -1,0 +1,82 @@
+"""What the lane takes in and gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oms.core.actor import Actor, ActorKind
+from oms.core.errors import OperationError
+from oms.http.operations.idempotency import Call as IdempotentCall
+from oms.http.payloads import encode
+from oms.http.problems import CONTENT_TYPE, Problem, problem_of_fault, problem_of_refusal
+from oms.users.access import AccessClaims, SignedIn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HotRequest:
+    """A request as the server hands it over; the names of `headers` are in small letters."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    body: bytes
+    scheme: str
+    remote_address: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HotCall:
+    """A request that the lane has taken, checked as far as it can be without a database.
+
+    `action` is the name of the route's action in its view, `data` what was made of the body or of
+    the path, `limit` the name of the limit that it counts against.
+    """
+
+    action: str
+    request: HotRequest
+    request_id: str
+    address: str | None
+    claims: AccessClaims
+    limit: str
+    data: Any
+    idempotent: IdempotentCall | None = None
+
+    def actor(self, user: SignedIn) -> Actor:
+        """The caller, as operations see them."""
+        return Actor(
+            kind=ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER,
+            id=user.user_id,
+            label=user.email,
+            request_id=self.request_id,
+            ip=self.address,
+            is_superuser=user.is_staff and user.is_superuser,
+        )
+
+    def refused(self, error: OperationError) -> HotAnswer:
+        """The answer that says why not."""
+        return self.problem(problem_of_refusal(error))
+
+    def failed(self) -> HotAnswer:
+        """The answer when a bug of ours came in between."""
+        return self.problem(problem_of_fault())
+
+    def problem(self, problem: Problem) -> HotAnswer:
+        """The answer that carries the problem."""
+        document = problem.document(instance=self.request.path, request_id=self.request_id)
+        return HotAnswer(
+            status=problem.status,
+            body=encode(document),
+            headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **problem.headers},
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class HotAnswer:
+    """An answer, without the headers that all answers have."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)

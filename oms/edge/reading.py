@@ -1,0 +1,65 @@
+"""Reading on the hot lane: the orders that many callers ask for, with a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection
+
+from oms.core.actor import Actor
+from oms.core.errors import NotFound, OperationError, Unavailable
+from oms.edge.messages import HotAnswer, HotCall
+from oms.events.models import Event
+from oms.http.etags import etag_for, names_tag
+from oms.http.payloads import encode
+from oms.users.access import asking_signed_in
+from orders.api.outputs import order_document, status_document
+from orders.models import Order
+from orders.queries import all_orders, history_seen_by, steps_of
+
+
+def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+    """The orders, or their statuses, that the calls ask for; None for a call left to Django.
+
+    That is one whose user is not signed in any more.
+    """
+    try:
+        users = asking_signed_in({call.claims.session_id for call in calls})()
+        orders = {order.id: order for order in all_orders().filter(pk__in={c.data for c in calls})}
+        watched = {call.data for call in calls if call.action == "status"}
+        steps = steps_of(watched & set(orders)) if watched else {}
+    except (OperationalError, InterfaceError):
+        connection.close()
+        busy = Unavailable("The database cannot be reached; try again shortly.")
+        return [call.refused(busy) for call in calls]
+    answers: list[HotAnswer | None] = []
+    for call in calls:
+        user = users.get(call.claims.session_id)
+        if user is None or user.user_id != call.claims.user_id:
+            answers.append(None)
+            continue
+        try:
+            answers.append(_answer(call, call.actor(user), orders.get(call.data), steps))
+        except OperationError as error:
+            answers.append(call.refused(error))
+    return answers
+
+
+def _answer(
+    call: HotCall, actor: Actor, order: Order | None, steps: Mapping[UUID, Sequence[Event]]
+) -> HotAnswer:
+    if order is None or not actor.may_see_of(order.customer_id):
+        raise NotFound
+    etag = etag_for(order.version)
+    if names_tag(call.request.headers.get("if-none-match"), etag=etag):
+        return HotAnswer(status=304, headers={"ETag": etag})
+    if call.action == "status":
+        document = status_document(order, history_seen_by(actor, steps[order.id]))
+    else:
+        document = order_document(order, order.items.all(), actor=actor)
+    return HotAnswer(
+        status=200,
+        body=encode(document),
+        headers={"Content-Type": "application/json", "ETag": etag},
+    )
