@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -87,7 +88,7 @@ def _in_one_transaction(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
 def _answers(
     calls: Sequence[HotCall],
     *,
-    users: Mapping[object, SignedIn],
+    users: Mapping[UUID, SignedIn],
     earlier: Mapping[int, Answer | OperationError | None],
 ) -> list[HotAnswer | None]:
     answers: list[HotAnswer | None] = [None] * len(calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
@@ -15,8 +16,10 @@ from oms.http.etags import etag_for, names_tag
 from oms.http.payloads import encode
 from oms.users.access import asking_signed_in
 from orders.api.outputs import order_document, status_document
-from orders.models import Order
 from orders.queries import all_orders, history_seen_by, steps_of
+
+if TYPE_CHECKING:
+    from orders.models import Order
 
 
 def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:

@@ -96,7 +96,7 @@ def _object_type(serializer: serializers.Serializer[Any]) -> type[_Object]:
         members.append((name, type_ | msgspec.UnsetType, msgspec.UNSET))
         if field.default is not serializers.empty:
             defaults[name] = field.default
-    return msgspec.defstruct(
+    made: Any = msgspec.defstruct(
         f"Compiled{type(serializer).__name__}",
         members,
         bases=(_Object,),
@@ -104,9 +104,11 @@ def _object_type(serializer: serializers.Serializer[Any]) -> type[_Object]:
         kw_only=True,
         forbid_unknown_fields=True,
     )
+    struct: type[_Object] = made
+    return struct
 
 
-def _type(field: serializers.Field[Any, Any, Any, Any]) -> Any:
+def _type(field: Any) -> Any:
     """The type of the values that `field` takes unchanged."""
     if field.allow_null:
         raise TypeError("A field that may be null cannot be compiled.")
@@ -128,8 +130,10 @@ def _type(field: serializers.Field[Any, Any, Any, Any]) -> Any:
             ),
         ]
     if isinstance(field, serializers.ListSerializer):
-        bounds = msgspec.Meta(min_length=field.min_length, max_length=field.max_length)
-        return Annotated[list[_type(field.child)], bounds]  # type: ignore[misc]  # made at run time
+        many: Any = field  # the stubs leave out its bounds
+        bounds = msgspec.Meta(min_length=many.min_length, max_length=many.max_length)
+        item = _type(many.child)
+        return Annotated[list[item], bounds]  # type: ignore[valid-type]  # made at run time
     if isinstance(field, InputSerializer):
         return _object_type(field)
     raise TypeError(f"{type(field).__name__} cannot be compiled.")
@@ -140,12 +144,13 @@ def _checks(serializer: serializers.Serializer[Any]) -> Check | None:
     if type(serializer).validate is not serializers.Serializer.validate:
         raise TypeError("A serializer with `validate` cannot be compiled.")
     checks: list[Check] = []
-    for name, field in serializer.fields.items():
+    fields: dict[str, Any] = dict(serializer.fields)
+    for name, field in fields.items():
         own = getattr(serializer, f"validate_{name}", None)
         if own is not None:
             checks.append(_on_member(name, own))
         if isinstance(field, serializers.ListSerializer):
-            below = _checks(field.child)
+            below = _checks(field.child)  # type: ignore[arg-type]  # which ours always have
             if below is not None:
                 checks.append(_on_member(name, _on_each(below)))
         elif isinstance(field, InputSerializer):

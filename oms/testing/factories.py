@@ -72,9 +72,13 @@ def tokens_for(user: User, *, password: str = PASSWORD) -> TokenPair:
     return log_in(actor=ANONYMOUS, email=user.email, password=password)
 
 
+# What `api_client` makes; the fixture `both_ways` changes it.
+client_class: type[APIClient] = APIClient
+
+
 def api_client(user: User | None = None) -> APIClient:
     """A client of the API, signed in as `user` by a real access token; as nobody without one."""
-    client = APIClient()
+    client = client_class()
     if user is not None:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens_for(user).access}")
     return client

@@ -46,6 +46,17 @@ def _empty_valkey() -> None:
     cache.clear()
 
 
+@pytest.fixture(params=["django", "lane"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs a test of the API by Django alone, and once more with the hot lane before it."""
+    from oms.testing import factories
+    from oms.testing.lane import LaneClient
+
+    if request.param == "lane":
+        monkeypatch.setattr(factories, "client_class", LaneClient)
+    return str(request.param)
+
+
 @pytest.fixture
 def processes(transactional_db: None, settings: Settings) -> Iterator[Processes]:
     """Starts real web servers, workers and payment providers on this test's database.

@@ -18,7 +18,7 @@ from orders import locks
 from orders.models import Order
 from orders.operations import moving, placing
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("both_ways")]
 
 KEYS = [{}, {"Idempotency-Key": "k1"}]
 
