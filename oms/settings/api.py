@@ -81,7 +81,7 @@ IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 # Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
 IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
 
-# --- The hot lane; see docs/decisions/0009-hot-lane.md --------------------------------------------
+# --- The hot lane; see docs/decisions/0010-hot-lane.md --------------------------------------------
 HOT_LANE = env.bool("HOT_LANE", default=True)
 # How many calls of hot routes one transaction may take, in each web process.
 HOT_LANE_BATCH = env.int("HOT_LANE_BATCH", default=128)
