@@ -83,11 +83,11 @@ def _sales(today: Period) -> list[Figure]:
             # Not the payments, which not everybody who sees orders may see.
             url=orders_of_today,
             note=ngettext(
-                "from %(count)d confirmed order",
-                "from %(count)d confirmed orders",
+                "from %(count)s confirmed order",
+                "from %(count)s confirmed orders",
                 revenue["count"],
             )
-            % {"count": revenue["count"]},
+            % {"count": number(revenue["count"])},
         ),
     ]
 

@@ -55,9 +55,7 @@ class OrderAdmin(GrowingAdmin):
         ("placed_at", BusinessDaysFilter),
     )
     search_fields = ("number",)
-    search_help_text = _(
-        "Number, its beginning or end; the customer's e-mail address or name; an id"
-    )
+    search_help_text = _("Number, its beginning or end; e-mail, name or id")
     sortable_by = ("number", "placed")
     fields = ("number",)
     change_form_template = "admin/orders/order/change_form.html"

@@ -138,6 +138,18 @@ def test_the_first_page_shows_figures_in_few_statements(
         assert figure in html
 
 
+def test_the_first_page_groups_the_digits_of_every_number(staff: Client, shop: Order) -> None:
+    Order.objects.bulk_create(
+        Order(**{**columns, "id": new_id(), "number": f"20261121-{number:06}"})
+        for columns in Order.objects.filter(pk=shop.pk).values()
+        for number in range(999)
+    )
+
+    html = staff.get("/admin/").content.decode()
+
+    assert "from 1,000 confirmed orders" in html
+
+
 def test_the_first_page_shows_only_what_one_may_see(shop: Order) -> None:
     user = make_staff()
     client = Client()
