@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
@@ -14,8 +12,9 @@ from django.conf import settings
 
 from oms.core.waking import gathering_wake_ups
 from oms.edge.batching import Batcher
-from oms.edge.lane import WORK, Work, accept, answer, is_hot, log_answer
+from oms.edge.lane import WORK, Work, accept, answer
 from oms.edge.messages import HotAnswer, HotCall, HotRequest
+from oms.edge.routes import is_hot
 from oms.edge.waking import Waker
 
 log = structlog.get_logger(__name__)
@@ -24,10 +23,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-# How long a thread may hold Python while others wait for it, in seconds. The default of 5 ms would
-# make each step of a batch wait for the event loop, and the other way round.
-_SWITCH_INTERVAL = 0.000_2
 
 
 class Application:
@@ -49,7 +44,6 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         if settings.HOT_LANE:
-            sys.setswitchinterval(_SWITCH_INTERVAL)
             self._waker = Waker()
             for work in set(WORK.values()):
                 self._batchers[work] = Batcher(
@@ -72,7 +66,6 @@ class Application:
         return answers
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = time.perf_counter()
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -105,7 +98,6 @@ class Application:
             await self._django(scope, _again(body, receive), send)
             return
         await _send(done, send)
-        log_answer(call, done.status, seconds=time.perf_counter() - begun)
 
 
 async def _body(receive: Receive) -> bytes:

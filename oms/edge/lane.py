@@ -6,14 +6,13 @@ through Django.
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
@@ -22,11 +21,12 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import resolve
 from django.utils import translation
 
 from oms.edge import placing, reading
 from oms.edge.messages import HotAnswer, HotCall, HotRequest
+from oms.edge.routes import ORDER, PLACES, route_of
+from oms.edge.telling import tell
 from oms.http.addresses import address_behind
 from oms.http.compiled import Decoder, compiled
 from oms.http.middleware.context import sane_request_id
@@ -34,14 +34,9 @@ from oms.http.middleware.idempotency import HEADER, is_key
 from oms.http.middleware.problems import ProblemMiddleware
 from oms.http.operations.idempotency import call_under
 from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem
-from oms.http.views import ApiView
 from oms.users.access import claims_of
 from orders.api.inputs import BulkOrderInput, OrderInput
 
-log = structlog.get_logger("oms.http.requests")
-
-_PLACES = {"/api/v1/orders": "create", "/api/v1/orders/bulk": "create_many"}
-_ORDER = re.compile(r"/api/v1/orders/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/status)?")
 # Headers that ask for something which only Django's way knows.
 _UNUSUAL = frozenset(
     {"x-request-timeout-ms", "transfer-encoding", "content-encoding", "traceparent", "if-match"}
@@ -70,18 +65,12 @@ WORK: Mapping[str, Work] = {
 }
 
 
-def is_hot(method: str, path: str) -> bool:
-    """Whether the lane may want such a request."""
-    if method == "POST":
-        return path in _PLACES
-    return method == "GET" and _ORDER.fullmatch(path) is not None
-
-
 def accept(request: HotRequest) -> HotCall | None:
     """The call that `request` is; None if the lane leaves it to Django.
 
     It leaves whatever is not in good order, and never says why: Django does.
     """
+    begun = time.perf_counter()
     headers = request.headers
     if request.query or not _UNUSUAL.isdisjoint(headers) or not _is_welcome(request):
         return None
@@ -105,6 +94,7 @@ def accept(request: HotRequest) -> HotCall | None:
             body=request.body,
         )
     return HotCall(
+        begun=begun,
         action=action,
         request=request,
         request_id=sane_request_id(headers.get("x-request-id", "")),
@@ -123,12 +113,12 @@ def accept(request: HotRequest) -> HotCall | None:
 def _asked(request: HotRequest) -> tuple[str, Any]:
     """The action that the request asks for, and its data; None for data that are no good."""
     if request.method == "POST":
-        action = _PLACES.get(request.path, "")
+        action = PLACES.get(request.path, "")
         if not action or request.headers.get("content-type") not in _JSON:
             return "", None
         limit = settings.API_BULK_BODY_LIMIT if action == "create_many" else settings.API_BODY_LIMIT
         return action, _decoder(action)(request.body) if len(request.body) <= limit else None
-    match = _ORDER.fullmatch(request.path) if request.method == "GET" else None
+    match = ORDER.fullmatch(request.path) if request.method == "GET" else None
     if match is None:
         return "", None
     return "status" if match[2] else "retrieve", UUID(match[1])
@@ -152,55 +142,22 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
     for call, state, one in zip(calls, counted, answers, strict=True):
         if one is not None:
             _complete(one, call=call, limits=rate_limit_headers([state]))
+    tell(calls, answers)
     return answers
 
 
 def _complete(answer: HotAnswer, *, call: HotCall, limits: Mapping[str, str]) -> None:
     """Add what Django's middleware adds to every answer of the route."""
     request = call.request
-    _, allow = route_of(call.action)
     answer.headers = {
         **(_fixed_headers(*_origin(request), has_etag="ETag" in answer.headers) or {}),
-        "Allow": allow,
+        "Allow": route_of(call.action).allow,
         **answer.headers,
         **limits,
         "X-Request-ID": call.request_id,
     }
     if answer.status != 304:
         answer.headers["Content-Length"] = str(len(answer.body))
-
-
-def log_answer(call: HotCall, status: int, *, seconds: float) -> None:
-    """Write the one line that every request has in the log."""
-    log.info(
-        "request",
-        request_id=call.request_id,
-        method=call.request.method,
-        path=call.request.path,
-        route=route_of(call.action)[0],
-        status=status,
-        duration_ms=round(seconds * 1000, 1),
-        user_id=str(call.claims.user_id),
-    )
-
-
-@cache
-def route_of(action: str) -> tuple[str, str]:
-    """The route of the action as the URLconf writes it, and the methods that it allows."""
-    any_id = "00000000-0000-0000-0000-000000000000"
-    path = {
-        **{action: path for path, action in _PLACES.items()},
-        "retrieve": f"/api/v1/orders/{any_id}",
-        "status": f"/api/v1/orders/{any_id}/status",
-    }[action]
-    match = resolve(path)
-    view: Any = match.func
-    methods = [
-        method.upper()
-        for method in ApiView.http_method_names
-        if method in view.actions or (method == "head" and "get" in view.actions)
-    ]
-    return match.route, ", ".join(methods)
 
 
 @cache

@@ -32,9 +32,11 @@ class HotCall:
     """A request that the lane has taken, checked as far as it can be without a database.
 
     `action` is the name of the route's action in its view, `data` what was made of the body or of
-    the path, `limit` the name of the limit that it counts against.
+    the path, `limit` the name of the limit that it counts against; `begun` is on the clock of
+    time.perf_counter.
     """
 
+    begun: float
     action: str
     request: HotRequest
     request_id: str

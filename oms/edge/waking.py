@@ -9,7 +9,7 @@ from threading import Condition, Thread
 from oms.core.waking import wake
 
 # Between two rounds, in seconds: wake-ups that come meanwhile are sent as one.
-_PAUSE = 0.02
+_PAUSE = 0.05
 
 
 class Waker:

@@ -8,8 +8,9 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from oms.edge.lane import accept, answer, is_hot
+from oms.edge.lane import accept, answer
 from oms.edge.messages import HotRequest
+from oms.edge.routes import is_hot
 
 
 class LaneClient(APIClient):

@@ -1,0 +1,51 @@
+"""The hot routes, as the URLconf knows them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.urls import resolve
+
+from oms.http.views import ApiView
+
+PLACES = {"/api/v1/orders": "create", "/api/v1/orders/bulk": "create_many"}
+ORDER = re.compile(r"/api/v1/orders/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/status)?")
+
+_ANY = "/api/v1/orders/00000000-0000-0000-0000-000000000000"
+_PATHS = {
+    **{action: path for path, action in PLACES.items()},
+    "retrieve": _ANY,
+    "status": f"{_ANY}/status",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The pattern and the name of a route, and the methods that it allows, as Allow has them."""
+
+    pattern: str
+    view_name: str
+    allow: str
+
+
+@cache
+def route_of(action: str) -> Route:
+    """The route of an action of the lane."""
+    match = resolve(_PATHS[action])
+    view: Any = match.func
+    methods = [
+        method.upper()
+        for method in ApiView.http_method_names
+        if method in view.actions or (method == "head" and "get" in view.actions)
+    ]
+    return Route(pattern=match.route, view_name=match.view_name, allow=", ".join(methods))
+
+
+def is_hot(method: str, path: str) -> bool:
+    """Whether the lane may want such a request."""
+    if method == "POST":
+        return path in PLACES
+    return method == "GET" and ORDER.fullmatch(path) is not None

@@ -1,0 +1,85 @@
+"""What operators hear of the lane's requests: the same log lines and metrics as of Django's."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import orjson
+import structlog
+from django.conf import settings
+from django_prometheus.middleware import Metrics
+
+from oms.edge.messages import HotAnswer, HotCall
+from oms.edge.routes import route_of
+
+_LOGGER = "oms.http.requests"
+log = structlog.get_logger(_LOGGER)
+
+
+def tell(calls: Sequence[HotCall], answers: Sequence[HotAnswer | None]) -> None:
+    """Log and count the calls of a batch that the lane has answered.
+
+    The lines of a batch are written at once: through the logging of the standard library each would
+    cost a tenth of the whole request.
+    """
+    done = [(call, one) for call, one in zip(calls, answers, strict=True) if one is not None]
+    now = time.perf_counter()
+    for call, one in done:
+        method, view = call.request.method, route_of(call.action).view_name
+        _responses(str(one.status), view, method).inc()
+        _requests(view, call.request.scheme, method).inc()
+        _latency(view, method).observe(now - call.begun)
+    if not logging.getLogger(_LOGGER).isEnabledFor(logging.INFO):
+        return
+    if settings.LOG_FORMAT == "json":
+        lines = b"".join(orjson.dumps(line) + b"\n" for line in _lines(done, now=now))
+        sys.stderr.buffer.write(lines)
+        sys.stderr.flush()
+    else:
+        for line in _lines(done, now=now):
+            log.info(line.pop("event"), **{n: line[n] for n in line if n not in _BY_STRUCTLOG})
+
+
+_BY_STRUCTLOG = ("level", "logger", "timestamp")
+
+
+def _lines(done: Sequence[tuple[HotCall, HotAnswer]], *, now: float) -> Iterator[dict[str, Any]]:
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    for call, one in done:
+        yield {
+            "method": call.request.method,
+            "path": call.request.path,
+            "route": route_of(call.action).pattern,
+            "status": one.status,
+            "duration_ms": round((now - call.begun) * 1000, 1),
+            "user_id": str(call.claims.user_id),
+            "event": "request",
+            "request_id": call.request_id,
+            "level": "info",
+            "logger": _LOGGER,
+            "timestamp": timestamp,
+        }
+
+
+@cache
+def _responses(status: str, view: str, method: str) -> Any:
+    counter = Metrics.get_instance().responses_by_status_view_method
+    return counter.labels(status=status, view=view, method=method)
+
+
+@cache
+def _requests(view: str, transport: str, method: str) -> Any:
+    counter = Metrics.get_instance().requests_by_view_transport_method
+    return counter.labels(view=view, transport=transport, method=method)
+
+
+@cache
+def _latency(view: str, method: str) -> Any:
+    histogram = Metrics.get_instance().requests_latency_by_view_method
+    return histogram.labels(view=view, method=method)
