@@ -33,7 +33,7 @@ from oms.http.middleware.context import sane_request_id
 from oms.http.middleware.idempotency import HEADER, is_key
 from oms.http.middleware.problems import ProblemMiddleware
 from oms.http.operations.idempotency import call_under
-from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem
+from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem, take_back
 from oms.http.views import ApiView
 from oms.users.access import claims_of
 from orders.api.inputs import BulkOrderInput, OrderInput
@@ -44,7 +44,14 @@ _PLACES = {"/api/v1/orders": "create", "/api/v1/orders/bulk": "create_many"}
 _ORDER = re.compile(r"/api/v1/orders/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/status)?")
 # Headers that ask for something which only Django's way knows.
 _UNUSUAL = frozenset(
-    {"x-request-timeout-ms", "transfer-encoding", "content-encoding", "traceparent", "if-match"}
+    {
+        "content-encoding",
+        "cookie",  # it may name a language
+        "if-match",
+        "traceparent",
+        "transfer-encoding",
+        "x-request-timeout-ms",
+    }
 )
 _KEY_HEADER = HEADER.lower()
 _ACCEPTED = frozenset({"*/*", "application/json", "application/json, */*"})
@@ -115,6 +122,7 @@ def accept(request: HotRequest) -> HotCall | None:
         ),
         claims=claims,
         limit="place_user" if WORK[action] is placing.place else "general_user",
+        allow=route_of(action)[1],
         data=data,
         idempotent=idempotent,
     )
@@ -139,7 +147,8 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
 
     Whatever goes wrong with the work as a whole is raised.
     """
-    counted = count([Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls])
+    limits = [Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls]
+    counted = count(limits)
     answers: list[HotAnswer | None] = [
         None if state.allowed else call.problem(rate_limit_problem([state]))
         for call, state in zip(calls, counted, strict=True)
@@ -149,6 +158,8 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
         worked = WORK[calls[0].action]([calls[number] for number in allowed])
         for number, one in zip(allowed, worked, strict=True):
             answers[number] = one
+        # Django counts what it answers.
+        take_back([limits[number] for number in allowed if answers[number] is None])
     for call, state, one in zip(calls, counted, answers, strict=True):
         if one is not None:
             _complete(one, call=call, limits=rate_limit_headers([state]))
@@ -158,10 +169,8 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
 def _complete(answer: HotAnswer, *, call: HotCall, limits: Mapping[str, str]) -> None:
     """Add what Django's middleware adds to every answer of the route."""
     request = call.request
-    _, allow = route_of(call.action)
     answer.headers = {
         **(_fixed_headers(*_origin(request), has_etag="ETag" in answer.headers) or {}),
-        "Allow": allow,
         **answer.headers,
         **limits,
         "X-Request-ID": call.request_id,

@@ -32,7 +32,8 @@ class HotCall:
     """A request that the lane has taken, checked as far as it can be without a database.
 
     `action` is the name of the route's action in its view, `data` what was made of the body or of
-    the path, `limit` the name of the limit that it counts against.
+    the path, `limit` the name of the limit that it counts against, `allow` what the route's answers
+    have as Allow.
     """
 
     action: str
@@ -41,6 +42,7 @@ class HotCall:
     address: str | None
     claims: AccessClaims
     limit: str
+    allow: str
     data: Any
     idempotent: IdempotentCall | None = None
 

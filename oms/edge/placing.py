@@ -113,6 +113,8 @@ def _answers(
     ):
         call = calls[number]
         answer = answers[number] = _answer(call, asked, outcomes)
+        # Here and not for every answer: what is refused before the view has none in Django either.
+        answer.headers["Allow"] = call.allow
         if call.idempotent is not None:
             headers = kept_headers(answer.headers)
             kept = Answer(status=answer.status, headers=headers, body=answer.body)

@@ -43,9 +43,11 @@ def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
             answers.append(None)
             continue
         try:
-            answers.append(_answer(call, call.actor(user), orders.get(call.data), steps))
+            answer = _answer(call, call.actor(user), orders.get(call.data), steps)
         except OperationError as error:
-            answers.append(call.refused(error))
+            answer = call.refused(error)
+        answer.headers["Allow"] = call.allow
+        answers.append(answer)
     return answers
 
 
