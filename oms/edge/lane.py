@@ -25,7 +25,7 @@ from django.utils import translation
 
 from oms.edge import placing, reading
 from oms.edge.messages import HotAnswer, HotCall, HotRequest
-from oms.edge.routes import ORDER, PLACES, route_of
+from oms.edge.routes import ORDER, PLACES
 from oms.edge.telling import tell
 from oms.http.addresses import address_behind
 from oms.http.compiled import Decoder, compiled
@@ -33,13 +33,20 @@ from oms.http.middleware.context import sane_request_id
 from oms.http.middleware.idempotency import HEADER, is_key
 from oms.http.middleware.problems import ProblemMiddleware
 from oms.http.operations.idempotency import call_under
-from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem
+from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem, take_back
 from oms.users.access import claims_of
 from orders.api.inputs import BulkOrderInput, OrderInput
 
 # Headers that ask for something which only Django's way knows.
 _UNUSUAL = frozenset(
-    {"x-request-timeout-ms", "transfer-encoding", "content-encoding", "traceparent", "if-match"}
+    {
+        "content-encoding",
+        "cookie",  # it may name a language
+        "if-match",
+        "traceparent",
+        "transfer-encoding",
+        "x-request-timeout-ms",
+    }
 )
 _KEY_HEADER = HEADER.lower()
 _ACCEPTED = frozenset({"*/*", "application/json", "application/json, */*"})
@@ -129,7 +136,8 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
 
     Whatever goes wrong with the work as a whole is raised.
     """
-    counted = count([Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls])
+    limits = [Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls]
+    counted = count(limits)
     answers: list[HotAnswer | None] = [
         None if state.allowed else call.problem(rate_limit_problem([state]))
         for call, state in zip(calls, counted, strict=True)
@@ -139,6 +147,8 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
         worked = WORK[calls[0].action]([calls[number] for number in allowed])
         for number, one in zip(allowed, worked, strict=True):
             answers[number] = one
+        # Django counts what it answers.
+        take_back([limits[number] for number in allowed if answers[number] is None])
     for call, state, one in zip(calls, counted, answers, strict=True):
         if one is not None:
             _complete(one, call=call, limits=rate_limit_headers([state]))
@@ -151,7 +161,6 @@ def _complete(answer: HotAnswer, *, call: HotCall, limits: Mapping[str, str]) ->
     request = call.request
     answer.headers = {
         **(_fixed_headers(*_origin(request), has_etag="ETag" in answer.headers) or {}),
-        "Allow": route_of(call.action).allow,
         **answer.headers,
         **limits,
         "X-Request-ID": call.request_id,

@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from oms.core.db import DatabaseBusy, pipelined, with_retries
 from oms.core.errors import OperationError, Unavailable
 from oms.edge.messages import HotAnswer, HotCall
+from oms.edge.routes import route_of
 from oms.http.etags import etag_for
 from oms.http.middleware.idempotency import REPLAYED, kept_headers
 from oms.http.operations.idempotency import Answer, begin_calls, finish_calls
@@ -113,6 +114,8 @@ def _answers(
     ):
         call = calls[number]
         answer = answers[number] = _answer(call, asked, outcomes)
+        # Here and not for every answer: what is refused before the view has none in Django either.
+        answer.headers["Allow"] = route_of(call.action).allow
         if call.idempotent is not None:
             headers = kept_headers(answer.headers)
             kept = Answer(status=answer.status, headers=headers, body=answer.body)

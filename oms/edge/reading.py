@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, connection
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, OperationError, Unavailable
 from oms.edge.messages import HotAnswer, HotCall
+from oms.edge.routes import route_of
 from oms.events.models import Event
 from oms.http.etags import etag_for, names_tag
 from oms.http.payloads import encode
@@ -43,9 +44,11 @@ def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
             answers.append(None)
             continue
         try:
-            answers.append(_answer(call, call.actor(user), orders.get(call.data), steps))
+            answer = _answer(call, call.actor(user), orders.get(call.data), steps)
         except OperationError as error:
-            answers.append(call.refused(error))
+            answer = call.refused(error)
+        answer.headers["Allow"] = route_of(call.action).allow
+        answers.append(answer)
     return answers
 
 

@@ -85,6 +85,13 @@ end
 return states
 """
 
+# Of a key that has been forgotten meanwhile there is nothing to take back.
+_TAKE_BACK = """
+for _, key in ipairs(KEYS) do
+    if redis.call('HEXISTS', key, 'c') == 1 then redis.call('HINCRBY', key, 'c', -1) end
+end
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
@@ -130,18 +137,16 @@ def limits_for(request: HttpRequest) -> Iterator[Limit]:
 
 def count(limits: Sequence[Limit]) -> list[Counted]:
     """Count one request against each of the `limits`, in their order, with one round trip."""
-    global _redis_closed_until
     if not limits:
         return []
     policies = [_policy(settings.RATE_LIMITS[limit.name]) for limit in limits]
-    keys = [f"limit:{limit.name}:{limit.subject}" for limit in limits]
+    keys = _keys(limits)
     if time.monotonic() >= _redis_closed_until:
         try:
             arguments = [number for policy in policies for number in policy]
-            states = _script(settings.REDIS_URL)(keys=keys, args=arguments)
+            states = _script(settings.REDIS_URL, _COUNT)(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
-            _redis_closed_until = time.monotonic() + _PAUSE
-            log.warning("rate_limits_without_redis", error=type(error).__name__)
+            _leave_redis_alone(error)
         else:
             return [
                 _counted(limit, policy, allowed=bool(allowed), remaining=remaining, reset_in=wait)
@@ -153,6 +158,25 @@ def count(limits: Sequence[Limit]) -> list[Counted]:
         _counted(limit, policy, **_memory.count(key, *policy))
         for limit, policy, key in zip(limits, policies, keys, strict=True)
     ]
+
+
+def take_back(limits: Sequence[Limit]) -> None:
+    """Undo `count` for requests that are going to be counted once more."""
+    if limits and time.monotonic() >= _redis_closed_until:
+        try:
+            _script(settings.REDIS_URL, _TAKE_BACK)(keys=_keys(limits))
+        except (RedisError, OSError) as error:
+            _leave_redis_alone(error)
+
+
+def _keys(limits: Sequence[Limit]) -> list[str]:
+    return [f"limit:{limit.name}:{limit.subject}" for limit in limits]
+
+
+def _leave_redis_alone(error: Exception) -> None:
+    global _redis_closed_until
+    _redis_closed_until = time.monotonic() + _PAUSE
+    log.warning("rate_limits_without_redis", error=type(error).__name__)
 
 
 def rate_limit_headers(counted: Sequence[Counted]) -> dict[str, str]:
@@ -205,7 +229,7 @@ def _policy(rate: str) -> tuple[int, int]:
 
 
 @cache
-def _script(url: str) -> Script:
+def _script(url: str, source: str) -> Script:
     client = Redis.from_url(
         url,
         socket_timeout=1,
@@ -213,7 +237,7 @@ def _script(url: str) -> Script:
         # The library's own default waits for seconds; once more is for a connection gone stale.
         retry=Retry(NoBackoff(), retries=1),
     )
-    return client.register_script(_COUNT)
+    return client.register_script(source)
 
 
 class _Memory:

@@ -51,6 +51,8 @@ def _hot_request(environ: dict[str, Any], body: bytes) -> HotRequest:
         for name, value in environ.items()
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
+    if not headers.get("cookie"):
+        headers.pop("cookie", None)  # the client makes an empty one
     return HotRequest(
         method=environ["REQUEST_METHOD"],
         path=environ["PATH_INFO"],
