@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 from threading import local
+from typing import Any
 
+import structlog
 from django.db import connection, reset_queries
+
+from oms.http.problems import problem_of
+
+log = structlog.get_logger(__name__)
 
 # A connection that was not used for longer, in seconds, is tried out first: PostgreSQL may have
 # been restarted meanwhile, and the next client should not be the one who finds out.
@@ -24,7 +30,23 @@ def prepare_connection() -> None:
     _thread.used = now
 
 
-def is_lost() -> bool:
-    """Whether there is no connection any more, so that nobody knows what became of a commit."""
-    driver = connection.connection
-    return driver is None or bool(driver.closed)
+def opened_connection() -> Any:
+    """The driver's connection of this thread, opened if need be. Raises OperationalError."""
+    connection.ensure_connection()
+    return connection.connection
+
+
+def is_lost(before: Any) -> bool:
+    """Whether `before`, the driver's connection, was lost, so that a commit may or may not be.
+
+    After an error Django may have opened a new one by itself.
+    """
+    return before is None or connection.connection is not before or bool(before.closed)
+
+
+def log_failure(error: Exception, *, calls: int) -> None:
+    """Write to the log that a batch of that many calls failed; with the traceback of a bug."""
+    is_bug = problem_of(error) is None
+    log.warning(
+        "batch_failed", calls=calls, error=type(error).__name__, exc_info=error if is_bug else None
+    )

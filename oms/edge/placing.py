@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
 from oms.core.db import pipelined, with_retries
 from oms.core.errors import OperationError, Unavailable
-from oms.edge.connections import is_lost
+from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.http.etags import etag_for
 from oms.http.middleware.idempotency import REPLAYED, kept_headers
@@ -20,8 +19,6 @@ from oms.http.payloads import encode
 from oms.users.access import SignedIn, asking_signed_in
 from orders.api.placing import location_of, placed_document, placement_of, results_document
 from orders.operations.placing import Outcome, PlacingCall, place_together
-
-log = structlog.get_logger(__name__)
 
 _JSON = "application/json"
 # How long a call waits for locks by itself, in milliseconds, once its batch has waited in vain.
@@ -65,11 +62,13 @@ def _placed(calls: Sequence[HotCall], *, patience: int) -> Sequence[HotAnswer | 
 
     A transaction waits for a lock for `patience` milliseconds.
     """
+    before = None
     try:
+        before = opened_connection()
         return with_retries(lambda: _in_one_transaction(calls, patience=patience))
     except Exception as error:  # a bug that one call meets must not fail the others either
-        log.warning("batch_failed", calls=len(calls), error=type(error).__name__, exc_info=error)
-        if is_lost():
+        log_failure(error, calls=len(calls))
+        if is_lost(before):
             # Perhaps after the commit: each client learns by its key.
             connection.close()
             busy = Unavailable("The database cannot be reached; try again shortly.")

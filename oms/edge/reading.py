@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import structlog
 from django.db import connection
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, OperationError, Unavailable
-from oms.edge.connections import is_lost
+from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.events.models import Event
 from oms.http.etags import etag_for, names_tag
@@ -23,8 +22,6 @@ from orders.queries import all_orders, history_seen_by, steps_of
 if TYPE_CHECKING:
     from orders.models import Order
 
-log = structlog.get_logger(__name__)
-
 
 def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
     """The orders, or their statuses, that the calls ask for; None for a call left to Django.
@@ -32,11 +29,13 @@ def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
     That is one whose user is not signed in any more; all, if it is not the connection that fails,
     with which it is tried again.
     """
+    before = None
     try:
+        before = opened_connection()
         return _read(calls)
     except Exception as error:  # a bug that one call meets must not fail the others
-        log.warning("batch_failed", calls=len(calls), error=type(error).__name__, exc_info=error)
-        if not is_lost():
+        log_failure(error, calls=len(calls))
+        if not is_lost(before):
             return [None] * len(calls)
         connection.close()
         if tries > 1:
