@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
@@ -12,8 +13,9 @@ from django.conf import settings
 
 from oms.core.waking import gathering_wake_ups
 from oms.edge.batching import Batcher
+from oms.edge.connections import prepare_connection
 from oms.edge.lane import WORK, Work, accept, answer
-from oms.edge.messages import HotAnswer, HotCall, HotRequest
+from oms.edge.messages import HotAnswer, HotCall, HotRequest, weight_of
 from oms.edge.routes import is_hot
 from oms.edge.waking import Waker
 
@@ -30,28 +32,38 @@ class Application:
 
     def __init__(self, django: Any) -> None:
         self._django: Any = WSGIMiddleware(django, workers=settings.WEB_THREADS)
+        # Empty before the start and from the shutdown on: Django answers then.
         self._batchers: dict[Work, Batcher[HotCall, HotAnswer | None]] = {}
         self._waker: Waker | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._batchers and is_hot(scope["method"], scope["path"]):
+            return
+        # CGI's names cannot tell X_Forwarded_For from X-Forwarded-For, which our proxy has set.
+        scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
+        if self._batchers and is_hot(scope["method"], scope["path"]):
             await self._answer(scope, receive, send)
         else:
             await self._django(scope, _coroutines(receive), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        # What was loaded so far stays for good, so the collector need not look at it ever again.
+        gc.freeze()
         if settings.HOT_LANE:
             self._waker = Waker()
             for work in set(WORK.values()):
                 self._batchers[work] = Batcher(
-                    self._answers, name=work.__name__, limit=settings.HOT_LANE_BATCH
+                    self._answers,
+                    name=work.__name__,
+                    limit=settings.HOT_LANE_BATCH,
+                    weight=weight_of,
                 )
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for batcher in self._batchers.values():
+        batchers, self._batchers = self._batchers, {}
+        for batcher in batchers.values():
             await batcher.close()
         if self._waker is not None:
             await asyncio.to_thread(self._waker.close)
@@ -59,23 +71,29 @@ class Application:
 
     def _answers(self, calls: Sequence[HotCall]) -> list[HotAnswer | None]:
         """On a batcher's thread: answer the calls, and let workers be woken from another one."""
+        prepare_connection()
         with gathering_wake_ups() as tasks:
-            answers = answer(calls)
-        if tasks and self._waker is not None:
-            self._waker.wake(tasks)
-        return answers
+            try:
+                return answer(calls)
+            finally:  # some may have been committed before the others failed
+                if tasks and self._waker is not None:
+                    self._waker.wake(tasks)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        announced = headers.get("content-length", "0")
+        is_get = scope["method"] == "GET"
+        announced = headers.get("content-length", "0" if is_get else "unknown")
+        limit = 0 if is_get else settings.API_BULK_BODY_LIMIT
         is_unclear = len(headers) != len(scope["headers"]) or "transfer-encoding" in headers
         # A body that is too large, or of unknown size, is refused by Django before it is read.
-        if is_unclear or not announced.isdecimal() or int(announced) > settings.API_BULK_BODY_LIMIT:
+        if is_unclear or not announced.isdecimal() or int(announced) > limit:
             await self._django(scope, _coroutines(receive), send)
             return
-        body = await _body(receive)
+        body = b"" if is_get else await _body(receive)
+        if len(body) != int(announced):  # the client has gone in the middle of it
+            return
         call = accept(
             HotRequest(
                 method=scope["method"],
@@ -87,10 +105,11 @@ class Application:
                 remote_address=scope["client"][0] if scope.get("client") else "",
             )
         )
+        batcher = None if call is None else self._batchers.get(WORK[call.action])
         done = None
-        if call is not None:
+        if call is not None and batcher is not None:
             try:
-                done = await self._batchers[WORK[call.action]].submit(call)
+                done = await batcher.submit(call)
             except Exception:  # a bug of ours, which Django would answer in the same words
                 log.exception("request_failed", method=scope["method"], path=scope["path"])
                 done = call.failed()

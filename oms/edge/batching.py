@@ -21,13 +21,19 @@ class Batcher(Generic[Call, Answer]):
 
     A call that finds the thread idle is worked off at once and alone; those that come while it is
     busy wait for each other, and for nothing else. So batches grow with the load by themselves.
-    `work` returns one answer for each call, in their order.
+    `work` returns one answer for each call, in their order. A batch is full once the weights of its
+    calls reach `limit`.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Call]], Sequence[Answer]], *, name: str, limit: int
+        self,
+        work: Callable[[Sequence[Call]], Sequence[Answer]],
+        *,
+        name: str,
+        limit: int,
+        weight: Callable[[Call], int] = lambda _: 1,
     ) -> None:
-        self._work, self._limit = work, limit
+        self._work, self._limit, self._weight = work, limit, weight
         self._waiting: SimpleQueue[tuple[Call, asyncio.Future[Answer]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._loop = asyncio.get_running_loop()
@@ -60,8 +66,8 @@ class Batcher(Generic[Call, Answer]):
     def _gathered(
         self, first: tuple[Call, asyncio.Future[Answer]]
     ) -> tuple[list[tuple[Call, asyncio.Future[Answer]]], bool]:
-        batch = [first]
-        while len(batch) < self._limit:
+        batch, weight = [first], self._weight(first[0])
+        while weight < self._limit:
             try:
                 more = self._waiting.get_nowait()
             except Empty:
@@ -69,6 +75,7 @@ class Batcher(Generic[Call, Answer]):
             if more is None:
                 return batch, True
             batch.append(more)
+            weight += self._weight(more[0])
         return batch, False
 
 

@@ -63,7 +63,9 @@ class HotCall:
 
     def failed(self) -> HotAnswer:
         """The answer when a bug of ours came in between."""
-        return self.problem(problem_of_fault())
+        answer = self.problem(problem_of_fault())
+        answer.headers["X-Request-ID"] = self.request_id
+        return answer
 
     def problem(self, problem: Problem) -> HotAnswer:
         """The answer that carries the problem."""
@@ -82,3 +84,8 @@ class HotAnswer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def weight_of(call: HotCall) -> int:
+    """How much of a batch the call is: the number of its orders."""
+    return len(call.data["orders"]) if call.action == "create_many" else 1

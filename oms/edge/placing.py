@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from oms.core.db import DatabaseBusy, pipelined, with_retries
+from oms.core.db import pipelined, with_retries
 from oms.core.errors import OperationError, Unavailable
+from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
 from oms.http.etags import etag_for
@@ -21,9 +21,9 @@ from oms.users.access import SignedIn, asking_signed_in
 from orders.api.placing import location_of, placed_document, placement_of, results_document
 from orders.operations.placing import Outcome, PlacingCall, place_together
 
-log = structlog.get_logger(__name__)
-
 _JSON = "application/json"
+# How long a call waits for locks by itself, in milliseconds, once its batch has waited in vain.
+_AGAIN_MS = 5
 
 
 def place(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
@@ -34,7 +34,8 @@ def place(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
     """
     answers: list[HotAnswer | None] = [None] * len(calls)
     for wave in _waves(calls):
-        for number, answer in zip(wave, _placed([calls[n] for n in wave]), strict=True):
+        placed = _placed([calls[n] for n in wave], patience=settings.HOT_LANE_LOCK_TIMEOUT_MS)
+        for number, answer in zip(wave, placed, strict=True):
             answers[number] = answer
     return answers
 
@@ -57,29 +58,32 @@ def _waves(calls: Sequence[HotCall]) -> Iterator[list[int]]:
         waiting = later
 
 
-def _placed(calls: Sequence[HotCall]) -> Sequence[HotAnswer | None]:
-    """The answers of one transaction; where that fails, of one transaction for each call."""
+def _placed(calls: Sequence[HotCall], *, patience: int) -> Sequence[HotAnswer | None]:
+    """The answers of one transaction; where that fails, of one transaction for each call.
+
+    A transaction waits for a lock for `patience` milliseconds.
+    """
+    before = None
     try:
-        return with_retries(lambda: _in_one_transaction(calls))
-    except (DatabaseError, InterfaceError, DatabaseBusy) as error:
-        log.warning("batch_failed", calls=len(calls), error=type(error).__name__)
-        if isinstance(error, OperationalError | InterfaceError):
-            # The connection is lost, perhaps after the commit: each client learns by its key.
+        before = opened_connection()
+        return with_retries(lambda: _in_one_transaction(calls, patience=patience))
+    except Exception as error:  # a bug that one call meets must not fail the others either
+        log_failure(error, calls=len(calls))
+        if is_lost(before):
+            # Perhaps after the commit: each client learns by its key.
             connection.close()
             busy = Unavailable("The database cannot be reached; try again shortly.")
             return [call.refused(busy) for call in calls]
+        # The transaction was undone: whatever a commit calls is robust.
         if len(calls) == 1:
             return [None]
-        return [answer for call in calls for answer in _placed([call])]
+        return [answer for call in calls for answer in _placed([call], patience=_AGAIN_MS)]
 
 
-def _in_one_transaction(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+def _in_one_transaction(calls: Sequence[HotCall], *, patience: int) -> list[HotAnswer | None]:
     with pipelined(), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('lock_timeout', %s, true)",
-                [str(settings.HOT_LANE_LOCK_TIMEOUT_MS)],
-            )
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(patience)])
         asked = asking_signed_in({call.claims.session_id for call in calls})
         keyed = [number for number, call in enumerate(calls) if call.idempotent is not None]
         begun = begin_calls(calls=[c.idempotent for c in calls if c.idempotent is not None])

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, OperationError, Unavailable
+from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
 from oms.events.models import Event
@@ -23,20 +24,32 @@ if TYPE_CHECKING:
     from orders.models import Order
 
 
-def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
     """The orders, or their statuses, that the calls ask for; None for a call left to Django.
 
-    That is one whose user is not signed in any more.
+    That is one whose user is not signed in any more; all, if it is not the connection that fails,
+    with which it is tried again.
     """
+    before = None
     try:
-        users = asking_signed_in({call.claims.session_id for call in calls})()
-        orders = {order.id: order for order in all_orders().filter(pk__in={c.data for c in calls})}
-        watched = {call.data for call in calls if call.action == "status"}
-        steps = steps_of(watched & set(orders)) if watched else {}
-    except (OperationalError, InterfaceError):
+        before = opened_connection()
+        return _read(calls)
+    except Exception as error:  # a bug that one call meets must not fail the others
+        log_failure(error, calls=len(calls))
+        if not is_lost(before):
+            return [None] * len(calls)
         connection.close()
+        if tries > 1:
+            return read(calls, tries=tries - 1)
         busy = Unavailable("The database cannot be reached; try again shortly.")
         return [call.refused(busy) for call in calls]
+
+
+def _read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+    users = asking_signed_in({call.claims.session_id for call in calls})()
+    orders = {order.id: order for order in all_orders().filter(pk__in={c.data for c in calls})}
+    watched = {call.data for call in calls if call.action == "status"}
+    steps = steps_of(watched & set(orders)) if watched else {}
     answers: list[HotAnswer | None] = []
     for call in calls:
         user = users.get(call.claims.session_id)

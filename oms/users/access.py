@@ -16,6 +16,8 @@ from oms.users.operations.sessions import SESSION_CLAIM
 
 # Verified tokens that a process remembers; when there are more it begins anew.
 _REMEMBERED = 20_000
+# Ours are shorter. Padding would make one good token many long ones to be remembered.
+_LONGEST = 1_000
 _verified: dict[str, AccessClaims] = {}
 
 _SIGNED_IN = """
@@ -50,6 +52,8 @@ def claims_of(token: str) -> AccessClaims | None:
 
     Whether its session still holds is another question; see `asking_signed_in`.
     """
+    if len(token) > _LONGEST:
+        return None
     claims = _verified.get(token)
     if claims is None:
         claims = _verify(token)

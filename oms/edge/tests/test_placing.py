@@ -1,0 +1,314 @@
+"""Batches of placings: one transaction, and nobody in it notices the others."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from oms.core.waking import gathering_wake_ups
+from oms.edge.lane import answer
+from oms.edge.tests.calls import login, placing, statuses, terminate_own_connection, token_of
+from oms.events.models import Event
+from oms.http.models import IdempotencyRecord
+from oms.http.rate_limits import Limit, count
+from oms.testing.factories import make_customer, make_product
+from oms.testing.ordering import stock_of
+from oms.users.models import Session, User
+from orders.models import Order
+from orders.operations import placing as operations
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def statements_of(work: Callable[[], object]) -> list[str]:
+    """The statements that `work` sends, beginnings and ends of transactions among them."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def test_a_batch_is_one_transaction_of_the_same_statements_whatever_its_size() -> None:
+    tokens = [token_of(make_customer()) for _ in range(10)]
+    products = [make_product(stock=1_000).id for _ in range(5)]
+
+    def placed(size: int) -> list[str]:
+        calls = [
+            placing((products[n % 5], 1), token=tokens[n % 10], key=f"{size}-{n}")
+            for n in range(size)
+        ]
+        return statements_of(lambda: answers.append(statuses(answer(calls))))
+
+    answers: list[list[int | None]] = []
+    sent = {size: placed(size) for size in (1, 10, 50)}
+
+    assert answers == [[201] * 1, [201] * 10, [201] * 50]
+    assert len(sent[1]) == len(sent[10]) == len(sent[50])
+    for statements in sent.values():
+        assert sum(sql.startswith("BEGIN") for sql in statements) == 1
+        assert sum(sql.startswith("COMMIT") for sql in statements) == 1
+        assert not [sql for sql in statements if sql.startswith(("SAVEPOINT", "ROLLBACK"))]
+    assert Order.objects.count() == IdempotencyRecord.objects.count() == 61
+
+
+def test_a_short_order_does_not_disturb_the_others_of_its_batch() -> None:
+    mug, rare = make_product(stock=9), make_product(stock=1)
+    tokens = [token_of(make_customer()) for _ in range(4)]
+    calls = [
+        placing((mug.id, 1), token=tokens[0]),
+        placing((mug.id, 1), (rare.id, 2), token=tokens[1], key="short"),
+        placing((rare.id, 1), token=tokens[2]),
+        placing((mug.id, 1), token=tokens[3]),
+    ]
+
+    answers = answer(calls)
+
+    assert statuses(answers) == [201, 409, 201, 201]
+    assert stock_of(mug) == (9, 2)
+    assert stock_of(rare) == (1, 1)
+    [refused] = [one for one in answers if one and one.status == 409]
+    assert json.loads(refused.body)["code"] == "out_of_stock"
+    # A refusal is an answer: it is kept with its key, though it had no effect.
+    assert IdempotencyRecord.objects.get().status == 409
+
+
+def test_who_is_not_signed_in_any_more_is_left_to_django() -> None:
+    mug = make_product()
+    revoked, deactivated, well = (make_customer() for _ in range(3))
+    calls = [placing((mug.id, 1), token=token_of(user)) for user in (revoked, deactivated, well)]
+    Session.objects.filter(user=revoked).update(revoked_at="2026-01-01T00:00Z")
+    User.objects.filter(pk=deactivated.pk).update(is_active=False)
+
+    answers = answer(calls)
+
+    assert statuses(answers) == [None, None, 201]
+    assert Order.objects.get().customer_id == well.id
+
+
+def test_a_session_speaks_for_its_own_user_only() -> None:
+    mug, one, other = make_product(), make_customer(), make_customer()
+    call = placing((mug.id, 1), token=token_of(one))
+    Session.objects.filter(user=one).update(user=other)
+
+    assert statuses(answer([call])) == [None]
+    assert not Order.objects.exists()
+
+
+def test_who_became_staff_acts_as_staff_with_the_same_token() -> None:
+    mug, user = make_product(), make_customer()
+    token = token_of(user)
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+
+    assert statuses(answer([placing((mug.id, 1), token=token)])) == [201]
+    assert Event.objects.get(type="order.placed").actor_kind == "staff"
+
+
+def test_calls_of_one_key_in_one_batch_have_one_effect() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    same = [placing((mug.id, 1), token=token, key="k") for _ in range(5)]
+    other = placing((mug.id, 2), token=token, key="k")
+
+    answers = answer([*same, other])
+
+    assert statuses(answers) == [201] * 5 + [422]
+    assert len({one.body for one in answers[:5] if one}) == 1
+    replayed = ["Idempotent-Replayed" in one.headers for one in answers if one]
+    assert replayed == [False, True, True, True, True, False]
+    assert Order.objects.count() == 1
+    assert stock_of(mug) == (10, 1)
+
+
+def test_a_key_belongs_to_its_user() -> None:
+    mug = make_product()
+    calls = [placing((mug.id, 1), token=token_of(make_customer()), key="k") for _ in range(2)]
+
+    assert statuses(answer(calls)) == [201, 201]
+    assert Order.objects.count() == 2
+
+
+@contextmanager
+def held_by_another(product_id: UUID) -> Any:
+    """Keep the product's stock locked, as another process would."""
+    other = psycopg.connect(**login())
+    try:
+        other.execute(
+            "SELECT 1 FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [product_id]
+        )
+        yield
+    finally:
+        other.close()
+
+
+def test_a_locked_product_delays_its_own_buyers_only(settings: Settings) -> None:
+    settings.HOT_LANE_LOCK_TIMEOUT_MS = 50
+    mug, locked = make_product(stock=100), make_product(stock=100)
+    tokens = [token_of(make_customer()) for _ in range(20)]
+    calls = [
+        placing(((locked if n % 2 else mug).id, 1), token=token) for n, token in enumerate(tokens)
+    ]
+
+    with held_by_another(locked.id):
+        answers, retried = timed(lambda: answer(calls))
+
+    assert statuses(answers) == [201, None] * 10
+    assert stock_of(mug) == (100, 10)
+    assert stock_of(locked) == (100, 0)
+    # The patience of a batch is spent once, not once for each of the ten who wait.
+    assert retried < 0.05 * 10
+    assert statuses(answer(calls[1::2])) == [201] * 10
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    begun = time.perf_counter()
+    done = work()
+    return done, time.perf_counter() - begun
+
+
+def test_a_bug_that_one_call_meets_is_its_own() -> None:
+    mug, users = make_product(), [make_customer() for _ in range(3)]
+    calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in users]
+    real = operations._placed
+
+    def buggy(placement: Any, **options: Any) -> Any:
+        if placement.customer_id == users[1].id:
+            raise ZeroDivisionError
+        return real(placement, **options)
+
+    with patch.object(operations, "_placed", buggy):
+        answers = answer(calls)
+
+    assert statuses(answers) == [201, None, 201]
+    assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
+    assert not Order.objects.filter(customer_id=users[1].id).exists()
+
+
+def test_an_error_that_surfaces_late_is_not_an_acknowledgement() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    numbers = iter(["20261121-AAAAAA", "20261121-AAAAAA", *(f"20261121-{n:06}" for n in range(9))])
+
+    # Two orders draw one number; nobody fetches the insert's result before the commit.
+    with patch.object(operations, "order_number", lambda **_: next(numbers)):
+        answers = answer([placing((mug.id, 1), token=token) for _ in range(2)])
+
+    assert statuses(answers) == [201, 201]
+    assert Order.objects.count() == 2
+    assert {json.loads(one.body)["number"] for one in answers if one} == set(
+        Order.objects.values_list("number", flat=True)
+    )
+    assert stock_of(mug) == (10, 2)
+
+
+@contextmanager
+def trigger(body: str) -> Any:
+    """Let each order run that PL/pgSQL as its transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {body} RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON orders_order"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()"
+        )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION at_commit CASCADE")
+
+
+def test_what_fails_at_the_commit_is_not_acknowledged_and_wakes_nobody() -> None:
+    mug, customers = make_product(), [make_customer() for _ in range(3)]
+    calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in customers]
+    refuse = f"IF NEW.customer_id = '{customers[0].id}' THEN RAISE EXCEPTION 'no'; END IF;"
+
+    with trigger(refuse):
+        with gathering_wake_ups() as woken_by_one:
+            assert statuses(answer(calls[:1])) == [None]
+        with gathering_wake_ups() as woken_by_all:
+            assert statuses(answer(calls)) == [None, 201, 201]
+
+    assert not woken_by_one
+    assert woken_by_all
+    assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
+    assert stock_of(mug) == (10, 2)
+
+
+def test_a_lost_connection_costs_one_round_and_no_more() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    calls = [placing((mug.id, 1), token=token, key=f"k{n}") for n in range(3)]
+    terminate_own_connection()
+
+    first, second = answer(calls), answer(calls)
+
+    assert statuses(first) == [503] * 3
+    assert statuses(second) == [201] * 3
+    assert Order.objects.count() == 3
+
+
+def test_a_connection_lost_at_the_commit_tells_nobody_that_it_went_well() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    call = placing((mug.id, 1), token=token, key="k")
+
+    with trigger("PERFORM pg_terminate_backend(pg_backend_pid());"):
+        answers = answer([call])
+
+    assert statuses(answers) == [503]
+    assert not Order.objects.exists()
+    assert statuses(answer([call])) == [201]
+    assert Order.objects.count() == 1
+
+
+def test_a_commit_whose_answer_is_lost_is_not_done_again() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    calls = [placing((mug.id, 1), token=token, key=f"k{n}") for n in range(3)]
+    commit = connection._commit  # type: ignore[attr-defined]  # the stubs leave it out
+
+    def commit_and_lose_the_answer() -> None:
+        commit()
+        connection.connection.close()
+        raise OperationalError("the connection is lost")
+
+    with patch.object(connection, "_commit", commit_and_lose_the_answer):
+        answers = answer(calls)
+
+    assert statuses(answers) == [503] * 3
+    assert Order.objects.count() == 3
+    # Each client learns by its key.
+    learnt = answer(calls)
+    assert statuses(learnt) == [201] * 3
+    assert all("Idempotent-Replayed" in one.headers for one in learnt if one)
+    assert Order.objects.count() == 3
+
+
+def test_the_limit_of_a_user_holds_exactly_within_a_batch(settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "3/hour"}
+    mug, greedy, modest = make_product(), make_customer(), make_customer()
+    tokens = [token_of(greedy)] * 5 + [token_of(modest)]
+
+    answers = answer([placing((mug.id, 1), token=token) for token in tokens])
+
+    assert statuses(answers) == [201, 201, 201, 429, 429, 201]
+    [state] = count([Limit(name="place_user", subject=str(modest.id))])
+    assert state.remaining == 1
+
+
+def test_without_redis_orders_are_placed_and_limits_still_tell(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    mug, token = make_product(), token_of(make_customer())
+
+    with patch("oms.http.rate_limits._redis_closed_until", 0.0):
+        answers = answer([placing((mug.id, 1), token=token) for _ in range(3)])
+
+    assert statuses(answers) == [201] * 3
+    assert all("RateLimit" in one.headers for one in answers if one)
