@@ -57,6 +57,8 @@ class Batcher(Generic[Call, Answer]):
             answers: Sequence[Answer] | BaseException
             try:
                 answers = self._work(calls)
+                if len(answers) != len(calls):
+                    raise ValueError(f"{len(answers)} answers to {len(calls)} calls.")
             except Exception as error:  # it belongs to those who wait for the answers
                 answers = error
             self._loop.call_soon_threadsafe(_resolve, [future for _, future in batch], answers)

@@ -24,10 +24,9 @@ def prepare_connection() -> None:
     """Make this thread's connection ready for a batch; one that is broken is opened anew."""
     reset_queries()  # with DEBUG each statement is remembered
     now = time.monotonic()
-    if now - getattr(_thread, "used", 0.0) > _TRUSTED:
-        database: Any = connection  # the stubs leave out the flag
-        database.health_check_done = False
-        database.close_if_health_check_failed()
+    # Not by Django's own check, which leaves the connections of a pool alone.
+    if now - getattr(_thread, "used", 0.0) > _TRUSTED and not connection.is_usable():
+        connection.close()
     _thread.used = now
 
 

@@ -6,7 +6,11 @@ import time
 from collections.abc import Iterable
 from threading import Condition, Thread
 
+import structlog
+
 from oms.core.waking import wake
+
+log = structlog.get_logger(__name__)
 
 # Between two rounds, in seconds: wake-ups that come meanwhile are sent as one.
 _PAUSE = 0.05
@@ -42,7 +46,10 @@ class Waker:
                 tasks, self._tasks = self._tasks, set()
                 closing = self._closing
             for task in sorted(tasks):
-                wake(task)
+                try:
+                    wake(task)
+                except Exception:  # the thread must go on; the schedule wakes the task anyhow
+                    log.exception("wake_up_failed", task=task)
             if closing:
                 return
             time.sleep(_PAUSE)

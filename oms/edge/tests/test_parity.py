@@ -19,7 +19,7 @@ from oms.testing.ordering import ADDRESS, place
 from oms.users.models import User
 from orders.models import Order
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 # What two answers to one question must not share, and times.
 _DIFFER = frozenset({"X-Request-ID", "Location", "RateLimit", "Retry-After"})

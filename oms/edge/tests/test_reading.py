@@ -16,7 +16,7 @@ from oms.edge.tests.calls import reading, statuses, terminate_own_connection, to
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import place
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("status", [False, True])
@@ -61,6 +61,7 @@ def test_a_bug_in_a_batch_of_reads_is_left_to_django() -> None:
     assert statuses(answer(calls)) == [200, 200]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_read_survives_the_loss_of_its_connection() -> None:
     owner = make_customer()
     call = reading(place((make_product(), 1), customer=owner).id, token=token_of(owner))
@@ -69,6 +70,7 @@ def test_a_read_survives_the_loss_of_its_connection() -> None:
     assert statuses(answer([call])) == [200]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_connection_that_was_idle_is_tried_out_before_a_batch_relies_on_it() -> None:
     connection.ensure_connection()
     terminate_own_connection()
