@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
@@ -37,6 +38,8 @@ from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_pr
 from oms.users.access import claims_of
 from orders.api.inputs import BulkOrderInput, OrderInput
 
+log = structlog.get_logger(__name__)
+
 # Headers that ask for something which only Django's way knows.
 _UNUSUAL = frozenset(
     {
@@ -51,6 +54,7 @@ _UNUSUAL = frozenset(
 _KEY_HEADER = HEADER.lower()
 _ACCEPTED = frozenset({"*/*", "application/json", "application/json, */*"})
 _JSON = frozenset({"application/json", "application/json; charset=utf-8"})
+_LONGEST = 500
 # The middleware whose headers are the same for all answers of a route.
 _LAYERS = (
     ProblemMiddleware,
@@ -152,7 +156,10 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
     for call, state, one in zip(calls, counted, answers, strict=True):
         if one is not None:
             _complete(one, call=call, limits=rate_limit_headers([state]))
-    tell(calls, answers)
+    try:
+        tell(calls, answers)
+    except Exception:  # such as a log that cannot be written to: what is done is done
+        log.exception("requests_not_told")
     return answers
 
 
@@ -189,8 +196,11 @@ def _origin(request: HotRequest) -> tuple[str, str, str, str]:
 
 def _is_welcome(request: HotRequest) -> bool:
     """Whether the server is meant by this name, and JSON is what the client takes."""
-    accepts = request.headers.get("accept", "*/*")
-    return accepts in _ACCEPTED and _fixed_headers(*_origin(request)) is not None
+    if request.headers.get("accept", "*/*") not in _ACCEPTED:
+        return False
+    origin = _origin(request)
+    # What is remembered must be small, for it is the client's.
+    return sum(map(len, origin)) <= _LONGEST and _fixed_headers(*origin) is not None
 
 
 @lru_cache(maxsize=4096)
