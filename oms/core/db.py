@@ -200,10 +200,11 @@ def _json_value(value: Any) -> str:
 
 @contextmanager
 def pipelined() -> Iterator[None]:
-    """Send statements without waiting for their results, until one is fetched or committed.
+    """Send statements without waiting for their results, until one is fetched or the block ends.
 
-    A statement's error is then raised by a later one, so whoever wants to catch it must end the
-    pipeline first (libpq's pipeline mode; psycopg.Connection.pipeline).
+    A statement's error is then raised by a later one or by the end of the block, which must be
+    inside the transaction: to roll back in a broken pipeline costs the connection (libpq's pipeline
+    mode; psycopg.Connection.pipeline).
     """
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.pipeline():

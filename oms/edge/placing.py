@@ -81,7 +81,8 @@ def _placed(calls: Sequence[HotCall], *, patience: int) -> Sequence[HotAnswer | 
 
 
 def _in_one_transaction(calls: Sequence[HotCall], *, patience: int) -> list[HotAnswer | None]:
-    with pipelined(), transaction.atomic():
+    # The pipeline ends before the transaction, so that what fails late is raised before the commit.
+    with transaction.atomic(), pipelined():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(patience)])
         asked = asking_signed_in({call.claims.session_id for call in calls})

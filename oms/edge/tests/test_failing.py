@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -11,9 +12,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from oms.core.waking import gathering_wake_ups
+from oms.edge.connections import opened_connection
 from oms.edge.lane import answer
 from oms.edge.tests.calls import placing, statuses, terminate_own_connection, token_of
 from oms.http.models import IdempotencyRecord
+from oms.http.operations.idempotency import finish_calls
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import stock_of
 from orders.models import Order
@@ -136,4 +139,26 @@ def test_a_commit_whose_answer_is_lost_is_not_done_again() -> None:
     learnt = answer(calls)
     assert statuses(learnt) == [201] * 3
     assert all("Idempotent-Replayed" in one.headers for one in learnt if one)
+    assert Order.objects.count() == 3
+
+
+def test_what_fails_late_is_begun_again_on_the_same_connection() -> None:
+    """To roll back in a broken pipeline would cost the connection, and so every client a 503."""
+    token = token_of(make_customer())
+    calls = [placing((make_product().id, 1), token=token, key=f"k{n}") for n in range(3)]
+    left = iter(range(2))
+
+    def failing(**arguments: Any) -> None:
+        if next(left, None) is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+            time.sleep(0.05)  # the error is there when the next statement is sent
+        finish_calls(**arguments)
+
+    before = opened_connection()
+    with patch("oms.edge.placing.finish_calls", failing):
+        answers = answer(calls)
+
+    assert statuses(answers) == [201, 201, 201]
+    assert opened_connection() is before
     assert Order.objects.count() == 3
