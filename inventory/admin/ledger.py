@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -15,7 +13,7 @@ from unfold.decorators import display
 from inventory.models import MovementKind, Product, StockMovement
 from oms.http.back_office.display import badge, link, moment, signed
 from oms.http.back_office.filters import BusinessDaysFilter
-from oms.http.back_office.naming import OrdersNamedAdmin, order_called
+from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",
@@ -75,16 +73,7 @@ class StockMovementAdmin(OrdersNamedAdmin):
         if not term:
             return queryset, False
         found = Q(product__in=Product.objects.filter(sku__iexact=term)) | Q(reference=term)
-        order_id = order_called(term)
-        if order_id is not None:
-            found |= Q(order_id=order_id)
-        try:
-            id = UUID(term)
-        except ValueError:
-            pass
-        else:
-            found |= Q(order_id=id) | Q(product_id=id)
-        return queryset.filter(found), False
+        return queryset.filter(found | found_by_order(term, ids=("product_id",))), False
 
     @display(description=_("at"))
     def at(self, movement: StockMovement) -> str:

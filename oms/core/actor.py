@@ -40,6 +40,31 @@ class Actor:
         )
 
 
+def anonymous(*, request_id: str = "", ip: str | None = None) -> Actor:
+    """The actor of whoever has not said who they are."""
+    return Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id=request_id, ip=ip)
+
+
+def account(
+    *,
+    id: UUID,
+    email: str,
+    is_staff: bool,
+    is_superuser: bool,
+    request_id: str = "",
+    ip: str | None = None,
+) -> Actor:
+    """The actor that the owner of an account is."""
+    return Actor(
+        kind=ActorKind.STAFF if is_staff else ActorKind.CUSTOMER,
+        id=id,
+        label=email,
+        request_id=request_id,
+        ip=ip,
+        is_superuser=is_staff and is_superuser,
+    )
+
+
 def system(label: str, *, request_id: str = "") -> Actor:
     """The actor of work that no person asked for, such as "expiry" or "payments"."""
     return Actor(kind=ActorKind.SYSTEM, label=label, request_id=request_id)

@@ -193,8 +193,6 @@ def _json_value(value: Any) -> str:
     """What orjson does not know, as the text that PostgreSQL reads."""
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
     raise TypeError(f"{type(value).__name__} has no form in a row.")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor, account
 from oms.core.errors import OperationError
 from oms.http.operations.idempotency import Call as IdempotentCall
 from oms.http.payloads import encode
@@ -46,15 +47,18 @@ class HotCall:
     data: Any
     idempotent: IdempotentCall | None = None
 
-    def actor(self, user: SignedIn) -> Actor:
-        """The caller, as operations see them."""
-        return Actor(
-            kind=ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER,
+    def actor_among(self, users: Mapping[UUID, SignedIn]) -> Actor | None:
+        """The caller, as operations see them; None if `users` by session has them no more."""
+        user = users.get(self.claims.session_id)
+        if user is None or user.user_id != self.claims.user_id:
+            return None
+        return account(
             id=user.user_id,
-            label=user.email,
+            email=user.email,
+            is_staff=user.is_staff,
+            is_superuser=user.is_superuser,
             request_id=self.request_id,
             ip=self.address,
-            is_superuser=user.is_staff and user.is_superuser,
         )
 
     def refused(self, error: OperationError) -> HotAnswer:

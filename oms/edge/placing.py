@@ -8,8 +8,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from oms.core.actor import Actor
 from oms.core.db import pipelined, with_retries
-from oms.core.errors import OperationError, Unavailable
+from oms.core.errors import OperationError
 from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
@@ -17,6 +18,7 @@ from oms.http.etags import etag_for
 from oms.http.middleware.idempotency import REPLAYED, kept_headers
 from oms.http.operations.idempotency import Answer, begin_calls, finish_calls
 from oms.http.payloads import encode
+from oms.http.problems import database_unreachable
 from oms.users.access import SignedIn, asking_signed_in
 from orders.api.placing import location_of, placed_document, placement_of, results_document
 from orders.operations.placing import Outcome, PlacingCall, place_together
@@ -72,8 +74,7 @@ def _placed(calls: Sequence[HotCall], *, patience: int) -> Sequence[HotAnswer | 
         if is_lost(before):
             # Perhaps after the commit: each client learns by its key.
             connection.close()
-            busy = Unavailable("The database cannot be reached; try again shortly.")
-            return [call.refused(busy) for call in calls]
+            return [call.refused(database_unreachable()) for call in calls]
         # The transaction was undone: whatever a commit calls is robust.
         if len(calls) == 1:
             return [None]
@@ -100,9 +101,9 @@ def _answers(
     answers: list[HotAnswer | None] = [None] * len(calls)
     fresh: list[tuple[int, PlacingCall]] = []
     for number, call in enumerate(calls):
-        user = users.get(call.claims.session_id)
+        actor = call.actor_among(users)
         before = earlier.get(number)
-        if user is None or user.user_id != call.claims.user_id:
+        if actor is None:
             continue
         if isinstance(before, Answer):
             headers = {**before.headers, REPLAYED: "true"}
@@ -110,7 +111,7 @@ def _answers(
         elif before is not None:
             answers[number] = call.refused(before)
         else:
-            fresh.append((number, _placing_call(call, user)))
+            fresh.append((number, _placing_call(call, actor)))
     if not fresh:
         return answers
     finished = []
@@ -129,12 +130,12 @@ def _answers(
     return answers
 
 
-def _placing_call(call: HotCall, user: SignedIn) -> PlacingCall:
+def _placing_call(call: HotCall, actor: Actor) -> PlacingCall:
     many = call.action == "create_many"
     orders = call.data["orders"] if many else [call.data]
     return PlacingCall(
-        actor=call.actor(user),
-        placements=[placement_of(order, customer_id=user.user_id) for order in orders],
+        actor=actor,
+        placements=[placement_of(order, customer_id=call.claims.user_id) for order in orders],
         all_or_nothing=many and call.data["on_error"] == "reject_all",
     )
 

@@ -9,13 +9,14 @@ from uuid import UUID
 from django.db import connection
 
 from oms.core.actor import Actor
-from oms.core.errors import NotFound, OperationError, Unavailable
+from oms.core.errors import NotFound, OperationError
 from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
 from oms.events.models import Event
 from oms.http.etags import etag_for, names_tag
 from oms.http.payloads import encode
+from oms.http.problems import database_unreachable
 from oms.users.access import asking_signed_in
 from orders.api.outputs import order_document, status_document
 from orders.queries import all_orders, history_seen_by, steps_of
@@ -41,8 +42,7 @@ def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
         connection.close()
         if tries > 1:
             return read(calls, tries=tries - 1)
-        busy = Unavailable("The database cannot be reached; try again shortly.")
-        return [call.refused(busy) for call in calls]
+        return [call.refused(database_unreachable()) for call in calls]
 
 
 def _read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
@@ -52,12 +52,12 @@ def _read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
     steps = steps_of(watched & set(orders)) if watched else {}
     answers: list[HotAnswer | None] = []
     for call in calls:
-        user = users.get(call.claims.session_id)
-        if user is None or user.user_id != call.claims.user_id:
+        actor = call.actor_among(users)
+        if actor is None:
             answers.append(None)
             continue
         try:
-            answer = _answer(call, call.actor(user), orders.get(call.data), steps)
+            answer = _answer(call, actor, orders.get(call.data), steps)
         except OperationError as error:
             answer = call.refused(error)
         answer.headers["Allow"] = route_of(call.action).allow

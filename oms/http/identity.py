@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor, account, anonymous
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +81,12 @@ def actor_of(request: HttpRequest) -> Actor:
     request_id = getattr(request, "request_id", "")
     ip = getattr(request, "client_address", None)
     if user is None or not user.is_authenticated:
-        return Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id=request_id, ip=ip)
-    kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
-    return Actor(
-        kind=kind,
+        return anonymous(request_id=request_id, ip=ip)
+    return account(
         id=user.pk,
-        label=user.email,
+        email=user.email,
+        is_staff=user.is_staff,
+        is_superuser=user.is_superuser,
         request_id=request_id,
         ip=ip,
-        is_superuser=user.is_staff and user.is_superuser,
     )

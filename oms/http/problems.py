@@ -208,6 +208,11 @@ def _refusal_of_database(error: OperationalError | InterfaceError) -> errors.Ope
         return errors.DeadlineExceeded()
     if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
         return DatabaseBusy()
+    return database_unreachable()
+
+
+def database_unreachable() -> errors.Unavailable:
+    """The refusal while there is no connection to the database."""
     return errors.Unavailable("The database cannot be reached; try again shortly.")
 
 

@@ -11,7 +11,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.settings import api_settings
 
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import anonymous
 from oms.users.errors import BadCredentials
 from oms.users.models import User
 from oms.users.operations.sessions import SESSION_CLAIM, log_in_to_back_office
@@ -45,9 +45,7 @@ class BackOfficeBackend(ModelBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
-        actor = Actor(
-            kind=ActorKind.ANONYMOUS,
-            label="anonymous",
+        actor = anonymous(
             request_id=getattr(request, "request_id", ""),
             ip=getattr(request, "client_address", None),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -15,17 +14,17 @@ from unfold.decorators import display
 
 from oms.core.actor import Actor
 from oms.http.back_office.display import badge, moment, money
-from oms.http.back_office.naming import OrdersNamedAdmin, order_called
+from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
 from oms.http.back_office.steps import Step
 from payments.models import Payment, Refund
 from payments.operations.making import retry_now
-from payments.states import RefundStatus
+from payments.states import OPEN_REFUNDS
 
 
 def _is_open(work: Payment | Refund) -> bool:
     if isinstance(work, Payment):
         return work.is_open or bool(work.wanted)
-    return work.status in (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)
+    return work.status in OPEN_REFUNDS
 
 
 def _retry(actor: Actor, work: Any, values: Mapping[str, Any]) -> str:
@@ -46,24 +45,6 @@ _LOOK_UP_AGAIN = Step(
 )
 
 
-def _found(queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
-    """The rows of an order's number, an id, or a provider's reference; no index finds more."""
-    term = term.strip()
-    if not term:
-        return queryset, False
-    found = Q(provider_reference=term)
-    order_id = order_called(term)
-    if order_id is not None:
-        found |= Q(order_id=order_id)
-    try:
-        id = UUID(term)
-    except ValueError:
-        pass
-    else:
-        found |= Q(pk=id) | Q(order_id=id)
-    return queryset.filter(found), False
-
-
 class MoneyAdmin(OrdersNamedAdmin):
     """What the pages of payments and of refunds share; the maps go by the status."""
 
@@ -77,7 +58,12 @@ class MoneyAdmin(OrdersNamedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return _found(queryset, search_term)
+        """By an order's number, an id, or a provider's reference; no index finds more."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(provider_reference=term) | found_by_order(term, ids=("pk",))
+        return queryset.filter(found), False
 
     @display(description=_("created"))
     def created(self, work: Payment | Refund) -> str:

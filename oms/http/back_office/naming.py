@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -44,6 +45,24 @@ def order_called(term: str) -> UUID | None:
     """The id of the order with exactly that number, in whichever case; None if there is none."""
     id: UUID | None = _register["id_of"](term.strip().upper())
     return id
+
+
+def found_by_order(term: str, *, ids: Collection[str]) -> Q:
+    """The rows of the order called `term`, and those with that UUID in `order_id` or in `ids`.
+
+    Nobody's, where it is neither.
+    """
+    found = Q(pk__in=())
+    order_id = order_called(term)
+    if order_id is not None:
+        found |= Q(order_id=order_id)
+    try:
+        id = UUID(term)
+    except ValueError:
+        return found
+    for name in ("order_id", *ids):
+        found |= Q((name, id))
+    return found
 
 
 def order_link_of(order_id: UUID | None, numbers: Mapping[UUID, str]) -> SafeString | str:

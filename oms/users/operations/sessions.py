@@ -20,7 +20,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from oms.core import clock
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor, account
 from oms.core.db import durable, transaction, transaction_required
 from oms.core.ids import new_id
 from oms.events.publishing import publish
@@ -85,10 +85,11 @@ def _note_login(*, actor: Actor, user: User, session_id: UUID | None, at: dateti
         raise BadCredentials
     publish(
         UserLoggedIn(user_id=user.id, session_id=session_id),
-        actor=Actor(
-            kind=ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER,
+        actor=account(
             id=user.id,
-            label=user.email,
+            email=user.email,
+            is_staff=user.is_staff,
+            is_superuser=user.is_superuser,
             request_id=actor.request_id,
             ip=actor.ip,
         ),
