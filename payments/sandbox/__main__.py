@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
+
+import uvloop
 
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.ledger import Ledger
@@ -76,17 +78,17 @@ def _secret(name: str) -> str:
 def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     api_key, webhook_secret = _secret("SANDBOX_API_KEY"), _secret("SANDBOX_WEBHOOK_SECRET")
-    # Waited for below, instead of handled: a handler that sets an Event deadlocks if a second
-    # signal comes while the first wakes the waiter, and Ctrl-C under honcho sends two.
-    endings = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, endings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(arguments, api_key=api_key, webhook_secret=webhook_secret))
 
+
+async def _serve(arguments: argparse.Namespace, *, api_key: str, webhook_secret: str) -> None:
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
     ledger = Ledger(arguments.ledger, reports=bool(arguments.webhook_url))
     server = Server(
-        host=arguments.host,
-        port=arguments.port,
         provider=Provider(
             ledger=ledger,
             api_key=api_key,
@@ -108,16 +110,14 @@ def main() -> None:
             ),
         )
         courier.start()
-    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
-    log.info("listening on http://%s:%d", arguments.host, server.server_port)
+    port = await server.start(host=arguments.host, port=arguments.port)
+    log.info("listening on http://%s:%d", arguments.host, port)
 
-    signal.sigwait(endings)
+    await ending.wait()
     until = time.monotonic() + _GRACE
-    server.shutdown()
-    server.server_close()
-    server.drain(seconds=_GRACE)
+    await server.stop(seconds=_GRACE)
     if courier is not None:
-        courier.stop(seconds=max(0.0, until - time.monotonic()))
+        await courier.stop(seconds=max(0.0, until - time.monotonic()))
     ledger.close()
     log.info("stopped")
 

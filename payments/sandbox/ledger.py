@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,46 +26,58 @@ _SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 
 
 class Ledger:
-    """The books in the file `path`. One connection, one write at a time, for all threads.
+    """The books in the file `path`, for one thread.
 
     With `reports` each result is put in `outbox` for delivery as a webhook.
     """
 
     def __init__(self, path: Path, *, reports: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=5
-        )
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_SCHEMA)
-        self.outbox = Outbox(self._connection, self._lock)
+        self.outbox = Outbox(self._connection)
         self._reports = reports
 
     def close(self) -> None:
         """Close the file; the ledger is of no use afterwards."""
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let all writes inside commit at the end, at the cost of one; each fails by itself."""
+        with self._undone_if_it_fails("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
+            yield
+        self.outbox.wake()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+        if not self._connection.in_transaction:
+            with self.together():
                 yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        self.outbox.wake()
+            return
+        with self._undone_if_it_fails(
+            "SAVEPOINT one", "RELEASE one", "ROLLBACK TO one; RELEASE one"
+        ):
+            yield self._connection
+
+    @contextmanager
+    def _undone_if_it_fails(self, begin: str, commit: str, undo: str) -> Iterator[None]:
+        self._connection.execute(begin)
+        try:
+            yield
+            self._connection.execute(commit)
+        except BaseException:
+            if self._connection.in_transaction:
+                for statement in undo.split("; "):
+                    self._connection.execute(statement)
+            raise
 
     def _row(self, query: str, *values: Any) -> sqlite3.Row | None:
-        with self._lock:
-            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
-            return row
+        row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+        return row
 
     def count_try(self, *, kind: str, key: str) -> int:
         """Count another try of that write; how many there have been, this one included."""
@@ -92,10 +103,9 @@ class Ledger:
 
     def charges(self, *, after: int, limit: int) -> list[tuple[int, Object]]:
         """Up to `limit` charges whose position is above `after`, each with its position."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT * FROM charges WHERE position > ? ORDER BY position LIMIT ?", (after, limit)
-            ).fetchall()
+        rows = self._connection.execute(
+            "SELECT * FROM charges WHERE position > ? ORDER BY position LIMIT ?", (after, limit)
+        ).fetchall()
         return [(row["position"], objects.charge(row)) for row in rows]
 
     def record_charge(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import secrets
 import sqlite3
-import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +36,11 @@ class Delivery:
 
 
 class Outbox:
-    """The queue of webhooks, on the connection and under the lock of the ledger."""
+    """The queue of webhooks, on the connection of the ledger."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: threading.RLock) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._lock = lock
-        self._changed = threading.Condition()
+        self._changed = asyncio.Event()
 
     @staticmethod
     def webhook(*, type: str, data: dict[str, Any], created_at: str) -> Webhook:
@@ -58,57 +58,62 @@ class Outbox:
             [(webhook.id, charge_id, webhook.type, webhook.body, now, now) for webhook in webhooks],
         )
 
-    def next_due(self, *, busy: Collection[str]) -> Delivery | None:
-        """The most overdue webhook of a charge that is not in `busy`, or None.
+    def due(self, *, busy: Collection[str], limit: int) -> list[Delivery]:
+        """The most overdue webhooks of charges that are not in `busy`, one of each.
 
         A charge's webhooks are first tried in the order in which they were put; one that has
         failed no longer holds up those behind it.
         """
         marks = ", ".join("?" * len(busy))
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT * FROM webhooks AS due"  # noqa: S608 - only question marks are put in
-                f" WHERE next_attempt_at <= ? AND charge_id NOT IN ({marks})"
-                " AND NOT EXISTS (SELECT 1 FROM webhooks AS earlier"
-                "  WHERE earlier.charge_id = due.charge_id AND earlier.position < due.position"
-                "  AND earlier.attempts = 0 AND earlier.next_attempt_at IS NOT NULL)"
-                " ORDER BY next_attempt_at, position LIMIT 1",
-                (time.time(), *busy),
-            ).fetchone()
-        if row is None:
-            return None
-        return Delivery(
-            position=row["position"],
-            charge_id=row["charge_id"],
-            webhook=Webhook(id=row["webhook_id"], type=row["type"], body=row["body"]),
-            attempts=row["attempts"],
-        )
-
-    def delivered(self, delivery: Delivery) -> None:
-        """Note that the receiver has accepted it."""
-        with self._lock:
-            self._connection.execute(
-                "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
-                " delivered_at = ?, last_error = NULL WHERE position = ?",
-                (time.time(), delivery.position),
+        rows = self._connection.execute(
+            "SELECT * FROM webhooks AS due"  # noqa: S608 - only question marks are put in
+            f" WHERE next_attempt_at <= ? AND charge_id NOT IN ({marks})"
+            " AND NOT EXISTS (SELECT 1 FROM webhooks AS earlier"
+            "  WHERE earlier.charge_id = due.charge_id AND earlier.position < due.position"
+            "  AND earlier.attempts = 0 AND earlier.next_attempt_at IS NOT NULL)"
+            " ORDER BY next_attempt_at, position LIMIT ?",
+            (time.time(), *busy, limit),
+        ).fetchall()
+        first: dict[str, Delivery] = {}
+        for row in rows:
+            first.setdefault(
+                row["charge_id"],
+                Delivery(
+                    position=row["position"],
+                    charge_id=row["charge_id"],
+                    webhook=Webhook(id=row["webhook_id"], type=row["type"], body=row["body"]),
+                    attempts=row["attempts"],
+                ),
             )
+        return list(first.values())
+
+    def delivered(self, deliveries: Iterable[Delivery]) -> None:
+        """Note that the receiver has accepted them."""
+        now = time.time()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(
+            "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
+            " delivered_at = ?, last_error = NULL WHERE position = ?",
+            [(now, delivery.position) for delivery in deliveries],
+        )
+        self._connection.execute("COMMIT")
 
     def failed(self, delivery: Delivery, *, error: str, pause: float) -> None:
         """Note that it has not, and try again in `pause` seconds; give up after three days."""
         now = time.time()
-        with self._lock:
-            self._connection.execute(
-                "UPDATE webhooks SET attempts = attempts + 1, last_error = ?,"
-                " next_attempt_at = CASE WHEN created_at > ? THEN ? END WHERE position = ?",
-                (error, now - _LIFETIME, now + pause, delivery.position),
-            )
+        self._connection.execute(
+            "UPDATE webhooks SET attempts = attempts + 1, last_error = ?,"
+            " next_attempt_at = CASE WHEN created_at > ? THEN ? END WHERE position = ?",
+            (error, now - _LIFETIME, now + pause, delivery.position),
+        )
 
     def wake(self) -> None:
-        """Wake those who wait for something to deliver."""
-        with self._changed:
-            self._changed.notify_all()
+        """Wake who waits for something to deliver."""
+        self._changed.set()
 
-    def wait(self, *, seconds: float) -> None:
+    async def wait(self, *, seconds: float) -> None:
         """Wait until something may have become due, or `seconds` have passed."""
-        with self._changed:
-            self._changed.wait(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()

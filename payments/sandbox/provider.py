@@ -7,13 +7,13 @@ counted apart.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.ledger import Ledger
@@ -24,6 +24,11 @@ from payments.sandbox.tokens import TOKENS, Behaviour
 
 _PAGE = 100
 _LONGEST_PAGE = 1000
+# How long, in seconds, a write waits for others.
+_GATHERING = 0.002
+
+# What a write gives: the object, and whether it was made now.
+Written: TypeAlias = tuple[Object, bool]
 
 
 class Fate(StrEnum):
@@ -51,6 +56,43 @@ def refused(refusal: Refusal) -> Answer:
     )
 
 
+class _Writes:
+    """Writes of concurrent calls, gathered for a moment and committed together."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: list[tuple[Callable[[], Written], asyncio.Future[Written]]] = []
+
+    def do(self, write: Callable[[], Written]) -> asyncio.Future[Written]:
+        """What `write` gives or raises, once that is committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Written] = loop.create_future()
+        self._waiting.append((write, future))
+        if len(self._waiting) == 1:
+            loop.call_later(_GATHERING, self._commit)
+        return future
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        ended: list[tuple[asyncio.Future[Written], Written | Exception]] = []
+        try:
+            with self._ledger.together():
+                for write, future in waiting:
+                    try:
+                        ended.append((future, write()))
+                    except Refusal as refusal:
+                        ended.append((future, refusal))
+        except Exception as error:  # none of them is committed; each caller gets a 500
+            ended = [(future, error) for _, future in waiting]
+        for future, result in ended:
+            if future.cancelled():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+
 class Provider:
     """The provider on one ledger. `slow_seconds` is how late slow answers are."""
 
@@ -63,10 +105,13 @@ class Provider:
         slow_seconds: float = 3.0,
     ) -> None:
         self._ledger = ledger
+        self._writes = _Writes(ledger)
         self._api_key = api_key
         self._faults = faults or Faults()
         self._slow_seconds = slow_seconds
-        self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
+        self._routes: list[
+            tuple[str, re.Pattern[str], Callable[..., Answer | Awaitable[Answer]]]
+        ] = [
             ("GET", re.compile(r"/health"), self._health),
             ("POST", re.compile(r"/v1/charges"), self._create_charge),
             ("GET", re.compile(r"/v1/charges"), self._find_charges),
@@ -78,14 +123,15 @@ class Provider:
             ("GET", re.compile(r"/v1/ledger"), self._show_ledger),
         ]
 
-    def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         """The answer to `request`; takes as long as slow tokens and faults make it."""
         try:
-            return self._dispatch(request)
+            answer = self._dispatch(request)
+            return answer if isinstance(answer, Answer) else await answer
         except Refusal as refusal:
             return refused(refusal)
 
-    def _dispatch(self, request: Request) -> Answer:
+    def _dispatch(self, request: Request) -> Answer | Awaitable[Answer]:
         if request.path != "/health":
             self._authenticate(request)
         found = False
@@ -105,7 +151,7 @@ class Provider:
 
     # --- Writes -----------------------------------------------------------------------------------
 
-    def _create_charge(self, request: Request) -> Answer:
+    def _create_charge(self, request: Request) -> Awaitable[Answer]:
         wanted = ChargeRequest.read(request.members())
         behaviour = TOKENS.get(wanted.token)
         if behaviour is None:
@@ -118,15 +164,17 @@ class Provider:
             record=lambda **write: self._ledger.record_charge(request=wanted, **write),
         )
 
-    def _capture(self, request: Request, charge_id: str) -> Answer:
+    def _capture(self, request: Request, charge_id: str) -> Awaitable[Answer]:
         members = request.members()
         amount = hundredths(members) if "amount" in members else None
         return self._settle(request, kind="capture", charge_id=charge_id, amount=amount)
 
-    def _void(self, request: Request, charge_id: str) -> Answer:
+    def _void(self, request: Request, charge_id: str) -> Awaitable[Answer]:
         return self._settle(request, kind="void", charge_id=charge_id, amount=None)
 
-    def _settle(self, request: Request, *, kind: str, charge_id: str, amount: int | None) -> Answer:
+    def _settle(
+        self, request: Request, *, kind: str, charge_id: str, amount: int | None
+    ) -> Awaitable[Answer]:
         return self._write(
             request,
             kind=kind,
@@ -136,7 +184,7 @@ class Provider:
             ),
         )
 
-    def _create_refund(self, request: Request) -> Answer:
+    def _create_refund(self, request: Request) -> Awaitable[Answer]:
         members = request.members()
         charge_id, amount = text(members, "charge_id"), hundredths(members)
         reason = text(members, "reason", required=False)
@@ -149,7 +197,7 @@ class Provider:
             ),
         )
 
-    def _write(
+    async def _write(
         self,
         request: Request,
         *,
@@ -171,16 +219,16 @@ class Provider:
 
         if existing := find(key=key, fingerprint=fingerprint):
             if fault is Fault.SLOW:
-                time.sleep(self._slow_seconds)
+                await asyncio.sleep(self._slow_seconds)
             return Answer(
                 status=200, body=existing, headers={"Idempotent-Replayed": "true"}, fate=fate
             )
         if behaviour.fails_first and tries == 1:
             raise Refusal(503, "temporarily_unavailable", "Try again; nothing was done.")
         if behaviour.is_slow or fault is Fault.SLOW:
-            time.sleep(self._slow_seconds)
-        done, is_new = record(
-            key=key, fingerprint=fingerprint, doubled=fault is Fault.WEBHOOK_DOUBLED
+            await asyncio.sleep(self._slow_seconds)
+        done, is_new = await self._writes.do(
+            lambda: record(key=key, fingerprint=fingerprint, doubled=fault is Fault.WEBHOOK_DOUBLED)
         )
         if is_new and not behaviour.is_answered:
             fate = Fate.HELD

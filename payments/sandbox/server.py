@@ -1,22 +1,18 @@
-"""The provider over HTTP/1.1: a thread for each connection, from the standard library.
+"""The provider over HTTP/1.1: one event loop, the protocol by h11.
 
-No framework, because a provider that loses answers must close a connection without one, which
-servers for WSGI and ASGI do not let an application do.
+No server for WSGI or ASGI, because a provider that loses answers must close a connection without
+one, which those do not let an application do.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import socket
-import sys
-import threading
 import time
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import h11
 
 from payments.sandbox.provider import Answer, Fate, Provider, refused
 from payments.sandbox.reading import Request
@@ -25,149 +21,160 @@ from payments.sandbox.refusals import Refusal
 log = logging.getLogger(__name__)
 
 _BODY_LIMIT = 64 * 1024
+_HEAD_LIMIT = 32 * 1024
+_READ = 64 * 1024
+_IDLE_SECONDS = 75.0
+_BACKLOG = 512
+_METHODS = frozenset({b"GET", b"POST"})
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `provider` on `host` and `port`; 0 is any free port.
+class Server:
+    """Serves `provider`; `hold_seconds` is how long a connection that gets no answer stays open."""
 
-    `hold_seconds` is how long a connection that gets no answer stays open.
-    """
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 512
-
-    def __init__(self, *, host: str, port: int, provider: Provider, hold_seconds: float) -> None:
-        self.provider = provider
-        self.hold_seconds = hold_seconds
+    def __init__(self, *, provider: Provider, hold_seconds: float) -> None:
+        self._provider = provider
+        self._hold_seconds = hold_seconds
+        self._server: asyncio.Server | None = None
         self._answering = 0
-        self._idle = threading.Condition()
-        super().__init__((host, port), _Connection)
+        self._idle = asyncio.Condition()
 
-    def server_bind(self) -> None:
-        """Bind, without the look-up of the host's name that may take seconds."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def begin(self) -> None:
-        """Count a request that is being answered."""
-        with self._idle:
-            self._answering += 1
-
-    def end(self) -> None:
-        """Count it no more."""
-        with self._idle:
-            self._answering -= 1
-            self._idle.notify_all()
-
-    def drain(self, *, seconds: float) -> None:
-        """Wait until no request is being answered, `seconds` at most."""
-        with self._idle:
-            self._idle.wait_for(lambda: not self._answering, timeout=seconds)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with a connection; a caller who hung up is not worth a line."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            log.exception("connection from %s failed", client_address)
-
-
-class _Connection(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = "sandbox-provider"
-    sys_version = ""
-    timeout = 75  # seconds that a connection may be idle
-    disable_nagle_algorithm = True
-    wbufsize = 64 * 1024  # an answer leaves in one piece
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        started = time.monotonic()
-        self.server.begin()
-        try:
-            answer = self._answer()
-            if answer.fate is Fate.SENT:
-                self._send(answer)
-                self.wfile.flush()
-        finally:
-            self.server.end()
-        milliseconds = round((time.monotonic() - started) * 1000)
-        log.info(
-            "%s %s %d %s %d ms", self.command, self.path, answer.status, answer.fate, milliseconds
+    async def start(self, *, host: str, port: int) -> int:
+        """Begin to listen; returns the port, which is any free one for 0."""
+        self._server = await asyncio.start_server(
+            self._connected, host, port, backlog=_BACKLOG, limit=_READ
         )
-        if answer.fate is not Fate.SENT:
-            self.close_connection = True
-        if answer.fate is Fate.HELD:
-            self._hold()
+        return int(self._server.sockets[0].getsockname()[1])
 
-    def _answer(self) -> Answer:
+    async def stop(self, *, seconds: float) -> None:
+        """Take no more connections, and wait `seconds` at most for what is being answered."""
+        assert self._server is not None
+        self._server.close()
+        async with self._idle:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait_for(lambda: not self._answering)
+            except TimeoutError:
+                log.warning("stopped with %d requests unanswered", self._answering)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
         try:
-            body = self._body()
+            while await self._exchange(connection, reader, writer):
+                connection.start_next_cycle()
+        except (ConnectionError, TimeoutError):
+            pass  # a caller who hung up, or has nothing more to say
+        finally:
+            writer.close()
+
+    async def _exchange(
+        self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Answer one request; whether there may be another one on this connection."""
+        try:
+            head = await _event(http, reader)
+        except h11.RemoteProtocolError as error:
+            await _send(http, writer, refused(Refusal(400, "bad_request", str(error))))
+            return False
+        if not isinstance(head, h11.Request):
+            return False
+        started = time.monotonic()
+        async with self._idle:
+            self._answering += 1
+        try:
+            answer = await self._answer(head, http, reader)
+            if answer.fate is Fate.SENT:
+                await _send(http, writer, answer)
+        finally:
+            async with self._idle:
+                self._answering -= 1
+                self._idle.notify_all()
+        log.info(
+            "%s %s %d %s %d ms",
+            head.method.decode(),
+            head.target.decode(),
+            answer.status,
+            answer.fate,
+            round((time.monotonic() - started) * 1000),
+        )
+        if answer.fate is Fate.HELD:
+            await self._hold(reader)
+        return answer.fate is Fate.SENT and http.our_state is h11.DONE is http.their_state
+
+    async def _answer(
+        self, head: h11.Request, http: h11.Connection, reader: asyncio.StreamReader
+    ) -> Answer:
+        headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
+        try:
+            if head.method not in _METHODS:
+                raise Refusal(501, "not_implemented", "GET and POST alone.")
+            body = await _body(headers, http, reader)
         except Refusal as refusal:
-            self.close_connection = True  # what follows of the body would be read as a request
             return refused(refusal)
-        parts = urlsplit(self.path)
+        parts = urlsplit(head.target.decode("latin-1"))
         try:
-            return self.server.provider.answer(
+            return await self._provider.answer(
                 Request(
-                    method=self.command,
+                    method=head.method.decode(),
                     path=parts.path,
                     query=dict(parse_qsl(parts.query)),
-                    headers={name.lower(): value for name, value in self.headers.items()},
+                    headers=headers,
                     body=body,
                 )
             )
         except Exception:  # an error of ours: the caller gets a 500, the log the reason
-            log.exception("%s %s failed", self.command, parts.path)
+            log.exception("%s %s failed", head.method.decode(), parts.path)
             return refused(Refusal(500, "internal_error", "Something went wrong."))
 
-    def _body(self) -> bytes:
-        if "transfer-encoding" in self.headers:
-            raise Refusal(411, "length_required", "Send a Content-Length.")
-        length = self.headers.get("content-length", "0")
-        if not length.isascii() or not length.isdecimal():
-            raise Refusal(400, "invalid_length", "Content-Length is not a number.")
-        if len(length) > 10 or int(length) > _BODY_LIMIT:
-            raise Refusal(413, "body_too_large", f"At most {_BODY_LIMIT} bytes.")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise ConnectionError("The body ended early.")
-        return body
-
-    def _send(self, answer: Answer) -> None:
-        payload = json.dumps(answer.body).encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(payload)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def _hold(self) -> None:
+    async def _hold(self, reader: asyncio.StreamReader) -> None:
         """Keep the connection open until the caller hangs up or the time is over."""
-        self.connection.settimeout(self.server.hold_seconds)
         try:
-            self.connection.recv(1, socket.MSG_PEEK)
+            async with asyncio.timeout(self._hold_seconds):
+                await reader.read(1)
         except TimeoutError:
-            log.info("held %s for %s s", self.path, self.server.hold_seconds)
+            log.info("held a connection for %s s", self._hold_seconds)
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer in JSON what the standard library would answer in HTML."""
-        self.close_connection = True
-        phrase = message or HTTPStatus(code).phrase
-        self._send(refused(Refusal(code, "bad_request", phrase)))
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Not needed: `_serve` logs each request with its duration."""
+async def _body(
+    headers: dict[str, str], http: h11.Connection, reader: asyncio.StreamReader
+) -> bytes:
+    """The request's body; Refusal with 411 or 413. What was not read of it ends the connection."""
+    if "transfer-encoding" in headers:
+        raise Refusal(411, "length_required", "Send a Content-Length.")
+    # That it is a number h11 has seen to.
+    if int(headers.get("content-length", "0")) > _BODY_LIMIT:
+        raise Refusal(413, "body_too_large", f"At most {_BODY_LIMIT} bytes.")
+    parts = []
+    while isinstance(event := await _event(http, reader), h11.Data):
+        parts.append(bytes(event.data))
+    if not isinstance(event, h11.EndOfMessage):
+        raise ConnectionError("The body ended early.")
+    return b"".join(parts)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Send the standard library's remarks to the log."""
-        log.info(format, *args)
+
+async def _event(
+    http: h11.Connection, reader: asyncio.StreamReader
+) -> h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]:
+    """What the other side says next; waits for it, but not for ever."""
+    while (event := http.next_event()) is h11.NEED_DATA:
+        async with asyncio.timeout(_IDLE_SECONDS):
+            http.receive_data(await reader.read(_READ))
+    return event
+
+
+async def _send(http: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    payload = json.dumps(answer.body).encode()
+    headers = [
+        ("Server", "sandbox-provider"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(payload))),
+        *([("Connection", "close")] if http.their_state is not h11.DONE else []),
+        *answer.headers.items(),
+    ]
+    events = (
+        h11.Response(status_code=answer.status, headers=headers),
+        h11.Data(data=payload),
+        h11.EndOfMessage(),
+    )
+    # An answer leaves in one piece.
+    writer.write(b"".join(http.send(event) or b"" for event in events))
+    await writer.drain()

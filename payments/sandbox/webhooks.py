@@ -6,23 +6,26 @@ begins with "whsec_" goes on in base64; any other is taken as it is.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
 import random
 import sqlite3
-import threading
 import time
 from dataclasses import dataclass
 
-import httpx
-
 from payments.sandbox.outbox import Delivery, Outbox
+from payments.sandbox.posting import Poster, PostingFailed
 
 log = logging.getLogger(__name__)
 
-_WORKERS = 4
+# How many webhooks are on their way at once.
+_AT_ONCE = 64
+# Seconds between two looks into the outbox while there is something to do, and while there is not.
+_GATHERING = 0.05
 _IDLE = 0.2
 _LONGEST_PAUSE = 60.0
 
@@ -52,75 +55,72 @@ class Receiver:
 
 
 class Courier:
-    """Some threads that deliver what is due in `outbox`, one at a time for each charge."""
+    """Delivers what is due in `outbox`: many webhooks at once, but of each charge one at a time."""
 
     def __init__(self, *, outbox: Outbox, receiver: Receiver) -> None:
         self._outbox = outbox
         self._receiver = receiver
-        self._client = httpx.Client(timeout=receiver.timeout, trust_env=False)
-        self._stopping = threading.Event()
-        self._claiming = threading.Lock()
-        self._busy: set[str] = set()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"courier-{number}", daemon=True)
-            for number in range(_WORKERS)
-        ]
+        self._poster = Poster(receiver.url, timeout=receiver.timeout)
+        self._stopping = False
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._delivered: list[Delivery] = []
+        self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to deliver."""
-        for thread in self._threads:
-            thread.start()
+        """Begin to deliver, on the loop that runs."""
+        self._running = asyncio.create_task(self._run())
 
-    def stop(self, *, seconds: float) -> None:
+    async def stop(self, *, seconds: float) -> None:
         """Finish what is being delivered, within `seconds`; the rest stays in the outbox."""
-        self._stopping.set()
+        assert self._running is not None
+        self._stopping = True
         self._outbox.wake()
-        until = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._running
+                await asyncio.gather(*self._under_way.values())
+        self._note()
+        self._poster.close()
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
+    async def _run(self) -> None:
+        while not self._stopping:
             try:
-                found = self._deliver_next()
+                self._note()
+                self._begin()
             except sqlite3.Error:  # such as a full disk: what is due stays due
                 log.exception("the outbox cannot be used")
-                found = False
-            if not found:
-                self._outbox.wait(seconds=_IDLE)
+            # Whatever becomes due meanwhile is taken together.
+            await asyncio.sleep(_GATHERING)
+            if not self._under_way and not self._delivered:
+                await self._outbox.wait(seconds=_IDLE)
 
-    def _deliver_next(self) -> bool:
-        """Try what is most overdue; False if nothing is due."""
-        delivery = self._claim()
-        if delivery is None:
-            return False
-        try:
-            self._deliver(delivery)
-        finally:
-            with self._claiming:
-                self._busy.discard(delivery.charge_id)
-        return True
+    def _begin(self) -> None:
+        free = _AT_ONCE - len(self._under_way)
+        for delivery in self._outbox.due(busy=self._under_way, limit=free) if free else ():
+            task = asyncio.create_task(self._deliver(delivery))
+            self._under_way[delivery.charge_id] = task
 
-    def _claim(self) -> Delivery | None:
-        with self._claiming:
-            delivery = self._outbox.next_due(busy=self._busy)
-            if delivery is not None:
-                self._busy.add(delivery.charge_id)
-            return delivery
+    def _note(self) -> None:
+        delivered, self._delivered = self._delivered, []
+        if delivered:
+            self._outbox.delivered(delivered)
+            for delivery in delivered:
+                del self._under_way[delivery.charge_id]
 
-    def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         webhook = delivery.webhook
         body = webhook.body.encode()
         headers = self._receiver.headers(id=webhook.id, timestamp=int(time.time()), body=body)
         try:
-            response = self._client.post(self._receiver.url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            said = type(error).__name__
+            status = await self._poster.post(body, headers=headers)
+        except PostingFailed as error:
+            said = str(error)
         else:
-            if response.is_success:
-                self._outbox.delivered(delivery)
+            if 200 <= status < 300:
+                self._delivered.append(delivery)
                 return
-            said = str(response.status_code)
+            said = str(status)
         pause = min(_LONGEST_PAUSE, self._receiver.first_pause * 2 ** min(delivery.attempts, 16))
         self._outbox.failed(delivery, error=said, pause=pause * random.uniform(0.8, 1.2))
+        del self._under_way[delivery.charge_id]
         log.warning("webhook %s %s not taken: %s", webhook.type, webhook.id, said)
