@@ -103,8 +103,8 @@ class TestSettings:
     def test_every_setting_is_in_the_example(self) -> None:
         code = "".join(path.read_text() for path in (ROOT / "oms" / "settings").glob("*.py"))
         read = set(re.findall(r'(?:env(?:\.\w+)?|secret|rate)\(\s*"([A-Z_]+)"', code))
-        read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "Procfile").read_text()))
-        read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+        for name in ("Procfile", "deploy/background", "docker-compose.yml"):
+            read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / name).read_text()))
         example = (ROOT / ".env.example").read_text()
         listed = set(re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE))
 
