@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -48,10 +47,12 @@ class Backends:
 
     def seconds(self) -> dict[str, float]:
         """The CPU seconds since the beginning, as {"pg web": 1.5, …}."""
-        spent: Counter[str] = Counter()
+        spent: dict[str, float] = {}
         for pid, (name, seconds) in list(self._latest.items()):
-            spent[f"pg {name}"] += seconds - self._first.get(pid, 0.0)
-        return dict(spent)
+            spent[f"pg {name}"] = (
+                spent.get(f"pg {name}", 0.0) + seconds - self._first.get(pid, 0.0)
+            )
+        return spent
 
     def _watch(self) -> None:
         while not self._ending.wait(_EVERY):

@@ -44,7 +44,7 @@ def _connections_of_this_process() -> urllib3.PoolManager:
     global _manager
     with _making:
         if _manager is None:
-            _manager = urllib3.PoolManager(maxsize=_MOST_CONNECTIONS, block=True)
+            _manager = urllib3.PoolManager(maxsize=_MOST_CONNECTIONS)
         return _manager
 
 
@@ -97,7 +97,6 @@ def call(
                 retries=False,
                 redirect=False,
                 timeout=urllib3.Timeout(connect=connect, read=read),
-                pool_timeout=connect,
             )
         )
     except LocationValueError as error:

@@ -51,9 +51,13 @@ def test_a_write_that_is_refused_amid_others_leaves_them_alone(ledger: Ledger) -
 
 
 def test_of_writes_that_cannot_be_committed_none_is_in_the_books(ledger: Ledger) -> None:
-    with pytest.raises(ZeroDivisionError), ledger.together():
-        charge(ledger, "one")
-        raise ZeroDivisionError
+    def write() -> None:
+        with ledger.together():
+            charge(ledger, "one")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
 
     assert ledger.charges(after=0, limit=9) == []
     assert ledger.outbox.due(busy=(), limit=9) == []
