@@ -77,9 +77,10 @@ class Supervisor:
             for name, process in self._running.items():
                 if (code := process.poll()) is not None:
                     return Ended(name=name, exit_code=code)
-            if time.monotonic() >= deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return None
-            time.sleep(_LOOK_EVERY_SECONDS)
+            time.sleep(min(left, _LOOK_EVERY_SECONDS))
 
     def stop(self, *, grace: float) -> None:
         """End all processes by SIGTERM, and what is left after `grace` seconds by SIGKILL."""

