@@ -52,6 +52,7 @@ class Shop:
         environment = {k: v for k, v in os.environ.items() if k not in _FROM_THE_TESTS}
         environment |= {
             "DEBUG": "1",
+            "LOG_LEVEL": "INFO",
             "DJANGO_SETTINGS_MODULE": "oms.settings",
             "PORT": str(self.port),
             "VAR_DIR": str(self.folder / "var"),
