@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 
+from notifications.operations.purging import purge_notifications
 from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
 from notifications.operations.queueing import queue_notifications
 from oms.core import clock
@@ -18,6 +21,7 @@ from oms.http.operations.idempotency import purge_idempotency_records
 from oms.users.operations.sessions import purge_sessions
 from orders.operations.paying import HEARD as NEWS_OF_PAYMENTS
 from orders.operations.paying import hear_of_payments
+from payments.operations.purging import purge_provider_messages
 
 CONSUMERS = (
     # Orders follow their payments; first, because people wait for it.
@@ -27,6 +31,8 @@ CONSUMERS = (
 )
 # How long, in seconds, news gathers while more is coming: many pieces cost little more than one.
 _GATHERING = 0.1
+# For how long, in seconds, a run of the purge goes on.
+_PURGING = 30.0
 
 
 @shared_task(name=RELAY_TASK)
@@ -49,9 +55,13 @@ def _deliver_to_all() -> int:
 
 @shared_task(name="oms.purge")
 def purge() -> None:
-    """Delete what has no use any more: old idempotency records, and sessions that have ended."""
-    now = clock.now()
-    purge_idempotency_records(now=now)
+    """Delete what has no use any more, for at most half a minute; the next run goes on."""
+    now, deadline = clock.now(), time.monotonic() + _PURGING
+    purge_idempotency_records(now=now, deadline=deadline)
     purge_sessions(before=now - timedelta(days=1))
     # Those of the back office.
     SessionStore.clear_expired()
+    if days := settings.PROVIDER_MESSAGE_RETENTION_DAYS:
+        purge_provider_messages(before=now - timedelta(days=days), deadline=deadline)
+    if days := settings.NOTIFICATION_RETENTION_DAYS:
+        purge_notifications(before=now - timedelta(days=days), deadline=deadline)

@@ -6,5 +6,6 @@ One module for each topic; together they are Django's settings.
 from oms.settings.api import *
 from oms.settings.application import *
 from oms.settings.environment import *
+from oms.settings.retention import *
 from oms.settings.services import *
 from oms.settings.shop import *

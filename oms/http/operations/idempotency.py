@@ -18,11 +18,9 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from oms.core.db import durable, transaction_required
+from oms.core.db import transaction_required
 from oms.core.errors import Conflict, OperationError, Unprocessable
-from oms.http.models import IdempotencyRecord
-
-PURGE_BATCH = 1_000
+from oms.core.purging import purge_rows
 
 _LOCK_KEYS = """
     SELECT pg_try_advisory_xact_lock(key.number)
@@ -43,6 +41,13 @@ _STORE = """
     ON CONFLICT (scope) DO UPDATE SET
         fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status,
         headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = now()
+"""
+# A key that is taken again at this moment is locked, or not old any more when it is not.
+_PURGE = """
+    DELETE FROM http_idempotencyrecord
+    WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM http_idempotencyrecord WHERE created_at <= %(before)s
+        ORDER BY created_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
 """
 
 
@@ -164,15 +169,14 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
             cursor.execute(_STORE, [orjson.dumps(rows).decode()])
 
 
-@durable
-def purge_idempotency_records(*, now: datetime) -> int:
-    """Delete the answers that have expired by `now`, in batches; returns how many."""
-    expired = IdempotencyRecord.objects.filter(
-        created_at__lte=now - settings.IDEMPOTENCY_KEY_LIFETIME
-    ).order_by("created_at")
-    purged = 0
-    while batch := list(expired.values_list("scope", flat=True)[:PURGE_BATCH]):
-        # By its age too: a key may have been taken again since the batch was read.
-        deleted, _ = expired.order_by().filter(scope__in=batch).delete()
-        purged += deleted
-    return purged
+def purge_idempotency_records(*, now: datetime, deadline: float) -> int:
+    """Delete the answers that have expired by `now`; returns how many.
+
+    Stops at `deadline` of `time.monotonic`.
+    """
+    return purge_rows(
+        what="idempotency records",
+        statement=_PURGE,
+        parameters={"before": now - settings.IDEMPOTENCY_KEY_LIFETIME},
+        deadline=deadline,
+    )
