@@ -28,5 +28,10 @@ app.conf.beat_schedule = {
     "send what is due": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
     "close the day": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
-    "purge": {"task": "oms.purge", "schedule": crontab(minute="17"), "options": {"expires": 600}},
+    "purge": {"task": "oms.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},
+    "tend the event log": {
+        "task": "oms.tend_event_log",
+        "schedule": crontab(minute="43"),
+        "options": {"expires": 600},
+    },
 }

@@ -33,18 +33,12 @@ _PARTITIONS = """
 """
 # Attached and not created as a partition: that would lock out everybody who reads or writes the
 # log. This locks the empty table alone, and DEFAULT for as long as it takes to find nothing in it.
-_MAKE = """
-    CREATE TABLE {month} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-    CREATE TRIGGER {month}_no_truncate BEFORE TRUNCATE ON {month}
+_CREATE = """
+    CREATE TABLE {table} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+    CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
         FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
 """
 _ATTACH = "ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{end}')"
-_MAKE_DEFAULT = """
-    CREATE TABLE {default} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-    CREATE TRIGGER {default}_no_truncate BEFORE TRUNCATE ON {default}
-        FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
-    ALTER TABLE {log} ATTACH PARTITION {default} DEFAULT;
-"""
 # The months of DEFAULT's rows, out of the 48 bits of a UUIDv7 that count milliseconds.
 _STRAY_MONTHS = """
     SELECT DISTINCT date_trunc('month', to_timestamp(
@@ -110,11 +104,17 @@ def make_partition(*, month: date) -> bool:
     lock_tending()
     if month in partitioned_months():
         return False
-    with connection.cursor() as cursor:
-        cursor.execute(_MAKE.format(month=partition_of(month), log=LOG))
+    create_table(month=month)
     attach_partition(month=month)
     log.info("event_log_month_made", month=f"{month:%Y-%m}")
     return True
+
+
+@transaction_required
+def create_table(*, month: date) -> None:
+    """Create an empty table for `month` as the log is, but for the triggers on its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CREATE.format(table=partition_of(month), log=LOG))
 
 
 @transaction_required
@@ -135,19 +135,29 @@ def attach_partition(*, month: date) -> None:
 def make_default_partition() -> None:
     """Make DEFAULT, which takes the events of months that have no partition."""
     with connection.cursor() as cursor:
-        cursor.execute(_MAKE_DEFAULT.format(default=DEFAULT, log=LOG))
+        cursor.execute(_CREATE.format(table=DEFAULT, log=LOG))
+        cursor.execute(f"ALTER TABLE {LOG} ATTACH PARTITION {DEFAULT} DEFAULT")
 
 
 @transaction_required
 def lock_tending() -> None:
-    """Let nobody else make, move or archive partitions until this transaction ends."""
+    """Let nobody else make, move or archive partitions until this transaction ends.
+
+    It waits for other locks only shortly: whoever wants to use the log would wait behind it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TENDING])
+        cursor.execute("SET LOCAL lock_timeout = '250ms'")
+
+
+def start_of(month: date) -> datetime:
+    """The moment at which `month` begins."""
+    return datetime(month.year, month.month, 1, tzinfo=UTC)
 
 
 def first_id_of(month: date) -> str:
     """The least id that an event of `month` can have."""
-    return str(first_id_at(datetime(month.year, month.month, 1, tzinfo=UTC)))
+    return str(first_id_at(start_of(month)))
 
 
 def stray_events(*, most: int) -> int:

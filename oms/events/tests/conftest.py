@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from oms.events.partitions import partition_of, partitioned_months
+
 
 @pytest.fixture
 def heard(transactional_db: None) -> Iterator[Any]:
@@ -27,3 +29,17 @@ def heard(transactional_db: None) -> Iterator[Any]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE test_heard")
+
+
+@pytest.fixture
+def spare_months(transactional_db: None) -> Iterator[None]:
+    """Takes the partitions away again that a transactional test has made."""
+    before = partitioned_months()
+    try:
+        yield
+    finally:
+        for month in partitioned_months():
+            if month not in before:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"DROP TABLE {partition_of(month)} CASCADE")
+        assert partitioned_months() == before

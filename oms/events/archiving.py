@@ -1,0 +1,212 @@
+"""Moving old months of the event log out of the database into files, and back.
+
+The oldest month goes first: so everything before the end of the newest archived month is archived.
+A month leaves the database only when its file is on the disk, was read again and compared with the
+table event by event; and nothing may have been added since. Whenever the process is killed, the
+month is in the table, or in the file, or in both, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import islice, zip_longest
+from pathlib import Path
+
+import structlog
+from django.db import connection
+from django.db import transaction as django_transaction
+
+from oms.core.db import DatabaseBusy, durable, transaction
+from oms.core.errors import Conflict
+from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_month, write_month
+from oms.events.models import ArchivedMonth, ParkedEvent
+from oms.events.partitions import (
+    DEFAULT,
+    LOG,
+    attach_partition,
+    create_table,
+    first_id_of,
+    lock_tending,
+    month_of,
+    months_later,
+    partition_of,
+    partitioned_months,
+    start_of,
+)
+
+log = structlog.get_logger(__name__)
+
+# To text by to_json: whatever a column holds comes back by json_populate_record as it was.
+_LINES = """
+    COPY (SELECT to_json(event) FROM {partition} AS event ORDER BY transaction, position) TO STDOUT
+"""
+_RESTORE = """
+    INSERT INTO {partition}
+    SELECT event.* FROM unnest(%s::text[]) AS line,
+                        json_populate_record(NULL::{log}, line::json) AS event
+"""
+_RESTORED_AT_ONCE = 1_000
+# How often a month that is read at the moment is tried to be dropped, and seconds between.
+_TRIES, _PAUSE = 30, 1.0
+# Those who have not read the month's last event yet.
+_BEHIND = """
+    SELECT name
+    FROM unnest(%s::text[]) AS name
+    LEFT JOIN events_consumeroffset AS reached ON reached.consumer = name
+    WHERE EXISTS (
+        SELECT FROM {partition}
+        WHERE (transaction, position) >
+              (coalesce(reached.transaction, '0'::xid8), coalesce(reached.position, 0)))
+    ORDER BY name
+"""
+
+
+class MonthInUse(Conflict):
+    """This month of the event log cannot be archived, or restored, now."""
+
+    code = "month_in_use"
+
+
+def archivable_months(*, now: datetime, retention_months: int) -> list[date]:
+    """The months in the table that are older than `retention_months` full ones, oldest first.
+
+    None without a retention: the log is then kept whole.
+    """
+    if not retention_months:
+        return []
+    kept = months_later(month_of(now), -retention_months)
+    return [month for month in partitioned_months() if month < kept]
+
+
+@durable
+def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Manifest:
+    """Write `month` to the archive in `folder`, and take it out of the database.
+
+    Done again after having been broken off, it goes on. Raises MonthInUse, saying why, while an
+    older month is in the table, one of `consumers` has not read it all, or one of its events is
+    parked; ArchiveDamaged if the file cannot be made to say what the table says.
+    """
+    _require_archivable(month, consumers)
+    manifest = read_manifest(folder, month=month)
+    if manifest is None or not _is_same(month, folder, manifest):
+        with _lines_of(month) as lines:
+            manifest = write_month(folder, month=month, lines=lines)
+        if not _is_same(month, folder, manifest):
+            raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
+    _drop_when_possible(month, manifest, consumers)
+    log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
+    return manifest
+
+
+@durable
+def restore_month(*, month: date, folder: Path) -> Manifest:
+    """Bring the newest archived month back into the table; its file stays.
+
+    Raises MonthInUse if it is another one or not archived at all, ArchiveDamaged if its file is not
+    what the database noted when it was archived.
+    """
+    archived = ArchivedMonth.objects.order_by("-month").first()
+    if archived is None or archived.month != month:
+        newest = f"the newest is {archived}" if archived else "there is none"
+        raise MonthInUse(f"Months come back newest first, and {newest}.")
+    manifest = read_manifest(folder, month=month)
+    if manifest is None or manifest.sha256 != archived.sha256:
+        raise ArchiveDamaged(f"The archive of {archived} in {folder} is not the one that was made.")
+    _put_back(month, folder, manifest)
+    log.info("event_log_month_restored", month=manifest.month, rows=manifest.rows)
+    return manifest
+
+
+def _require_archivable(month: date, consumers: Sequence[str]) -> None:
+    months = partitioned_months()
+    if month not in months:
+        raise MonthInUse(f"{month:%Y-%m} is not in the database.")
+    if month != months[0]:
+        raise MonthInUse(f"{months[0]:%Y-%m} must go first.")
+    end = first_id_of(months_later(month, 1))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {DEFAULT} WHERE id < %s)", [end])  # noqa: S608
+        if cursor.fetchone()[0]:
+            raise MonthInUse(f"DEFAULT holds events of {month:%Y-%m} or before it.")
+        cursor.execute(_BEHIND.format(partition=partition_of(month)), [list(consumers)])
+        behind = [name for (name,) in cursor.fetchall()]
+    if behind:
+        raise MonthInUse(f"Not all of {month:%Y-%m} was read by {', '.join(behind)}.")
+    if ParkedEvent.objects.filter(event_id__lt=end).exists():
+        raise MonthInUse(f"Events of {month:%Y-%m} are parked.")
+
+
+@contextmanager
+def _lines_of(month: date) -> Iterator[Iterator[bytes]]:
+    """The events of the table, each as one line of JSON, in the order of the file.
+
+    Whoever does not read them all must leave by an exception: that ends the COPY.
+    """
+    with django_transaction.atomic(), connection.cursor() as settings:
+        settings.execute("SET LOCAL statement_timeout = 0")
+        statement = _LINES.format(partition=partition_of(month))
+        with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            yield (line.encode() for (line,) in copy.rows())
+
+
+def _is_same(month: date, folder: Path, manifest: Manifest) -> bool:
+    """Whether the file, read again, has exactly the events of the table."""
+    try:
+        with _lines_of(month) as lines:
+            for one, other in zip_longest(lines, read_month(folder, manifest=manifest)):
+                if one != other:
+                    raise ArchiveDamaged(f"{manifest.file} is not what the table says.")
+    except ArchiveDamaged:
+        return False
+    return True
+
+
+def _drop_when_possible(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
+    """Take the month out of the table, as soon as no long statement reads the log."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _drop(month, manifest, consumers)
+        except DatabaseBusy:
+            time.sleep(_PAUSE)
+    return _drop(month, manifest, consumers)
+
+
+@transaction
+def _drop(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
+    lock_tending()
+    partition = partition_of(month)
+    with connection.cursor() as cursor:
+        # Nobody can add to the month from here on; whoever reads the log goes on.
+        cursor.execute(f"LOCK TABLE {partition} IN SHARE MODE")
+        _require_archivable(month, consumers)
+        cursor.execute(f"SELECT count(*) FROM {partition}")  # noqa: S608
+        if cursor.fetchone()[0] != manifest.rows:
+            raise MonthInUse(f"{month:%Y-%m} was added to while it was archived.")
+        ArchivedMonth.objects.create(
+            month=month, file=manifest.file, rows=manifest.rows, sha256=manifest.sha256
+        )
+        cursor.execute(f"ALTER TABLE {LOG} DETACH PARTITION {partition}")
+        cursor.execute(f"DROP TABLE {partition}")
+
+
+@transaction
+def _put_back(month: date, folder: Path, manifest: Manifest) -> None:
+    lock_tending()
+    create_table(month=month)
+    statement = _RESTORE.format(partition=partition_of(month), log=LOG)
+    lines = (line.decode() for line in read_month(folder, manifest=manifest))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        while batch := list(islice(lines, _RESTORED_AT_ONCE)):
+            cursor.execute(statement, [batch])
+    attach_partition(month=month)
+    ArchivedMonth.objects.filter(month=month).delete()
+
+
+def archived_until() -> datetime | None:
+    """The moment up to which the log is archived; None if all of it is in the table."""
+    newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    return start_of(months_later(newest, 1)) if newest else None

@@ -1,0 +1,241 @@
+"""Months that leave the database for the archive, and come back as they were."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import Settings
+
+from oms.core import clock
+from oms.events import archiving
+from oms.events.archive import ArchiveDamaged, manifest_path, read_manifest
+from oms.events.archiving import (
+    MonthInUse,
+    archivable_months,
+    archive_month,
+    archived_until,
+    restore_month,
+)
+from oms.events.models import ArchivedMonth, ConsumerOffset, Event, ParkedEvent
+from oms.events.partitions import make_partitions, month_of, months_later, partitioned_months
+from oms.events.tests.months import digest_of_log, tell_at
+
+JANUARY, FEBRUARY = date(2025, 1, 1), date(2025, 2, 1)
+
+
+@pytest.fixture
+def past(db: None) -> str:
+    """A log of January, February and now, read by the consumer "tests"; its digest."""
+    make_partitions(first=JANUARY, last=FEBRUARY)
+    return tell_the_past()
+
+
+def tell_the_past() -> str:
+    for moment in (datetime(2025, 1, 9, tzinfo=UTC), datetime(2025, 2, 9, tzinfo=UTC), clock.now()):
+        tell_at(moment, number=7)
+    last = Event.objects.latest("position")
+    ConsumerOffset.objects.create(
+        consumer="tests", transaction=last.transaction, position=last.position
+    )
+    return digest_of_log()
+
+
+def archive(month: date, folder: Path) -> Any:
+    return archive_month(month=month, folder=folder, consumers=["tests"])
+
+
+def test_an_archived_month_comes_back_as_it_was(past: str, tmp_path: Path) -> None:
+    january = list(Event.objects.order_by("position")[:7].values("id", "data"))
+
+    manifest = archive(JANUARY, tmp_path)
+
+    assert (manifest.rows, Event.objects.count()) == (7, 14)
+    assert JANUARY not in partitioned_months()
+    assert archived_until() == datetime(2025, 2, 1, tzinfo=UTC)
+    with gzip.open(tmp_path / manifest.file, "rt") as file:
+        lines = [json.loads(line) for line in file]
+    assert [line["id"] for line in lines] == [str(event["id"]) for event in january]
+    assert lines[0]["data"] == january[0]["data"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "events-2025-01.jsonl.gz",
+        "events-2025-01.json",
+    }
+
+    restore_month(month=JANUARY, folder=tmp_path)
+
+    assert digest_of_log() == past
+    assert archived_until() is None
+    assert JANUARY in partitioned_months()
+
+
+def test_archiving_again_after_a_return_makes_the_same_file(past: str, tmp_path: Path) -> None:
+    first = archive(JANUARY, tmp_path)
+    content = (tmp_path / first.file).read_bytes()
+    restore_month(month=JANUARY, folder=tmp_path)
+
+    assert archive(JANUARY, tmp_path) == first
+    assert (tmp_path / first.file).read_bytes() == content
+
+
+def test_what_came_back_is_guarded_and_found_like_everything_else(
+    past: str, tmp_path: Path
+) -> None:
+    archive(JANUARY, tmp_path)
+    restore_month(month=JANUARY, folder=tmp_path)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'events_event_2025_01'::regclass"
+            " AND NOT tgisinternal ORDER BY 1"
+        )
+        triggers = [name for (name,) in cursor.fetchall()]
+        cursor.execute(
+            "SELECT count(*) FROM pg_index WHERE indrelid = 'events_event_2025_01'::regclass"
+        )
+        indexes = cursor.fetchone()[0]
+    assert triggers == ["events_event_2025_01_no_truncate", "events_event_append_only"]
+    assert indexes == 6
+
+
+def test_months_go_oldest_first_and_come_back_newest_first(past: str, tmp_path: Path) -> None:
+    with pytest.raises(MonthInUse, match="2025-01 must go first"):
+        archive(FEBRUARY, tmp_path)
+    archive(JANUARY, tmp_path)
+    archive(FEBRUARY, tmp_path)
+
+    with pytest.raises(MonthInUse, match="the newest is 2025-02"):
+        restore_month(month=JANUARY, folder=tmp_path)
+    restore_month(month=FEBRUARY, folder=tmp_path)
+    restore_month(month=JANUARY, folder=tmp_path)
+
+    assert digest_of_log() == past
+    with pytest.raises(MonthInUse, match="there is none"):
+        restore_month(month=JANUARY, folder=tmp_path)
+
+
+def test_a_month_that_a_consumer_has_not_read_stays(past: str, tmp_path: Path) -> None:
+    event = Event.objects.order_by("position")[5]
+    ConsumerOffset.objects.update(transaction=event.transaction, position=event.position)
+
+    with pytest.raises(MonthInUse, match="was read by tests"):
+        archive(JANUARY, tmp_path)
+    with pytest.raises(MonthInUse, match="was read by another"):
+        archive_month(month=JANUARY, folder=tmp_path, consumers=["another"])
+
+    assert list(tmp_path.iterdir()) == []
+    ConsumerOffset.objects.update(position=event.position + 1)
+    assert archive(JANUARY, tmp_path).rows == 7
+
+
+def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
+    ParkedEvent.objects.create(
+        consumer="tests", event=Event.objects.order_by("position")[3], last_error="x"
+    )
+
+    with pytest.raises(MonthInUse, match="are parked"):
+        archive(JANUARY, tmp_path)
+
+
+def test_a_month_stays_while_events_of_it_stand_elsewhere(past: str, tmp_path: Path) -> None:
+    tell_at(datetime(2024, 12, 31, tzinfo=UTC))
+
+    with pytest.raises(MonthInUse, match="DEFAULT holds events"):
+        archive(JANUARY, tmp_path)
+
+
+def test_what_is_added_meanwhile_is_not_lost(
+    past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_same = archiving._is_same
+
+    def added_after(*args: Any) -> bool:
+        same = is_same(*args)
+        tell_at(datetime(2025, 1, 20, tzinfo=UTC))
+        ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
+        return same
+
+    monkeypatch.setattr(archiving, "_is_same", added_after)
+    with pytest.raises(MonthInUse, match="was added to"):
+        archive(JANUARY, tmp_path)
+    monkeypatch.setattr(archiving, "_is_same", is_same)
+
+    assert Event.objects.count() == 22
+    assert archive(JANUARY, tmp_path).rows == 8
+
+
+def test_a_damaged_file_is_written_again_and_never_believed(past: str, tmp_path: Path) -> None:
+    manifest = archive(JANUARY, tmp_path)
+    path = tmp_path / manifest.file
+    good = path.read_bytes()
+    for damaged in (good[:-20], good[:40] + b"\0" + good[41:], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ArchiveDamaged):
+            restore_month(month=JANUARY, folder=tmp_path)
+    assert JANUARY not in partitioned_months()
+    path.write_bytes(good)
+    restore_month(month=JANUARY, folder=tmp_path)
+
+    path.write_bytes(gzip.compress(b"{}\n"))
+    archive(JANUARY, tmp_path)
+
+    assert path.read_bytes() == good
+
+
+def test_a_file_of_another_shop_does_not_come_back(past: str, tmp_path: Path) -> None:
+    archive(JANUARY, tmp_path)
+    path = manifest_path(tmp_path, month=JANUARY)
+    path.write_text(path.read_text().replace('"sha256": "', '"sha256": "0'))
+
+    with pytest.raises(ArchiveDamaged, match="not the one that was made"):
+        restore_month(month=JANUARY, folder=tmp_path)
+
+
+def test_nothing_is_archived_unless_it_is_asked_for_and_old_enough(past: str) -> None:
+    now = datetime(2025, 3, 31, tzinfo=UTC)
+
+    assert archivable_months(now=now, retention_months=0) == []
+    assert archivable_months(now=now, retention_months=2) == []
+    assert archivable_months(now=now, retention_months=1) == [JANUARY]
+    assert archivable_months(now=datetime(2025, 4, 1, tzinfo=UTC), retention_months=1) == [
+        JANUARY,
+        FEBRUARY,
+    ]
+
+
+def test_the_command_archives_what_is_old_enough_and_brings_it_back(
+    past: str, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.EVENT_LOG_ARCHIVE_DIR = tmp_path
+    settings.EVENT_LOG_RETENTION_MONTHS = 0
+    with pytest.raises(CommandError, match="the whole log is kept"):
+        call_command("event_log", "archive")
+    settings.EVENT_LOG_RETENTION_MONTHS = 1
+    with pytest.raises(CommandError, match="read by notifications, orders"):
+        call_command("event_log", "archive")
+    reached = ConsumerOffset.objects.get(consumer="tests")
+    for name in ("orders", "notifications"):
+        ConsumerOffset.objects.create(
+            consumer=name, transaction=reached.transaction, position=reached.position
+        )
+
+    call_command("event_log", "archive", dry_run=True)
+    assert ArchivedMonth.objects.count() == 0
+    call_command("event_log", "archive")
+    call_command("event_log", "status")
+    out = capsys.readouterr().out
+    assert "Would archive 2025-02." in out
+    assert "Archived 2025-01: 7 events." in out
+    assert "archived: events-2025-02.jsonl.gz" in out
+    assert months_later(month_of(clock.now()), 0) in partitioned_months()
+
+    call_command("event_log", "restore", "2025-02")
+    call_command("event_log", "restore", "2025-01")
+    assert digest_of_log() == past
+    assert read_manifest(tmp_path, month=JANUARY) is not None

@@ -1,0 +1,89 @@
+"""A log of a running shop becomes a table of months, and nothing of it changes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg import sql
+
+from oms.testing import processes
+from oms.testing.environment import ROOT
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+# Forty months of events, one of which has an id of no time at all.
+_EVENTS = """
+    INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind, actor_id,
+                              actor_label, request_id, ip, occurred_at)
+    SELECT CASE n WHEN 7 THEN 'ffffffff-0000-4000-8000-000000000007'::uuid ELSE
+               (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - n * 1209600000::bigint),
+                     12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid END,
+           'order.placed', 'order', gen_random_uuid(), jsonb_build_object('n', n), 'customer',
+           gen_random_uuid(), 'a@example.com', 'r', '127.0.0.1', now()
+    FROM generate_series(1, 87) AS n
+"""
+_PARKED = """
+    INSERT INTO events_parkedevent (consumer, event_id, attempts, last_error, created_at)
+    SELECT 'orders', position, 8, 'x', now() FROM events_event WHERE position IN (3, 7)
+"""
+_CONTENT = """
+    SELECT id, position, transaction::text, type, object_id, data, actor_id, actor_label,
+           request_id, ip, occurred_at
+    FROM events_event ORDER BY position
+"""
+
+
+@pytest.fixture
+def another_database() -> Iterator[tuple[str, Any]]:
+    """The URL of an empty database, and a connection to it."""
+    parameters: dict[str, Any] = connection.get_connection_params()
+    name = f"{parameters['dbname']}_before"
+    called = sql.Identifier(name)
+    with psycopg.connect(**{**parameters, "dbname": "postgres"}, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(called))
+        try:
+            url = urlsplit(processes.test_database_url())._replace(path=f"/{name}").geturl()
+            with psycopg.connect(**{**parameters, "dbname": name}, autocommit=True) as inside:
+                yield url, inside
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(called))
+
+
+def migrate(url: str, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", "events", *arguments],
+        env=os.environ | {"DATABASE_URL": url},
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+    )
+
+
+def test_a_log_is_moved_into_months_as_it_is(another_database: tuple[str, Any]) -> None:
+    url, database = another_database
+    migrate(url, "0002")
+    database.execute(_EVENTS)
+    database.execute(_PARKED)
+    before = database.execute(_CONTENT).fetchall()
+
+    migrate(url)
+
+    assert database.execute(_CONTENT).fetchall() == before
+    parked = database.execute("SELECT event_id FROM events_parkedevent ORDER BY id").fetchall()
+    assert parked == [(before[2][0],), (before[6][0],)]
+    in_default = database.execute("SELECT position FROM events_event_default").fetchall()
+    assert in_default == [(7,)]
+    [(partitions,)] = database.execute(
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events_event'::regclass"
+    )
+    assert partitions >= 40 + 2 + 1
+    [(position,)] = database.execute("SELECT nextval('events_event_position_seq')")
+    assert position == 88

@@ -1,0 +1,223 @@
+"""The months of the log: where events go, what guards them, what happens without a partition."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from pytest_django import DjangoAssertNumQueries
+
+from oms.core import clock
+from oms.core.actor import system
+from oms.core.db import DatabaseBusy
+from oms.core.ids import first_id_at, new_id
+from oms.events import partitions
+from oms.events.models import Event, ParkedEvent
+from oms.events.partitions import (
+    DEFAULT,
+    gather_strays,
+    make_partition,
+    make_partitions,
+    month_of,
+    months_later,
+    partition_of,
+    partitioned_months,
+    stray_events,
+    tend_log,
+)
+from oms.events.publishing import publish
+from oms.events.tests.months import digest_of_log, table_of, tell_at
+from oms.users.events import UserRegistered
+
+JANUARY = date(2025, 1, 1)
+IN_JANUARY = datetime(2025, 1, 15, tzinfo=UTC)
+IN_FEBRUARY = datetime(2025, 2, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("month", "number", "expected"),
+    [
+        (date(2026, 11, 1), 2, date(2027, 1, 1)),
+        (date(2026, 1, 1), -1, date(2025, 12, 1)),
+        (date(2026, 1, 1), -25, date(2023, 12, 1)),
+        (date(2026, 12, 1), 0, date(2026, 12, 1)),
+    ],
+)
+def test_months_are_counted_over_the_ends_of_years(
+    month: date, number: int, expected: date
+) -> None:
+    assert months_later(month, number) == expected
+
+
+@pytest.mark.django_db
+def test_what_happens_now_goes_into_the_partition_of_this_month() -> None:
+    publish(UserRegistered(user_id=new_id(), email="c@example.com"), actor=system("tests"))
+
+    event = Event.objects.get()
+    assert table_of(event.id) == partition_of(month_of(clock.now()))
+    assert not stray_events(most=1)
+
+
+@pytest.mark.django_db
+def test_a_month_holds_its_first_millisecond_and_its_last() -> None:
+    make_partitions(first=JANUARY, last=date(2025, 2, 28))
+    begin, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
+
+    moments = [begin, end - timedelta(milliseconds=1), end]
+    tables = [table_of(tell_at(moment)[0]) for moment in moments]
+    [before] = tell_at(begin - timedelta(milliseconds=1))
+
+    assert tables == ["events_event_2025_01", "events_event_2025_01", "events_event_2025_02"]
+    assert table_of(before) == DEFAULT
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("table", ["events_event", "events_event_2025_01", DEFAULT])
+@pytest.mark.parametrize("verb", ["UPDATE {} SET type = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+def test_every_partition_is_append_only(table: str, verb: str) -> None:
+    make_partition(month=JANUARY)
+    tell_at(IN_JANUARY)
+    tell_at(IN_FEBRUARY)  # has no partition
+    before = digest_of_log()
+
+    cascade = " CASCADE" if verb.startswith("TRUNCATE") else ""
+    with (
+        pytest.raises(DatabaseError, match="is append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(verb.format(table) + cascade)
+
+    assert digest_of_log() == before
+
+
+@pytest.mark.django_db
+def test_an_id_stands_in_the_log_once() -> None:
+    [id] = tell_at(clock.now())
+
+    event = Event.objects.get(pk=id)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Event.objects.create(
+            id=id, type=event.type, object_type="user", object_id=new_id(), data={},
+            actor_kind="system", actor_label="tests", occurred_at=clock.now(),
+        )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_tending_makes_the_months_ahead_and_is_soon_done(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    now = datetime(2031, 12, 31, 23, 59, tzinfo=UTC)
+
+    assert tend_log(now=now) == [date(2031, 12, 1), date(2032, 1, 1), date(2032, 2, 1)]
+    assert tend_log(now=now) == []
+    assert set(partitioned_months()) >= {date(2031, 12, 1), date(2032, 2, 1)}
+
+
+@pytest.mark.django_db
+def test_events_without_a_month_are_gathered_into_it() -> None:
+    make_partition(month=JANUARY)
+    tell_at(IN_JANUARY)
+    [stray, *_] = tell_at(IN_FEBRUARY, number=3)
+    before = digest_of_log()
+    assert table_of(stray) == DEFAULT
+
+    assert gather_strays(now=clock.now()) == [date(2025, 2, 1)]
+
+    assert table_of(stray) == "events_event_2025_02"
+    assert not stray_events(most=1)
+    assert digest_of_log() == before
+    assert gather_strays(now=clock.now()) == []
+
+
+@pytest.mark.django_db
+def test_ids_of_no_month_stay_where_they_are() -> None:
+    before_the_log = tell_at(datetime(1999, 1, 1, tzinfo=UTC))
+    far_ahead = tell_at(datetime(2099, 1, 1, tzinfo=UTC))
+
+    assert gather_strays(now=clock.now()) == []
+
+    assert [table_of(id) for id in (*before_the_log, *far_ahead)] == [DEFAULT] * 2
+
+
+@pytest.mark.django_db
+def test_tending_gathers_few_strays_and_leaves_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2031, 12, 31, tzinfo=UTC)
+    tell_at(now, number=3)
+
+    monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 2)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        tend_log(now=now)
+    monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 3)
+    assert date(2031, 12, 1) in tend_log(now=now)
+
+    assert not stray_events(most=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_gathered_events_may_not_be_parked(spare_months: None) -> None:
+    make_partition(month=JANUARY)
+    [id] = tell_at(IN_FEBRUARY)
+    ParkedEvent.objects.create(consumer="tests", event_id=id, last_error="x")
+
+    with pytest.raises(IntegrityError, match="violates foreign key"):
+        gather_strays(now=clock.now())
+
+    assert table_of(id) == DEFAULT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_parked_event_must_be_in_the_log(spare_months: None) -> None:
+    with pytest.raises(IntegrityError, match="violates foreign key"):
+        ParkedEvent.objects.create(consumer="tests", event_id=new_id(), last_error="x")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_month_is_made_while_others_write_and_read(spare_months: None) -> None:
+    other: Any = connections.create_connection("default")
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
+                " actor_label, request_id, occurred_at) VALUES (%s, 'x', 'user', %s, '{}',"
+                " 'system', 'tests', '', now())",
+                [str(new_id()), str(new_id())],
+            )
+            assert make_partition(month=JANUARY)
+    finally:
+        other.rollback()
+        other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_month_is_given_up_soon_while_default_is_in_use(spare_months: None) -> None:
+    other: Any = connections.create_connection("default")
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM events_event_default")
+            with pytest.raises(DatabaseBusy):
+                make_partition(month=JANUARY)
+    finally:
+        other.rollback()
+        other.close()
+
+    assert JANUARY not in partitioned_months()
+    assert make_partition(month=JANUARY)
+
+
+@pytest.mark.django_db
+def test_one_month_is_read_where_the_ids_are_bounded() -> None:
+    make_partitions(first=JANUARY, last=date(2025, 6, 1))
+    tell_at(IN_FEBRUARY, number=10)
+
+    plan = Event.objects.filter(
+        id__gte=first_id_at(IN_FEBRUARY), id__lt=first_id_at(IN_FEBRUARY + timedelta(days=1))
+    ).explain()
+
+    assert "events_event_2025_02" in plan
+    assert "events_event_2025_01" not in plan
+    assert DEFAULT not in plan
