@@ -3,13 +3,74 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 
 PAGE = 51
 """The rows that a page of the default size asks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One statement as it was sent; equal where both the text and the values are."""
+
+    sql: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """One scan of a plan that was carried out: `rows` are those that it read, of all its loops.
+
+    `kind` is PostgreSQL's name of it, such as "Seq Scan".
+    """
+
+    kind: str
+    table: str
+    rows: int
+
+
+@contextmanager
+def statements_sent() -> Iterator[list[Statement]]:
+    """The SELECTs that are sent within it; the list grows as they are."""
+    sent: list[Statement] = []
+
+    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.lstrip().startswith(("SELECT", "WITH", "(SELECT")):
+            sent.append(Statement(sql=sql, values=tuple(params or ())))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield sent
+
+
+def scans_of(statement: Statement) -> Sequence[Scan]:
+    """What PostgreSQL scans to answer `statement`, which is carried out once more for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", statement.values or None)
+        [document] = cursor.fetchone()
+    plan = document if isinstance(document, list) else json.loads(document)
+    return list(_scans(plan[0]["Plan"]))
+
+
+def let_tables_seem_larger(tables: Sequence[str], *, by: int) -> None:
+    """Let the planner think that the `tables` have so many times more rows than they have.
+
+    So it chooses as it would for long tables, where reading all of a short one would be cheaper.
+    It lasts until the end of the transaction.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = reltuples * %s"
+            " WHERE reltuples > 0 AND (oid = ANY(%s::regclass[]) OR oid IN"
+            " (SELECT indexrelid FROM pg_index WHERE indrelid = ANY(%s::regclass[])))",
+            [by, list(tables), list(tables)],
+        )
 
 
 def rows_read(rows: QuerySet[Any], *, order: str) -> tuple[int, int]:
@@ -20,13 +81,14 @@ def rows_read(rows: QuerySet[Any], *, order: str) -> tuple[int, int]:
     tie = "-id" if order.startswith("-") else "id"
     page = rows.order_by(*dict.fromkeys([order, tie]))[:PAGE]
     [plan] = json.loads(page.explain(format="json", analyze=True))
-    return round(plan["Plan"]["Actual Rows"]), round(sum(_read(plan["Plan"])))
+    return round(plan["Plan"]["Actual Rows"]), sum(scan.rows for scan in _scans(plan["Plan"]))
 
 
-def _read(node: dict[str, Any]) -> Iterator[float]:
+def _scans(node: dict[str, Any]) -> Iterator[Scan]:
     # A bitmap's rows are read by the heap scan above it.
-    if node["Node Type"].endswith("Scan") and node["Node Type"] != "Bitmap Index Scan":
+    if "Relation Name" in node and node["Node Type"] != "Bitmap Index Scan":
         removed = node.get("Rows Removed by Filter", 0)
-        yield (node["Actual Rows"] + removed) * node["Actual Loops"]
+        rows = (node["Actual Rows"] + removed) * node["Actual Loops"]
+        yield Scan(kind=node["Node Type"], table=node["Relation Name"], rows=round(rows))
     for part in node.get("Plans", ()):
-        yield from _read(part)
+        yield from _scans(part)

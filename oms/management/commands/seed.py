@@ -22,17 +22,18 @@ from oms.management.seeding.accounts import (
     STAFF_EMAIL,
     STAFF_PASSWORD,
 )
-from oms.management.seeding.shop import ShopNotEmpty, require_empty_shop, seed_shop
+from oms.management.seeding.shop import DAYS, ShopNotEmpty, require_empty_shop, seed_shop
 
 _ORDERS, _MOST_ORDERS = 300, 1_000_000
+_LEAST_DAYS, _MOST_DAYS = 7, 3_660
 _SEED = 20260101
 
 
 class Command(BaseCommand):
-    """Makes products, customers and a month of orders in an empty shop."""
+    """Makes products, customers and their orders in an empty shop."""
 
     help = (
-        "Make the demo shop: products, customers, and orders of the last 30 days in every state. "
+        "Make the demo shop: products, customers, and orders of the last days in every state. "
         "The same --seed makes the same shop; times are relative to now. It refuses to run with "
         "DEBUG off, and leaves a shop that has products or orders as it is."
     )
@@ -40,6 +41,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Read how much to make."""
         parser.add_argument("--orders", type=int, default=_ORDERS, help="how many orders (300)")
+        parser.add_argument(
+            "--days", type=int, default=DAYS, help="over how many days, until now (30)"
+        )
         parser.add_argument("--seed", type=int, default=_SEED, help="the number it is drawn from")
         parser.add_argument(
             "--ledger",
@@ -57,26 +61,37 @@ class Command(BaseCommand):
         orders = options["orders"]
         if not 1 <= orders <= _MOST_ORDERS:
             raise CommandError(f"--orders is a number from 1 to {_MOST_ORDERS:,}.")
+        days = options["days"]
+        if not _LEAST_DAYS <= days <= _MOST_DAYS:
+            raise CommandError(f"--days is a number from {_LEAST_DAYS} to {_MOST_DAYS:,}.")
         ledger = options["ledger"] or _ledger()
         console = Console(highlight=False)
         began = time.monotonic()
         progress = Progress(
-            TextColumn("Orders"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
         )
+        phases = [("orders", began)]
+
+        def begin(what: str) -> None:
+            phases.append((what, time.monotonic()))
+            progress.update(task, description=what.capitalize())
+
+        task = progress.add_task("Orders", total=orders)
         try:
             require_empty_shop()
             with progress:
-                task = progress.add_task("orders", total=orders)
                 made = seed_shop(
                     orders=orders,
+                    days=days,
                     seed=options["seed"],
                     now=clock.now(),
                     ledger=ledger,
                     placed=lambda: progress.advance(task),
+                    begun=begin,
                 )
         except ShopNotEmpty as error:
             console.print(f"{error} Nothing was changed.")
@@ -85,10 +100,16 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The provider's ledger {ledger} cannot be written ({error}). Nothing was changed."
             ) from error
-        seconds = time.monotonic() - began
+        ended = time.monotonic()
+        seconds = ended - began
+        ends = [begun for _, begun in phases[1:]] + [ended]
+        took = [
+            f"{what} {end - begun:.1f} s" for (what, begun), end in zip(phases, ends, strict=True)
+        ]
         console.print(
             f"{made.products} products, {made.customers} customers and {made.orders:,} orders "
-            f"in {seconds:.1f} s ({made.orders / seconds:,.0f} orders a second).\n"
+            f"in {seconds:.1f} s ({made.orders / seconds:,.0f} orders a second: "
+            f"{', '.join(took)}).\n"
             f"Staff: {STAFF_EMAIL} / {STAFF_PASSWORD}\n"
             f"Customer: {CUSTOMER_EMAIL} / {CUSTOMER_PASSWORD}"
         )

@@ -1,4 +1,4 @@
-"""The demo shop: products, customers and a month of orders, the same for the same seed.
+"""The demo shop: products, customers and their orders, the same for the same seed.
 
 The history is not typed in but lived: each order goes its way step by step through a simulated
 clock, and every step writes what the operations would have written. Two things differ from them.

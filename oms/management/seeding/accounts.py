@@ -21,7 +21,7 @@ CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "customer-demo-1"
 
 _CUSTOMERS = 25
 # With many orders there are more customers: one for so many orders.
-_ORDERS_OF_A_CUSTOMER = 250
+_ORDERS_OF_A_CUSTOMER = 20
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 # (code, name, priority, is the default); orders draw on the lower priority first.
@@ -152,3 +153,17 @@ CATALOGUE = (
         is_active=False,
     ),
 )
+
+# A large shop sells more: one article more for so many orders.
+_ORDERS_OF_AN_ARTICLE = 1_000
+
+
+def assortment(orders: int) -> Sequence[Article]:
+    """What a shop with so many orders sells: the catalogue, and further series of its articles."""
+    usual = [article for article in CATALOGUE if article.popularity and article.left_over is None]
+    further = []
+    for number in range(orders // _ORDERS_OF_AN_ARTICLE):
+        series, article = number // len(usual) + 2, usual[number % len(usual)]
+        sku, name = f"{article.sku}-{series:03}", f"{article.name}, series {series}"
+        further.append(replace(article, sku=sku, name=name))
+    return [*CATALOGUE, *further]

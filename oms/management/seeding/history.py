@@ -1,4 +1,4 @@
-"""A month of the demo shop, told in the order in which it happens."""
+"""The past of the demo shop, told in the order in which it happens."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ _DELAYS: Mapping[Step, tuple[float, float]] = {
     Step.TAKE_BACK: (1 * _DAY, 5 * _DAY),
     Step.REFUNDED: (2, 8),
 }
-# Deliveries come before each of that many equal parts of the orders.
-DELIVERIES = 4
 
 
 @dataclass(kw_only=True)
 class History:
-    """Lets orders live. `deliver` is called with the number of each part of them, from zero."""
+    """Lets orders live, in `parts` of equal size.
+
+    `deliver` is called with the number of each part, from zero, before its first order.
+    """
 
     products: Sequence[Product]
     goods: Goods
@@ -55,6 +56,7 @@ class History:
     rows: Rows
     dice: Dice
     now: datetime
+    parts: int
     deliver: Callable[[int, datetime], None]
     _waiting: list[tuple[datetime, int, Life, Step]] = field(default_factory=list)
     _turn: Iterator[int] = field(default_factory=count)
@@ -78,8 +80,8 @@ class History:
         for number, (plan, moment) in enumerate(zip(plans, moments, strict=True)):
             while self._waiting and self._waiting[0][0] <= moment:
                 self._step(steps)
-            if number * DELIVERIES // len(plans) != part:
-                part = number * DELIVERIES // len(plans)
+            if number * self.parts // len(plans) != part:
+                part = number * self.parts // len(plans)
                 self.deliver(part, moment)
             life = self._born(plan, moment, customers[plan.customer], addresses[plan.customer])
             self.goods.place(life, moment)

@@ -1,4 +1,4 @@
-"""When the orders of a month are placed: less at night, less on Sundays."""
+"""When orders are placed: less at night, less on Sundays."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from random import Random
 
 from oms.management.seeding.plans import Phase
 
-DAYS = 30
-# How long ago the orders of a phase were placed: from, to.
+# How long ago the orders of a phase were placed: from, to. The finished ones go back to the start.
 _SPANS: Mapping[Phase, tuple[timedelta, timedelta]] = {
-    Phase.FINISHED: (timedelta(days=DAYS), timedelta(days=4)),
     Phase.MOVING: (timedelta(days=4), timedelta(days=1.5)),
     Phase.FRESH: (timedelta(days=1.5), timedelta(hours=1)),
     Phase.NEWEST: (timedelta(minutes=20), timedelta(minutes=1)),
@@ -25,13 +23,15 @@ _BY_HOUR = (
 
 
 def placing_moments(
-    sizes: Mapping[Phase, int], *, now: datetime, zone: tzinfo, random: Random
+    sizes: Mapping[Phase, int], *, days: int, now: datetime, zone: tzinfo, random: Random
 ) -> list[datetime]:
-    """The moments of placing, oldest first: as many within each phase's span as `sizes` says."""
+    """The moments of placing in the last `days`, oldest first: in each phase as `sizes` says."""
+    finished = (timedelta(days=days), _SPANS[Phase.MOVING][0])
+    spans = {Phase.FINISHED: finished, **_SPANS}
     return [
         moment
         for phase, size in sizes.items()
-        for moment in _within(*_SPANS[phase], size, now=now, zone=zone, random=random)
+        for moment in _within(*spans[phase], size, now=now, zone=zone, random=random)
     ]
 
 

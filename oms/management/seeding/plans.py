@@ -6,7 +6,7 @@ oldest are finished, the newest wait for their money.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -84,13 +84,15 @@ WAYS: dict[Phase, tuple[tuple[tuple[Step, ...], int], ...]] = {
         ((S.LOSE_SIGHT,), 10),
     ),
 }
+# Of a month of orders; those of a longer time have a smaller part of them under way.
+_MONTH = 30
 _SHARES = ((Phase.MOVING, 0.08), (Phase.FRESH, 0.055), (Phase.NEWEST, 0.015))
 # So many orders at least in each of those phases, if there are enough at all.
 _AT_LEAST = {Phase.MOVING: 8, Phase.FRESH: 8, Phase.NEWEST: 10}
 _MOST_NEWEST = 60
 
 _QUANTITIES, _QUANTITY_WEIGHTS = (1, 2, 3, 4, 6), (66, 20, 8, 4, 2)
-_LINES, _LINE_WEIGHTS = (1, 2, 3, 4, 5), (42, 30, 16, 8, 4)
+_LINES, _LINE_WEIGHTS = (1, 2, 3, 4, 5), (26, 30, 22, 13, 9)
 _NOTES = (
     "Please leave it with the neighbours.",
     "It is a present; no invoice in the parcel, please.",
@@ -99,7 +101,7 @@ _NOTES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """One order to be: `customer` and the products of `lines` (with quantities) by their index.
 
@@ -116,12 +118,12 @@ class Plan:
     luck: int
 
 
-def phase_sizes(orders: int) -> dict[Phase, int]:
-    """How many of so many orders are in each phase, the oldest phase first."""
+def phase_sizes(orders: int, *, days: int) -> dict[Phase, int]:
+    """How many of the orders of so many days are in each phase, the oldest phase first."""
     sizes = dict.fromkeys(Phase, 0)
     left = orders
     for phase, share in reversed(_SHARES):
-        wanted = max(_AT_LEAST[phase], round(orders * share))
+        wanted = max(_AT_LEAST[phase], round(orders * share * _MONTH / days))
         if phase is Phase.NEWEST:
             wanted = min(wanted, _MOST_NEWEST)
         sizes[phase] = min(wanted, left)
@@ -131,14 +133,18 @@ def phase_sizes(orders: int) -> dict[Phase, int]:
 
 
 def plans(
-    *, orders: int, customers: int, catalogue: Sequence[Article], random: Random
+    *,
+    sizes: Mapping[Phase, int],
+    customers: int,
+    catalogue: Sequence[Article],
+    random: Random,
 ) -> Iterator[Plan]:
-    """The plans of all orders, in the order of their placing."""
+    """The plans of all orders, as many in each phase as `sizes` says, in the order of placing."""
     sold = [index for index, article in enumerate(catalogue) if article.is_active]
     weights = list(accumulate(catalogue[index].popularity for index in sold))
     # A few customers order often, many seldom (Zipf).
     regulars = list(accumulate(1 / (rank + 3) for rank in range(customers)))
-    for phase, size in phase_sizes(orders).items():
+    for phase, size in sizes.items():
         for number, steps in enumerate(_ways(phase, size, random=random)):
             yield Plan(
                 phase=phase,

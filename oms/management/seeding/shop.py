@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,27 +14,35 @@ from django.db import connection, transaction
 
 from inventory.events import ProductCreated
 from inventory.models import Location, Product, StockLevel
+from notifications.models import Notification
 from oms.core.clock import business_date
 from oms.events.partitions import make_partitions
 from oms.management.seeding.accounts import Accounts, open_accounts
 from oms.management.seeding.books import Books
-from oms.management.seeding.catalogue import CATALOGUE, LOCATIONS, Article
-from oms.management.seeding.copying import Rows
+from oms.management.seeding.catalogue import LOCATIONS, Article, assortment
+from oms.management.seeding.copying import COLUMNS, Rows
 from oms.management.seeding.dice import Dice
 from oms.management.seeding.history import History
 from oms.management.seeding.journal import Journal
-from oms.management.seeding.moments import DAYS, placing_moments
+from oms.management.seeding.moments import placing_moments
 from oms.management.seeding.money import Money
 from oms.management.seeding.past import step_over_the_past
-from oms.management.seeding.plans import Plan, phase_sizes, plans
+from oms.management.seeding.plans import Phase, Plan, phase_sizes, plans
 from oms.management.seeding.steps import Goods
 from oms.management.seeding.supplies import Supplies
-from oms.management.seeding.telling import tell_the_newest
+from oms.management.seeding.telling import tell_the_newest, tell_the_past
+from oms.management.seeding.unindexed import without_indexes
 from oms.management.seeding.warehouse import Warehouse
 from orders.models import Order
 from reports.models import DailyReport
 
-_OPENED_BEFORE = timedelta(days=DAYS + 15)
+DAYS = 30
+# The shop had opened so long before the first order.
+_OPENED_BEFORE = timedelta(days=15)
+# From so many orders on the tables are filled without their indexes.
+LARGE = 20_000
+# There is a delivery each week, but as many at least.
+_LEAST_DELIVERIES = 4
 
 
 class ShopNotEmpty(Exception):
@@ -63,23 +71,26 @@ def seed_shop(
     seed: int,
     now: datetime,
     ledger: Path,
+    days: int = DAYS,
     placed: Callable[[], None] = lambda: None,
+    begun: Callable[[str], None] = lambda what: None,
 ) -> SeededShop:
-    """Make the demo shop with that many orders of the month before `now`.
+    """Make the demo shop with that many orders of the `days` before `now`.
 
     `ledger` is the sandbox provider's file, which gets the charges. `placed` is called after each
-    order. Raises ShopNotEmpty.
+    order, `begun` with what is done after the last one. Raises ShopNotEmpty.
     """
     dice = Dice(seed=seed, purpose="history")
-    make_partitions(first=now - _OPENED_BEFORE, last=now)
+    opened_at = now - timedelta(days=days) - _OPENED_BEFORE
+    make_partitions(first=opened_at, last=now)
     rows, books = Rows(), Books(dice=dice)
     with _no_garbage_collection(), transaction.atomic(), closing(rows):
         _lift_limits()
         require_empty_shop()
-        opened_at = now - _OPENED_BEFORE
         accounts = open_accounts(orders=orders, seed=seed, at=opened_at, rows=rows)
         locations = _locations(at=opened_at)
-        products = _products(Dice(seed=seed, purpose="products"), at=opened_at)
+        articles = assortment(orders)
+        products = _products(articles, Dice(seed=seed, purpose="products"), at=opened_at)
         journal = Journal(rows=rows, dice=dice)
         for product in products:
             fact = ProductCreated(product_id=product.id, sku=product.sku, name=product.name)
@@ -87,22 +98,53 @@ def seed_shop(
         warehouse = Warehouse(
             products=products, locations=locations, rows=rows, dice=dice, journal=journal
         )
-        drawn = _plans(orders=orders, accounts=accounts, seed=seed)
+        sizes = phase_sizes(orders, days=days)
+        drawn = _plans(sizes, articles, accounts, seed=seed)
+        parts = max(_LEAST_DELIVERIES, days // 7)
         supplies = Supplies(
-            catalogue=CATALOGUE, plans=drawn, warehouse=warehouse, actor=accounts.staff
+            catalogue=articles,
+            plans=drawn,
+            parts=parts,
+            warehouse=warehouse,
+            actor=accounts.staff,
         )
-        supplies.open(at=opened_at)
-        _live(drawn, accounts, warehouse, supplies, books, now=now, seed=seed, placed=placed)
-        supplies.count(at=now)
-        rows.flush()
+        moments = placing_moments(
+            sizes,
+            days=days,
+            now=now,
+            zone=settings.BUSINESS_TIME_ZONE,
+            random=Dice(seed=seed, purpose="moments").random,
+        )
+        with _tables_for(orders):
+            supplies.open(at=opened_at)
+            history = _history(accounts, warehouse, supplies, books, parts=parts, now=now)
+            history.live(
+                drawn,
+                moments,
+                customers=accounts.customers,
+                addresses=accounts.addresses,
+                placed=placed,
+            )
+            supplies.count(at=now)
+            rows.flush()
+            begun("notifications")
+            tell_the_past(now=now)
+            begun("indexes")
+        begun("the rest")
         _save_levels(warehouse, dice, at=now)
         # What was stored of these days does not know the orders that are in them now.
         DailyReport.objects.filter(date__gte=business_date(opened_at)).delete()
         tell_the_newest()
+        _lift_limits()  # which telling has set anew
         step_over_the_past()
         books.write(ledger)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # or the first queries are planned as if the tables were empty
+        begun("commit")
+    if not connection.in_atomic_block:
+        begun("vacuum")
+        with connection.cursor() as cursor:
+            # Or the first queries are planned as if the tables were empty, and look at each row
+            # to see whether it is visible.
+            cursor.execute("VACUUM ANALYZE")
     return SeededShop(products=len(products), customers=len(accounts.customers), orders=orders)
 
 
@@ -123,23 +165,27 @@ def _lift_limits() -> None:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-def _plans(*, orders: int, accounts: Accounts, seed: int) -> list[Plan]:
+def _tables_for(orders: int) -> AbstractContextManager[None]:
+    return without_indexes([*COLUMNS, Notification]) if orders >= LARGE else nullcontext()
+
+
+def _plans(
+    sizes: Mapping[Phase, int], articles: Sequence[Article], accounts: Accounts, *, seed: int
+) -> list[Plan]:
     random = Dice(seed=seed, purpose="plans").random
     customers = len(accounts.customers)
-    return list(plans(orders=orders, customers=customers, catalogue=CATALOGUE, random=random))
+    return list(plans(sizes=sizes, customers=customers, catalogue=articles, random=random))
 
 
-def _live(
-    drawn: Sequence[Plan],
+def _history(
     accounts: Accounts,
     warehouse: Warehouse,
     supplies: Supplies,
     books: Books,
     *,
+    parts: int,
     now: datetime,
-    seed: int,
-    placed: Callable[[], None],
-) -> None:
+) -> History:
     journal, dice, rows = warehouse.journal, warehouse.dice, warehouse.rows
     money = Money(
         journal=journal,
@@ -152,27 +198,15 @@ def _live(
     goods = Goods(
         journal=journal, warehouse=warehouse, money=money, dice=dice, staff=accounts.staff
     )
-    moments = placing_moments(
-        phase_sizes(len(drawn)),
-        now=now,
-        zone=settings.BUSINESS_TIME_ZONE,
-        random=Dice(seed=seed, purpose="moments").random,
-    )
-    history = History(
+    return History(
         products=warehouse.products,
         goods=goods,
         money=money,
         rows=rows,
         dice=dice,
         now=now,
+        parts=parts,
         deliver=supplies.deliver,
-    )
-    history.live(
-        drawn,
-        moments,
-        customers=accounts.customers,
-        addresses=accounts.addresses,
-        placed=placed,
     )
 
 
@@ -193,8 +227,8 @@ def _locations(*, at: datetime) -> list[Location]:
     return sorted(locations, key=lambda location: (location.priority, location.code))
 
 
-def _products(dice: Dice, *, at: datetime) -> list[Product]:
-    return Product.objects.bulk_create(_product(article, dice, at=at) for article in CATALOGUE)
+def _products(articles: Sequence[Article], dice: Dice, *, at: datetime) -> list[Product]:
+    return Product.objects.bulk_create(_product(article, dice, at=at) for article in articles)
 
 
 def _product(article: Article, dice: Dice, *, at: datetime) -> Product:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from oms.core.actor import Actor
 from oms.management.seeding.catalogue import Article
-from oms.management.seeding.history import DELIVERIES
 from oms.management.seeding.plans import Plan
 from oms.management.seeding.warehouse import Warehouse
 
@@ -17,23 +16,24 @@ _FIRST_SHARE = 70
 
 
 class Supplies:
-    """Deliveries before each part of the orders, and the count at the end of the month."""
+    """Deliveries before each of `parts` equal parts of the orders, and the count at the end."""
 
     def __init__(
         self,
         *,
         catalogue: Sequence[Article],
         plans: Sequence[Plan],
+        parts: int,
         warehouse: Warehouse,
         actor: Actor,
     ) -> None:
         self._catalogue = catalogue
         self._warehouse = warehouse
         self._actor = actor
-        self._demand: list[Counter[int]] = [Counter() for _ in range(DELIVERIES)]
+        self._demand: list[Counter[int]] = [Counter() for _ in range(parts)]
         for number, plan in enumerate(plans):
             for product, quantity in plan.lines:
-                self._demand[number * DELIVERIES // len(plans)][product] += quantity
+                self._demand[number * parts // len(plans)][product] += quantity
 
     def open(self, *, at: datetime) -> None:
         """The first stock: what the first part needs, and some that is left over."""
