@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import smtplib
+from email.policy import Compat32
 from email.utils import formataddr, parseaddr
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -27,7 +29,7 @@ def composed(notification: Notification) -> EmailMultiAlternatives:
     }
     if notification.order_id is not None:
         headers["References"] = f"<order-{notification.order_id}@{domain}>"
-    mail = EmailMultiAlternatives(
+    mail = _Mail(
         subject=notification.subject,
         body=notification.body,
         from_email=formataddr((name or settings.SHOP_NAME, address)),
@@ -37,6 +39,31 @@ def composed(notification: Notification) -> EmailMultiAlternatives:
     if notification.body_html:
         mail.attach_alternative(notification.body_html, "text/html")
     return mail
+
+
+class _Policy(Compat32):
+    """Writes plain short headers as they are, which the standard library takes long to find out."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The header as it goes out."""
+        is_plain = isinstance(value, str) and value.isascii() and value.isprintable()
+        if is_plain and len(name) + len(value) < _LINE:
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+class _Mail(EmailMultiAlternatives):
+    def message(self) -> Any:
+        """The mail with its parts."""
+        message = super().message()
+        for part in message.walk():
+            part.policy = _POLICY
+        return message
+
+
+# RFC 5322 asks for lines of at most 78 characters.
+_LINE = 76
+_POLICY = _Policy()
 
 
 def is_final(error: Exception) -> bool:
