@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypedDict
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from uuid import UUID
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
@@ -14,6 +15,7 @@ from django.db.models.functions import Coalesce
 from inventory.models import MovementKind, Product, StockLevel, StockMovement
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
+from oms.core.rows import fetch_rows, fetch_values
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -23,23 +25,98 @@ if TYPE_CHECKING:
 
     StockedProduct = WithAnnotations[Product, _Stock]
 
+# The stamp (oms/core/stamps.py) of all products' own columns; what is available has none.
+CATALOGUE = "catalogue"
 
-def products_visible_to(*, actor: Actor) -> QuerySet[StockedProduct]:
-    """The products that `actor` may see, each with `available`; inactive ones only for staff.
 
-    `available` is what can still be promised at all locations together, below zero where more is
-    promised than there is. It is computed for the rows of a page alone.
+class ProductRow(NamedTuple):
+    """What staff and others are shown of a product but for its stock, as a plain row."""
+
+    id: UUID
+    sku: str
+    name: str
+    description: str
+    category: str
+    price: Decimal
+    currency: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    low_stock_threshold: int
+    backorderable: bool
+
+
+_PRODUCTS = f"SELECT {', '.join(ProductRow._fields)} FROM inventory_product WHERE id = ANY(%s)"  # noqa: S608
+
+# One row and one array, whose order is that of the question: nothing to look up on the way back.
+_AVAILABLE = """
+    SELECT array_agg(COALESCE(pieces.available, 0) ORDER BY asked.number)
+    FROM unnest(%s::text::uuid[]) WITH ORDINALITY AS asked (id, number)
+    LEFT JOIN LATERAL (
+        SELECT SUM(on_hand - reserved)::bigint AS available
+        FROM inventory_stocklevel WHERE product_id = asked.id
+    ) AS pieces ON true
+"""
+
+
+def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
+    """The products that `actor` may see; inactive ones only for staff.
+
+    What is available of them is another question, which `available_of` answers: it changes with
+    each order, and the products hardly ever.
     """
-    products = _with_available(Product.objects.all())
+    products = Product.objects.all()
     if actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM):
         return products
     return products.filter(is_active=True)
 
 
-def find_product(*, actor: Actor, product_id: UUID) -> StockedProduct:
-    """The product with its `available`. Raises NotFound."""
-    product = products_visible_to(actor=actor).filter(pk=product_id).first()
-    if product is None:
+def products_in_stock(products: QuerySet[Product], *, in_stock: bool) -> QuerySet[Product]:
+    """Those of which some pieces can be promised, or those of which none can."""
+    stocked = products.alias(available=_available())
+    return stocked.filter(available__gt=0) if in_stock else stocked.filter(available__lte=0)
+
+
+def available_of(product_ids: Iterable[UUID]) -> list[int]:
+    """What can still be promised of each product at all locations together, in their order.
+
+    It is below zero where more is promised than there is.
+    """
+    return available_of_text(ids_as_text(product_ids))
+
+
+def ids_as_text(product_ids: Iterable[UUID]) -> str:
+    """The ids with commas between them, for `available_of_text`."""
+    return ",".join(map(str, product_ids))
+
+
+def available_of_text(ids: str) -> list[int]:
+    """The same as `available_of`, for callers who keep such texts.
+
+    The database is asked by such a text in any case: it costs a third of an array of UUIDs.
+    """
+    if not ids:
+        return []
+    [[available]] = fetch_values(_AVAILABLE, [f"{{{ids}}}"])
+    return list(available)
+
+
+def products_by_id(product_ids: Iterable[UUID]) -> Mapping[UUID, ProductRow]:
+    """Those of the products that there are, whoever may see them."""
+    ids = list(product_ids)
+    return {row.id: row for row in fetch_rows(ProductRow, _PRODUCTS, [ids])} if ids else {}
+
+
+def may_see(actor: Actor, product: ProductRow) -> bool:
+    """Whether `actor` may see the product; as `products_visible_to` has it."""
+    return product.is_active or actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM)
+
+
+def find_product(*, actor: Actor, product_id: UUID) -> ProductRow:
+    """The product. Raises NotFound if there is none that `actor` may see."""
+    product = products_by_id([product_id]).get(product_id)
+    if product is None or not may_see(actor, product):
         raise NotFound
     return product
 
@@ -104,7 +181,9 @@ def stock_of_product(*, actor: Actor, product_id: UUID) -> ProductStock:
 
 def low_stock_products() -> QuerySet[StockedProduct]:
     """The products whose `available` is at or below their threshold; in no order yet."""
-    return _with_available(Product.objects.all()).filter(available__lte=F("low_stock_threshold"))
+    return Product.objects.annotate(available=_available()).filter(
+        available__lte=F("low_stock_threshold")
+    )
 
 
 def stock_movements() -> QuerySet[StockMovement]:
@@ -112,7 +191,7 @@ def stock_movements() -> QuerySet[StockMovement]:
     return StockMovement.objects.select_related("product", "location")
 
 
-def _with_available(products: QuerySet[Product]) -> QuerySet[StockedProduct]:
+def _available() -> Coalesce:
     # A subquery by the index of (product, location), not a join: a page of a filtered list then
     # sums up the levels of its own products and of no others.
     available = (
@@ -122,7 +201,7 @@ def _with_available(products: QuerySet[Product]) -> QuerySet[StockedProduct]:
         .annotate(pieces=Sum(F("on_hand") - F("reserved")))
         .values("pieces")
     )
-    return products.annotate(available=Coalesce(Subquery(available), 0))
+    return Coalesce(Subquery(available), 0)
 
 
 def pieces_reserved_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:

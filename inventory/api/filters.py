@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from inventory.models import MovementKind, Product, StockMovement
+from inventory.queries import products_in_stock
 from oms.http.filters import (
     ApiFilterSet,
     BooleanFilter,
@@ -47,11 +48,18 @@ class AmountFilter(django_filters.NumberFilter):
         """No further limit: an amount has at most 16 digits before the point."""
 
 
+class InStockFilter(BooleanFilter):
+    """Products of which some pieces are available, or of which none are."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        return qs if value is None else products_in_stock(qs, in_stock=value)
+
+
 class ProductFilters(ApiFilterSet):
     search = SearchFilter(fields=("name", "sku"))
     category = TextFilter()
     is_active = BooleanFilter(help_text="Only staff see inactive products.")
-    in_stock = BooleanFilter(method="filter_in_stock", help_text="Whether any is available.")
+    in_stock = InStockFilter(help_text="Whether any is available.")
     price__gte = AmountFilter(field_name="price", lookup_expr="gte")
     price__lte = AmountFilter(field_name="price", lookup_expr="lte")
     created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
@@ -61,10 +69,6 @@ class ProductFilters(ApiFilterSet):
     class Meta:
         model = Product
         fields: list[str] = []
-
-    def filter_in_stock(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        """Products of which some pieces are available, or of which none are."""
-        return queryset.filter(available__gt=0) if value else queryset.filter(available__lte=0)
 
 
 class LowStockFilters(ApiFilterSet):

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from inventory.models import MAX_PIECES, MovementKind
+from inventory.models import MAX_PIECES, MovementKind, Product
 from inventory.operations.adjusting import AdjustmentReason, Change, Count
+from inventory.queries import ProductRow
 from oms.http.fields import (
     BooleanField,
     CharField,
@@ -51,7 +52,33 @@ class NewProductInput(ProductInput):
     )
 
 
+def product_document(
+    product: ProductRow | Product, *, available: int, for_staff: bool
+) -> dict[str, Any]:
+    """What is shown of a product; `available` is what can still be promised of it."""
+    document = {
+        "id": product.id,
+        "sku": product.sku,
+        "name": product.name,
+        "description": product.description,
+        "category": product.category,
+        "price": f"{product.price:.2f}",
+        "currency": product.currency,
+        "is_active": product.is_active,
+        "available": available,
+        "version": product.version,
+        "created_at": product.created_at,
+        "updated_at": product.updated_at,
+    }
+    if for_staff:
+        document["low_stock_threshold"] = product.low_stock_threshold
+        document["backorderable"] = product.backorderable
+    return document
+
+
 class ProductOutput(OutputSerializer):
+    """Of products: what `product_document` makes; a test holds the two together."""
+
     id = serializers.UUIDField()
     sku = serializers.CharField()
     name = serializers.CharField()
@@ -73,6 +100,9 @@ class StaffProductOutput(ProductOutput):
 
     low_stock_threshold = serializers.IntegerField(required=False, help_text="Shown to staff.")
     backorderable = serializers.BooleanField(required=False, help_text="Shown to staff.")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return product_document(instance, available=instance.available, for_staff=True)
 
 
 class InventoryOutput(OutputSerializer):

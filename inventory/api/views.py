@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import reverse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.api import examples
+from inventory.api.catalogue import etag_of_product, etag_of_products, product_documents
 from inventory.api.filters import LowStockFilters, MovementFilters, ProductFilters
 from inventory.api.serializers import (
     AdjustmentInput,
@@ -15,15 +18,17 @@ from inventory.api.serializers import (
     MovementOutput,
     NewProductInput,
     ProductInput,
-    ProductOutput,
     StaffInventoryOutput,
     StaffProductOutput,
+    product_document,
 )
 from inventory.errors import SkuTaken, StockConflict
 from inventory.models import Product
 from inventory.operations.adjusting import adjust_stock
 from inventory.operations.products import change_product, create_product
 from inventory.queries import (
+    ProductRow,
+    available_of,
     find_product,
     low_stock_products,
     products_visible_to,
@@ -31,6 +36,7 @@ from inventory.queries import (
     stock_of_product,
 )
 from oms.http.documentation import documented
+from oms.http.etags import is_unchanged
 from oms.http.permissions import AllowAny, IsStaff
 from oms.http.views import ApiView, ApiViewSet
 
@@ -53,9 +59,17 @@ class ProductViewSet(ApiViewSet):
         description="Newest first, unless `ordering` says else. Inactive ones only for staff.",
         response=StaffProductOutput,
         response_example=examples.PRODUCT,
+        versioned=True,
     )
     def list(self, request: Request) -> Response:
-        return self.page(products_visible_to(actor=self.actor), self._output())
+        for_staff = self.actor.is_staff
+        page = self.page_of(ProductRow, products_visible_to(actor=self.actor))
+        available = available_of(product.id for product in page.rows)
+        return self.respond_with_page(
+            page,
+            etag=etag_of_products(page, available=available, for_staff=for_staff),
+            show=lambda: product_documents(page.rows, available=available, for_staff=for_staff),
+        )
 
     @documented(
         summary="Add a product",
@@ -85,11 +99,11 @@ class ProductViewSet(ApiViewSet):
     )
     def retrieve(self, request: Request, id: str) -> Response:
         product = find_product(actor=self.actor, product_id=self.path_id())
-        # What is available changes without a new version, and staff see more: both are in the tag.
-        variant = f"{product.available}-staff" if self.actor.is_staff else str(product.available)
-        return self.respond_conditionally(
-            product.version, self._output()(product).data, variant=variant
-        )
+        [available] = available_of([product.id])
+        etag = etag_of_product(product, available=available, actor=self.actor)
+        if is_unchanged(request._request, etag=etag):
+            return Response(status=304, headers={"ETag": etag})
+        return Response(self._document(product, available=available), headers={"ETag": etag})
 
     @documented(
         summary="Replace a product",
@@ -139,11 +153,12 @@ class ProductViewSet(ApiViewSet):
         return self._changed(changed, status=200)
 
     def _changed(self, product: Product, *, status: int) -> Response:
-        stocked = find_product(actor=self.actor, product_id=product.id)
-        return self.versioned(stocked.version, self._output()(stocked).data, status=status)
+        [available] = available_of([product.id])
+        document = self._document(product, available=available)
+        return self.versioned(product.version, document, status=status)
 
-    def _output(self) -> type[ProductOutput]:
-        return StaffProductOutput if self.actor.is_staff else ProductOutput
+    def _document(self, product: ProductRow | Product, *, available: int) -> dict[str, Any]:
+        return product_document(product, available=available, for_staff=self.actor.is_staff)
 
 
 class AdjustmentView(ApiView):

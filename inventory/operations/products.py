@@ -13,10 +13,12 @@ from inventory.events import ProductChanged, ProductCreated
 from inventory.locks import lock_product, lock_stock_levels
 from inventory.models import Location, MovementKind, Product, StockLevel
 from inventory.operations.stock import Cause, StockBook
+from inventory.queries import CATALOGUE
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction, violated_constraint
 from oms.core.errors import NotFound, StaleVersion
+from oms.core.stamps import renew_on_commit
 from oms.events.publishing import publish
 
 
@@ -57,6 +59,7 @@ def create_product(
         product=product, location=default_location(), backorderable=backorderable, updated_at=now
     )
     publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
+    renew_on_commit(CATALOGUE)
     if initial_stock:
         book = StockBook(levels := lock_stock_levels([product.id]))
         cause = Cause(actor=actor, reference=f"product:{product.id}:created", reason="received")
@@ -112,6 +115,7 @@ def change_product(
             backorderable=product.backorderable, updated_at=now
         )
     publish(ProductChanged(product_id=product.id, sku=product.sku, changes=changes), actor=actor)
+    renew_on_commit(CATALOGUE)
     return product
 
 

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from inventory.api.filters import ProductFilters
+from inventory.api.serializers import ProductOutput, StaffProductOutput
 from inventory.models import Product, StockLevel
 from inventory.operations.adjusting import AdjustmentReason, Change, adjust_stock
 from inventory.queries import products_visible_to
@@ -25,7 +26,7 @@ from oms.testing.factories import (
     make_staff,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
 
 URL = "/api/v1/products"
 
@@ -81,6 +82,16 @@ def test_staff_see_more_of_a_product() -> None:
     assert staff == {**anyone, "low_stock_threshold": 3, "backorderable": True}
 
 
+def test_what_is_shown_is_what_is_documented() -> None:
+    product = make_product()
+
+    shown = api_client().get(f"{URL}/{product.id}").json()
+    staff = api_client(make_staff()).get(f"{URL}/{product.id}").json()
+
+    assert list(shown) == list(ProductOutput().fields)
+    assert list(staff) == list(StaffProductOutput().fields)
+
+
 def test_an_inactive_product_is_there_for_staff_alone() -> None:
     product = make_product(is_active=False, sku="OLD")
 
@@ -105,21 +116,23 @@ def test_what_is_not_there_is_a_404_problem(product_id: str) -> None:
     assert response["Content-Type"] == "application/problem+json"
 
 
-def test_one_product_takes_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_one_product_takes_two_statements(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     product = make_product()
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):  # the product, and what is available of it
         api_client().get(f"{URL}/{product.id}")
 
 
 @pytest.mark.parametrize("number", [1, 12])
-def test_a_page_takes_one_statement_however_long_it_is(
+def test_a_page_takes_two_statements_however_long_it_is(
     number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(number):
         make_product()
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):  # the products, and what is available of them
         assert len(skus(api_client())) == number
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from io import BytesIO
 from typing import Any
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -24,18 +23,28 @@ from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils import translation
 
-from oms.edge import placing, reading
+from inventory.queries import CATALOGUE
+from oms.edge import catalogue, placing, reading
+from oms.edge.listing import own_orders_asked, products_asked
 from oms.edge.messages import HotAnswer, HotCall, HotRequest
-from oms.edge.routes import ORDER, PLACES
+from oms.edge.routes import LISTS, PLACES, PUBLIC, object_at
 from oms.edge.telling import tell
-from oms.http.addresses import address_behind
+from oms.http.addresses import address_behind, address_group
 from oms.http.compiled import Decoder, compiled
 from oms.http.middleware.context import sane_request_id
 from oms.http.middleware.idempotency import HEADER, is_key
 from oms.http.middleware.problems import ProblemMiddleware
 from oms.http.operations.idempotency import call_under
-from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem, take_back
-from oms.users.access import claims_of
+from oms.http.rate_limits import (
+    Counted,
+    Limit,
+    count,
+    count_and_ask,
+    rate_limit_headers,
+    rate_limit_problem,
+    take_back,
+)
+from oms.users.access import AccessClaims, claims_of
 from orders.api.inputs import BulkOrderInput, OrderInput
 
 log = structlog.get_logger(__name__)
@@ -73,6 +82,9 @@ WORK: Mapping[str, Work] = {
     "create_many": placing.place,
     "retrieve": reading.read,
     "status": reading.read,
+    "orders": reading.read,
+    "products": catalogue.browse,
+    "product": catalogue.browse,
 }
 
 
@@ -83,56 +95,67 @@ def accept(request: HotRequest) -> HotCall | None:
     """
     begun = time.perf_counter()
     headers = request.headers
-    if request.query or not _UNUSUAL.isdisjoint(headers) or not _is_welcome(request):
+    if not _UNUSUAL.isdisjoint(headers) or not _is_welcome(request):
         return None
     action, data = _asked(request)
     if data is None:
         return None
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    claims = claims_of(token) if scheme == "Bearer" else None
-    if claims is None:
+    caller = claims_of(token) if scheme == "Bearer" else None
+    if caller is None and ("authorization" in headers or action not in PUBLIC):
         return None
     idempotent = None
-    if request.method == "POST" and (key := headers.get(_KEY_HEADER)) is not None:
+    key = headers.get(_KEY_HEADER) if request.method == "POST" else None
+    if key is not None and caller is not None:
         if not is_key(key):
             return None
         idempotent = call_under(
             key,
-            who=f"user {claims.user_id}",
+            who=f"user {caller.user_id}",
             method=request.method,
             path=request.path,
             query=request.query,
             body=request.body,
         )
+    address = address_behind(
+        request.remote_address,
+        forwarded_for=headers.get("x-forwarded-for", ""),
+        trusted_proxies=settings.TRUSTED_PROXIES,
+    )
     return HotCall(
         begun=begun,
         action=action,
         request=request,
         request_id=sane_request_id(headers.get("x-request-id", "")),
-        address=address_behind(
-            request.remote_address,
-            forwarded_for=headers.get("x-forwarded-for", ""),
-            trusted_proxies=settings.TRUSTED_PROXIES,
-        ),
-        claims=claims,
-        limit="place_user" if WORK[action] is placing.place else "general_user",
+        address=address,
+        caller=caller,
+        limit=_limit(action, caller=caller, address=address),
         data=data,
         idempotent=idempotent,
     )
+
+
+def _limit(action: str, *, caller: AccessClaims | None, address: str | None) -> Limit:
+    if caller is None:
+        return Limit(name="general_address", subject=address_group(address))
+    name = "place_user" if WORK[action] is placing.place else "general_user"
+    return Limit(name=name, subject=str(caller.user_id))
 
 
 def _asked(request: HotRequest) -> tuple[str, Any]:
     """The action that the request asks for, and its data; None for data that are no good."""
     if request.method == "POST":
         action = PLACES.get(request.path, "")
-        if not action or request.headers.get("content-type") not in _JSON:
+        is_json = request.headers.get("content-type") in _JSON
+        if not action or request.query or not is_json:
             return "", None
         limit = settings.API_BULK_BODY_LIMIT if action == "create_many" else settings.API_BODY_LIMIT
         return action, _decoder(action)(request.body) if len(request.body) <= limit else None
-    match = ORDER.fullmatch(request.path) if request.method == "GET" else None
-    if match is None:
-        return "", None
-    return "status" if match[2] else "retrieve", UUID(match[1])
+    if request.path in LISTS:
+        action = LISTS[request.path]
+        asked = own_orders_asked if action == "orders" else products_asked
+        return action, asked(request.query, address=f"{_site(*_origin(request))}{request.path}")
+    return ("", None) if request.query else object_at(request.path) or ("", None)
 
 
 def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
@@ -140,15 +163,20 @@ def answer(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
 
     Whatever goes wrong with the work as a whole is raised.
     """
-    limits = [Limit(name=c.limit, subject=str(c.claims.user_id)) for c in calls]
-    counted = count(limits)
+    work, limits = WORK[calls[0].action], [call.limit for call in calls]
+    counted: list[Counted]
+    if work is catalogue.browse:
+        counted, stamp = count_and_ask(limits, stamp=CATALOGUE)
+        work = partial(catalogue.browse, stamp=stamp)
+    else:
+        counted = count(limits)
     answers: list[HotAnswer | None] = [
         None if state.allowed else call.problem(rate_limit_problem([state]))
         for call, state in zip(calls, counted, strict=True)
     ]
     allowed = [number for number, state in enumerate(counted) if state.allowed]
     if allowed:
-        worked = WORK[calls[0].action]([calls[number] for number in allowed])
+        worked = work([calls[number] for number in allowed])
         for number, one in zip(allowed, worked, strict=True):
             answers[number] = one
         # Django counts what it answers.
@@ -204,11 +232,35 @@ def _is_welcome(request: HotRequest) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def _site(scheme: str, forwarded: str, host: str, language: str) -> str:
+    """The address of the site as Django makes it of the request, such as "https://example.com"."""
+    return WSGIRequest(_environ(scheme, forwarded, host, language)).build_absolute_uri("/")[:-1]
+
+
+@lru_cache(maxsize=4096)
 def _fixed_headers(
     scheme: str, forwarded: str, host: str, language: str, *, has_etag: bool = False
 ) -> Mapping[str, str] | None:
     """The headers that Django's own middleware gives to an answer; None if it would refuse."""
-    environ = {
+    layers: Any = lambda request: HttpResponse(  # noqa: E731  # what the layers are put around
+        headers={"ETag": '"v1"'} if has_etag else None
+    )
+    for layer in reversed(_LAYERS):
+        layers = layer(layers)
+    with translation.override(None):
+        try:
+            response = layers(WSGIRequest(_environ(scheme, forwarded, host, language)))
+        except DisallowedHost:
+            return None
+    if response.status_code != 200:
+        return None
+    return {
+        n: v for n, v in response.items() if n not in ("ETag", "Content-Type", "Content-Length")
+    }
+
+
+def _environ(scheme: str, forwarded: str, host: str, language: str) -> dict[str, Any]:
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/api/v1/orders",
         "wsgi.url_scheme": scheme,
@@ -218,18 +270,4 @@ def _fixed_headers(
     }
     if settings.SECURE_PROXY_SSL_HEADER:
         environ[settings.SECURE_PROXY_SSL_HEADER[0]] = forwarded
-    layers: Any = lambda request: HttpResponse(  # noqa: E731  # what the layers are put around
-        headers={"ETag": '"v1"'} if has_etag else None
-    )
-    for layer in reversed(_LAYERS):
-        layers = layer(layers)
-    with translation.override(None):
-        try:
-            response = layers(WSGIRequest(environ))
-        except DisallowedHost:
-            return None
-    if response.status_code != 200:
-        return None
-    return {
-        n: v for n, v in response.items() if n not in ("ETag", "Content-Type", "Content-Length")
-    }
+    return environ

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from oms.core.actor import Actor, account
+from oms.core.actor import Actor, account, anonymous
 from oms.core.errors import OperationError
+from oms.http.etags import names_tag
 from oms.http.operations.idempotency import Call as IdempotentCall
 from oms.http.payloads import encode
 from oms.http.problems import CONTENT_TYPE, Problem, problem_of_fault, problem_of_refusal
+from oms.http.rate_limits import Limit
 from oms.users.access import AccessClaims, SignedIn
 
 
@@ -32,9 +35,9 @@ class HotRequest:
 class HotCall:
     """A request that the lane has taken, checked as far as it can be without a database.
 
-    `action` is the name of the route's action in its view, `data` what was made of the body or of
-    the path, `limit` the name of the limit that it counts against; `begun` is on the clock of
-    time.perf_counter.
+    `action` is the name of the route (oms/edge/routes.py), `caller` what the caller's token vouches
+    for, None for nobody; `data` is what was made of the body, the path or the query, `limit` what
+    it counts against; `begun` is on the clock of time.perf_counter.
     """
 
     begun: float
@@ -42,15 +45,23 @@ class HotCall:
     request: HotRequest
     request_id: str
     address: str | None
-    claims: AccessClaims
-    limit: str
+    caller: AccessClaims | None
+    limit: Limit
     data: Any
     idempotent: IdempotentCall | None = None
 
+    @property
+    def claims(self) -> AccessClaims:
+        """The claims of a call that takes somebody."""
+        assert self.caller is not None, "the lane leaves calls of nobody to Django"
+        return self.caller
+
     def actor_among(self, users: Mapping[UUID, SignedIn]) -> Actor | None:
         """The caller, as operations see them; None if `users` by session has them no more."""
-        user = users.get(self.claims.session_id)
-        if user is None or user.user_id != self.claims.user_id:
+        if self.caller is None:
+            return anonymous(request_id=self.request_id, ip=self.address)
+        user = users.get(self.caller.session_id)
+        if user is None or user.user_id != self.caller.user_id:
             return None
         return account(
             id=user.user_id,
@@ -60,6 +71,20 @@ class HotCall:
             request_id=self.request_id,
             ip=self.address,
         )
+
+    def tagged(self, etag: str) -> HotAnswer:
+        """The answer with its ETag, and its body to come; or 304, or why the question is no good.
+
+        Whoever has 304 asks for nothing more of the database.
+        """
+        try:
+            unchanged = names_tag(self.request.headers.get("if-none-match"), etag=etag)
+        except OperationError as error:
+            return self.refused(error)
+        if unchanged:
+            return HotAnswer(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
+        headers = {"Content-Type": "application/json", "ETag": etag}
+        return HotAnswer(status=HTTPStatus.OK, headers=headers)
 
     def refused(self, error: OperationError) -> HotAnswer:
         """The answer that says why not."""

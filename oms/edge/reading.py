@@ -1,32 +1,44 @@
-"""Reading on the hot lane: the orders that many callers ask for, with a few statements."""
+"""Reading orders on the hot lane: those that many callers ask for, with a few statements."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 from django.db import connection
 
 from oms.core.actor import Actor
-from oms.core.errors import NotFound, OperationError
+from oms.core.errors import NotFound
 from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
-from oms.events.models import Event
-from oms.http.etags import etag_for, names_tag
+from oms.http.etags import etag_for
 from oms.http.payloads import encode
 from oms.http.problems import database_unreachable
 from oms.users.access import asking_signed_in
+from orders.api.lists import etag_of_orders
 from orders.api.outputs import order_document, status_document
-from orders.queries import all_orders, history_seen_by, steps_of
+from orders.queries import (
+    OrderRow,
+    OwnPage,
+    history_seen_by,
+    items_of,
+    order_rows,
+    own_orders,
+    steps_of,
+)
 
-if TYPE_CHECKING:
-    from orders.models import Order
+# What answers calls whose callers are known, in their order; it only reads.
+Reading = Callable[[Sequence[tuple[HotCall, Actor]]], list[HotAnswer]]
 
 
-def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
-    """The orders, or their statuses, that the calls ask for; None for a call left to Django.
+def read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+    """The orders, their statuses or their lists that the calls ask for."""
+    return answered(calls, by=_read)
+
+
+def answered(calls: Sequence[HotCall], *, by: Reading, tries: int = 2) -> list[HotAnswer | None]:
+    """What `by` answers; None for a call left to Django.
 
     That is one whose user is not signed in any more; all, if it is not the connection that fails,
     with which it is tried again.
@@ -34,51 +46,89 @@ def read(calls: Sequence[HotCall], *, tries: int = 2) -> list[HotAnswer | None]:
     before = None
     try:
         before = opened_connection()
-        return _read(calls)
+        return _answered(calls, by)
     except Exception as error:  # a bug that one call meets must not fail the others
         log_failure(error, calls=len(calls))
         if not is_lost(before):
             return [None] * len(calls)
         connection.close()
         if tries > 1:
-            return read(calls, tries=tries - 1)
+            return answered(calls, by=by, tries=tries - 1)
         return [call.refused(database_unreachable()) for call in calls]
 
 
-def _read(calls: Sequence[HotCall]) -> list[HotAnswer | None]:
-    users = asking_signed_in({call.claims.session_id for call in calls})()
-    orders = {order.id: order for order in all_orders().filter(pk__in={c.data for c in calls})}
-    watched = {call.data for call in calls if call.action == "status"}
-    steps = steps_of(watched & set(orders)) if watched else {}
-    answers: list[HotAnswer | None] = []
-    for call in calls:
-        actor = call.actor_among(users)
-        if actor is None:
-            answers.append(None)
-            continue
-        try:
-            answer = _answer(call, actor, orders.get(call.data), steps)
-        except OperationError as error:
-            answer = call.refused(error)
-        answer.headers["Allow"] = route_of(call.action).allow
-        answers.append(answer)
+def _answered(calls: Sequence[HotCall], by: Reading) -> list[HotAnswer | None]:
+    sessions = {call.caller.session_id for call in calls if call.caller is not None}
+    users = asking_signed_in(sessions)() if sessions else {}
+    actors = [call.actor_among(users) for call in calls]
+    known = [(n, actor) for n, actor in enumerate(actors) if actor is not None]
+    answers: list[HotAnswer | None] = [None] * len(calls)
+    done = by([(calls[n], actor) for n, actor in known])
+    for (number, _), answer in zip(known, done, strict=True):
+        answer.headers["Allow"] = route_of(calls[number].action).allow
+        answers[number] = answer
     return answers
 
 
-def _answer(
-    call: HotCall, actor: Actor, order: Order | None, steps: Mapping[UUID, Sequence[Event]]
-) -> HotAnswer:
+def _read(asked: Sequence[tuple[HotCall, Actor]]) -> list[HotAnswer]:
+    lists = [one for one in asked if one[0].action == "orders"]
+    if not lists:
+        return _single(asked)
+    if len(lists) == len(asked):
+        return _lists(asked)
+    pages, single = iter(_lists(lists)), iter(_single([one for one in asked if one not in lists]))
+    return [next(pages if call.action == "orders" else single) for call, _ in asked]
+
+
+def _lists(asked: Sequence[tuple[HotCall, Actor]]) -> list[HotAnswer]:
+    """The pages of the callers' own orders."""
+    found = own_orders([_own_page(call) for call, _ in asked])
+    pages = [call.data.page.page(rows) for (call, _), rows in zip(asked, found, strict=True)]
+    answers = [
+        call.tagged(etag_of_orders(page, actor=actor))
+        for (call, actor), page in zip(asked, pages, strict=True)
+    ]
+    shown = [n for n, answer in enumerate(answers) if answer.status == HTTPStatus.OK]
+    items = items_of([order.id for n in shown for order in pages[n].rows])
+    for number in shown:
+        call, actor = asked[number]
+        documents = [
+            order_document(order, items[order.id], actor=actor) for order in pages[number].rows
+        ]
+        links = pages[number].links(call.data.address, call.data.params)
+        answers[number].body = encode({**links, "results": documents})
+    return answers
+
+
+def _own_page(call: HotCall) -> OwnPage:
+    asked = call.data.page
+    size = asked.size + 1
+    if asked.cursor is None:
+        return OwnPage(customer_id=call.claims.user_id, size=size)
+    return OwnPage(customer_id=call.claims.user_id, size=size, before_id=asked.cursor.id)
+
+
+def _single(asked: Sequence[tuple[HotCall, Actor]]) -> list[HotAnswer]:
+    """Single orders and their statuses."""
+    orders = order_rows({call.data for call, _ in asked})
+    answers = [_of_order(call, actor, orders.get(call.data)) for call, actor in asked]
+    shown = [n for n, answer in enumerate(answers) if answer.status == HTTPStatus.OK]
+    watched = {asked[n][0].data for n in shown if asked[n][0].action == "status"}
+    steps = steps_of(watched)
+    items = items_of({asked[n][0].data for n in shown if asked[n][0].action != "status"})
+    for number in shown:
+        call, actor = asked[number]
+        order = orders[call.data]
+        if call.action == "status":
+            document = status_document(order, history_seen_by(actor, steps[order.id]))
+        else:
+            document = order_document(order, items[order.id], actor=actor)
+        answers[number].body = encode(document)
+    return answers
+
+
+def _of_order(call: HotCall, actor: Actor, order: OrderRow | None) -> HotAnswer:
+    """The answer but for its body: 200, or 304, or why not."""
     if order is None or not actor.may_see_of(order.customer_id):
-        raise NotFound
-    etag = etag_for(order.version)
-    if names_tag(call.request.headers.get("if-none-match"), etag=etag):
-        return HotAnswer(status=304, headers={"ETag": etag})
-    if call.action == "status":
-        document = status_document(order, history_seen_by(actor, steps[order.id]))
-    else:
-        document = order_document(order, order.items.all(), actor=actor)
-    return HotAnswer(
-        status=200,
-        body=encode(document),
-        headers={"Content-Type": "application/json", "ETag": etag},
-    )
+        return call.refused(NotFound())
+    return call.tagged(etag_for(order.version))

@@ -6,20 +6,27 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.urls import resolve
 
 from oms.http.views import ApiView
 
 PLACES = {"/api/v1/orders": "create", "/api/v1/orders/bulk": "create_many"}
-ORDER = re.compile(r"/api/v1/orders/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/status)?")
+LISTS = {"/api/v1/orders": "orders", "/api/v1/products": "products"}
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OBJECT = re.compile(rf"/api/v1/(?:orders/({_UUID})(/status)?|products/({_UUID}))")
 
-_ANY = "/api/v1/orders/00000000-0000-0000-0000-000000000000"
+_ANY = "00000000-0000-0000-0000-000000000000"
 _PATHS = {
     **{action: path for path, action in PLACES.items()},
-    "retrieve": _ANY,
-    "status": f"{_ANY}/status",
+    **{action: path for path, action in LISTS.items()},
+    "retrieve": f"/api/v1/orders/{_ANY}",
+    "status": f"/api/v1/orders/{_ANY}/status",
+    "product": f"/api/v1/products/{_ANY}",
 }
+# Those that nobody in particular may ask for too.
+PUBLIC = frozenset({"products", "product"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,4 +55,15 @@ def is_hot(method: str, path: str) -> bool:
     """Whether the lane may want such a request."""
     if method == "POST":
         return path in PLACES
-    return method == "GET" and ORDER.fullmatch(path) is not None
+    return method == "GET" and (path in LISTS or _OBJECT.fullmatch(path) is not None)
+
+
+def object_at(path: str) -> tuple[str, UUID] | None:
+    """The action and the id of a path that names one object."""
+    match = _OBJECT.fullmatch(path)
+    if match is None:
+        return None
+    order_id, status, product_id = match.groups()
+    if product_id is not None:
+        return "product", UUID(product_id)
+    return "status" if status else "retrieve", UUID(order_id)

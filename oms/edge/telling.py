@@ -68,7 +68,7 @@ def _lines(done: Sequence[tuple[HotCall, HotAnswer]], *, now: float) -> Iterator
                 seconds=now - call.begun,
                 request_id=call.request_id,
             ),
-            "user_id": str(call.claims.user_id),
+            "user_id": None if call.caller is None else str(call.caller.user_id),
         }
 
 

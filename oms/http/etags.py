@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterable
 
 from django.http import HttpRequest
 
@@ -19,6 +21,11 @@ NO_VERSION = -1
 def etag_for(version: int, *, variant: str = "") -> str:
     """The strong entity tag of `version`: `"v7"` for 7, or `"v7-staff"` of the variant "staff"."""
     return f'"v{version}-{variant}"' if variant else f'"v{version}"'
+
+
+def etag_of_list(parts: Iterable[object]) -> str:
+    """The strong entity tag of a list that is the same for as long as all `parts` are."""
+    return f'"{hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()[:32]}"'
 
 
 def expected_version(request: HttpRequest) -> int | None:

@@ -7,14 +7,11 @@ counts for itself: a limit is then looser, and nothing waits or fails.
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -26,9 +23,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from oms.core.errors import Invalid
+from oms.core.stamps import key_of, new_stamp
 from oms.http.addresses import address_group
 from oms.http.bodies import body_fault
 from oms.http.identity import identify
+from oms.http.local_counters import LocalCounters
 from oms.http.payloads import decode
 from oms.http.problems import Problem
 
@@ -44,8 +43,6 @@ UNLIMITED = ("/api/v1/payments/webhooks/",)
 # After Redis failed, it is left alone for that many seconds.
 _PAUSE = 5.0
 _redis_closed_until = 0.0
-# Subjects that a process counts by itself; when there are more it begins anew.
-_REMEMBERED = 100_000
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 # A sliding window counter: the requests of this window, and of the one before in the share in which
@@ -55,6 +52,13 @@ _COUNT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local states = {}
+local stamp = #ARGV % 2 == 1 and ARGV[#ARGV]
+if stamp then
+    -- The last key is that of a stamp; see oms/core/stamps.py.
+    local key = table.remove(KEYS)
+    states[#KEYS + 1] = redis.call('GET', key) or stamp
+    redis.call('SET', key, stamp, 'NX')
+end
 for i, key in ipairs(KEYS) do
     local amount, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
     local slot = math.floor(now / window)
@@ -137,27 +141,42 @@ def limits_for(request: HttpRequest) -> Iterator[Limit]:
 
 def count(limits: Sequence[Limit]) -> list[Counted]:
     """Count one request against each of the `limits`, in their order, with one round trip."""
+    counted, _ = _counted_by_redis_or_here(limits, stamp=None)
+    return counted
+
+
+def count_and_ask(limits: Sequence[Limit], *, stamp: str) -> tuple[list[Counted], str | None]:
+    """The same, and the stamp of that name in the same round trip; None if Redis is away."""
+    return _counted_by_redis_or_here(limits, stamp=stamp)
+
+
+def _counted_by_redis_or_here(
+    limits: Sequence[Limit], *, stamp: str | None
+) -> tuple[list[Counted], str | None]:
     if not limits:
-        return []
+        return [], None
     policies = [_policy(settings.RATE_LIMITS[limit.name]) for limit in limits]
     keys = _keys(limits)
     if time.monotonic() >= _redis_closed_until:
         try:
-            arguments = [number for policy in policies for number in policy]
-            states = _script(settings.REDIS_URL, _COUNT)(keys=keys, args=arguments)
+            arguments: list[int | str] = [number for policy in policies for number in policy]
+            asked = [] if stamp is None else [key_of(stamp)]
+            arguments += [new_stamp() for _ in asked]
+            states = _script(settings.REDIS_URL, _COUNT)(keys=[*keys, *asked], args=arguments)
         except (RedisError, OSError) as error:
             _leave_redis_alone(error)
         else:
+            found = None if stamp is None else states.pop().decode()
             return [
                 _counted(limit, policy, allowed=bool(allowed), remaining=remaining, reset_in=wait)
                 for limit, policy, (allowed, remaining, wait) in zip(
                     limits, policies, states, strict=True
                 )
-            ]
+            ], found
     return [
         _counted(limit, policy, **_memory.count(key, *policy))
         for limit, policy, key in zip(limits, policies, keys, strict=True)
-    ]
+    ], None
 
 
 def take_back(limits: Sequence[Limit]) -> None:
@@ -240,37 +259,7 @@ def _script(url: str, source: str) -> Script:
     return client.register_script(source)
 
 
-class _Memory:
-    """The script's counting in this process, for as long as Redis is away."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, tuple[int, int, int]] = {}
-        self._lock = Lock()
-
-    def count(self, key: str, amount: int, window: int) -> dict[str, Any]:
-        with self._lock:
-            if len(self._states) >= _REMEMBERED:
-                self._states.clear()
-            now = time.time()
-            slot, past = int(now // window), (now % window) / window
-            known, current, previous = self._states.get(key, (slot, 0, 0))
-            if known != slot:
-                previous, current = (current if known == slot - 1 else 0), 0
-            weighted = math.floor(previous * (1 - past)) + current
-            allowed = weighted < amount
-            if allowed:
-                current, weighted = current + 1, weighted + 1
-            self._states[key] = (slot, current, previous)
-        wait = window * (1 - past)
-        if current < amount and previous:
-            wait = max(0.0, (1 - past) - (amount - current) / previous) * window
-        elif current >= amount:
-            wait += window * (1 - amount / current)
-        reset_in = max(1, math.ceil(wait))
-        return {"allowed": allowed, "remaining": max(0, amount - weighted), "reset_in": reset_in}
-
-
-_memory = _Memory()
+_memory = LocalCounters()
 
 
 def _account(request: HttpRequest) -> str | None:

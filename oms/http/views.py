@@ -31,9 +31,9 @@ class OrderViewSet(ApiViewSet):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -47,11 +47,15 @@ from rest_framework.viewsets import ViewSetMixin
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.rows import rows_of
 from oms.http import etags
 from oms.http.identity import IdentityAuthentication, actor_of
-from oms.http.pagination import DEFAULT_ORDERING, PARAMETERS
+from oms.http.keyset import DEFAULT_ORDERING, PARAMETERS, Page
+from oms.http.pagination import asked_of, page_document
 from oms.http.permissions import IsAuthenticated
 from oms.http.queries import check_query
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 UUID_PATTERN = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -143,6 +147,18 @@ class ApiView(GenericAPIView[Any]):
         rows = self.paginate_queryset(self.filter_queryset(queryset)) or []
         serializer = serializer_class(rows, many=True, context=context)
         return self.get_paginated_response(serializer.data)
+
+    def page_of(self, row: type[R], queryset: QuerySet[Any]) -> Page[R]:
+        """One page of `queryset` as plain rows, filtered and ordered as the query says."""
+        queryset = self.filter_queryset(queryset)
+        asked = asked_of(queryset, self.request, self)
+        return asked.page(rows_of(row, asked.of(queryset)))
+
+    def respond_with_page(self, page: Page[R], *, etag: str, show: Callable[[], Any]) -> Response:
+        """The page with its ETag, and with what `show` makes of its rows; or 304."""
+        if etags.is_unchanged(self.request._request, etag=etag):
+            return Response(status=304, headers={"ETag": etag})
+        return Response(page_document(self.request, page, show()), headers={"ETag": etag})
 
     def expected_version(self) -> int | None:
         """The version that If-Match wants; None if any will do."""

@@ -26,7 +26,7 @@ from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order, OrderItem
 from orders.operations.offering import allowed_actions
 from orders.operations.recording import NewItem, NewOrder
-from orders.queries import HistoryEntry
+from orders.queries import HistoryEntry, ItemRow, OrderRow
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.api.serializers import PaymentOutput
 
@@ -34,7 +34,10 @@ _MAX_INTEGER = 2**31 - 1
 
 
 def order_document(
-    order: Order | NewOrder, items: Iterable[OrderItem | NewItem], *, actor: Actor
+    order: Order | NewOrder | OrderRow,
+    items: Iterable[OrderItem | NewItem | ItemRow],
+    *,
+    actor: Actor,
 ) -> dict[str, Any]:
     """What `actor` is shown of the order; `items` are all of its items in their order."""
     return {
@@ -70,7 +73,7 @@ def order_document(
     }
 
 
-def status_document(order: Order, history: Iterable[HistoryEntry]) -> dict[str, Any]:
+def status_document(order: Order | OrderRow, history: Iterable[HistoryEntry]) -> dict[str, Any]:
     """How far the order is, with the steps that the reader may see."""
     return {
         "id": order.id,

@@ -10,17 +10,17 @@ from rest_framework.response import Response
 from oms.core.errors import StaleVersion
 from oms.http.documentation import documented
 from oms.http.permissions import IsStaff
-from oms.http.views import ApiViewSet
 from orders.api import examples
 from orders.api.filters import AdminOrderFilters
 from orders.api.inputs import ShipmentInput
+from orders.api.lists import OrderListViewSet
 from orders.api.outputs import OrderOutput, ShipmentOutput
 from orders.errors import NothingToShip, OrderNotShippable
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.queries import all_orders
 
 
-class AdminOrders(ApiViewSet):
+class AdminOrders(OrderListViewSet):
     """All orders."""
 
     permission_classes = [IsStaff]
@@ -32,9 +32,10 @@ class AdminOrders(ApiViewSet):
         description="Every customer's orders, newest first; deleted ones are not in it.",
         response=OrderOutput,
         response_example=examples.PROCESSING_ORDER,
+        versioned=True,
     )
     def list(self, request: Request) -> Response:
-        return self.page(all_orders(), OrderOutput, actor=self.actor)
+        return self.page_of_orders(all_orders())
 
     @documented(
         summary="Ship an order",

@@ -22,6 +22,7 @@ from orders.api.inputs import (
     OrderEditInput,
     OrderInput,
 )
+from orders.api.lists import OrderListViewSet
 from orders.api.outputs import (
     BulkOutput,
     ExpandedOrderOutput,
@@ -64,7 +65,7 @@ _EXPAND = {
 _SHORT = {"out_of_stock": examples.SHORTAGE}
 
 
-class Orders(ChangingViewSet):
+class Orders(ChangingViewSet, OrderListViewSet):
     """Orders: customers see and change their own, staff all."""
 
     permission_classes = [IsCustomer]
@@ -138,9 +139,10 @@ class Orders(ChangingViewSet):
         description="The caller's own orders, newest first. Staff see all at /admin/orders.",
         response=OrderOutput,
         response_example=examples.ORDER,
+        versioned=True,
     )
     def list(self, request: Request) -> Response:
-        return self.page(orders_of(self.customer_id), OrderOutput, actor=self.actor)
+        return self.page_of_orders(orders_of(self.customer_id))
 
     @documented(
         summary="Show an order",

@@ -14,32 +14,80 @@ and staff also:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+from uuid import UUID
+
 from oms.core.actor import Actor
-from orders.models import Order
-from orders.operations.recording import NewOrder
 from orders.operations.steering import allowed_by_hand
+from orders.rules import OrderRules
 from orders.states import OrderStatus, PaymentState
 
 _REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
-def allowed_actions(order: Order | NewOrder, *, actor: Actor) -> list[str]:
+class OwnedOrder(Protocol):
+    """An order in whatever form: an instance, a row, or one that is about to be saved."""
+
+    @property
+    def customer_id(self) -> UUID: ...
+    @property
+    def status(self) -> Any: ...
+    @property
+    def payment_status(self) -> Any: ...
+    @property
+    def fulfilment_status(self) -> Any: ...
+    @property
+    def total(self) -> Any: ...
+
+
+def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
     """The actions above that the order's statuses allow the actor now, in that order.
 
     It reads nothing but the order itself, so it follows from the order's version. What depends on
     more can still be refused: a parcel of backordered pieces, a refund of what is on its way back.
     """
     if not actor.may_see_of(order.customer_id):
-        return []
+        return ()
+    return _actions(
+        order.status,
+        order.payment_status,
+        order.fulfilment_status,
+        is_free=order.total <= 0,
+        for_staff=actor.is_staff,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _State(OrderRules):
+    status: Any
+    payment_status: Any
+    fulfilment_status: Any
+    total: Any
+
+
+# There are a few hundred combinations, and a list asks of each order.
+@cache
+def _actions(
+    status: str, payment_status: str, fulfilment_status: str, *, is_free: bool, for_staff: bool
+) -> tuple[str, ...]:
+    order = _State(
+        status=status,
+        payment_status=payment_status,
+        fulfilment_status=fulfilment_status,
+        total=0 if is_free else 1,
+    )
     offered = {
         "edit": order.is_awaiting_payment,
         "pay": order.is_payable,
         "cancel": OrderStatus.CANCELLED in order.allowed,
         "delete": order.is_deletable,
     }
-    if actor.is_staff:
+    if for_staff:
         by_hand = allowed_by_hand(order)
         offered |= {f"set_status:{s.value}": s in by_hand for s in OrderStatus}
         offered["ship"] = order.is_shippable
-        offered["refund"] = order.payment_status in _REFUNDABLE and order.total > 0
-    return [action for action, is_offered in offered.items() if is_offered]
+        offered["refund"] = order.payment_status in _REFUNDABLE and not is_free
+    return tuple(action for action, is_offered in offered.items() if is_offered)

@@ -1,0 +1,44 @@
+"""Reading plain rows past the ORM: no instances, and the driver's fast, binary format.
+
+Of a list's cost most was instances of models, and of a plain row's most its times: Django's loader
+of `timestamptz` takes 4 µs each, the driver's binary one 0.2 µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+from psycopg.pq import Format
+
+# A class of typing.NamedTuple.
+R = TypeVar("R", bound=tuple[Any, ...])
+
+
+def fetch_values(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The values of all rows that the statement finds."""
+    with connection.cursor() as cursor:
+        # Of the driver's cursor inside of Django's, for this cursor's life.
+        cursor.cursor.format = Format.BINARY
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def fetch_rows(row: type[R], sql: str, params: Sequence[Any]) -> list[R]:
+    """The same as rows, the columns in the order of the fields of `row`."""
+    make: Any = row
+    return [make._make(values) for values in fetch_values(sql, params)]
+
+
+def rows_of(row: type[R], queryset: QuerySet[Any]) -> list[R]:
+    """The rows of `queryset`, whose fields, annotations among them, have the names of `row`'s."""
+    fields: Any = row
+    try:
+        sql, params = queryset.values_list(*fields._fields).query.sql_with_params()
+    except EmptyResultSet:  # such as of a condition that holds for nothing
+        return []
+    return fetch_rows(row, sql, params)
