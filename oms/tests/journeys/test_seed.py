@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -23,6 +23,7 @@ from oms.events.relaying import deliver
 from oms.management.reconciling.checks import Finding
 from oms.management.reconciling.reconciling import reconcile
 from oms.management.seeding.shop import SeededShop, seed_shop
+from oms.management.seeding.unindexed import without_indexes
 from oms.subscriptions import CONSUMERS
 from oms.testing.processes import Processes
 from oms.users.models import User
@@ -92,6 +93,71 @@ def test_a_seeded_shop_holds_every_promise(ledger: Path, orders: int) -> None:
     made = seeded(ledger, orders=orders)
 
     assert made.orders == Order.objects.count() == orders
+    assert broken(reconcile(offline=True)) == {}
+
+
+def definitions() -> set[tuple[str, ...]]:
+    """Every index and every constraint of the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+            " WHERE indrelid::regclass::text !~ '^pg_|events_event_' UNION ALL"
+            " SELECT conname || ' of ' || conrelid::regclass::text, pg_get_constraintdef(oid)"
+            " FROM pg_constraint WHERE conrelid > 0 AND conparentid = 0"
+            " AND conrelid::regclass::text !~ 'events_event_'"
+        )
+        return set(cursor.fetchall())
+
+
+@pytest.mark.django_db
+def test_a_large_shop_is_filled_without_indexes_and_has_all_of_them_afterwards(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms.management.seeding.shop.LARGE", 60)
+    before = definitions()
+
+    seeded(ledger, days=400)
+
+    assert definitions() == before
+    assert broken(reconcile(offline=True)) == {}
+
+
+@pytest.mark.django_db
+def test_the_rows_of_a_large_shop_are_held_to_what_was_put_away() -> None:
+    twice = [Product(sku=sku, name=sku, price=1, currency="EUR") for sku in ("A", "a")]
+
+    with pytest.raises(IntegrityError), transaction.atomic(), without_indexes([Product]):
+        Product.objects.bulk_create(twice)
+
+
+@pytest.mark.django_db
+def test_orders_spread_over_as_many_days_as_asked_for(ledger: Path) -> None:
+    seeded(ledger, orders=200, days=400)
+
+    placed = list(Order.objects.order_by("placed_at").values_list("placed_at", flat=True))
+    assert placed[0] > NOW - timedelta(days=400)
+    months = {moment.strftime("%Y-%m") for moment in placed}
+    assert len(months) >= 13
+    # Those of the last days are under way, as in any shop.
+    assert Order.objects.filter(status__in=["pending", "confirmed", "processing"]).exists()
+
+
+@pytest.mark.django_db
+def test_old_messages_are_short_and_of_the_last_year(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms.management.seeding.telling._NEWEST", 10)
+
+    seeded(ledger, orders=100, days=500)
+
+    told = Notification.objects.order_by("id")
+    first, last = told.first(), told.last()
+    assert first is not None
+    assert last is not None
+    assert NOW - timedelta(days=365) <= first.created_at < NOW - timedelta(days=300)
+    assert first.body == f"{first.subject}."
+    assert first.body_html == ""
+    assert last.body != f"{last.subject}."
     assert broken(reconcile(offline=True)) == {}
 
 
