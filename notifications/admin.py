@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -17,13 +16,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesD
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from notifications.models import DeliveryState, Notification
+from notifications.models import DeliveryState, Kind, Notification
 from notifications.operations.retrying import retry_notification
 from oms.core.actor import Actor
 from oms.http.back_office.display import badge, link, moment
-from oms.http.back_office.filters import BusinessDaysFilter
-from oms.http.back_office.naming import OrdersNamedAdmin, order_called
+from oms.http.back_office.filters import CreationDaysFilter
+from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
 from oms.http.back_office.steps import BulkStep, Step
+from oms.users.models import User
 
 STATE_COLOURS = {
     DeliveryState.QUEUED.value: "",
@@ -43,6 +43,17 @@ def _is_retryable(notification: Notification) -> bool:
     return notification.is_retryable
 
 
+def _sent_to(email: str) -> Q:
+    """What went to that address: the index goes by whose it is, of customers and of staff alike.
+
+    Only mail about low stock has no recipient, and an index of its own.
+    """
+    user = User.objects.with_email(email).first()
+    if user is None or user.is_staff:
+        return Q(kind=Kind.LOW_STOCK, email__iexact=email)
+    return Q(recipient=user)
+
+
 @admin.register(Notification)
 class NotificationAdmin(OrdersNamedAdmin):
     list_display = (
@@ -59,7 +70,7 @@ class NotificationAdmin(OrdersNamedAdmin):
         ("state", MultipleChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("created_at", BusinessDaysFilter),
+        ("created_at", CreationDaysFilter),
     )
     search_fields = ("=email",)
     search_help_text = _("E-mail address, or number of the order")
@@ -108,13 +119,8 @@ class NotificationAdmin(OrdersNamedAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        try:
-            id = UUID(term)
-        except ValueError:
-            order_id = order_called(term)
-            found = Q(email__iexact=term) if order_id is None else Q(order_id=order_id)
-            return queryset.filter(found), False
-        return queryset.filter(Q(pk=id) | Q(order_id=id) | Q(recipient_id=id)), False
+        found = found_by_order(term, ids=("pk", "recipient_id"))
+        return queryset.filter(_sent_to(term) if found is None else found), False
 
     @display(description=_("created"))
     def created(self, notification: Notification) -> str:

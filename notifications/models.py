@@ -106,8 +106,8 @@ class Notification(LeasedWork):
         indexes = [
             models.Index(
                 fields=["recipient", "-id"],
-                name="notification_inbox",
-                condition=Q(channel=Channel.IN_APP),
+                name="notification_of_recipient",
+                condition=Q(recipient__isnull=False),
             ),
             models.Index(
                 fields=["recipient", "-id"],
@@ -120,9 +120,12 @@ class Notification(LeasedWork):
                 condition=Q(next_attempt_at__isnull=False),
             ),
             models.Index(
-                fields=["-id"],
-                name="notification_in_trouble",
-                condition=Q(state__in=[DeliveryState.FAILED, DeliveryState.DEAD]),
+                fields=["state", "-id"],
+                name="notification_not_sent",
+                condition=~Q(state=DeliveryState.SENT),
+            ),
+            models.Index(
+                fields=["-id"], name="notification_low_stock", condition=Q(kind=Kind.LOW_STOCK)
             ),
             models.Index(
                 fields=["order_id"],

@@ -86,6 +86,18 @@ class Payment(LeasedWork):
                 name="payment_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
+            models.Index(fields=["updated_at", "id"], name="payment_updated"),
+            # All but the many that were captured, which any walk through the list meets.
+            models.Index(
+                fields=["status", "-id"],
+                name="payment_not_captured",
+                condition=~Q(status=PaymentStatus.CAPTURED),
+            ),
+            models.Index(
+                fields=["provider_reference"],
+                name="payment_reference",
+                condition=~Q(provider_reference=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -137,6 +149,16 @@ class Refund(LeasedWork):
                 name="refund_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
+            models.Index(
+                fields=["status", "-id"],
+                name="refund_not_succeeded",
+                condition=~Q(status=RefundStatus.SUCCEEDED),
+            ),
+            models.Index(
+                fields=["provider_reference"],
+                name="refund_reference",
+                condition=~Q(provider_reference=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +180,7 @@ class ProviderMessage(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["provider", "message_id"], name="provider_message_once")
         ]
+        indexes = [models.Index(fields=["received_at", "id"], name="provider_message_received")]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.type} {self.message_id}"

@@ -12,8 +12,8 @@ from unfold.decorators import display
 
 from inventory.models import MovementKind, Product, StockMovement
 from oms.http.back_office.display import badge, link, moment, signed
-from oms.http.back_office.filters import BusinessDaysFilter
-from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
+from oms.http.back_office.filters import CreationDaysFilter
+from oms.http.back_office.naming import OrdersNamedAdmin, as_uuid, found_by_order
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",
@@ -42,7 +42,7 @@ class StockMovementAdmin(OrdersNamedAdmin):
     list_filter = (
         ("kind", ChoicesDropdownFilter),
         ("location", RelatedDropdownFilter),
-        ("created_at", BusinessDaysFilter),
+        ("created_at", CreationDaysFilter),
     )
     search_fields = ("reference",)
     search_help_text = _("SKU, number of the order, or reference")
@@ -72,8 +72,11 @@ class StockMovementAdmin(OrdersNamedAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = Q(product__in=Product.objects.filter(sku__iexact=term)) | Q(reference=term)
-        return queryset.filter(found | found_by_order(term, ids=("product_id",))), False
+        id = as_uuid(term)
+        product = Product.objects.filter(Q(sku__iexact=term) if id is None else Q(pk=id)).first()
+        if product is not None:
+            return queryset.filter(product=product), False
+        return queryset.filter(found_by_order(term) or Q(reference=term)), False
 
     @display(description=_("at"))
     def at(self, movement: StockMovement) -> str:

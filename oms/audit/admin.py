@@ -22,7 +22,7 @@ from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.relaying import retry_parked_now
 from oms.http.back_office.admins import GrowingAdmin, ReadOnlyAdmin
 from oms.http.back_office.display import badge, moment
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.filters import BusinessDaysFilter, CreationDaysFilter
 from oms.http.back_office.naming import order_called
 from oms.http.back_office.steps import Step
 
@@ -65,7 +65,7 @@ class ActorKindFilter(DropdownFilter):
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
     list_display = ("at", "action", "object", "by", "actor_badge", "address")
-    list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", BusinessDaysFilter))
+    list_filter = (ActionFilter, ActorKindFilter, ("occurred_at", CreationDaysFilter))
     search_fields = ("request_id",)
     search_help_text = _("Number of an order, who did it, or an id")
     fieldsets = (

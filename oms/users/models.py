@@ -10,7 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -73,6 +73,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         indexes = [
             GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="user_email_search"),
             GinIndex(OpClass(Upper("full_name"), "gin_trgm_ops"), name="user_name_search"),
+            GinIndex(OpClass(Upper("phone"), "gin_trgm_ops"), name="user_phone_search"),
+            models.Index(fields=["created_at", "id"], name="user_created"),
+            # Of what is rare among customers, so that its list is not the walk through all of them.
+            models.Index(
+                fields=["created_at", "id"], name="user_staff", condition=Q(is_staff=True)
+            ),
+            models.Index(
+                fields=["created_at", "id"], name="user_inactive", condition=Q(is_active=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -104,7 +113,14 @@ class Session(models.Model):
     class Meta:
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
-        indexes = [models.Index(fields=["expires_at"], name="session_expiry")]
+        indexes = [
+            models.Index(fields=["expires_at"], name="session_expiry"),
+            models.Index(
+                fields=["revoked_at"],
+                name="session_revoked",
+                condition=Q(revoked_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"

@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, moment, money
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.filters import CreationDaysFilter
 from oms.http.back_office.naming import name_orders_by
 from orders.admin.colours import (
     FULFILMENT_COLOURS,
@@ -52,7 +52,7 @@ class OrderAdmin(GrowingAdmin):
         ("status", MultipleChoicesDropdownFilter),
         ("payment_status", MultipleChoicesDropdownFilter),
         ("fulfilment_status", MultipleChoicesDropdownFilter),
-        ("placed_at", BusinessDaysFilter),
+        ("placed_at", CreationDaysFilter),
     )
     search_fields = ("number",)
     search_help_text = _("Number, its beginning or end; e-mail, name or id")

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import badge, link, moment
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.filters import CreationDaysFilter
 from orders.admin.colours import SHIPMENT_COLOURS
 from orders.models import Order, Shipment, ShipmentItem
 
@@ -61,7 +61,7 @@ class ShipmentAdmin(GrowingAdmin):
         "delivered",
     )
     list_select_related = ("order",)
-    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", BusinessDaysFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", CreationDaysFilter))
     search_fields = ("tracking_number",)
     search_help_text = _("Tracking number, or number of the order")
     fields = (

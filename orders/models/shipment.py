@@ -43,7 +43,14 @@ class Shipment(models.Model):
                 condition=Q(status__in=ShipmentStatus.values), name="shipment_status_known"
             )
         ]
-        indexes = [models.Index(fields=["tracking_number"], name="shipment_tracking_number")]
+        indexes = [
+            models.Index(fields=["tracking_number"], name="shipment_tracking_number"),
+            models.Index(
+                fields=["status", "-id"],
+                name="shipment_not_delivered",
+                condition=~Q(status=ShipmentStatus.DELIVERED),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.tracking_number or str(self.id)

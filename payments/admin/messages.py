@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from oms.http.back_office.admins import GrowingAdmin
 from oms.http.back_office.display import moment
 from oms.http.back_office.filters import BusinessDaysFilter
+from payments.gateways.registry import GATEWAYS
 from payments.models import ProviderMessage
 
 
@@ -16,10 +19,21 @@ from payments.models import ProviderMessage
 class ProviderMessageAdmin(GrowingAdmin):
     list_display = ("received", "provider", "type", "message_id")
     list_filter = (("received_at", BusinessDaysFilter),)
-    search_fields = ("=message_id",)
+    # The order of the index that pages and ranges of days go by.
+    ordering = ("-received_at", "-pk")
+    search_fields = ("message_id",)
     search_help_text = _("The message's id")
     fields = (("received", "provider"), ("type", "message_id"), "body")
     readonly_fields = ("received",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ProviderMessage], search_term: str
+    ) -> tuple[QuerySet[ProviderMessage], bool]:
+        """By the whole id, of any provider, as the index has it."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.filter(provider__in=list(GATEWAYS), message_id=term), False
 
     @display(description=_("received"))
     def received(self, message: ProviderMessage) -> str:

@@ -62,8 +62,10 @@ class MoneyAdmin(OrdersNamedAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = Q(provider_reference=term) | found_by_order(term, ids=("pk",))
-        return queryset.filter(found), False
+        found = found_by_order(term, ids=("pk",))
+        # So said that the partial index of the references can be used.
+        reference = Q(provider_reference=term) & ~Q(provider_reference="")
+        return queryset.filter(found or reference), False
 
     @display(description=_("created"))
     def created(self, work: Payment | Refund) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter
+from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
 from oms.http.back_office.display import NOTHING, moment, money
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.filters import CreationDaysFilter
 from payments.admin.explaining import PAYMENT_COLOURS, PAYMENT_MEANINGS
 from payments.admin.money import MoneyAdmin
 from payments.models import Payment
@@ -29,8 +29,7 @@ class PaymentAdmin(MoneyAdmin):
     )
     list_filter = (
         ("status", MultipleChoicesDropdownFilter),
-        ("capture_method", ChoicesDropdownFilter),
-        ("created_at", BusinessDaysFilter),
+        ("created_at", CreationDaysFilter),
     )
     readonly_fields = (
         "created",

@@ -9,7 +9,7 @@ from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
 from oms.http.back_office.display import link, moment
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.http.back_office.filters import CreationDaysFilter
 from payments.admin.explaining import REFUND_COLOURS, REFUND_MEANINGS
 from payments.admin.money import MoneyAdmin
 from payments.models import Refund
@@ -29,7 +29,7 @@ class RefundAdmin(MoneyAdmin):
     )
     list_filter = (
         ("status", MultipleChoicesDropdownFilter),
-        ("created_at", BusinessDaysFilter),
+        ("created_at", CreationDaysFilter),
     )
     readonly_fields = (
         "created",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from oms.http.filters import ApiFilterSet, ChoiceFilter, ChoiceInFilter, InstantFilter, UUIDFilter
+from oms.http.filters import (
+    ApiFilterSet,
+    ChoiceFilter,
+    ChoiceInFilter,
+    CreationFilter,
+    InstantFilter,
+    UUIDFilter,
+)
 from payments.gateways.registry import GATEWAYS
 from payments.models import Payment
 from payments.states import PaymentStatus
@@ -13,8 +20,8 @@ class PaymentFilters(ApiFilterSet):
     status__in = ChoiceInFilter(field_name="status", choices=PaymentStatus.choices)
     order_id = UUIDFilter()
     provider = ChoiceFilter(choices=[(name, name) for name in GATEWAYS])
-    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
-    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+    created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
     updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
 
     class Meta:

@@ -27,7 +27,8 @@ class AdminPayments(ApiViewSet):
 
     permission_classes = [IsStaff]
     filterset_class = PaymentFilters
-    orderings = {"created_at": "created_at", "updated_at": "updated_at"}
+    # Ids are UUIDv7, so their order is that of creation.
+    orderings = {"created_at": "id", "updated_at": "updated_at"}
 
     @documented(
         summary="List payments",

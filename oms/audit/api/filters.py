@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from oms.events.domain import event_types
 from oms.events.models import Event
-from oms.http.filters import ApiFilterSet, InstantFilter, TextFilter, UUIDFilter
+from oms.http.filters import ApiFilterSet, CreationFilter, TextFilter, UUIDFilter
 
 
 class ActorFilter(TextFilter):
@@ -23,14 +24,25 @@ class ActorFilter(TextFilter):
             return qs.filter(actor_label__iexact=value)
 
 
+class ObjectTypeFilter(TextFilter):
+    """What an entry is about, by the types of events that are about it: those have an index."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if not value:
+            return qs
+        return qs.filter(
+            type__in=[name for name, fact in event_types().items() if fact.object_type == value]
+        )
+
+
 class AuditFilters(ApiFilterSet):
     actor = ActorFilter()
     action = TextFilter(field_name="type")
-    object_type = TextFilter()
+    object_type = ObjectTypeFilter()
     object_id = UUIDFilter()
     request_id = TextFilter(max_length=128)
-    created_at__gte = InstantFilter(field_name="occurred_at", lookup_expr="gte")
-    created_at__lt = InstantFilter(field_name="occurred_at", lookup_expr="lt")
+    created_at__gte = CreationFilter(field_name="occurred_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="occurred_at", lookup_expr="lt")
 
     class Meta:
         model = Event

@@ -105,7 +105,7 @@ class GrowingAdmin(ReadOnlyAdmin):
     """A read-only list of a table that only ever grows."""
 
     paginator = BoundedPaginator
-    ordering = ("-pk",)
+    ordering: tuple[str, ...] = ("-pk",)
     sortable_by: tuple[str, ...] = ()
 
 

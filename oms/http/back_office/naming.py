@@ -8,6 +8,8 @@ its page in one statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -47,22 +49,27 @@ def order_called(term: str) -> UUID | None:
     return id
 
 
-def found_by_order(term: str, *, ids: Collection[str]) -> Q:
-    """The rows of the order called `term`, and those with that UUID in `order_id` or in `ids`.
+def found_by_order(term: str, *, ids: Collection[str] = ()) -> Q | None:
+    """The rows of the order called `term`, or those with that UUID in `order_id` or in `ids`.
 
-    Nobody's, where it is neither.
+    None where it is neither, so that what else it may be is asked alone: of one condition or
+    another, of which a single one has no index, PostgreSQL would have to look at every row.
     """
-    found = Q(pk__in=())
     order_id = order_called(term)
     if order_id is not None:
-        found |= Q(order_id=order_id)
+        return Q(order_id=order_id)
+    id = as_uuid(term)
+    if id is None:
+        return None
+    return reduce(or_, (Q((name, id)) for name in ("order_id", *ids)))
+
+
+def as_uuid(term: str) -> UUID | None:
+    """The UUID that `term` is; None if it is none."""
     try:
-        id = UUID(term)
+        return UUID(term)
     except ValueError:
-        return found
-    for name in ("order_id", *ids):
-        found |= Q((name, id))
-    return found
+        return None
 
 
 def order_link_of(order_id: UUID | None, numbers: Mapping[UUID, str]) -> SafeString | str:

@@ -20,7 +20,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from oms.core.actor import Actor
-from oms.http.back_office.admins import OperationAdmin, OperationForm
+from oms.http.back_office.admins import BoundedPaginator, OperationAdmin, OperationForm
 from oms.http.back_office.display import badge, moment
 from oms.http.back_office.filters import BusinessDaysFilter
 from oms.http.back_office.steps import BulkStep, Step, StepForm
@@ -95,7 +95,10 @@ class UserAdmin(OperationAdmin):
     )
     search_fields = ("email", "full_name", "phone")
     search_help_text = _("E-mail address, name or phone")
-    ordering = ("-pk",)
+    # By what the index of that order can page through; customers are many.
+    ordering = ("-created_at", "-pk")
+    sortable_by = ()
+    paginator = BoundedPaginator
     filter_horizontal = ("groups", "user_permissions")
     refused_fields = {"email_taken": "email"}
     steps = (
