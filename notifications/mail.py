@@ -6,6 +6,7 @@ import smtplib
 from email.policy import Compat32
 from email.utils import formataddr, parseaddr
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -56,6 +57,9 @@ class _Mail(EmailMultiAlternatives):
     def message(self) -> Any:
         """The mail with its parts."""
         message = super().message()
+        if message.is_multipart():
+            # A random one; the standard library searches the parts for its own ones.
+            message.set_boundary(f"={uuid4().hex}=")
         for part in message.walk():
             part.policy = _POLICY
         return message
