@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -18,7 +18,7 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from oms.core.db import durable, transaction_required
+from oms.core.db import durable, transaction_required, write
 from oms.core.errors import Conflict, OperationError, Unprocessable
 from oms.http.models import IdempotencyRecord
 
@@ -107,20 +107,32 @@ def begin_call(*, call: Call) -> Answer | None:
 @transaction_required
 def begin_calls(*, calls: Sequence[Call]) -> list[Answer | OperationError | None]:
     """`begin_call` for many calls of different keys, with two statements; refusals are returned."""
+    return beginning_calls(calls=calls)()
+
+
+@transaction_required
+def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | OperationError | None]]:
+    """`begin_calls`, whose answer is fetched by calling what is returned.
+
+    So a pipeline can send more statements in between.
+    """
     if not calls:
-        return []
+        return list
     scopes = [call.scope for call in calls]
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
-        # A statement of its own: it must see what was committed before the lock was free.
-        records = connection.cursor()
-        records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME.total_seconds()])
-        locked = [row[0] for row in cursor.fetchall()]
+    locks, records = connection.cursor(), connection.cursor()
+    locks.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
+    # A statement of its own: it must see what was committed before the lock was free.
+    records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME.total_seconds()])
+
+    def begun() -> list[Answer | OperationError | None]:
+        locked = [row[0] for row in locks.fetchall()]
         found = {row[0]: row[1:] for row in records.fetchall()}
-    return [
-        _begun(call, is_locked=is_locked, record=found.get(call.scope))
-        for call, is_locked in zip(calls, locked, strict=True)
-    ]
+        return [
+            _begun(call, is_locked=is_locked, record=found.get(call.scope))
+            for call, is_locked in zip(calls, locked, strict=True)
+        ]
+
+    return begun
 
 
 def _begun(
@@ -160,8 +172,7 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
         for call, answer in answers
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_STORE, [orjson.dumps(rows).decode()])
+        write(_STORE, [orjson.dumps(rows).decode()])
 
 
 @durable
