@@ -65,9 +65,12 @@ def background_sentence(results: Mapping[str, Sequence[Measured]]) -> str | None
     notes, spent = middle.notes, sum(middle.cpu[name] for name in BACKGROUND)
     sentence = (
         f"Background: {notes['captured']:,.0f} payments captured a second while placing; at its "
-        f"end {notes['payments_waiting']:,.0f} payments waited, and {notes['events_waiting']:,.0f} "
-        f"events, the oldest for {notes['events_lag']:.1f} s. It took {spent * 1000:.1f} ms of CPU "
-        "an order."
+        f"end {notes['payments_waiting']:,.0f} payments waited, {notes['mails_waiting']:,.0f} "
+        f"mails, and {notes['events_waiting']:,.0f} events, the oldest for "
+        f"{notes['events_lag']:.1f} s. {notes['caught_up']:.1f} s later all was done. It took "
+        f"{spent * 1000:.2f} ms of CPU an order: "
+        + ", ".join(f"{name} {seconds * 1000:.2f}" for name, seconds in middle.cpu.items())
+        + "."
     )
     if results.get("place16"):
         with_it, without = median(results["background"]), median(results["place16"])

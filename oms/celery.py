@@ -12,6 +12,8 @@ from celery import Celery
 from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+# `migrate` has run Django's checks; workers would load every page and view for them once more.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("oms")
 app.config_from_object("django.conf:settings", namespace="CELERY")

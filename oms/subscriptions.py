@@ -10,7 +10,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
 from notifications.operations.queueing import queue_notifications
 from oms.core import clock
-from oms.core.waking import woken
+from oms.core.leases import drain
+from oms.core.waking import is_awake
 from oms.events.publishing import RELAY_TASK
 from oms.events.relaying import Consumer, deliver, retry_parked
 from oms.http.operations.idempotency import purge_idempotency_records
@@ -24,15 +25,26 @@ CONSUMERS = (
     # Customers and staff are told.
     Consumer(name="notifications", hears=TOLD_TO_PEOPLE, handle=queue_notifications),
 )
+# How long, in seconds, news gathers while more is coming: many pieces cost little more than one.
+_GATHERING = 0.1
 
 
 @shared_task(name=RELAY_TASK)
 def relay_events() -> None:
-    """Hand each consumer what it has not heard yet, and what it failed to take before."""
-    woken(RELAY_TASK)
+    """Hand each consumer what it has not heard yet, and what it failed to take before.
+
+    Goes on for as long as there is news, but for a quarter of a minute at most. One worker is
+    enough for that, so another one that is sent meanwhile leaves it alone.
+    """
+    if is_awake(RELAY_TASK):
+        return
+    drain(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
     for consumer in CONSUMERS:
-        deliver(consumer)
         retry_parked(consumer)
+
+
+def _deliver_to_all() -> int:
+    return sum(deliver(consumer) for consumer in CONSUMERS)
 
 
 @shared_task(name="oms.purge")

@@ -8,6 +8,8 @@ from django.views.generic import RedirectView
 
 from oms.users.admin.own_password import OwnPasswordView
 
+admin.autodiscover()
+
 urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     # In place of Django's own, whose change no event would tell of.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 
-from oms.core.money import ZERO
 from payments.models import Payment, Refund
 from payments.states import RefundStatus
 
@@ -33,14 +33,18 @@ def order_of_payment(payment_id: UUID) -> UUID | None:
     return Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
 
 
-def has_later_attempt(*, order_id: UUID, payment_id: UUID) -> bool:
-    """Whether there is a payment of the order that is newer than that one."""
-    return Payment.objects.filter(order_id=order_id, id__gt=payment_id).exists()
+def overtaken_attempts(payment_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the payments whose orders have a newer one."""
+    if not payment_ids:
+        return set()
+    newer = Payment.objects.filter(order_id=OuterRef("order_id"), id__gt=OuterRef("id"))
+    attempts = Payment.objects.filter(Exists(newer), pk__in=payment_ids)
+    return set(attempts.values_list("pk", flat=True))
 
 
-def succeeded_refunds(order_id: UUID) -> Decimal:
-    """What has in fact gone back for the order."""
-    total: Decimal | None = Refund.objects.filter(
-        order_id=order_id, status=RefundStatus.SUCCEEDED
-    ).aggregate(total=Sum("amount"))["total"]
-    return total or ZERO
+def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
+    """What has in fact gone back for each of the orders for which anything has."""
+    if not order_ids:
+        return {}
+    refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
+    return dict(refunds.values_list("order_id").annotate(Sum("amount")).order_by())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from celery import shared_task
 
 from oms.core.leases import drain
-from oms.core.waking import wake, woken
-from payments.operations.making import Cashier
+from payments.operations.making import AT_ONCE, Cashier
 from payments.operations.requesting import DRAIN_TASK
 
 # One for each process; its threads are begun with its first call, after the worker's fork.
 _cashier = Cashier()
+# How long, in seconds, payments gather while more are coming: they share their statements.
+_GATHERING = 0.05
 
 
 @shared_task(name=DRAIN_TASK)
@@ -19,8 +20,7 @@ def drain_payments() -> None:
 
     Never retried by Celery: what is left, or was cut off, is due again by its row.
     """
-    woken(DRAIN_TASK)
     try:
-        drain(_cashier.work, wake_another=lambda: wake(DRAIN_TASK), seconds=15)
+        drain(DRAIN_TASK, _cashier.work, seconds=15, pause=_GATHERING, full=AT_ONCE)
     finally:
         _cashier.finish()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,13 +21,17 @@ from django.db.models.functions import Now
 
 from notifications.mail import composed, is_final
 from notifications.models import DeliveryState, Notification
-from oms.core.db import durable
+from oms.core import clock
+from oms.core.db import durable, transaction
 from oms.core.leases import backoff, claim_due, due
+from oms.core.updating import update_rows
 
 log = structlog.get_logger(__name__)
 
 # How many mails one worker claims at once.
-AT_ONCE = 20
+AT_ONCE = 100
+# How long, in seconds, what was sent goes unrecorded, so that a death doubles no more mails.
+_NOTED_EVERY = 0.25
 # Longer than a task may live, so a lease that ran out belongs to a worker that is dead.
 LEASE = timedelta(seconds=90)
 # The pauses between them add up to two hours.
@@ -50,6 +54,8 @@ class Postman:
         self._pause = pause
         self._closed_until = 0.0
         self._connection: BaseEmailBackend | None = None
+        self._sent: list[tuple[Notification, datetime]] = []
+        self._noted = 0.0
 
     @durable
     def send_batch(self) -> int:
@@ -64,12 +70,15 @@ class Postman:
         waiting = deque(
             claim_due(Notification, lease=LEASE, limit=AT_ONCE, state=DeliveryState.SENDING)
         )
-        tried = 0
+        tried, self._noted = 0, time.monotonic()
         try:
             while waiting and self._reach():
                 self._deliver(waiting.popleft())
                 tried += 1
+                if time.monotonic() - self._noted >= _NOTED_EVERY:
+                    self._note_sent()
         finally:
+            self._note_sent()
             for notification in waiting:
                 _give_back(notification)
         return tried
@@ -97,7 +106,7 @@ class Postman:
         return True
 
     def _deliver(self, notification: Notification) -> None:
-        """Send it and note at once what became of it, so that a death doubles one mail at most."""
+        """Send it; what became of it is noted at once, or soon with others where it was sent."""
         if notification.attempts > MAX_ATTEMPTS:
             # Whoever tried last died of it.
             _settle(notification, state=DeliveryState.DEAD, next_attempt_at=None)
@@ -108,13 +117,13 @@ class Postman:
             self.close()
             _failed(notification, error)
         else:
-            _settle(
-                notification,
-                state=DeliveryState.SENT,
-                sent_at=Now(),
-                next_attempt_at=None,
-                last_error="",
-            )
+            self._sent.append((notification, clock.now()))
+
+    def _note_sent(self) -> None:
+        sent, self._sent = self._sent, []
+        self._noted = time.monotonic()
+        if sent:
+            _settle_sent(sent)
 
     def _send(self, notification: Notification) -> None:
         mail = composed(notification)
@@ -144,6 +153,23 @@ def _failed(notification: Notification, error: Exception) -> None:
 def _give_back(notification: Notification) -> None:
     """Let go of a mail that was claimed and not tried; for the next worker it is as it was."""
     _settle(notification, state=notification.state, attempts=F("attempts") - 1)
+
+
+@transaction
+def _settle_sent(sent: Sequence[tuple[Notification, datetime]]) -> None:
+    """Give up the leases on what was sent, unless they are another's by now, in one statement."""
+    update_rows(
+        Notification,
+        (
+            *("id", "fencing_token", "state", "sent_at"),
+            *("next_attempt_at", "lease_until", "last_error"),
+        ),
+        (
+            (row.pk, row.fencing_token, DeliveryState.SENT.value, at, None, None, "")
+            for row, at in sent
+        ),
+        matching=["fencing_token"],
+    )
 
 
 def _settle(notification: Notification, **values: Any) -> None:

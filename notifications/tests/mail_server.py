@@ -18,9 +18,9 @@ from oms.management.embedded import free_port
 class MailServer:
     """Takes mail on a port of 127.0.0.1.
 
-    `refusals` are answers to the next recipients, such as "451 greylisted". Of the next mails
-    `cut_before` are lost with their connection, and `cut_after` are kept, but the connection breaks
-    before the answer.
+    `refusals` are answers to the next recipients, such as "451 greylisted"; "" takes one. Of the
+    next mails `cut_before` are lost with their connection, and `cut_after` are kept, but the
+    connection breaks before the answer.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -52,8 +52,8 @@ class MailServer:
     async def handle_RCPT(  # the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
     ) -> str:
-        if self.refusals:
-            return self.refusals.pop(0)
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            return refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

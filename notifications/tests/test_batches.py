@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from notifications.models import Notification
+from notifications.operations import sending
 from notifications.operations.sending import Postman
 from notifications.tests.mail_server import MailServer
 from notifications.tests.postmen import MakeMail, send_all
@@ -76,9 +81,11 @@ def test_a_worker_that_breaks_off_gives_back_what_it_has_not_tried(mail: MakeMai
     assert [row.attempts for row in rows] == [1, 0, 0]
 
 
-def test_a_further_mail_of_a_batch_costs_one_statement(
-    mail: MakeMail, mail_server: MailServer
+def test_many_mails_take_as_many_statements_as_one(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sending, "_NOTED_EVERY", 60.0)
+
     def statements(count: int) -> int:
         for _ in range(count):
             mail()
@@ -88,4 +95,50 @@ def test_a_further_mail_of_a_batch_costs_one_statement(
         postman.close()
         return len(captured)
 
-    assert statements(5) - statements(1) == 4
+    assert statements(50) == statements(1)
+
+
+def test_a_mail_that_fails_amid_a_batch_leaves_the_others_alone(
+    mail: MakeMail, mail_server: MailServer
+) -> None:
+    rows = [mail() for _ in range(4)]
+    mail_server.refusals = ["", "451 not now", "550 no such user", ""]
+
+    postman = Postman()
+    assert postman.send_batch() == 4
+    postman.close()
+
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.state for row in rows] == ["sent", "failed", "dead", "sent"]
+    assert mail_server.message_ids == [rows[0].message_id, rows[3].message_id]
+
+
+def test_a_worker_that_dies_amid_a_batch_doubles_no_more_than_it_had_not_noted(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [mail() for _ in range(4)]
+    noted: list[int] = []
+    note = sending._settle_sent
+
+    def note_or_die(sent: Sequence[tuple[Notification, datetime]]) -> None:
+        if noted:
+            raise KeyboardInterrupt  # as if killed: nothing after it is written
+        noted.append(len(sent))
+        note(sent)
+
+    monkeypatch.setattr(sending, "_settle_sent", note_or_die)
+    monkeypatch.setattr(sending, "_NOTED_EVERY", 0.0)
+    postman = Postman()
+    with pytest.raises(KeyboardInterrupt):
+        postman.send_batch()
+    postman.close()
+    monkeypatch.undo()
+    Notification.objects.exclude(state="sent").update(lease_until=Now() - timedelta(seconds=1))
+    postman = Postman()
+    send_all(postman)  # each alone, for each was tried before
+
+    assert noted == [1]
+    ids = mail_server.message_ids
+    assert [ids.count(row.message_id) for row in rows] == [1, 2, 1, 1]
+    assert set(Notification.objects.values_list("state", flat=True)) == {"sent"}

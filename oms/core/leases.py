@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from oms.core.db import transaction
+from oms.core.waking import stay_awake, wake, woken
 
 
 class LeasedWork(models.Model):
@@ -86,21 +87,43 @@ def _claim(
     return claimed
 
 
-def drain(step: Callable[[], bool], *, wake_another: Callable[[], None], seconds: float) -> int:
-    """Call `step` until it finds no work or `seconds` have passed; returns how often it did some.
+def drain(
+    task: str,
+    step: Callable[[], int],
+    *,
+    seconds: float,
+    pause: float = 0.0,
+    full: int | None = None,
+) -> int:
+    """Call `step`, which returns how much it did, until it does nothing or `seconds` have passed.
 
-    `wake_another` is called after the second piece of work, so that a backlog gathers workers one
-    by one and a single piece does not, and at the end where time ran out first.
+    Returns how much all did. The steps begin `pause` seconds apart: the first at once, so that a
+    single piece of work waits for nothing, and the later ones find together what came meanwhile.
+    As long as this goes on no messages are sent for the Celery task called `task`, whose work this
+    is; another worker is woken after the first step that did `full` or more, and at the end where
+    time ran out first.
     """
     until = time.monotonic() + seconds
-    done = 0
-    while step():
-        done += 1
-        if done == 2:
-            wake_another()
-        if time.monotonic() >= until:
-            wake_another()
+    woken(task)
+    began = time.monotonic()
+    done = did = step()
+    has_called = False
+    while did:
+        is_over = time.monotonic() >= until
+        if is_over or (full is not None and did >= full and not has_called):
+            has_called = True
+            woken(task)
+            wake(task)
+        if is_over:
             break
+        stay_awake(task)
+        time.sleep(max(0.0, began + pause - time.monotonic()))
+        began = time.monotonic()
+        did = step()
+        if not did:
+            woken(task)
+            did = step()  # what was committed just before, and so sent no message
+        done += did
     return done
 
 

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 _PAUSE = 5.0
 # A pending wake-up is forgotten after that many seconds, in case its message was lost.
 _PENDING = 2
+# What stands for a task: that a message for it waits, or that a worker is at it.
+_SENT, _AWAKE = "sent", "awake"
 
 _closed_until = 0.0
 _gathered: ContextVar[set[str] | None] = ContextVar("gathered_wake_ups", default=None)
@@ -60,14 +62,14 @@ def _wake_or_gather(task: str) -> None:
 def wake(task: str) -> None:
     """Send the Celery task called `task`, unless a message for it is already waiting.
 
-    The task must call `woken` before it looks for work, so that whatever is committed after that
-    sends a message of its own.
+    The task must call `woken` before it looks for work for the last time, so that whatever is
+    committed after that sends a message of its own.
     """
     global _closed_until
     if time.monotonic() < _closed_until:
         return
     try:
-        if cache.add(_key(task), 1, timeout=_PENDING):
+        if cache.add(_key(task), _SENT, timeout=_PENDING):
             current_app.send_task(task)
     except (OperationalError, RedisError, OSError) as error:
         _closed_until = time.monotonic() + _PAUSE
@@ -75,11 +77,35 @@ def wake(task: str) -> None:
 
 
 def woken(task: str) -> None:
-    """Note that the task called `task` has begun: the next wake-up sends a message again."""
+    """Note that the task called `task` looks for work from now on, and then never again.
+
+    The next wake-up sends a message again.
+    """
     try:
         cache.delete(_key(task))
     except (RedisError, OSError) as error:
         log.warning("wake_up_not_cleared", task=task, error=type(error).__name__)
+
+
+def stay_awake(task: str) -> None:
+    """Let no message be sent for the task called `task`: its caller will look for work again.
+
+    Holds for two seconds, so that a worker that dies meanwhile costs no more than that. The caller
+    calls `woken` before it looks for the last time.
+    """
+    try:
+        cache.set(_key(task), _AWAKE, timeout=_PENDING)
+    except (RedisError, OSError) as error:
+        log.warning("wake_up_not_held", task=task, error=type(error).__name__)
+
+
+def is_awake(task: str) -> bool:
+    """Whether some worker is at the task called `task`, and will look for work once more."""
+    try:
+        return bool(cache.get(_key(task)) == _AWAKE)
+    except (RedisError, OSError) as error:
+        log.warning("wake_up_not_read", task=task, error=type(error).__name__)
+        return False
 
 
 def _key(task: str) -> str:

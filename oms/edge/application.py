@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from a2wsgi import WSGIMiddleware
@@ -14,6 +14,7 @@ from django.conf import settings
 from oms.core.waking import gathering_wake_ups
 from oms.edge.batching import Batcher
 from oms.edge.connections import prepare_connection
+from oms.edge.hearing import HotWebhook, accept_webhook, hear, is_webhook
 from oms.edge.lane import WORK, Work, accept, answer
 from oms.edge.messages import HotAnswer, HotCall, HotRequest, weight_of
 from oms.edge.routes import is_hot
@@ -25,6 +26,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Call = TypeVar("Call")
 
 
 class Application:
@@ -34,6 +36,7 @@ class Application:
         self._django: Any = WSGIMiddleware(django, workers=settings.WEB_THREADS)
         # Empty before the start and from the shutdown on: Django answers then.
         self._batchers: dict[Work, Batcher[HotCall, HotAnswer | None]] = {}
+        self._webhooks: Batcher[HotWebhook, HotAnswer | None] | None = None
         self._waker: Waker | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +45,8 @@ class Application:
             return
         # CGI's names cannot tell X_Forwarded_For from X-Forwarded-For, which our proxy has set.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
-        if self._batchers and is_hot(scope["method"], scope["path"]):
+        method, path = scope["method"], scope["path"]
+        if self._batchers and (is_hot(method, path) or is_webhook(method, path)):
             await self._answer(scope, receive, send)
         else:
             await self._django(scope, _coroutines(receive), send)
@@ -60,21 +64,31 @@ class Application:
                     limit=settings.HOT_LANE_BATCH,
                     weight=weight_of,
                 )
+            self._webhooks = Batcher(self._heard, name="hear", limit=settings.HOT_LANE_BATCH)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         batchers, self._batchers = self._batchers, {}
-        for batcher in batchers.values():
-            await batcher.close()
+        for batcher in (*batchers.values(), self._webhooks):
+            if batcher is not None:
+                await batcher.close()
         if self._waker is not None:
             await asyncio.to_thread(self._waker.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     def _answers(self, calls: Sequence[HotCall]) -> list[HotAnswer | None]:
+        return self._worked_off(answer, calls)
+
+    def _heard(self, calls: Sequence[HotWebhook]) -> list[HotAnswer | None]:
+        return self._worked_off(hear, calls)
+
+    def _worked_off(
+        self, work: Callable[[Sequence[Call]], list[HotAnswer | None]], calls: Sequence[Call]
+    ) -> list[HotAnswer | None]:
         """On a batcher's thread: answer the calls, and let workers be woken from another one."""
         prepare_connection()
         with gathering_wake_ups() as tasks:
             try:
-                return answer(calls)
+                return work(calls)
             finally:  # some may have been committed before the others failed
                 if tasks and self._waker is not None:
                     self._waker.wake(tasks)
@@ -94,29 +108,40 @@ class Application:
         body = b"" if is_get else await _body(receive)
         if len(body) != int(announced):  # the client has gone in the middle of it
             return
-        call = accept(
-            HotRequest(
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=headers,
-                body=body,
-                scheme=scope["scheme"],
-                remote_address=scope["client"][0] if scope.get("client") else "",
-            )
+        request = HotRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            body=body,
+            scheme=scope["scheme"],
+            remote_address=scope["client"][0] if scope.get("client") else "",
         )
-        batcher = None if call is None else self._batchers.get(WORK[call.action])
-        done = None
-        if call is not None and batcher is not None:
-            try:
-                done = await batcher.submit(call)
-            except Exception:  # a bug of ours, which Django would answer in the same words
-                log.exception("request_failed", method=scope["method"], path=scope["path"])
-                done = call.failed()
-        if call is None or done is None:
+        if is_webhook(request.method, request.path):
+            done = await self._answer_to_webhook(request)
+        else:
+            done = await self._answer_to_call(request)
+        if done is None:
             await self._django(scope, _again(body, receive), send)
             return
         await _send(done, send)
+
+    async def _answer_to_call(self, request: HotRequest) -> HotAnswer | None:
+        call = accept(request)
+        batcher = None if call is None else self._batchers.get(WORK[call.action])
+        if call is None or batcher is None:
+            return None
+        try:
+            return await batcher.submit(call)
+        except Exception:  # a bug of ours, which Django would answer in the same words
+            log.exception("request_failed", method=request.method, path=request.path)
+            return call.failed()
+
+    async def _answer_to_webhook(self, request: HotRequest) -> HotAnswer | None:
+        call = accept_webhook(request)
+        if call is None or self._webhooks is None or not self._batchers:
+            return None
+        return await self._webhooks.submit(call)
 
 
 async def _body(receive: Receive) -> bytes:

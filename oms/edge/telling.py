@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ import structlog
 from django.conf import settings
 from django_prometheus.middleware import Metrics
 
-from oms.edge.messages import HotAnswer, HotCall
+from oms.edge.messages import HotAnswer, HotCall, HotRequest
 from oms.edge.routes import route_of
 
 _LOGGER = "oms.http.requests"
@@ -31,18 +31,27 @@ def tell(calls: Sequence[HotCall], answers: Sequence[HotAnswer | None]) -> None:
     done = [(call, one) for call, one in zip(calls, answers, strict=True) if one is not None]
     now = time.perf_counter()
     for call, one in done:
-        method, view = call.request.method, route_of(call.action).view_name
-        _responses(str(one.status), view, method).inc()
-        _requests(view, call.request.scheme, method).inc()
-        _latency(view, method).observe(now - call.begun)
+        view = route_of(call.action).view_name
+        count(view=view, request=call.request, status=one.status, seconds=now - call.begun)
+    write(_lines(done, now=now))
+
+
+def count(*, view: str, request: HotRequest, status: int, seconds: float) -> None:
+    """Count an answer in the metrics that Django's middleware keeps."""
+    _responses(str(status), view, request.method).inc()
+    _requests(view, request.scheme, request.method).inc()
+    _latency(view, request.method).observe(seconds)
+
+
+def write(lines: Iterable[dict[str, Any]]) -> None:
+    """Write the lines of a batch to the log, all at once."""
     if not logging.getLogger(_LOGGER).isEnabledFor(logging.INFO):
         return
     if settings.LOG_FORMAT == "json":
-        lines = b"".join(orjson.dumps(line) + b"\n" for line in _lines(done, now=now))
-        sys.stderr.buffer.write(lines)
+        sys.stderr.buffer.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
         sys.stderr.flush()
     else:
-        for line in _lines(done, now=now):
+        for line in lines:
             log.info(line.pop("event"), **{n: line[n] for n in line if n not in _BY_STRUCTLOG})
 
 
@@ -50,21 +59,35 @@ _BY_STRUCTLOG = ("level", "logger", "timestamp")
 
 
 def _lines(done: Sequence[tuple[HotCall, HotAnswer]], *, now: float) -> Iterator[dict[str, Any]]:
-    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     for call, one in done:
         yield {
-            "method": call.request.method,
-            "path": call.request.path,
-            "route": route_of(call.action).pattern,
-            "status": one.status,
-            "duration_ms": round((now - call.begun) * 1000, 1),
+            **line_of(
+                call.request,
+                route=route_of(call.action).pattern,
+                status=one.status,
+                seconds=now - call.begun,
+                request_id=call.request_id,
+            ),
             "user_id": str(call.claims.user_id),
-            "event": "request",
-            "request_id": call.request_id,
-            "level": "info",
-            "logger": _LOGGER,
-            "timestamp": timestamp,
         }
+
+
+def line_of(
+    request: HotRequest, *, route: str, status: int, seconds: float, request_id: str
+) -> dict[str, Any]:
+    """What the log says of an answered request."""
+    return {
+        "method": request.method,
+        "path": request.path,
+        "route": route,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 1),
+        "event": "request",
+        "request_id": request_id,
+        "level": "info",
+        "logger": _LOGGER,
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Func, Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 
 from oms.core.ids import new_id
 from oms.events.domain import DomainEvent, decode
@@ -20,10 +20,15 @@ class Xid8Field(models.Field[Any, Any]):
 
 
 class Event(models.Model):
-    """One fact. Rows are only ever added; a trigger refuses the rest."""
+    """One fact. Rows are only ever added; a trigger refuses the rest.
 
-    position = models.BigAutoField(primary_key=True)
-    id = models.UUIDField(unique=True, default=new_id, editable=False)
+    The table is partitioned by month on the time in `id`: see oms/events/partitions.py.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    position = models.BigIntegerField(
+        db_default=Func(template="nextval('events_event_position_seq'::regclass)"), editable=False
+    )
     # The transaction that wrote it. Positions are drawn before the commit, so their order is not
     # the order of commits; readers go by (transaction, position) and stop short of the oldest
     # transaction that is still running.
@@ -42,9 +47,9 @@ class Event(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["transaction", "position"], name="event_reading_order"),
-            models.Index(fields=["object_id", "position"], name="event_of_object"),
-            # Filters of the audit trail, each with the order of its pages.
-            models.Index(fields=["request_id", "id"], name="event_of_request"),
+            # Filters of the audit trail, each with the order of its pages; but a request has few.
+            models.Index(fields=["object_id", "id"], name="event_of_object"),
+            models.Index(fields=["request_id"], name="event_of_request"),
             models.Index(
                 fields=["actor_id", "id"],
                 condition=Q(actor_id__isnull=False),
@@ -97,3 +102,21 @@ class ParkedEvent(models.Model):
     @property
     def is_dead(self) -> bool:
         return self.next_attempt_at is None
+
+
+class ArchivedMonth(models.Model):
+    """A month of the log that stands in a file of the archive, and no more in the table.
+
+    Months go oldest first, so all events before the newest one's end are archived.
+    """
+
+    # Its first day, in UTC.
+    month = models.DateField(primary_key=True)
+    file = models.CharField(max_length=255)
+    rows = models.BigIntegerField()
+    # Of the file's content before compression, in hexadecimal.
+    sha256 = models.CharField(max_length=64)
+    archived_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"

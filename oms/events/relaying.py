@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -27,15 +28,24 @@ from oms.events.publishing import RELAY_TASK
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
 MAX_ATTEMPTS = 8
 
+# Of the next so many rows, those that the consumer hears, and the last one for its offset. The
+# others, which are the most, never leave the database.
 _READABLE = """
-    SELECT * FROM events_event
-    WHERE (transaction, position) > (%s::text::xid8, %s)
-      AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY transaction, position
-    LIMIT %s
+    WITH batch AS MATERIALIZED (
+        SELECT * FROM events_event
+        WHERE (transaction, position) > (%s::text::xid8, %s)
+          AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY transaction, position
+        LIMIT %s
+    ), numbered AS (
+        SELECT *, row_number() OVER (ORDER BY transaction DESC, position DESC) AS from_the_end,
+               count(*) OVER () AS batch_size
+        FROM batch
+    )
+    SELECT * FROM numbered WHERE type = ANY(%s) OR from_the_end = 1 ORDER BY transaction, position
 """
 
 
@@ -90,17 +100,27 @@ def deliver(consumer: Consumer) -> int:
 
 def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
     with transaction.atomic():
-        ConsumerOffset.objects.get_or_create(consumer=consumer.name)
-        offset = ConsumerOffset.objects.select_for_update(no_key=True).get(consumer=consumer.name)
-        rows = list(Event.objects.raw(_READABLE, [str(offset.transaction), offset.position, BATCH]))
+        offset = _locked_offset(consumer)
+        types = [event_class.type for event_class in consumer.hears]
+        rows: list[Any] = list(
+            Event.objects.raw(_READABLE, [str(offset.transaction), offset.position, BATCH, types])
+        )
         if not rows:
             return 0, False
-        types = {event_class.type for event_class in consumer.hears}
         events = [row for row in rows if row.type in types]
         _hand_over(consumer, events)
         offset.transaction, offset.position = rows[-1].transaction, rows[-1].position
         offset.save(update_fields=["transaction", "position", "updated_at"])
-    return len(events), len(rows) == BATCH
+    return len(events), rows[-1].batch_size == BATCH
+
+
+def _locked_offset(consumer: Consumer) -> ConsumerOffset:
+    offsets = ConsumerOffset.objects.select_for_update(no_key=True).filter(consumer=consumer.name)
+    offset = offsets.first()
+    if offset is None:
+        ConsumerOffset.objects.get_or_create(consumer=consumer.name)
+        offset = offsets.get()
+    return offset
 
 
 def _hand_over(consumer: Consumer, events: Sequence[Event]) -> None:

@@ -17,7 +17,7 @@ AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
 # E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
 # check does not count.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["oms.users.hashing.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from inventory.operations.stock import Cause, open_stock_book
 from inventory.queries import pieces_reserved_for
 from oms.core.actor import Actor
 from oms.core.db import transaction_required
+from oms.core.updating import update_rows
 from oms.events.publishing import publish
 from orders.events import (
     OrderCancelled,
@@ -37,25 +39,50 @@ FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
 }
 
 
+# What a step of an order, and news of its payment, may change.
+_COLUMNS = (
+    "id",
+    "status",
+    "payment_status",
+    "expires_at",
+    "confirmed_at",
+    "cancelled_at",
+    "updated_at",
+    "version",
+)
+_values = attrgetter(*_COLUMNS)
+
+
+def moved(order: Order, status: OrderStatus, *, at: datetime, reason: str = "") -> OrderMoved:
+    """Let the locked order go to `status`, and return the fact that tells of it.
+
+    The caller saves the one and publishes the other. Raises InvalidTransition.
+    """
+    previous = order.move_to(status, at=at)
+    return FACTS[status](
+        order_id=order.id,
+        number=order.number,
+        customer_id=order.customer_id,
+        previous_status=previous,
+        status=status.value,
+        reason=reason,
+    )
+
+
 @transaction_required
 def move_order(
     order: Order, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
 ) -> None:
     """Let the locked order go to `status`, save it and publish it. Raises InvalidTransition."""
-    previous = order.move_to(status, at=at)
+    fact = moved(order, status, at=at, reason=reason)
     order.save()
-    publish(
-        FACTS[status](
-            order_id=order.id,
-            number=order.number,
-            customer_id=order.customer_id,
-            previous_status=previous,
-            status=status.value,
-            reason=reason,
-        ),
-        actor=actor,
-        at=at,
-    )
+    publish(fact, actor=actor, at=at)
+
+
+@transaction_required
+def save_steps(orders: Iterable[Order]) -> None:
+    """Save what steps and news of payments changed of the locked orders, in one statement."""
+    update_rows(Order, _COLUMNS, map(_values, orders))
 
 
 @transaction_required

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,15 +13,16 @@ from inventory.operations.stock import Cause, StockBook, open_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction, transaction_required
+from oms.core.money import ZERO
 from oms.events.domain import DomainEvent
-from oms.events.publishing import publish
+from oms.events.publishing import publish_all
 from oms.events.relaying import RecordedEvent
 from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
 from orders.operations.checking import short
-from orders.operations.moving import move_order, step_reference
+from orders.operations.moving import moved, save_steps, step_reference
 from orders.operations.placing import OrderedItem, PaymentChoice
 from orders.states import OrderStatus, PaymentState
 from payments.errors import PaymentInProgress
@@ -35,7 +37,7 @@ from payments.events import (
 from payments.locks import lock_payments_of_orders
 from payments.operations.giving_back import give_money_back
 from payments.operations.requesting import request_payment
-from payments.queries import has_later_attempt, succeeded_refunds
+from payments.queries import overtaken_attempts, succeeded_refunds
 
 if TYPE_CHECKING:
     from payments.models import Payment
@@ -46,6 +48,8 @@ _MONEY_TAKEN = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState
 _AWAITED = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
 # Where money that comes goes back, unless an expired order can have its stock again.
 _OWED_NOTHING = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
+# News that is old once there is a later attempt.
+_OF_ATTEMPTS = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
 
 
 @transaction
@@ -68,53 +72,92 @@ def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment
         amount=order.total,
         currency=order.currency,
     )
-    _set_payment_status(order, PaymentState.PROCESSING, at=clock.now())
+    _let_payment_be(order, PaymentState.PROCESSING, at=clock.now())
+    save_steps([order])
     return payment
 
 
 @dataclass(frozen=True, kw_only=True)
 class _News:
-    """One piece of news about a locked order."""
+    """One piece of news about a locked order, and what becomes of it: `facts` to be published.
+
+    `later` are the payments of which there is a newer attempt, `refunded` what has gone back for
+    the order in all.
+    """
 
     order: Order
     items: Sequence[OrderItem]
     book: StockBook
     actor: Actor
     at: datetime
+    later: Collection[UUID]
+    refunded: Decimal
+    facts: list[tuple[DomainEvent, Actor]]
+
+    def tell(self, fact: DomainEvent) -> None:
+        """Have `fact` published with the others of the batch."""
+        self.facts.append((fact, self.actor))
 
 
 @transaction_required
 def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
     """Let the orders follow what happened to their payments; news that is old changes nothing.
 
-    The events are of the types HEARD.
+    The events are of the types HEARD. The number of statements does not depend on how many they
+    are, but for money that goes back.
 
     A payment that is captured confirms a pending order. An expired order is confirmed again if its
     stock can be had again. Money that came for any other order is given back.
     """
-    facts: list[Any] = [event.fact for event in events]
-    orders = lock_orders(fact.order_id for fact in facts)
+    told: list[Any] = [event.fact for event in events]
+    orders = lock_orders(fact.order_id for fact in told)
     items = items_of(order.id for order in orders.values() if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and the stock cannot wait for the outcome.
     lock_payments_of_orders(order.id for order in orders.values() if order.status in _OWED_NOTHING)
     book = open_stock_book(item.product_id for of_order in items.values() for item in of_order)
+    later = overtaken_attempts({f.payment_id for f in told if isinstance(f, _OF_ATTEMPTS)})
+    refunded = succeeded_refunds({f.order_id for f in told if isinstance(f, RefundSucceeded)})
+    facts: list[tuple[DomainEvent, Actor]] = []
+    owed: list[_News] = []
+    versions = {order.id: order.version for order in orders.values()}
     now = clock.now()
-    for event, fact in zip(events, facts, strict=True):
+    for event, fact in zip(events, told, strict=True):
         order = orders.get(fact.order_id)
-        if order is not None:
-            news = _News(
-                order=order, items=items.get(order.id, ()), book=book, actor=event.actor, at=now
-            )
-            _REACTIONS[type(fact)](fact, news)
+        if order is None:
+            continue
+        news = _News(
+            order=order,
+            items=items.get(order.id, ()),
+            book=book,
+            actor=event.actor,
+            at=now,
+            later=later,
+            refunded=refunded.get(order.id, ZERO),
+            facts=facts,
+        )
+        if _REACTIONS[type(fact)](fact, news):
+            owed.append(news)
+    save_steps(order for order in orders.values() if order.version != versions[order.id])
+    publish_all(facts, at=now)
     book.save(at=now)
+    for news in owed:
+        give_money_back(
+            actor=news.actor,
+            order_id=news.order.id,
+            reason=f"The order is {news.order.status}.",
+            at=now,
+        )
 
 
-def _captured(fact: PaymentCaptured, news: _News) -> None:
+# Each of these changes the order, tells what happened, and returns whether its money goes back.
+
+
+def _captured(fact: PaymentCaptured, news: _News) -> bool:
     order = news.order
     if order.payment_status in _MONEY_TAKEN:
-        return
-    _set_payment_status(order, PaymentState.PAID, at=news.at)
-    publish(
+        return False
+    _let_payment_be(order, PaymentState.PAID, at=news.at)
+    news.tell(
         OrderPaid(
             order_id=order.id,
             number=order.number,
@@ -122,32 +165,25 @@ def _captured(fact: PaymentCaptured, news: _News) -> None:
             payment_id=fact.payment_id,
             amount=fact.amount,
             currency=fact.currency,
-        ),
-        actor=news.actor,
-        at=news.at,
+        )
     )
-    _accept(news, reason="paid")
+    return not _is_accepted(news, reason="paid")
 
 
-def _authorized(fact: PaymentAuthorized, news: _News) -> None:
+def _authorized(fact: PaymentAuthorized, news: _News) -> bool:
     if news.order.payment_status == PaymentState.UNKNOWN:
-        _set_payment_status(news.order, PaymentState.PROCESSING, at=news.at)
-    _accept(news, reason="payment authorised")
+        _let_payment_be(news.order, PaymentState.PROCESSING, at=news.at)
+    return not _is_accepted(news, reason="payment authorised")
 
 
-def _accept(news: _News, *, reason: str) -> None:
-    """Confirm an order whose money is there, or give the money back."""
+def _is_accepted(news: _News, *, reason: str) -> bool:
+    """Confirm an order whose money is there; False if it is owed nothing."""
     order = news.order
     if order.status == OrderStatus.PENDING:
-        move_order(order, OrderStatus.CONFIRMED, actor=news.actor, at=news.at, reason=reason)
+        news.tell(moved(order, OrderStatus.CONFIRMED, at=news.at, reason=reason))
     elif order.status == OrderStatus.EXPIRED and _reserved_again(news):
-        move_order(
-            order, OrderStatus.CONFIRMED, actor=news.actor, at=news.at, reason=f"{reason}, late"
-        )
-    elif order.status in _OWED_NOTHING:
-        give_money_back(
-            actor=news.actor, order_id=order.id, reason=f"The order is {order.status}.", at=news.at
-        )
+        news.tell(moved(order, OrderStatus.CONFIRMED, at=news.at, reason=f"{reason}, late"))
+    return order.status not in _OWED_NOTHING
 
 
 def _reserved_again(news: _News) -> bool:
@@ -162,49 +198,46 @@ def _reserved_again(news: _News) -> bool:
     return True
 
 
-def _failed(fact: PaymentFailed, news: _News) -> None:
+def _failed(fact: PaymentFailed, news: _News) -> bool:
     order = news.order
-    if not _is_awaited(fact, order):
-        return
-    _set_payment_status(order, PaymentState.FAILED, at=news.at)
-    publish(
-        OrderPaymentFailed(
-            order_id=order.id,
-            number=order.number,
-            customer_id=order.customer_id,
-            payment_id=fact.payment_id,
-            code=fact.code,
-        ),
-        actor=news.actor,
-        at=news.at,
-    )
+    if _is_awaited(fact, news):
+        _let_payment_be(order, PaymentState.FAILED, at=news.at)
+        news.tell(
+            OrderPaymentFailed(
+                order_id=order.id,
+                number=order.number,
+                customer_id=order.customer_id,
+                payment_id=fact.payment_id,
+                code=fact.code,
+            )
+        )
+    return False
 
 
-def _unknown(fact: PaymentBecameUnknown, news: _News) -> None:
-    if news.order.payment_status == PaymentState.PROCESSING and _is_awaited(fact, news.order):
-        _set_payment_status(news.order, PaymentState.UNKNOWN, at=news.at)
+def _unknown(fact: PaymentBecameUnknown, news: _News) -> bool:
+    if news.order.payment_status == PaymentState.PROCESSING and _is_awaited(fact, news):
+        _let_payment_be(news.order, PaymentState.UNKNOWN, at=news.at)
+    return False
 
 
-def _voided(fact: PaymentVoided, news: _News) -> None:
-    if _is_awaited(fact, news.order):
-        _set_payment_status(news.order, PaymentState.UNPAID, at=news.at)
+def _voided(fact: PaymentVoided, news: _News) -> bool:
+    if _is_awaited(fact, news):
+        _let_payment_be(news.order, PaymentState.UNPAID, at=news.at)
+    return False
 
 
-def _is_awaited(fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, order: Order) -> bool:
+def _is_awaited(fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, news: _News) -> bool:
     """Whether the order waits for that very attempt; news of an earlier one, told late, is old."""
-    return order.payment_status in _AWAITED and not has_later_attempt(
-        order_id=order.id, payment_id=fact.payment_id
-    )
+    return news.order.payment_status in _AWAITED and fact.payment_id not in news.later
 
 
-def _refunded(fact: RefundSucceeded, news: _News) -> None:
+def _refunded(fact: RefundSucceeded, news: _News) -> bool:
     order = news.order
-    refunded = succeeded_refunds(order.id)
-    whole = refunded >= order.total
-    _set_payment_status(
+    whole = news.refunded >= order.total
+    _let_payment_be(
         order, PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED, at=news.at
     )
-    publish(
+    news.tell(
         OrderRefunded(
             order_id=order.id,
             number=order.number,
@@ -212,19 +245,17 @@ def _refunded(fact: RefundSucceeded, news: _News) -> None:
             refund_id=fact.refund_id,
             amount=fact.amount,
             currency=fact.currency,
-        ),
-        actor=news.actor,
-        at=news.at,
+        )
     )
+    return False
 
 
-def _set_payment_status(order: Order, status: PaymentState, *, at: datetime) -> None:
+def _let_payment_be(order: Order, status: PaymentState, *, at: datetime) -> None:
     order.payment_status = status
     order.touch(at=at)
-    order.save(update_fields=["payment_status", "version", "updated_at"])
 
 
-_REACTIONS: Mapping[type[DomainEvent], Callable[[Any, _News], None]] = {
+_REACTIONS: Mapping[type[DomainEvent], Callable[[Any, _News], bool]] = {
     PaymentAuthorized: _authorized,
     PaymentCaptured: _captured,
     PaymentFailed: _failed,

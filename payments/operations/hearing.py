@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from django.db import DataError, connection
 
-from oms.core.actor import system
+from oms.core.actor import Actor, system
 from oms.core.db import transaction
-from payments.gateways.base import ChargeResult, ProviderNews, UnreadableNews
+from payments.gateways.base import ChargeResult, ProviderNews, RefundResult, UnreadableNews
 from payments.gateways.registry import gateway_for
-from payments.operations.outcomes import record_charge, record_refund
+from payments.operations.outcomes import (
+    ChargeNews,
+    record_charges,
+    record_refund,
+    without_old_news,
+)
 
-# Waits where the same message is being taken by another transaction.
+# Waits where the same message is being taken by another transaction. A message that stands twice in
+# the batch is one row, too. Sorted, so that two batches with the same messages do not wait for each
+# other in a circle.
 _KEEP = """
     INSERT INTO payments_providermessage (provider, message_id, type, body, received_at)
-    VALUES (%s, %s, %s, %s::jsonb, %s)
+    SELECT provider, message_id, type, body::jsonb, received_at
+    FROM json_to_recordset(%s::json)
+        AS new (provider text, message_id text, type text, body text, received_at timestamptz)
+    ORDER BY provider, message_id
     ON CONFLICT (provider, message_id) DO NOTHING
+    RETURNING provider, message_id
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """A webhook whose signature was verified, and what it says."""
+
+    provider: str
+    news: ProviderNews
+    body: bytes
+
+    @property
+    def actor(self) -> Actor:
+        """Who tells it."""
+        return system(self.provider, request_id=self.news.id)
+
+
+def read_webhook(
+    *, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
+) -> Webhook:
+    """The webhook with these headers and this raw body; asks no database.
+
+    Raises UnknownProvider, InvalidSignature and UnreadableNews.
+    """
+    news = gateway_for(provider).parse_news(headers=headers, body=body, now=now)
+    return Webhook(provider=provider, news=news, body=body)
 
 
 def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
@@ -28,25 +66,84 @@ def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now
 
     Raises UnknownProvider, InvalidSignature and UnreadableNews.
     """
-    news = gateway_for(provider).parse_news(headers=headers, body=body, now=now)
-    return _take(news, provider=provider, body=body, now=now)
+    webhook = read_webhook(provider=provider, headers=headers, body=body, now=now)
+    try:
+        return bool(take_webhooks(webhooks=[webhook], now=now))
+    except DataError as error:  # JSON that no jsonb can hold, or an id without end
+        raise UnreadableNews from error
 
 
 @transaction
-def _take(news: ProviderNews, *, provider: str, body: bytes, now: datetime) -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(_KEEP, [provider, news.id, news.type, json.dumps(json.loads(body)), now])
-            is_new = cursor.rowcount == 1
-    except DataError as error:  # JSON that no jsonb can hold, or an id without end
-        raise UnreadableNews from error
-    if not is_new or news.result is None:
-        return False
-    try:
-        id = UUID(news.key)
-    except ValueError:
-        return False  # not one of ours: the provider serves others with the same account
-    actor = system(provider, request_id=news.id)
-    if isinstance(news.result, ChargeResult):
-        return record_charge(actor=actor, payment_id=id, result=news.result)
-    return record_refund(actor=actor, refund_id=id, result=news.result)
+def take_webhooks(*, webhooks: Sequence[Webhook], now: datetime) -> int:
+    """Let webhooks take effect, each once; returns how many were news.
+
+    The number of statements does not depend on how many they are, but for those of refunds. Raises
+    DataError, with nothing done, if one of them cannot be stored.
+    """
+    fresh = _kept(webhooks, now=now)
+    changed = sum(record_charges(wave) for wave in _waves(without_old_news(_charges(fresh))))
+    for webhook, refund_id in _with_ids(fresh):
+        if isinstance(webhook.news.result, RefundResult):
+            changed += record_refund(
+                actor=webhook.actor, refund_id=refund_id, result=webhook.news.result
+            )
+    return changed
+
+
+def _kept(webhooks: Sequence[Webhook], *, now: datetime) -> list[Webhook]:
+    """Keep the webhooks; those that had not come before, the first of each."""
+    rows = [
+        {
+            "provider": webhook.provider,
+            "message_id": webhook.news.id,
+            "type": webhook.news.type,
+            # Parsed and written anew, for signed bytes may be in another encoding.
+            "body": json.dumps(json.loads(webhook.body)),
+            "received_at": now,
+        }
+        for webhook in webhooks
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, [orjson.dumps(rows).decode()])
+        new = set(cursor.fetchall())
+    fresh = []
+    for webhook in webhooks:
+        if (key := (webhook.provider, webhook.news.id)) in new:
+            new.remove(key)
+            fresh.append(webhook)
+    return fresh
+
+
+def _charges(webhooks: Iterable[Webhook]) -> list[ChargeNews]:
+    return [
+        ChargeNews(payment_id=payment_id, result=webhook.news.result, actor=webhook.actor)
+        for webhook, payment_id in _with_ids(webhooks)
+        if isinstance(webhook.news.result, ChargeResult)
+    ]
+
+
+def _with_ids(webhooks: Iterable[Webhook]) -> Iterator[tuple[Webhook, UUID]]:
+    """Those of the webhooks that are about something of ours, with its id.
+
+    The others are about what the provider does for others with the same account.
+    """
+    for webhook in webhooks:
+        try:
+            yield webhook, UUID(webhook.news.key)
+        except ValueError:
+            continue
+
+
+def _waves(news: Iterable[ChargeNews]) -> Iterator[list[ChargeNews]]:
+    """The news in its order, with that of one payment in different lists."""
+    waiting = list(news)
+    while waiting:
+        wave: dict[UUID, ChargeNews] = {}
+        later = []
+        for one in waiting:
+            if one.payment_id in wave:
+                later.append(one)
+            else:
+                wave[one.payment_id] = one
+        yield list(wave.values())
+        waiting = later

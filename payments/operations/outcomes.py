@@ -5,18 +5,18 @@ Late, repeated or overtaken news finds the row further on than itself, and chang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import connection
 
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction
 from oms.core.money import ZERO
+from oms.core.updating import update_rows
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish, publish_all
 from payments.events import (
@@ -55,23 +55,21 @@ _REFUNDS = {
 }
 
 
-# One statement for any number of payments.
-_UPDATE_PAYMENTS = """
-    UPDATE payments_payment AS payment
-    SET status = new.status, provider_reference = new.provider_reference,
-        failure_code = new.failure_code, failure_message = new.failure_message,
-        captured_amount = new.captured_amount, captured_at = new.captured_at,
-        updated_at = new.updated_at, wanted = '', attempts = 0, last_error = '',
-        next_attempt_at = NULL, lease_until = NULL
-    FROM unnest(
-        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[],
-        %s::timestamptz[], %s::timestamptz[]
-    ) AS new (
-        id, status, provider_reference, failure_code, failure_message, captured_amount,
-        captured_at, updated_at
-    )
-    WHERE payment.id = new.id
-"""
+_COLUMNS = (
+    "id",
+    "status",
+    "provider_reference",
+    "failure_code",
+    "failure_message",
+    "captured_amount",
+    "captured_at",
+    "updated_at",
+    "wanted",
+    "attempts",
+    "last_error",
+    "next_attempt_at",
+    "lease_until",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +111,23 @@ def record_charges(news: Sequence[ChargeNews]) -> int:
     return len(changed)
 
 
+def without_old_news(news: Sequence[ChargeNews]) -> list[ChargeNews]:
+    """The news without what is so already, or is of no payment of ours.
+
+    No lock is needed for that, since no payment goes back; most webhooks tell what the answer to
+    our own call has told before.
+    """
+    if not news:
+        return []
+    rows = Payment.objects.filter(pk__in={one.payment_id for one in news})
+    statuses = dict(rows.values_list("pk", "status"))
+    return [
+        one
+        for one in news
+        if statuses.get(one.payment_id, _CHARGES[one.result.status]) != _CHARGES[one.result.status]
+    ]
+
+
 def _take(payment: Payment, result: ChargeResult, *, at: datetime) -> bool:
     """Change `payment` as `result` says; False if that leads nowhere from where it is."""
     status = _CHARGES[result.status]
@@ -135,9 +150,12 @@ def _take(payment: Payment, result: ChargeResult, *, at: datetime) -> bool:
     return True
 
 
-def _save(payments: Sequence[Payment]) -> None:
-    columns = zip(
-        *(
+def _save(payments: Iterable[Payment]) -> None:
+    """Write what became of the payments; nothing is left to be done about them."""
+    update_rows(
+        Payment,
+        _COLUMNS,
+        (
             (
                 payment.id,
                 payment.status,
@@ -147,13 +165,11 @@ def _save(payments: Sequence[Payment]) -> None:
                 payment.captured_amount,
                 payment.captured_at,
                 payment.updated_at,
+                *("", 0, "", None, None),
             )
             for payment in payments
         ),
-        strict=True,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_UPDATE_PAYMENTS, [list(column) for column in columns])
 
 
 def _payment_fact(payment: Payment) -> DomainEvent:

@@ -29,7 +29,7 @@ def test_a_refused_connection_is_an_unknown_outcome(gateway: Gateway, settings: 
         closed.bind(("127.0.0.1", 0))
         settings.SANDBOX_PROVIDER_URL = f"http://127.0.0.1:{closed.getsockname()[1]}"
 
-        with pytest.raises(GatewayUnknownOutcome, match="ConnectError"):
+        with pytest.raises(GatewayUnknownOutcome, match="NewConnectionError"):
             charge(gateway, "tok_success")
 
 

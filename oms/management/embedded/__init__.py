@@ -10,8 +10,8 @@ from oms.management.embedded.errors import EmbeddedServiceError
 from oms.management.embedded.guard import Guard
 from oms.management.embedded.ports import free_port, require_free_port
 from oms.management.embedded.postgres import EmbeddedPostgres
-from oms.management.embedded.sockets import socket_directory
 from oms.management.embedded.valkey import EmbeddedValkey
+from oms.management.sockets import socket_directory
 
 __all__ = [
     "EmbeddedPostgres",

@@ -20,7 +20,7 @@ from oms.management.embedded.account import Account, server_account
 from oms.management.embedded.ending import end
 from oms.management.embedded.errors import EmbeddedServiceError, end_of_log
 from oms.management.embedded.guard import Guard
-from oms.management.embedded.sockets import socket_directory
+from oms.management.sockets import socket_directory
 
 _START_SECONDS = 60.0
 # After so long without an end by a fast shutdown an immediate one is asked for. It loses nothing:

@@ -44,7 +44,7 @@ HEARING_CHECKS = (
                    format('%%s could not take %%s in %%s attempts: %%s', parked.consumer,
                           event.type, parked.attempts, left(parked.last_error, 200)) AS detail
             FROM events_parkedevent AS parked
-            JOIN events_event AS event ON event.position = parked.event_id
+            JOIN events_event AS event ON event.id = parked.event_id
             WHERE parked.next_attempt_at IS NULL
         """,
     ),
@@ -70,7 +70,7 @@ HEARING_CHECKS = (
                   WHERE consumer = 'notifications')
               AND NOT EXISTS (
                   SELECT FROM events_parkedevent AS parked
-                  WHERE parked.consumer = 'notifications' AND parked.event_id = event.position)
+                  WHERE parked.consumer = 'notifications' AND parked.event_id = event.id)
         """,
         parameters={
             "types": [fact.type for fact in WORDINGS if issubclass(fact, OrderFact)],

@@ -26,7 +26,7 @@ _UNHEARD = """
     UNION
     SELECT (event.data->>'order_id')::uuid
     FROM events_parkedevent AS parked
-    JOIN events_event AS event ON event.position = parked.event_id
+    JOIN events_event AS event ON event.id = parked.event_id
     WHERE parked.consumer = 'orders'
 """
 

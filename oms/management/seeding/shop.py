@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from inventory.events import ProductCreated
 from inventory.models import Location, Product, StockLevel
 from oms.core.clock import business_date
+from oms.events.partitions import make_partitions
 from oms.management.seeding.accounts import Accounts, open_accounts
 from oms.management.seeding.books import Books
 from oms.management.seeding.catalogue import CATALOGUE, LOCATIONS, Article
@@ -70,6 +71,7 @@ def seed_shop(
     order. Raises ShopNotEmpty.
     """
     dice = Dice(seed=seed, purpose="history")
+    make_partitions(first=now - _OPENED_BEFORE, last=now)
     rows, books = Rows(), Books(dice=dice)
     with _no_garbage_collection(), transaction.atomic(), closing(rows):
         _lift_limits()

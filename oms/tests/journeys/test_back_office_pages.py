@@ -25,6 +25,7 @@ from reports.operations.reporting import daily_report
 
 pytestmark = pytest.mark.django_db
 
+admin.autodiscover()  # as the addresses do, which are loaded with the first request
 LISTS = [
     reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     for model in admin.site._registry

@@ -80,7 +80,7 @@ BREACHES = {
     " UPDATE events_consumeroffset SET transaction = '0', position = 0",
     "no_event_was_given_up": "INSERT INTO events_parkedevent"
     " (consumer, event_id, attempts, next_attempt_at, last_error, created_at)"
-    " SELECT 'notifications', position, 8, NULL, 'KeyError()', now() FROM events_event LIMIT 1",
+    " SELECT 'notifications', id, 8, NULL, 'KeyError()', now() FROM events_event LIMIT 1",
     "everyone_is_told_once": "DELETE FROM notifications_notification WHERE id ="
     " (SELECT id FROM notifications_notification WHERE kind = 'order_paid' LIMIT 1)",
     "notifications_are_of_events": "UPDATE notifications_notification"

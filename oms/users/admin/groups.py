@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import django.contrib.auth.admin  # noqa: F401  # registers what is replaced below
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -71,9 +72,23 @@ def _user_of(email: str, password: str) -> User:
         make_password(password)
         raise BadCredentials
     # The hash is checked outside the transaction: it is slow on purpose.
-    if not check_password(password, user.password) or not user.is_active:
+    hash_anew = partial(_hash_anew, user)
+    if not check_password(password, user.password, setter=hash_anew) or not user.is_active:
         raise BadCredentials
     return user
+
+
+def _hash_anew(user: User, password: str) -> None:
+    """Keep the right password of `user` with today's cost, if it still is the password."""
+    hashed = make_password(password)
+    # On that condition, or a password that was changed meanwhile would be lost.
+    if User.objects.filter(pk=user.pk, password=user.password).update(password=hashed):
+        user.password = hashed
+        return
+    # Either another login of theirs was quicker, or the password is another one now.
+    user.refresh_from_db(fields=["password"])
+    if not check_password(password, user.password):
+        raise BadCredentials
 
 
 @transaction

@@ -10,6 +10,7 @@ from django.contrib.auth.hashers import identify_hasher
 from django.db import connection
 from rest_framework.test import APIClient
 
+import oms.settings
 from oms.events.models import Event
 from oms.testing.factories import api_client, make_customer
 from oms.testing.threads import at_once
@@ -66,7 +67,7 @@ def test_opening_an_account_is_a_fact_of_the_log_without_the_password() -> None:
 
 @pytest.mark.django_db
 def test_the_shop_hashes_passwords_with_argon2(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+    settings.PASSWORD_HASHERS = oms.settings.PASSWORD_HASHERS
 
     api_client().post(URL, CARLA)
 

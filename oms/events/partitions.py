@@ -1,0 +1,205 @@
+"""The months of the event log: each a partition of its table, by the time in the ids of its events.
+
+An event goes into the month of its id, a UUIDv7. What has no partition goes into the one called
+DEFAULT, so an insert never fails because nobody made the next month; `gather_strays` moves such
+rows to where they belong. See docs/decisions/0011-what-grows.md.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import structlog
+from django.db import connection
+
+from oms.core.db import transaction, transaction_required
+from oms.core.ids import first_id_at
+
+log = structlog.get_logger(__name__)
+
+LOG = "events_event"
+DEFAULT = f"{LOG}_default"
+MONTHS_AHEAD = 2
+# More than these are not moved while the shop is open, unless an operator says so.
+MOST_STRAYS_AT_ONCE = 10_000
+# The key of the advisory lock under which partitions are made, moved and archived: one at a time.
+TENDING = 0x6F6D735F6C6F67
+
+_PARTITIONS = """
+    SELECT child.relname
+    FROM pg_inherits
+    JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
+    WHERE pg_inherits.inhparent = %s::regclass
+"""
+# Attached and not created as a partition: that would lock out everybody who reads or writes the
+# log. This locks the empty table alone, and DEFAULT for as long as it takes to find nothing in it.
+_MAKE = """
+    CREATE TABLE {month} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+    CREATE TRIGGER {month}_no_truncate BEFORE TRUNCATE ON {month}
+        FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
+"""
+_ATTACH = "ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{end}')"
+_MAKE_DEFAULT = """
+    CREATE TABLE {default} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+    CREATE TRIGGER {default}_no_truncate BEFORE TRUNCATE ON {default}
+        FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
+    ALTER TABLE {log} ATTACH PARTITION {default} DEFAULT;
+"""
+# The months of DEFAULT's rows, out of the 48 bits of a UUIDv7 that count milliseconds.
+_STRAY_MONTHS = """
+    SELECT DISTINCT date_trunc('month', to_timestamp(
+        ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000) AT TIME ZONE 'UTC'
+    )::date
+    FROM {default}
+    WHERE id >= %s AND id < %s
+"""
+_SET_ASIDE = """
+    ALTER TABLE {log} DETACH PARTITION {default};
+    ALTER TABLE {default} RENAME TO {log}_strays;
+"""
+_PUT_BACK = """
+    INSERT INTO {log} SELECT * FROM {log}_strays;
+    DROP TABLE {log}_strays;
+"""
+
+
+def month_of(moment: datetime | date) -> date:
+    """The first day of the month of `moment`, in UTC."""
+    if isinstance(moment, datetime):
+        moment = moment.astimezone(UTC).date()
+    return moment.replace(day=1)
+
+
+def months_later(month: date, number: int) -> date:
+    """The first day of the month that comes `number` months after `month`, or before it."""
+    years, index = divmod(month.month - 1 + number, 12)
+    return date(month.year + years, index + 1, 1)
+
+
+def partition_of(month: date) -> str:
+    """The name of the table that holds the events of `month`."""
+    return f"{LOG}_{month:%Y_%m}"
+
+
+def partitioned_months() -> list[date]:
+    """The months that have a partition, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PARTITIONS, [LOG])
+        names = [name for (name,) in cursor.fetchall() if name != DEFAULT]
+    return sorted(datetime.strptime(name, f"{LOG}_%Y_%m").date() for name in names)  # noqa: DTZ007
+
+
+def make_partitions(*, first: datetime | date, last: datetime | date) -> list[date]:
+    """Make the partitions of the months from that of `first` to that of `last` that are missing.
+
+    Returns their months. Each is a transaction of its own. Raises DatabaseBusy if the lock on the
+    log's definition is not to be had, IntegrityError if DEFAULT holds rows of such a month.
+    """
+    made = []
+    month = month_of(first)
+    while month <= month_of(last):
+        if make_partition(month=month):
+            made.append(month)
+        month = months_later(month, 1)
+    return made
+
+
+@transaction
+def make_partition(*, month: date) -> bool:
+    """Make the partition of `month`; returns whether it was missing."""
+    lock_tending()
+    if month in partitioned_months():
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_MAKE.format(month=partition_of(month), log=LOG))
+    attach_partition(month=month)
+    log.info("event_log_month_made", month=f"{month:%Y-%m}")
+    return True
+
+
+@transaction_required
+def attach_partition(*, month: date) -> None:
+    """Make the table of `month` a partition of the log; its indexes and guards come with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ATTACH.format(
+                log=LOG,
+                month=partition_of(month),
+                first=first_id_of(month),
+                end=first_id_of(months_later(month, 1)),
+            )
+        )
+
+
+@transaction_required
+def make_default_partition() -> None:
+    """Make DEFAULT, which takes the events of months that have no partition."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MAKE_DEFAULT.format(default=DEFAULT, log=LOG))
+
+
+@transaction_required
+def lock_tending() -> None:
+    """Let nobody else make, move or archive partitions until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TENDING])
+
+
+def first_id_of(month: date) -> str:
+    """The least id that an event of `month` can have."""
+    return str(first_id_at(datetime(month.year, month.month, 1, tzinfo=UTC)))
+
+
+def stray_events(*, most: int) -> int:
+    """How many events DEFAULT holds, counted up to `most`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM (SELECT FROM {DEFAULT} LIMIT %s) AS stray",  # noqa: S608
+            [most],
+        )
+        return int(cursor.fetchone()[0])
+
+
+@transaction
+def gather_strays(*, now: datetime) -> list[date]:
+    """Move the events of DEFAULT into partitions of their months; returns the months made.
+
+    Nobody reads or writes the log meanwhile: about a second for 100,000 events. Ids of no month
+    from the first one of the log to a year from now stay in DEFAULT. Raises DatabaseBusy, and
+    IntegrityError while one of these events is parked.
+    """
+    lock_tending()
+    log_months = partitioned_months()
+    first, end = log_months[0], months_later(month_of(now), 13)
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute(
+            _STRAY_MONTHS.format(default=DEFAULT), [first_id_of(first), first_id_of(end)]
+        )
+        missing = sorted({month for (month,) in cursor.fetchall()} - set(log_months))
+        cursor.execute(_SET_ASIDE.format(log=LOG, default=DEFAULT))
+        make_default_partition()
+        for month in missing:
+            make_partition(month=month)
+        cursor.execute(_PUT_BACK.format(log=LOG))
+    log.info("event_log_strays_gathered", months=[f"{month:%Y-%m}" for month in missing])
+    return missing
+
+
+def tend_log(*, now: datetime) -> list[date]:
+    """Make the partitions of this month and the next ones; returns the months made.
+
+    A few strays are gathered on the way, many are left to an operator. Raises DatabaseBusy.
+    """
+    made = []
+    if strays := stray_events(most=MOST_STRAYS_AT_ONCE + 1):
+        log.warning("event_log_has_strays", events=strays)
+        if strays <= MOST_STRAYS_AT_ONCE:
+            made += gather_strays(now=now)
+    made += make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
+    if made:
+        # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {LOG}")
+    return made
