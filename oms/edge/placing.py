@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -45,7 +46,7 @@ def _waves(calls: Sequence[HotCall]) -> Iterator[list[int]]:
     """The positions of the calls, with those of one idempotency key in different waves."""
     waiting = list(range(len(calls)))
     while waiting:
-        scopes: set[str] = set()
+        scopes: set[UUID] = set()
         wave, later = [], []
         for number in waiting:
             idempotent = calls[number].idempotent

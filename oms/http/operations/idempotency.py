@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -30,16 +31,16 @@ _LOCK_KEYS = """
     ORDER BY key.place
 """
 _RECORDS = """
-    SELECT scope, fingerprint, status, headers, body
+    SELECT scope, fingerprint, status, headers, body, created_at > now() - %s
     FROM http_idempotencyrecord
-    WHERE scope = ANY(%s) AND created_at > now() - make_interval(secs => %s)
+    WHERE scope = ANY(%s)
 """
 # Raw, because the ORM has no form for many rows in one parameter.
 _STORE = """
     INSERT INTO http_idempotencyrecord (scope, fingerprint, status, headers, body)
     SELECT scope, fingerprint, status, headers, body
     FROM json_to_recordset(%s::json)
-        AS new (scope text, fingerprint text, status int, headers jsonb, body bytea)
+        AS new (scope uuid, fingerprint bytea, status int, headers jsonb, body bytea)
     ON CONFLICT (scope) DO UPDATE SET
         fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status,
         headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = now()
@@ -62,19 +63,19 @@ class IdempotencyKeyReused(Unprocessable):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A call under a key: `scope` and `fingerprint` are hexadecimal SHA-256 digests."""
+    """A call under a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
 
-    scope: str
-    fingerprint: str
+    scope: UUID
+    fingerprint: bytes
 
 
 def call_under(key: str, *, who: str, method: str, path: str, query: bytes, body: bytes) -> Call:
     """The call that `who` makes under `key`; neither it nor the request is kept in clear."""
     scope = "\n".join([who, method, path, key])
     return Call(
-        scope=hashlib.sha256(scope.encode()).hexdigest(),
+        scope=UUID(bytes=hashlib.sha256(scope.encode()).digest()[:16]),
         # With our own secret, for a body may hold a password that a plain digest would betray.
-        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256").hex(),
+        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256"),
     )
 
 
@@ -122,11 +123,11 @@ def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | Oper
     locks, records = connection.cursor(), connection.cursor()
     locks.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
     # A statement of its own: it must see what was committed before the lock was free.
-    records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME.total_seconds()])
+    records.execute(_RECORDS, [settings.IDEMPOTENCY_KEY_LIFETIME, scopes])
 
     def begun() -> list[Answer | OperationError | None]:
         locked = [row[0] for row in locks.fetchall()]
-        found = {row[0]: row[1:] for row in records.fetchall()}
+        found = {scope: record for scope, *record, is_fresh in records.fetchall() if is_fresh}
         return [
             _begun(call, is_locked=is_locked, record=found.get(call.scope))
             for call, is_locked in zip(calls, locked, strict=True)
@@ -143,13 +144,13 @@ def _begun(
     if record is None:
         return None
     fingerprint, status, headers, body = record
-    if fingerprint != call.fingerprint:
+    if bytes(fingerprint) != call.fingerprint:
         return IdempotencyKeyReused()
     return Answer(status=status, headers=orjson.loads(headers), body=bytes(body))
 
 
-def _lock_number(scope: str) -> int:
-    return int.from_bytes(bytes.fromhex(scope)[:8], signed=True)
+def _lock_number(scope: UUID) -> int:
+    return int.from_bytes(scope.bytes[:8], signed=True)
 
 
 @transaction_required
@@ -164,7 +165,7 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
     rows = [
         {
             "scope": call.scope,
-            "fingerprint": call.fingerprint,
+            "fingerprint": "\\x" + call.fingerprint.hex(),
             "status": answer.status,
             "headers": dict(answer.headers),
             "body": "\\x" + answer.body.hex(),
