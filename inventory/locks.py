@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -53,10 +53,15 @@ _LOCK_LEVELS = """
 
 
 @transaction_required
-def lock_stock_levels(product_ids: Iterable[UUID]) -> Sequence[LockedLevel]:
-    """All levels of the products, locked, sorted by product id and location id."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK_LEVELS, [sorted(set(product_ids))])
+def locking_stock_levels(product_ids: Iterable[UUID]) -> Callable[[], Sequence[LockedLevel]]:
+    """Ask for all levels of the products, locked, sorted by product id and location id.
+
+    They are fetched by calling what is returned, so that a pipeline can send more in between.
+    """
+    cursor = connection.cursor()
+    cursor.execute(_LOCK_LEVELS, [sorted(set(product_ids))])
+
+    def fetched() -> Sequence[LockedLevel]:
         return [
             LockedLevel(
                 id=row[0],
@@ -76,6 +81,13 @@ def lock_stock_levels(product_ids: Iterable[UUID]) -> Sequence[LockedLevel]:
             )
             for row in cursor.fetchall()
         ]
+
+    return fetched
+
+
+def lock_stock_levels(product_ids: Iterable[UUID]) -> Sequence[LockedLevel]:
+    """All levels of the products, locked, sorted by product id and location id."""
+    return locking_stock_levels(product_ids)()
 
 
 @transaction_required

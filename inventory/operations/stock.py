@@ -7,18 +7,16 @@ the ledger and one into the event log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
 from inventory.events import StockRanLow
-from inventory.locks import LockedLevel, lock_stock_levels
+from inventory.locks import LockedLevel, locking_stock_levels
 from inventory.models import MAX_PIECES, MovementKind, StockMovement
 from oms.core.actor import Actor
-from oms.core.db import insert_rows, transaction_required
+from oms.core.db import insert_rows, transaction_required, write
 from oms.core.ids import new_id
 from oms.events.publishing import publish_all
 
@@ -79,7 +77,17 @@ class Movement:
 @transaction_required
 def open_stock_book(product_ids: Iterable[UUID]) -> StockBook:
     """Lock all stock levels of the products until the end of the transaction."""
-    return StockBook(lock_stock_levels(product_ids))
+    return opening_stock_book(product_ids)()
+
+
+@transaction_required
+def opening_stock_book(product_ids: Iterable[UUID]) -> Callable[[], StockBook]:
+    """`open_stock_book`, whose answer is fetched by calling what is returned.
+
+    So a pipeline can send more statements in between.
+    """
+    levels = locking_stock_levels(product_ids)
+    return lambda: StockBook(levels())
 
 
 class StockBook:
@@ -187,16 +195,15 @@ class StockBook:
         if not moved:
             return
         levels = list(moved.values())
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _UPDATE_LEVELS,
-                [
-                    at,
-                    [level.id for level in levels],
-                    [level.on_hand for level in levels],
-                    [level.reserved for level in levels],
-                ],
-            )
+        write(
+            _UPDATE_LEVELS,
+            [
+                at,
+                [level.id for level in levels],
+                [level.on_hand for level in levels],
+                [level.reserved for level in levels],
+            ],
+        )
         insert_rows(
             StockMovement,
             _MOVEMENT_COLUMNS,

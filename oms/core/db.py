@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_ATTEMPTS = 3
+_gathered: ContextVar[list[tuple[str, Sequence[Any]]] | None] = ContextVar("writes", default=None)
 _RETRIED = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
@@ -142,6 +144,48 @@ def violated_constraint(error: DatabaseError) -> str:
     return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
 
 
+def write(statement: str, parameters: Sequence[Any]) -> None:
+    """Run a statement that changes rows and returns none; or gather it, in `written_together`."""
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered.append((statement, parameters))
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Run all that is given to `write` inside as one statement, when the block ends.
+
+    So each of them fails at the end, and none may need what another writes: all see the tables as
+    they were before (PostgreSQL, "Data-Modifying Statements in WITH"). Inside another such block it
+    joins that one.
+    """
+    if _gathered.get() is not None:
+        yield
+        return
+    gathered: list[tuple[str, Sequence[Any]]] = []
+    token = _gathered.set(gathered)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    if gathered:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _as_one(tuple(statement for statement, _ in gathered)),
+                [parameter for _, parameters in gathered for parameter in parameters],
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def _as_one(statements: tuple[str, ...]) -> str:
+    *first, last = statements
+    named = ", ".join(f"s{number} AS ({statement})" for number, statement in enumerate(first))
+    return f"WITH {named} {last}" if named else last
+
+
 def insert_rows(
     model: type[models.Model],
     columns: Sequence[str],
@@ -160,11 +204,10 @@ def insert_rows(
     """
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
     if documents:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _insert_statement(model, tuple(columns), skip_existing),
-                [orjson.dumps(documents, default=_json_value).decode()],
-            )
+        write(
+            _insert_statement(model, tuple(columns), skip_existing),
+            [orjson.dumps(documents, default=_json_value).decode()],
+        )
 
 
 @functools.cache
@@ -174,7 +217,6 @@ def _insert_statement(
     fields: list[Any] = [model._meta.get_field(name) for name in names]
     quote = connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
-    values = ", ".join(map(quote, names))
     # Without its length or precision: a cast to varchar(3) would cut a longer text in silence,
     # where the assignment to the column refuses it.
     types = ", ".join(
@@ -184,7 +226,7 @@ def _insert_statement(
     # Names and types come from the model alone.
     return (
         f"INSERT INTO {quote(model._meta.db_table)} ({columns})"  # noqa: S608
-        f" SELECT {values} FROM json_to_recordset(%s::json) AS new ({types})"
+        f" SELECT * FROM json_to_recordset(%s::json) AS new ({types})"
         f"{' ON CONFLICT DO NOTHING' if skip_existing else ''}"
     )
 

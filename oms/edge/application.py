@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -12,12 +13,14 @@ from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
 from oms.core.waking import gathering_wake_ups
+from oms.edge import placing
 from oms.edge.batching import Batcher
 from oms.edge.connections import prepare_connection
 from oms.edge.hearing import HotWebhook, accept_webhook, hear, is_webhook
 from oms.edge.lane import WORK, Work, accept, answer
 from oms.edge.messages import HotAnswer, HotCall, HotRequest, weight_of
 from oms.edge.routes import is_hot
+from oms.edge.turns import Turns
 from oms.edge.waking import Waker
 
 log = structlog.get_logger(__name__)
@@ -57,12 +60,14 @@ class Application:
         gc.freeze()
         if settings.HOT_LANE:
             self._waker = Waker()
+            turns = Turns(settings.VAR_DIR / "turns")
             for work in set(WORK.values()):
                 self._batchers[work] = Batcher(
                     self._answers,
                     name=work.__name__,
                     limit=settings.HOT_LANE_BATCH,
                     weight=weight_of,
+                    turn=turns.mine if work is placing.place else nullcontext,
                 )
             self._webhooks = Batcher(self._heard, name="hear", limit=settings.HOT_LANE_BATCH)
         await send({"type": "lifespan.startup.complete"})

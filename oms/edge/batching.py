@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
@@ -22,7 +23,7 @@ class Batcher(Generic[Call, Answer]):
     A call that finds the thread idle is worked off at once and alone; those that come while it is
     busy wait for each other, and for nothing else. So batches grow with the load by themselves.
     `work` returns one answer for each call, in their order. A batch is full once the weights of its
-    calls reach `limit`.
+    calls reach `limit`. A batch is gathered and worked off within a `turn`.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Batcher(Generic[Call, Answer]):
         name: str,
         limit: int,
         weight: Callable[[Call], int] = lambda _: 1,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self._turn = turn
         self._work, self._limit, self._weight = work, limit, weight
         self._waiting: SimpleQueue[tuple[Call, asyncio.Future[Answer]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -52,15 +55,16 @@ class Batcher(Generic[Call, Answer]):
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
-            batch, is_last = self._gathered(first)
-            calls = [call for call, _ in batch]
             answers: Sequence[Answer] | BaseException
-            try:
-                answers = self._work(calls)
-                if len(answers) != len(calls):
-                    raise ValueError(f"{len(answers)} answers to {len(calls)} calls.")
-            except Exception as error:  # it belongs to those who wait for the answers
-                answers = error
+            with self._turn():
+                batch, is_last = self._gathered(first)
+                calls = [call for call, _ in batch]
+                try:
+                    answers = self._work(calls)
+                    if len(answers) != len(calls):
+                        raise ValueError(f"{len(answers)} answers to {len(calls)} calls.")
+                except Exception as error:  # it belongs to those who wait for the answers
+                    answers = error
             self._loop.call_soon_threadsafe(_resolve, [future for _, future in batch], answers)
             if is_last:
                 return

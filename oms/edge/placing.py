@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from oms.core.actor import Actor
-from oms.core.db import pipelined, with_retries
+from oms.core.db import pipelined, with_retries, written_together
 from oms.core.errors import OperationError
 from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of
 from oms.http.etags import etag_for
 from oms.http.middleware.idempotency import REPLAYED, kept_headers
-from oms.http.operations.idempotency import Answer, begin_calls, finish_calls
+from oms.http.operations.idempotency import Answer, beginning_calls, finish_calls
+from oms.http.operations.idempotency import Call as IdempotentCall
 from oms.http.payloads import encode
 from oms.http.problems import database_unreachable
-from oms.users.access import SignedIn, asking_signed_in
+from oms.users.access import asking_signed_in
 from orders.api.placing import location_of, placed_document, placement_of, results_document
-from orders.operations.placing import Outcome, PlacingCall, place_together
+from orders.operations.placing import Outcome, Placement, PlacingCall, opening_book, place_together
 
 _JSON = "application/json"
 # How long a call waits for locks by itself, in milliseconds, once its batch has waited in vain.
@@ -46,7 +46,7 @@ def _waves(calls: Sequence[HotCall]) -> Iterator[list[int]]:
     """The positions of the calls, with those of one idempotency key in different waves."""
     waiting = list(range(len(calls)))
     while waiting:
-        scopes: set[str] = set()
+        scopes: set[UUID] = set()
         wave, later = [], []
         for number in waiting:
             idempotent = calls[number].idempotent
@@ -82,74 +82,81 @@ def _placed(calls: Sequence[HotCall], *, patience: int) -> Sequence[HotAnswer | 
 
 
 def _in_one_transaction(calls: Sequence[HotCall], *, patience: int) -> list[HotAnswer | None]:
+    """Two round trips and a commit, whatever the number of calls."""
     # The pipeline ends before the transaction, so that what fails late is raised before the commit.
-    with transaction.atomic(), pipelined():
+    with transaction.atomic(), pipelined(), written_together():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(patience)])
-        asked = asking_signed_in({call.claims.session_id for call in calls})
-        keyed = [number for number, call in enumerate(calls) if call.idempotent is not None]
-        begun = begin_calls(calls=[c.idempotent for c in calls if c.idempotent is not None])
-        return _answers(calls, users=asked(), earlier=dict(zip(keyed, begun, strict=True)))
-
-
-def _answers(
-    calls: Sequence[HotCall],
-    *,
-    users: Mapping[UUID, SignedIn],
-    earlier: Mapping[int, Answer | OperationError | None],
-) -> list[HotAnswer | None]:
-    answers: list[HotAnswer | None] = [None] * len(calls)
-    fresh: list[tuple[int, PlacingCall]] = []
-    for number, call in enumerate(calls):
-        actor = call.actor_among(users)
-        before = earlier.get(number)
-        if actor is None:
-            continue
-        if isinstance(before, Answer):
-            headers = {**before.headers, REPLAYED: "true"}
-            answers[number] = HotAnswer(status=before.status, body=before.body, headers=headers)
-        elif before is not None:
-            answers[number] = call.refused(before)
-        else:
-            fresh.append((number, _placing_call(call, actor)))
-    if not fresh:
-        return answers
-    finished = []
-    for (number, asked), outcomes in zip(
-        fresh, place_together(calls=[asked for _, asked in fresh]), strict=True
-    ):
-        call = calls[number]
-        answer = answers[number] = _answer(call, asked, outcomes)
-        # Here and not for every answer: what is refused before the view has none in Django either.
-        answer.headers["Allow"] = route_of(call.action).allow
-        if call.idempotent is not None:
-            headers = kept_headers(answer.headers)
-            kept = Answer(status=answer.status, headers=headers, body=answer.body)
-            finished.append((call.idempotent, kept))
-    finish_calls(answers=finished)
+        wanted = [_placements(call) for call in calls]
+        users = asking_signed_in({call.claims.session_id for call in calls})
+        begun = beginning_calls(calls=[c.idempotent for c in calls if c.idempotent is not None])
+        book = opening_book(placement for placements in wanted for placement in placements)
+        # Each fetches its answer in the order in which they were asked.
+        signed_in, earlier = users(), iter(begun())
+        answers: list[HotAnswer | None] = [None] * len(calls)
+        fresh: dict[int, PlacingCall] = {}
+        for number, call in enumerate(calls):
+            actor = call.actor_among(signed_in)
+            before = next(earlier) if call.idempotent is not None else None
+            if actor is None:
+                continue
+            if isinstance(before, Answer):
+                answers[number] = _replayed(before)
+            elif before is not None:
+                answers[number] = call.refused(before)
+            else:
+                fresh[number] = PlacingCall(
+                    actor=actor,
+                    placements=wanted[number],
+                    all_or_nothing=_is_many(call) and call.data["on_error"] == "reject_all",
+                )
+        outcomes = place_together(calls=list(fresh.values()), book=book())
+        for (number, asked), placed in zip(fresh.items(), outcomes, strict=True):
+            answers[number] = _answer(calls[number], asked, placed)
+        finish_calls(answers=_kept((calls[number], answers[number]) for number in fresh))
     return answers
 
 
-def _placing_call(call: HotCall, actor: Actor) -> PlacingCall:
-    many = call.action == "create_many"
-    orders = call.data["orders"] if many else [call.data]
-    return PlacingCall(
-        actor=actor,
-        placements=[placement_of(order, customer_id=call.claims.user_id) for order in orders],
-        all_or_nothing=many and call.data["on_error"] == "reject_all",
-    )
+def _is_many(call: HotCall) -> bool:
+    return call.action == "create_many"
+
+
+def _placements(call: HotCall) -> list[Placement]:
+    orders = call.data["orders"] if _is_many(call) else [call.data]
+    return [placement_of(order, customer_id=call.claims.user_id) for order in orders]
+
+
+def _replayed(answer: Answer) -> HotAnswer:
+    headers = {**answer.headers, REPLAYED: "true"}
+    return HotAnswer(status=answer.status, body=answer.body, headers=headers)
+
+
+def _kept(
+    answered: Iterable[tuple[HotCall, HotAnswer | None]],
+) -> Iterator[tuple[IdempotentCall, Answer]]:
+    for call, answer in answered:
+        if call.idempotent is not None and answer is not None:
+            headers = kept_headers(answer.headers)
+            yield call.idempotent, Answer(status=answer.status, headers=headers, body=answer.body)
 
 
 def _answer(call: HotCall, asked: PlacingCall, outcomes: Sequence[Outcome]) -> HotAnswer:
-    if call.action == "create_many":
-        document = results_document(
-            outcomes,
-            actor=asked.actor,
-            instance=call.request.path,
-            request_id=call.request_id,
-        )
-        return HotAnswer(status=207, body=encode(document), headers={"Content-Type": _JSON})
-    [outcome] = outcomes
+    answer = (
+        _of_many(call, asked, outcomes) if _is_many(call) else _of_one(call, asked, outcomes[0])
+    )
+    # Here and not for every answer: what is refused before the view has none in Django either.
+    answer.headers["Allow"] = route_of(call.action).allow
+    return answer
+
+
+def _of_many(call: HotCall, asked: PlacingCall, outcomes: Sequence[Outcome]) -> HotAnswer:
+    document = results_document(
+        outcomes, actor=asked.actor, instance=call.request.path, request_id=call.request_id
+    )
+    return HotAnswer(status=207, body=encode(document), headers={"Content-Type": _JSON})
+
+
+def _of_one(call: HotCall, asked: PlacingCall, outcome: Outcome) -> HotAnswer:
     if isinstance(outcome, OperationError):
         return call.refused(outcome)
     return HotAnswer(

@@ -9,12 +9,12 @@ from django.db.models.functions import Now
 class IdempotencyRecord(models.Model):
     """The answer that a call with an Idempotency-Key got, committed together with its effect.
 
-    `scope` digests who called what under which key, `fingerprint` the query and the body. Neither
-    the key nor the request is kept in clear.
+    `scope` is the first half of a SHA-256 digest of who called what under which key, `fingerprint`
+    a whole one of the query and the body. Neither the key nor the request is kept in clear.
     """
 
-    scope = models.CharField(max_length=64, primary_key=True)
-    fingerprint = models.CharField(max_length=64)
+    scope = models.UUIDField(primary_key=True)
+    fingerprint = models.BinaryField()
     status = models.PositiveSmallIntegerField()
     headers = models.JSONField()
     body = models.BinaryField()
@@ -24,4 +24,4 @@ class IdempotencyRecord(models.Model):
         indexes = [models.Index(fields=["created_at"], name="idempotency_by_age")]
 
     def __str__(self) -> str:
-        return f"{self.status} of {self.scope[:12]}"
+        return f"{self.status} of {self.scope}"

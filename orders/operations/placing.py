@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,10 +11,10 @@ from uuid import UUID
 
 from django.conf import settings
 
-from inventory.operations.stock import Cause, StockBook, open_stock_book
+from inventory.operations.stock import Cause, StockBook, opening_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction
+from oms.core.db import transaction, transaction_required, written_together
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
 from oms.events.domain import DomainEvent
@@ -116,24 +116,27 @@ def place_order(*, actor: Actor, placement: Placement) -> Placed:
 
 
 @transaction
-def place_together(*, calls: Sequence[PlacingCall]) -> list[list[Outcome]]:
+def place_together(
+    *, calls: Sequence[PlacingCall], book: StockBook | None = None
+) -> list[list[Outcome]]:
     """`place_orders` for many callers in one transaction: the outcomes of each call.
 
-    The calls are decided in the order given, and none knows of the others but by the stock.
+    The calls are decided in the order given, and none knows of the others but by the stock. `book`
+    is that of `opening_book`, if the caller asked for it before.
     """
-    batch = _Batch(book=open_stock_book(_wanted(calls)), at=clock.now())
+    if book is None:
+        book = opening_book(placement for call in calls for placement in call.placements)()
+    batch = _Batch(book=book, at=clock.now())
     outcomes = [_decided(call, batch=batch) for call in calls]
-    _save(batch)
+    with written_together():
+        _save(batch)
     return outcomes
 
 
-def _wanted(calls: Sequence[PlacingCall]) -> set[UUID]:
-    return {
-        item.product_id
-        for call in calls
-        for placement in call.placements
-        for item in placement.items
-    }
+@transaction_required
+def opening_book(placements: Iterable[Placement]) -> Callable[[], StockBook]:
+    """Ask for the book of all that is wanted; it is fetched by calling what is returned."""
+    return opening_stock_book(item.product_id for one in placements for item in one.items)
 
 
 def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:

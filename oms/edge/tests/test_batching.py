@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from threading import Event, get_ident
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Lock, get_ident
 from typing import Any
 from unittest.mock import patch
 
@@ -38,6 +39,28 @@ class Work:
         if -1 in calls:
             raise ValueError(calls)
         return [2 * call for call in calls]
+
+
+def test_what_comes_while_another_process_has_the_turn_is_worked_off_together() -> None:
+    async def test() -> None:
+        work, turn = Work(), Lock()
+        work.go_on.set()
+
+        @contextmanager
+        def mine() -> Iterator[None]:
+            with turn:
+                yield
+
+        with turn:
+            batcher = Batcher(work, name="test", limit=9, turn=mine)
+            calls = [batcher.submit(number) for number in range(3)]
+            await asyncio.sleep(0.05)
+            assert work.batches == []
+        assert await asyncio.gather(*calls) == [0, 2, 4]
+        assert work.batches == [[0, 1, 2]]
+        await batcher.close()
+
+    run(test())
 
 
 def test_what_comes_while_the_thread_is_busy_is_worked_off_together() -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import connection
 
-from oms.core.db import transaction_required
+from oms.core.db import transaction_required, write
 from oms.core.errors import Conflict, OperationError, Unprocessable
 from oms.core.purging import purge_rows
 
@@ -28,16 +29,16 @@ _LOCK_KEYS = """
     ORDER BY key.place
 """
 _RECORDS = """
-    SELECT scope, fingerprint, status, headers, body
+    SELECT scope, fingerprint, status, headers, body, created_at > now() - %s
     FROM http_idempotencyrecord
-    WHERE scope = ANY(%s) AND created_at > now() - make_interval(secs => %s)
+    WHERE scope = ANY(%s)
 """
 # Raw, because the ORM has no form for many rows in one parameter.
 _STORE = """
     INSERT INTO http_idempotencyrecord (scope, fingerprint, status, headers, body)
     SELECT scope, fingerprint, status, headers, body
     FROM json_to_recordset(%s::json)
-        AS new (scope text, fingerprint text, status int, headers jsonb, body bytea)
+        AS new (scope uuid, fingerprint bytea, status int, headers jsonb, body bytea)
     ON CONFLICT (scope) DO UPDATE SET
         fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status,
         headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = now()
@@ -67,19 +68,19 @@ class IdempotencyKeyReused(Unprocessable):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A call under a key: `scope` and `fingerprint` are hexadecimal SHA-256 digests."""
+    """A call under a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
 
-    scope: str
-    fingerprint: str
+    scope: UUID
+    fingerprint: bytes
 
 
 def call_under(key: str, *, who: str, method: str, path: str, query: bytes, body: bytes) -> Call:
     """The call that `who` makes under `key`; neither it nor the request is kept in clear."""
     scope = "\n".join([who, method, path, key])
     return Call(
-        scope=hashlib.sha256(scope.encode()).hexdigest(),
+        scope=UUID(bytes=hashlib.sha256(scope.encode()).digest()[:16]),
         # With our own secret, for a body may hold a password that a plain digest would betray.
-        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256").hex(),
+        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256"),
     )
 
 
@@ -112,20 +113,32 @@ def begin_call(*, call: Call) -> Answer | None:
 @transaction_required
 def begin_calls(*, calls: Sequence[Call]) -> list[Answer | OperationError | None]:
     """`begin_call` for many calls of different keys, with two statements; refusals are returned."""
+    return beginning_calls(calls=calls)()
+
+
+@transaction_required
+def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | OperationError | None]]:
+    """`begin_calls`, whose answer is fetched by calling what is returned.
+
+    So a pipeline can send more statements in between.
+    """
     if not calls:
-        return []
+        return list
     scopes = [call.scope for call in calls]
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
-        # A statement of its own: it must see what was committed before the lock was free.
-        records = connection.cursor()
-        records.execute(_RECORDS, [scopes, settings.IDEMPOTENCY_KEY_LIFETIME.total_seconds()])
-        locked = [row[0] for row in cursor.fetchall()]
-        found = {row[0]: row[1:] for row in records.fetchall()}
-    return [
-        _begun(call, is_locked=is_locked, record=found.get(call.scope))
-        for call, is_locked in zip(calls, locked, strict=True)
-    ]
+    locks, records = connection.cursor(), connection.cursor()
+    locks.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
+    # A statement of its own: it must see what was committed before the lock was free.
+    records.execute(_RECORDS, [settings.IDEMPOTENCY_KEY_LIFETIME, scopes])
+
+    def begun() -> list[Answer | OperationError | None]:
+        locked = [row[0] for row in locks.fetchall()]
+        found = {scope: record for scope, *record, is_fresh in records.fetchall() if is_fresh}
+        return [
+            _begun(call, is_locked=is_locked, record=found.get(call.scope))
+            for call, is_locked in zip(calls, locked, strict=True)
+        ]
+
+    return begun
 
 
 def _begun(
@@ -136,13 +149,13 @@ def _begun(
     if record is None:
         return None
     fingerprint, status, headers, body = record
-    if fingerprint != call.fingerprint:
+    if bytes(fingerprint) != call.fingerprint:
         return IdempotencyKeyReused()
     return Answer(status=status, headers=orjson.loads(headers), body=bytes(body))
 
 
-def _lock_number(scope: str) -> int:
-    return int.from_bytes(bytes.fromhex(scope)[:8], signed=True)
+def _lock_number(scope: UUID) -> int:
+    return int.from_bytes(scope.bytes[:8], signed=True)
 
 
 @transaction_required
@@ -157,7 +170,7 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
     rows = [
         {
             "scope": call.scope,
-            "fingerprint": call.fingerprint,
+            "fingerprint": "\\x" + call.fingerprint.hex(),
             "status": answer.status,
             "headers": dict(answer.headers),
             "body": "\\x" + answer.body.hex(),
@@ -165,8 +178,7 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
         for call, answer in answers
     ]
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_STORE, [orjson.dumps(rows).decode()])
+        write(_STORE, [orjson.dumps(rows).decode()])
 
 
 def purge_idempotency_records(*, now: datetime, deadline: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -102,10 +102,7 @@ def test_baskets_locked_in_their_own_order_do_wait_in_circles() -> None:
     products = [make_product(stock=10_000) for _ in range(10)]
     before = deadlocks()
 
-    with (
-        patch.object(locks, "lock_stock_levels", _lock_one_by_one),
-        patch("inventory.operations.stock.lock_stock_levels", _lock_one_by_one),
-    ):
+    with patch("inventory.operations.stock.locking_stock_levels", _lock_one_by_one):
         for _ in range(4):
             outcomes_at_once([_basket(products) for _ in range(25)])
             if deadlocks() > before:
@@ -121,12 +118,11 @@ def _basket(products: Sequence[Product]) -> Callable[[], Placed]:
     return lambda: place_order(actor=actor_for(customer), placement=wanted)
 
 
-_lock_sorted = locks.lock_stock_levels
-
-
-def _lock_one_by_one(product_ids: set[UUID]) -> list[locks.LockedLevel]:
-    shuffled = random.sample(sorted(product_ids), len(product_ids))
-    return [level for id in shuffled for level in _lock_sorted([id])]
+def _lock_one_by_one(product_ids: Iterable[UUID]) -> Callable[[], list[locks.LockedLevel]]:
+    shuffled = sorted(product_ids)
+    random.shuffle(shuffled)
+    levels = [level for id in shuffled for level in locks.lock_stock_levels([id])]
+    return lambda: levels
 
 
 def test_bulks_and_single_orders_share_the_last_pieces() -> None:

@@ -87,7 +87,8 @@ BREACHES = {
     " SET event_id = gen_random_uuid() WHERE id ="
     " (SELECT id FROM notifications_notification LIMIT 1)",
     "acknowledged_orders_exist": "INSERT INTO http_idempotencyrecord"
-    " (scope, fingerprint, status, headers, body) VALUES ('a', 'b', 207, '{}', convert_to("
+    " (scope, fingerprint, status, headers, body)"
+    " VALUES (gen_random_uuid(), '', 207, '{}', convert_to("
     '\'{"results": [{"status": 201, "order": {"id": "00000000-0000-7000-8000-000000000000"}}]}\','
     " 'UTF8'))",
 }
