@@ -16,7 +16,7 @@ from oms.core.waking import gathering_wake_ups
 from oms.edge import placing
 from oms.edge.batching import Batcher
 from oms.edge.connections import prepare_connection
-from oms.edge.hearing import HotWebhook, accept_webhook, hear, is_webhook
+from oms.edge.hearing import GATHERING, HotWebhook, accept_webhook, hear, is_webhook
 from oms.edge.lane import WORK, Work, accept, answer
 from oms.edge.messages import HotAnswer, HotCall, HotRequest, weight_of
 from oms.edge.routes import is_hot
@@ -69,7 +69,9 @@ class Application:
                     weight=weight_of,
                     turn=turns.mine if work is placing.place else nullcontext,
                 )
-            self._webhooks = Batcher(self._heard, name="hear", limit=settings.HOT_LANE_BATCH)
+            self._webhooks = Batcher(
+                self._heard, name="hear", limit=settings.HOT_LANE_BATCH, pause=GATHERING
+            )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         batchers, self._batchers = self._batchers, {}
