@@ -177,7 +177,7 @@ def stray_events(*, most: int) -> int:
 def gather_strays(*, now: datetime) -> list[date]:
     """Move the events of DEFAULT into partitions of their months; returns the months made.
 
-    Nobody reads or writes the log meanwhile: about a second for 20,000 events. Ids of no month
+    Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
     from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
     others, nothing is done. Raises DatabaseBusy, and IntegrityError while an event is parked.
     """

@@ -80,6 +80,8 @@ CELERY_TASK_ROUTES = {
     "payments.*": {"queue": "payments"},
     "notifications.*": {"queue": "notifications"},
     "reports.*": {"queue": "reports"},
+    # It takes half a minute, in which news of orders would have one worker less.
+    "oms.purge": {"queue": "reports"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,
