@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -180,9 +181,12 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 async def _send(answer: HotAnswer, send: Send) -> None:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.headers.items()
-    ]
+    headers = [(_in_bytes(name), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+# There are a few dozen.
+@cache
+def _in_bytes(name: str) -> bytes:
+    return name.lower().encode("latin-1")
