@@ -69,8 +69,8 @@ def background_sentence(results: Mapping[str, Sequence[Measured]]) -> str | None
         f"all was done. While placing at full speed {notes['captured']:,.0f} were captured a "
         f"second; at its end {notes['payments_waiting']:,.0f} payments waited, "
         f"{notes['mails_waiting']:,.0f} mails, and {notes['events_waiting']:,.0f} events, the "
-        f"oldest for {notes['events_lag']:.1f} s. {notes['caught_up']:.1f} s later all was done. It took "
-        f"{spent * 1000:.2f} ms of CPU an order: "
+        f"oldest for {notes['events_lag']:.1f} s. {notes['caught_up']:.1f} s later all was done. "
+        f"It took {spent * 1000:.2f} ms of CPU an order: "
         + ", ".join(f"{name} {seconds * 1000:.2f}" for name, seconds in middle.cpu.items())
         + "."
     )

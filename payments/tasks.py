@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from oms.core.leases import drain
+from oms.core.waking import is_awake
 from payments.operations.making import AT_ONCE, Cashier
 from payments.operations.requesting import DRAIN_TASK
 
@@ -18,8 +19,12 @@ _GATHERING = 0.05
 def drain_payments() -> None:
     """Work off what is due, for at most half a minute: 15 seconds, and the last call's time.
 
-    Never retried by Celery: what is left, or was cut off, is due again by its row.
+    Never retried by Celery: what is left, or was cut off, is due again by its row. Another worker
+    that is sent meanwhile leaves the work to this one, whose batches are the larger for it, unless
+    this one has as many calls under way as it may, or only waits for the last of them.
     """
+    if is_awake(DRAIN_TASK):
+        return
     try:
         drain(DRAIN_TASK, _cashier.work, seconds=15, pause=_GATHERING, full=AT_ONCE)
     finally:

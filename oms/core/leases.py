@@ -40,6 +40,9 @@ class LeasedWork(models.Model):
 
 Work = TypeVar("Work", bound=LeasedWork)
 
+# While there is a backlog, another worker is called for once in so many seconds.
+_CALLING_EVERY = 1.0
+
 
 def due(model: type[Work]) -> models.QuerySet[Work]:
     """The rows of `model` that are due and that nobody holds a lease on, the most overdue first."""
@@ -107,23 +110,26 @@ def drain(
     Returns how much all did. The steps begin `pause` seconds apart: the first at once, so that a
     single piece of work waits for nothing, and the later ones find together what came meanwhile.
     As long as this goes on no messages are sent for the Celery task called `task`, whose work this
-    is; another worker is woken after the first step that did `full` or more, and at the end where
-    time ran out first.
+    is; another worker is woken, once a second at most, after a step that did `full` or more, and at
+    the end where time ran out first.
     """
     until = time.monotonic() + seconds
     woken(task)
     began = time.monotonic()
     done = did = step()
-    has_called = False
+    called = float("-inf")
     while did:
-        is_over = time.monotonic() >= until
-        if is_over or (full is not None and did >= full and not has_called):
-            has_called = True
+        now = time.monotonic()
+        is_over = now >= until
+        is_full = full is not None and did >= full and now - called >= _CALLING_EVERY
+        if is_over or is_full:
+            called = now
             woken(task)
             wake(task)
+        else:
+            stay_awake(task)
         if is_over:
             break
-        stay_awake(task)
         time.sleep(max(0.0, began + pause - time.monotonic()))
         began = time.monotonic()
         did = step()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from oms.core.waking import stay_awake, woken
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place, settle
 from orders.operations.refunding import refund_payment
 from payments.gateways.base import Gateway
+from payments.operations.requesting import DRAIN_TASK
 from payments.tasks import drain_payments
 
 pytestmark = pytest.mark.django_db
@@ -28,3 +30,17 @@ def test_a_worker_makes_all_that_is_due_refunds_and_payments(gateway: Gateway) -
     refund.refresh_from_db()
     assert refund.status == "succeeded"
     assert payment_of(late).status == "failed"
+
+
+def test_a_second_worker_leaves_the_work_to_the_first_and_takes_over_where_that_ends(
+    gateway: Gateway,
+) -> None:
+    order = place((make_product(), 1), token="tok_success")
+    stay_awake(DRAIN_TASK)
+
+    drain_payments()
+    assert payment_of(order).status == "created"
+
+    woken(DRAIN_TASK)
+    drain_payments()
+    assert payment_of(order).status == "captured"

@@ -85,6 +85,18 @@ def test_a_backlog_calls_one_more_worker(sent: list[str]) -> None:
     assert sent == [TASK]
 
 
+def test_the_worker_that_was_called_is_not_told_that_there_is_one_at_it(sent: list[str]) -> None:
+    seen: list[bool] = []
+
+    def step() -> int:
+        seen.append(is_awake(TASK))
+        return 10 if len(seen) == 1 else 0
+
+    drain(TASK, step, seconds=5, full=10)
+
+    assert seen == [False, False, False]
+
+
 def test_one_whose_time_is_up_leaves_the_rest_to_another(sent: list[str]) -> None:
     assert drain(TASK, lambda: 1, seconds=0) == 1
 
