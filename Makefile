@@ -2,6 +2,7 @@
 # make test    all tests, in parallel, on a PostgreSQL and a Valkey of their own
 # make schema-test   hold the running server against its OpenAPI document, for minutes
 # make bench         speed beside PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
+# make soak          a steady load for ten minutes, and what grows; SECONDS=60 for less
 # make bench-micro   the hot functions, one by one
 # make profile       where the web process spends its time while orders are placed
 # make check   format, lint, types, import rules, migrations, Django's deployment checks
@@ -22,7 +23,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-micro profile schema-test check lint types imports migrations deployment format clean
+.PHONY: help run test bench soak bench-micro profile schema-test check lint types imports migrations deployment format clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -42,11 +43,15 @@ schema-test: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks $(BENCH)
 
+soak: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600) $(SOAK)
+
 bench-micro: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest benchmarks --benchmark-disable-gc --benchmark-sort=mean \
 		--benchmark-columns=mean,median,min,rounds
 
-profile: BENCH := --only place16 --rounds 1 --seconds 10 --profile var/bench/profile
+profile: BENCH := --only place16 --rounds 1 --seconds 10 --profile var/bench/profile \
+	--no-concurrency-suite
 profile: bench
 
 check: lint types imports migrations deployment

@@ -4,92 +4,52 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-import django
-from django.core.management import call_command
-from django.db import connections
 from rich.console import Console
 
-from benchmarks.machine import ROOT, BenchError, Servers, Shop, production_secrets
-from oms.management.embedded import EmbeddedServiceError, Guard
+from benchmarks.beginning import STOCKED, begin, run
+from benchmarks.concurrency import run_concurrency_suite
+from benchmarks.machine import ROOT, BenchError, Shop
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_STOCKED = "stocked"
 _SHOP = "shop"
 
 
 def main() -> int:
-    """Run the bench; 0 if all answers were as expected and `reconcile` found nothing."""
+    """Run the bench; 0 if all that was measured was also right."""
     options = _options()
-    # Wide enough for the table also where there is no terminal.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
-    for number in _STOPPING:
-        signal.signal(number, _interrupt)
-    load = os.getloadavg()[0]
-    if load > 0.3 * len(os.sched_getaffinity(0)):
-        console.print(
-            f"The load average is {load:.1f}: others use this machine, so figures will be low.",
-            style="bold yellow",
-        )
-    try:
-        with ExitStack() as ends:
-            return _run(options, console, ends)
-    except KeyboardInterrupt:
-        console.print("Stopped.")
-        return 130
-    except (BenchError, EmbeddedServiceError) as error:
-        console.print(str(error), style="bold red", markup=False)
-        return 1
+    return run(partial(_run, options))
 
 
 def _run(options: argparse.Namespace, console: Console, ends: ExitStack) -> int:
-    guard = Guard()
-    ends.callback(guard.close)
-    console.print("Starting PostgreSQL and Valkey …")
-    servers = Servers(folder=options.var.absolute(), guard=guard, ends=ends)
-    servers.make_database(_STOCKED)
-    environment = production_secrets()
-    os.environ.update(
-        environment,
-        DATABASE_URL=servers.database_url(_STOCKED),
-        REDIS_URL=servers.redis_url(0),
-        VAR_DIR=str(servers.folder / "django"),
-        DB_STATEMENT_TIMEOUT_MS="0",
-        DB_IDLE_IN_TRANSACTION_TIMEOUT_MS="0",
-        LOG_LEVEL="WARNING",
-    )
-    django.setup()
+    """The bench itself.
+
+    1 if an answer was not as expected, `reconcile` finds anything, or the concurrency suite fails.
+    """
+    beginning = begin(folder=options.var, console=console, ends=ends)
+    servers, stock = beginning.servers, beginning.stock
     # What imports models can be imported only now.
     from benchmarks import pgbench
     from benchmarks.presenting import as_comparison, as_document, as_table, background_sentence
     from benchmarks.reconciling import broken_promises
     from benchmarks.rows import ROWS
     from benchmarks.running import Bench
-    from benchmarks.stocking import stock_shop
 
     names = [row.name for row in ROWS]
     wanted = options.only or names
     if unknown := set(wanted) - set(names):
         raise BenchError(f"No rows: {', '.join(sorted(unknown))}. There are: {', '.join(names)}.")
-    console.print("Migrating and stocking the shop …")
-    call_command("migrate", verbosity=0, interactive=False)
-    stock = stock_shop()
-    connections.close_all()
-    for name in ("DB_STATEMENT_TIMEOUT_MS", "DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", "LOG_LEVEL"):
-        del os.environ[name]
     console.print("Preparing the yardsticks …")
     pgbench.prepare_tpcb(servers)
     if {"plain", "prepared"} & set(wanted):
-        pgbench.prepare_plain(servers, like=_STOCKED)
-    servers.make_database(_SHOP, like=_STOCKED)
-    shop = Shop(servers=servers, database=_SHOP, redis_number=1, ends=ends, settings=environment)
+        pgbench.prepare_plain(servers, like=STOCKED)
+    servers.make_database(_SHOP, like=STOCKED)
+    shop = Shop(
+        servers=servers, database=_SHOP, redis_number=1, ends=ends, settings=beginning.settings
+    )
     shop.start_web()
     if options.workers == "on":
         shop.start_background()
@@ -112,7 +72,18 @@ def _run(options: argparse.Namespace, console: Console, ends: ExitStack) -> int:
         console.print(sentence)
     for name, reason in bench.skipped.items():
         console.print(f"Not measured: {name}, because {reason}.")
-    document = as_document(bench.results, seconds=options.seconds, rounds=options.rounds)
+    # Last of all, with the shop still there: it has servers of its own and is not measured.
+    if options.concurrency_suite:
+        console.print("Running the concurrency suite …")
+        suite = run_concurrency_suite(environment=beginning.outside)
+    else:
+        suite = None
+    document = as_document(
+        bench.results,
+        seconds=options.seconds,
+        rounds=options.rounds,
+        concurrency_suite="not run" if suite is None else suite.summary,
+    )
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
     if options.compare:
@@ -120,12 +91,19 @@ def _run(options: argparse.Namespace, console: Console, ends: ExitStack) -> int:
     broken = broken_promises(shop, is_background_on=options.workers == "on")
     for sentence in broken:
         console.print(sentence, style="bold red", markup=False)
+    if suite is None:
+        console.print("Not run: the concurrency suite (--no-concurrency-suite).", style="yellow")
+    elif suite.passed:
+        console.print(f"The concurrency suite: {suite.summary}.", markup=False)
+    else:
+        console.print(f"The concurrency suite failed:\n{suite.said[-4000:]}", markup=False)
     errors = sum(one.errors for measured in bench.results.values() for one in measured)
     if errors:
         console.print(f"{errors} answers were not as expected.", style="bold red")
     if not broken:
         console.print("reconcile: all that must hold of this shop holds.")
-    return 1 if broken or errors else 0
+    is_suite_bad = suite is not None and not suite.passed
+    return 1 if broken or errors or is_suite_bad else 0
 
 
 def _options() -> argparse.Namespace:
@@ -145,6 +123,12 @@ def _options() -> argparse.Namespace:
         "--profile", type=Path, help="sample the web process too; graphs go to this folder"
     )
     parser.add_argument(
+        "--no-concurrency-suite",
+        dest="concurrency_suite",
+        action="store_false",
+        help="do not run oms/tests/concurrency at the end",
+    )
+    parser.add_argument(
         "--var", type=Path, default=ROOT / "var" / "bench", help="the bench's data (var/bench)"
     )
     options = parser.parse_args()
@@ -155,12 +139,6 @@ def _options() -> argparse.Namespace:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _interrupt(number: int, frame: FrameType | None) -> Any:
-    for ignored in _STOPPING:
-        signal.signal(ignored, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

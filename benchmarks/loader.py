@@ -3,7 +3,8 @@
 It runs as a script, alone, so that its cost is known and is not the shop's: it may import nothing
 but the standard library. A job comes as JSON on standard input, a report goes as JSON to standard
 output; `Job` and `report` say what stands in them. Each connection has one request under way, and
-sends the next when it is answered (a closed loop).
+sends the next when it is answered (a closed loop) or, at a steady rate, when one is due; latencies
+then count from when it was due, so that a server that stands still is not spared.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Job:
     the body of a good answer holds: {"list": name, "length": n, "status": each element's or null},
     {"has": name} or {"empty": true}. `expected` are the good statuses, `sample` every how many
     answers the body is checked, `warm_up` and `seconds` how long, the first not being counted.
+    `rate` is how many a second are sent at most; as many as are answered if it is null.
     """
 
     port: int
@@ -47,12 +49,15 @@ class Job:
     requests: list[list[Any]]
     expected: list[int]
     sample: int
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds + self.warm_up <= _LONGEST_RUN:
             raise ValueError(f"A run takes at most {_LONGEST_RUN:.0f} seconds.")
         if not 1 <= self.connections <= _MOST_CONNECTIONS:
             raise ValueError(f"There may be 1 to {_MOST_CONNECTIONS} connections.")
+        if self.rate is not None and self.rate <= 0:
+            raise ValueError("A rate is above zero.")
 
 
 class _Connection:
@@ -94,6 +99,8 @@ class _Run:
         self.number = job.first_number
         self.poll = select.epoll()
         self.open: dict[int, _Connection] = {}
+        self.idle: list[_Connection] = []  # only at a steady rate, as is when the next is due
+        self.due = 0.0
 
     def drive(self) -> None:
         """Send until time is up, then wait for the answers that are still to come."""
@@ -103,10 +110,13 @@ class _Run:
             self._connect()
         window = clock() + job.warm_up
         stop = window + job.seconds
-        for connection in opened.values():
-            self._send(connection, clock())
+        if job.rate is None:
+            for connection in opened.values():
+                self._send(connection, clock())
+        else:
+            self.idle, self.due = list(opened.values()), clock()
         while opened:
-            for number, _ in poll.poll(0.5):
+            for number, _ in poll.poll(0.5 if job.rate is None else self._send_due(stop)):
                 connection = opened[number]
                 try:
                     data = connection.recv(_READ)
@@ -136,14 +146,30 @@ class _Run:
                     self._note(f"answered {data[:2000].decode('latin-1')}")
                 elif not self.answered % job.sample and len(self.samples) < _MOST_SAMPLES:
                     self.samples.append((connection.check, data))
-                if now < stop:
+                if now >= stop:
+                    self._close(connection)
+                elif job.rate is None:
                     self._send(connection, now)
                 else:
-                    self._close(connection)
+                    self.idle.append(connection)
             if clock() > stop + _DRAIN_SECONDS:
                 self.broken += len(opened)
                 self._note(f"{len(opened)} requests were not answered")
                 break
+
+    def _send_due(self, stop: float) -> float:
+        """Send what is due by now, over connections that are idle; how long the next may wait."""
+        assert self.job.rate is not None
+        now = time.perf_counter()
+        if now >= stop:
+            while self.idle:
+                self._close(self.idle[-1])
+            return 0.5
+        while self.idle and self.due <= now:
+            self._send(self.idle.pop(), self.due)
+            self.due += 1 / self.job.rate
+        # Without an idle one, the next answer wakes us.
+        return max(0.0, min(self.due, stop) - now) if self.idle else 0.5
 
     def _connect(self) -> _Connection:
         connection = _Connection(self.job.port)
@@ -171,9 +197,14 @@ class _Run:
         self._close(connection)
         now = time.perf_counter()
         if now < stop and self.broken < 1_000:
-            self._send(self._connect(), now)
+            if self.job.rate is None:
+                self._send(self._connect(), now)
+            else:
+                self.idle.append(self._connect())
 
     def _close(self, connection: _Connection) -> None:
+        if connection in self.idle:
+            self.idle.remove(connection)
         self.poll.unregister(connection.socket)
         del self.open[connection.socket.fileno()]
         connection.socket.close()

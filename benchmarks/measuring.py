@@ -44,7 +44,13 @@ class Measured:
 
 
 def load(
-    calls: Calls, *, port: int, connections: int, seconds: float, warm_up: float = _WARM_UP
+    calls: Calls,
+    *,
+    port: int,
+    connections: int,
+    seconds: float,
+    warm_up: float = _WARM_UP,
+    rate: float | None = None,
 ) -> dict[str, Any]:
     """The loader's report; see benchmarks/loader.py."""
     job = {
@@ -56,6 +62,7 @@ def load(
         "requests": list(calls.calls),
         "expected": [calls.status],
         "sample": calls.checked_every,
+        "rate": rate,
     }
     done = subprocess.run(
         [sys.executable, "-I", str(_LOADER)],

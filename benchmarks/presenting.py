@@ -80,18 +80,23 @@ def background_sentence(results: Mapping[str, Sequence[Measured]]) -> str | None
 
 
 def as_document(
-    results: Mapping[str, Sequence[Measured]], *, seconds: float, rounds: int
+    results: Mapping[str, Sequence[Measured]],
+    *,
+    seconds: float,
+    rounds: int,
+    concurrency_suite: str,
 ) -> dict[str, Any]:
-    """Everything that was measured, with the machine, in JSON types."""
+    """Everything that was measured, with the machine and how that suite ended, in JSON types."""
     return {
         "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "web": {name: os.environ[name] for name in sorted(os.environ) if name.startswith("WEB_")},
         "seconds": seconds,
         "rounds": rounds,
         "rows": {
             name: {"median": asdict(median(measured)), "rounds": [asdict(one) for one in measured]}
+        "concurrency_suite": concurrency_suite,
             for name, measured in results.items()
         },
     }
@@ -147,7 +152,8 @@ def _ratio(measured: Mapping[str, Any]) -> str:
     return "" if measured["ratio"] is None else f"{measured['ratio']:.2f}"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that the checkout stands on, with "-dirty" if it was changed since."""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=ROOT,

@@ -28,6 +28,7 @@ app.conf.beat_schedule = {
     "send what is due": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
     "close the day": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
+    "report lag": {"task": "oms.report_lag", "schedule": 15.0, "options": {"expires": 15}},
     "purge": {"task": "oms.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},
     "tend the event log": {
         "task": "oms.tend_event_log",

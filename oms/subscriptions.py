@@ -15,9 +15,11 @@ from notifications.operations.queueing import queue_notifications
 from oms.core import clock
 from oms.core.leases import drain
 from oms.core.waking import is_awake
+from oms.events.partitions import tend_log
 from oms.events.publishing import RELAY_TASK
 from oms.events.relaying import Consumer, deliver, retry_parked
 from oms.http.operations.idempotency import purge_idempotency_records
+from oms.lag import report_lags
 from oms.users.operations.sessions import purge_sessions
 from orders.operations.paying import HEARD as NEWS_OF_PAYMENTS
 from orders.operations.paying import hear_of_payments
@@ -53,6 +55,12 @@ def _deliver_to_all() -> int:
     return sum(deliver(consumer) for consumer in CONSUMERS)
 
 
+@shared_task(name="oms.report_lag")
+def report_lag() -> None:
+    """Write to the log how far behind the background is."""
+    report_lags()
+
+
 @shared_task(name="oms.purge")
 def purge() -> None:
     """Delete what has no use any more, for at most half a minute; the next run goes on."""
@@ -65,3 +73,12 @@ def purge() -> None:
         purge_provider_messages(before=now - timedelta(days=days), deadline=deadline)
     if days := settings.NOTIFICATION_RETENTION_DAYS:
         purge_notifications(before=now - timedelta(days=days), deadline=deadline)
+
+
+@shared_task(name="oms.tend_event_log")
+def tend_event_log() -> None:
+    """Make the partitions of this month of the event log and of the next ones.
+
+    Never retried by Celery: the schedule comes back long before a month begins.
+    """
+    tend_log(now=clock.now())

@@ -16,6 +16,7 @@ from django.db.models.functions import Reverse
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
 from oms.core.rows import fetch_rows, fetch_values
+from oms.events.stories import earliest_event_of
 from orders.models import Order, Shipment
 from orders.rules import OrderRules
 
@@ -87,7 +88,7 @@ _STEPS = """
     SELECT object_id, data->>'status', COALESCE(data->>'reason', ''), occurred_at,
            actor_kind, actor_id, actor_label
     FROM events_event
-    WHERE object_id = ANY(%s) AND object_type = 'order' AND data ? 'status'
+    WHERE object_id = ANY(%s) AND id >= %s AND object_type = 'order' AND data ? 'status'
     ORDER BY position
 """
 
@@ -193,7 +194,7 @@ def steps_of(order_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[StepRow]]:
     """For each order the events that tell of its status, oldest first."""
     steps: dict[UUID, list[StepRow]] = {id: [] for id in order_ids}
     if steps:
-        for step in fetch_rows(StepRow, _STEPS, [list(steps)]):
+        for step in fetch_rows(StepRow, _STEPS, [list(steps), earliest_event_of(steps)]):
             steps[step.order_id].append(step)
     return steps
 

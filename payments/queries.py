@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 
+from oms.core import leases
 from payments.models import Payment, Refund
 from payments.states import RefundStatus
 
@@ -48,3 +49,11 @@ def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
         return {}
     refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
     return dict(refunds.values_list("order_id").annotate(Sum("amount")).order_by())
+
+
+def seconds_overdue() -> dict[str, float]:
+    """For how long the most overdue payment, and refund, have waited for a worker."""
+    return {
+        "payments": leases.seconds_overdue(Payment),
+        "refunds": leases.seconds_overdue(Refund),
+    }

@@ -126,3 +126,28 @@ def test_a_server_that_hangs_up_is_told() -> None:
 
     assert said["answered"] == 0
     assert said["unexpected"] == said["broken"] > 0
+
+
+def test_a_steady_rate_is_kept_whatever_the_server_could_do() -> None:
+    said = _report(
+        lambda connection, request: connection.sendall(_PLAIN), rate=100, seconds=1.0, warm_up=0.0
+    )
+
+    assert 90 <= said["answered"] <= 101
+    assert said["unexpected"] == 0
+
+
+def test_at_a_steady_rate_a_pause_of_the_server_counts_for_all_who_had_to_wait() -> None:
+    paused = threading.Event()
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        if not paused.is_set():
+            paused.set()
+            time.sleep(0.5)
+        connection.sendall(_PLAIN)
+
+    said = _report(answer, rate=50, connections=1, seconds=0.8, warm_up=0.0)
+
+    # 25 of 40 requests were due while the one connection waited, the first for the whole pause.
+    assert said["p50"] > 0.02
+    assert 0.3 < said["p90"] < said["max"]

@@ -21,7 +21,7 @@ def etag_of_product(product: ProductRow, *, available: int, actor: Actor) -> str
 def etag_of_products(page: Page[ProductRow], *, available: Sequence[int], for_staff: bool) -> str:
     """The tag of the page; as that of one product it goes by versions and by what is available."""
     versions = [(product.id.int, product.version) for product in page.rows]
-    return etag_of_list([for_staff, page.next, page.previous, versions, available])
+    return etag_of_list([for_staff, page.next, page.previous, versions, tuple(available)])
 
 
 def product_documents(

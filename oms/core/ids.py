@@ -13,6 +13,7 @@ from oms.core.clock import business_date
 # Crockford's base 32: no I, L, O or U, so that a number can be read out on the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def new_id() -> UUID:
@@ -24,6 +25,12 @@ def first_id_at(moment: datetime) -> UUID:
     """The least UUIDv7 of the millisecond of `moment`; of the year 1970 for what was before it."""
     milliseconds = max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
+
+
+def moment_of(id: UUID) -> datetime:
+    """When a UUIDv7 was made, to the millisecond; the last moment there is for what is none."""
+    milliseconds = min(id.int >> 80, _LAST)
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def order_number(*, placed_at: datetime) -> str:

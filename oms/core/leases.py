@@ -52,6 +52,13 @@ def due(model: type[Work]) -> models.QuerySet[Work]:
     return rows
 
 
+def seconds_overdue(model: type[Work]) -> float:
+    """For how long the most overdue row of `model` has waited; 0 if none does."""
+    oldest = due(model).annotate(waited=Now() - F("next_attempt_at"))
+    waited: timedelta | None = oldest.values_list("waited", flat=True).first()
+    return 0.0 if waited is None else waited.total_seconds()
+
+
 def claim_due(model: type[Work], *, lease: timedelta, limit: int, **changes: object) -> list[Work]:
     """Take the leases on up to `limit` of the most overdue rows of `model`, and count the attempts.
 

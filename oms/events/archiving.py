@@ -39,14 +39,12 @@ from oms.events.partitions import (
 
 log = structlog.get_logger(__name__)
 
-# To text by to_json: whatever a column holds comes back by json_populate_record as it was.
+# To text by to_json: whatever a column holds comes back by json_populate_recordset as it was.
 _LINES = """
     COPY (SELECT to_json(event) FROM {partition} AS event ORDER BY transaction, position) TO STDOUT
 """
 _RESTORE = """
-    INSERT INTO {partition}
-    SELECT event.* FROM unnest(%s::text[]) AS line,
-                        json_populate_record(NULL::{log}, line::json) AS event
+    INSERT INTO {partition} SELECT * FROM json_populate_recordset(NULL::{log}, %s::json)
 """
 _RESTORED_AT_ONCE = 1_000
 # How often a month that is read at the moment is tried to be dropped, and seconds between.
@@ -197,11 +195,11 @@ def _put_back(month: date, folder: Path, manifest: Manifest) -> None:
     lock_tending()
     create_table(month=month)
     statement = _RESTORE.format(partition=partition_of(month), log=LOG)
-    lines = (line.decode() for line in read_month(folder, manifest=manifest))
+    lines = read_month(folder, manifest=manifest)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
         while batch := list(islice(lines, _RESTORED_AT_ONCE)):
-            cursor.execute(statement, [batch])
+            cursor.execute(statement, [f"[{b','.join(batch).decode()}]"])
     attach_partition(month=month)
     ArchivedMonth.objects.filter(month=month).delete()
 

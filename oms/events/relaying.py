@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind
@@ -46,6 +46,19 @@ _READABLE = """
         FROM batch
     )
     SELECT * FROM numbered WHERE type = ANY(%s) OR from_the_end = 1 ORDER BY transaction, position
+"""
+
+
+# The oldest event that each consumer has not read, whether it hears it or not.
+_UNREAD = """
+    SELECT reached.consumer, extract(epoch FROM now() - unread.occurred_at)::float8
+    FROM events_consumeroffset AS reached
+    LEFT JOIN LATERAL (
+        SELECT occurred_at FROM events_event
+        WHERE (transaction, position) > (reached.transaction, reached.position)
+        ORDER BY transaction, position
+        LIMIT 1
+    ) AS unread ON true
 """
 
 
@@ -153,6 +166,13 @@ def _taken(consumer: Consumer, events: Sequence[Event]) -> Exception | None:
         log.exception("event_not_taken", consumer=consumer.name, events=[str(e.id) for e in events])
         return error
     return None
+
+
+def seconds_unheard() -> dict[str, float]:
+    """For how long the oldest event has waited that each consumer has not read; 0 if none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNREAD)
+        return {consumer: max(0.0, waited or 0.0) for consumer, waited in cursor.fetchall()}
 
 
 def retry_parked(consumer: Consumer) -> int:

@@ -11,7 +11,10 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from oms.core.ids import moment_of
+from oms.events.archiving import archived_until
 from oms.events.models import Event
+from oms.events.stories import earliest_event_of
 from oms.http.back_office.display import moment, money
 
 _WORDS = {
@@ -40,13 +43,18 @@ class HistoryLine:
     what: Any
     at: str
     by: str
-    details: str
+    details: Any
 
 
 def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
-    """All that happened to the order, the latest first."""
-    events = Event.objects.filter(object_id=order_id, object_type="order")
-    return [
+    """All that happened to the order, the latest first.
+
+    Where events of its time are archived, the last line says so.
+    """
+    events = Event.objects.filter(
+        object_id=order_id, object_type="order", id__gte=earliest_event_of([order_id])
+    )
+    lines = [
         HistoryLine(
             what=_WORDS.get(event.type, event.type),
             at=moment(event.occurred_at),
@@ -55,6 +63,11 @@ def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
         )
         for event in events.order_by("-position")
     ]
+    archived = archived_until()
+    if archived is not None and moment_of(order_id) < archived:
+        words = _("What happened before this moment is in the archive of the event log.")
+        lines.append(HistoryLine(what=_("Archived"), at=moment(archived), by="", details=words))
+    return lines
 
 
 def _details(data: dict[str, Any]) -> str:

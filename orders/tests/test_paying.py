@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from inventory.models import StockMovement
 from inventory.operations.stock import StockBook, open_stock_book
@@ -242,3 +244,22 @@ def test_all_payments_that_may_go_back_are_locked_before_any_stock(
     cancelled.refresh_from_db()
     expired.refresh_from_db()
     assert (cancelled.status, expired.status) == ("cancelled", "confirmed")
+
+
+def test_news_of_many_payments_takes_as_many_statements_as_of_one() -> None:
+    def statements(count: int) -> int:
+        orders = [place((make_product(), 1), token="tok_success") for _ in range(count)]
+        failing = [place((make_product(), 1), token="tok_declined") for _ in range(count)]
+        for order in orders:
+            report(order)
+        for order in failing:
+            report(order, ChargeStatus.DECLINED)
+        with CaptureQueriesContext(connection) as captured:
+            settle()
+        for order, status in [(o, "paid") for o in orders] + [(o, "failed") for o in failing]:
+            order.refresh_from_db()
+            assert order.payment_status == status
+        return len(captured)
+
+    statements(1)  # which makes the test's offset
+    assert statements(50) == statements(1)

@@ -202,7 +202,7 @@ def test_many_payments_take_as_many_statements_as_one() -> None:
         assert [payment_of(order).status for order in orders] == ["captured"] * count
         return len(captured)
 
-    assert statements(1) == statements(8)
+    assert statements(1) == statements(50)
 
 
 def test_what_a_provider_says_may_be_long(sandbox: SandboxProcess) -> None:

@@ -44,6 +44,24 @@ def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
     assert [key for key, _ in charges(sandbox, order)] == [str(payment.id)]
 
 
+def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProcess) -> None:
+    tokens = ["tok_success", "tok_declined", "tok_error_then_success"] * 4
+    orders = [place((make_product(), 1), token=token) for token in tokens]
+
+    with (
+        patch.object(making, "record_charges", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work()
+    assert not Payment.objects.filter(status__in=["captured", "failed"]).exists()
+    for order in orders:
+        work_off(payment_of(order))
+
+    assert [payment_of(order).status for order in orders] == ["captured", "failed", "captured"] * 4
+    for order in orders:
+        assert [key for key, _ in charges(sandbox, order)] == [str(payment_of(order).id)]
+
+
 def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
     sandbox: SandboxProcess,
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from oms.core import clock
-from oms.core.ids import first_id_at, new_id
+from oms.core.ids import first_id_at, moment_of, new_id
 
 
 def test_a_new_id_lies_between_the_bounds_of_its_moment() -> None:
@@ -29,3 +30,10 @@ def test_a_bound_is_a_uuid_of_version_seven_for_any_moment() -> None:
     assert str(first_id_at(datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC))).startswith(
         "017f22e2-79b0-7"
     )
+
+
+def test_an_id_tells_its_moment() -> None:
+    moment = datetime(2026, 11, 21, 12, 30, 15, 999_000, tzinfo=UTC)
+
+    assert moment_of(first_id_at(moment)) == moment
+    assert moment_of(UUID(int=2**128 - 1)).year == 9999

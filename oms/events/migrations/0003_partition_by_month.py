@@ -1,6 +1,6 @@
 """The log becomes a table of months. Its rows are moved, in one transaction, as they are.
 
-While it runs nobody reads or writes the log: about two minutes for ten million events, and the
+While it runs nobody reads or writes the log: about four minutes for ten million events, and the
 room of a second log on the disk until it ends.
 """
 

@@ -6,21 +6,25 @@ import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.errors import Unavailable
 from oms.core.ids import new_id
+from oms.core.waking import stay_awake, woken
 from oms.events import relaying
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
-from oms.events.publishing import publish
+from oms.events.publishing import RELAY_TASK, publish
 from oms.events.relaying import Consumer, RecordedEvent
 from oms.events.tests.hearing import consumer, deliver, note, tell
+from oms.subscriptions import relay_events
 from oms.testing.event_log import wait_until_readable
 from oms.testing.threads import at_once
 from oms.users.events import UserLoggedIn, UserRegistered
@@ -279,3 +283,46 @@ def test_a_lost_database_is_no_fault_of_an_event(heard: Any, error: Exception) -
     assert not ParkedEvent.objects.exists()
     deliver(consumer())
     assert heard() == [user_id]
+
+
+def test_only_what_is_heard_leaves_the_database(heard: Any) -> None:
+    user_id = new_id()
+    with transaction.atomic():
+        for _ in range(5):
+            publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
+    tell(user_id)
+    with transaction.atomic():
+        publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
+    wait_until_readable()
+
+    with patch.object(relaying, "recorded", wraps=relaying.recorded) as recorded:
+        assert relaying.deliver(consumer()) == 1
+
+    assert recorded.call_count == 1
+    last = Event.objects.order_by("transaction", "position").last()
+    assert last is not None
+    assert ConsumerOffset.objects.get(consumer="tests").position == last.position
+
+
+def test_many_events_take_as_many_statements_as_one(heard: Any) -> None:
+    def statements(count: int) -> int:
+        tell(*[new_id() for _ in range(count)])
+        wait_until_readable()
+        with CaptureQueriesContext(connection) as captured:
+            assert relaying.deliver(consumer(lambda events: None)) == count
+        return len(captured)
+
+    deliver(consumer())
+    assert statements(50) == statements(1)
+
+
+def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> None:
+    with patch("oms.subscriptions.deliver") as delivering:
+        stay_awake(RELAY_TASK)
+        relay_events()
+        assert delivering.call_count == 0
+
+        woken(RELAY_TASK)
+        delivering.return_value = 0
+        relay_events()
+        assert delivering.call_count > 0

@@ -170,7 +170,7 @@ def test_secrets_of_the_request_are_not_stored(client: APIClient) -> None:
     assert "the-name" not in str(record)
 
 
-def expired_records(client: APIClient, *, number: int) -> list[str]:
+def expired_records(client: APIClient, *, number: int) -> list[Any]:
     """The scopes of `number` records of yesterday, oldest first, beside one of today."""
     for key in range(number + 1):
         act(client, f"key-{key}")

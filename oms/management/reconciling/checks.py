@@ -12,7 +12,8 @@ class Check:
     """One promise, and the statement that finds what breaks it.
 
     `sql` is a SELECT of `id` (which object) and `detail` (what is wrong with it), one row for each
-    violation. It may use the relation `unheard`, see snapshots.py.
+    violation. It may use the relation `unheard` and the parameter `unarchived`: what has a smaller
+    id is older than the log, whose first months may be in the archive. See snapshots.py.
     """
 
     name: str

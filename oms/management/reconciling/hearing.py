@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from notifications.wording import WORDINGS
 from oms.management.reconciling.checks import Check
 from oms.management.seeding.journal import DEMO_REQUEST
@@ -64,6 +66,7 @@ HEARING_CHECKS = (
             ) AS told ON told.event_id = event.id
             WHERE event.type = ANY(%(types)s)
               AND (coalesce(told.mails, 0), coalesce(told.in_app, 0)) <> (1, 1)
+              AND (%(kept)s = 0 OR event.occurred_at > now() - make_interval(days => %(kept)s))
               AND NOT (told.event_id IS NULL AND event.request_id = %(demo)s)
               AND (event.transaction, event.position) <= (
                   SELECT transaction, position FROM events_consumeroffset
@@ -75,6 +78,7 @@ HEARING_CHECKS = (
         parameters={
             "types": [fact.type for fact in WORDINGS if issubclass(fact, OrderFact)],
             "demo": DEMO_REQUEST,
+            "kept": settings.NOTIFICATION_RETENTION_DAYS,
         },
     ),
     Check(
@@ -84,7 +88,8 @@ HEARING_CHECKS = (
             SELECT told.id::text AS id,
                    format('%%s about the unknown event %%s', told.kind, told.event_id) AS detail
             FROM notifications_notification AS told
-            WHERE NOT EXISTS (SELECT FROM events_event WHERE events_event.id = told.event_id)
+            WHERE told.event_id >= %(unarchived)s
+              AND NOT EXISTS (SELECT FROM events_event WHERE events_event.id = told.event_id)
         """,
     ),
     Check(

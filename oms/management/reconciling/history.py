@@ -26,8 +26,9 @@ HISTORY_CHECKS = (
                        (array_agg(type ORDER BY position))[1] AS first
                 FROM events_event WHERE object_type = 'order' GROUP BY object_id
             ) AS story ON story.object_id = orders_order.id
-            WHERE orders_order.id IS NULL OR story.object_id IS NULL
-               OR story.placed <> 1 OR story.first <> 'order.placed'
+            WHERE coalesce(orders_order.id, story.object_id) >= %(unarchived)s
+              AND (orders_order.id IS NULL OR story.object_id IS NULL
+                   OR story.placed <> 1 OR story.first <> 'order.placed')
         """,
     ),
     Check(
@@ -44,6 +45,7 @@ HISTORY_CHECKS = (
                            AS before
                 FROM events_event
                 WHERE object_type = 'order' AND data->>'status' IS NOT NULL
+                  AND object_id >= %(unarchived)s
             ) AS step
             WHERE type <> 'order.placed'
               AND (previous IS DISTINCT FROM before
@@ -69,6 +71,7 @@ HISTORY_CHECKS = (
                 ORDER BY object_id, position DESC
             ) AS told ON told.object_id = orders_order.id
             WHERE told.status IS DISTINCT FROM orders_order.status
+              AND NOT (told.status IS NULL AND orders_order.id < %(unarchived)s)
         """,
     ),
     Check(
@@ -90,7 +93,8 @@ HISTORY_CHECKS = (
                 WHERE type IN ('payment.captured', 'refund.succeeded')
                 GROUP BY object_id, type
             ) AS told ON told.object_id = moved.id AND told.type = moved.what
-            WHERE moved.id IS NULL OR told.times IS DISTINCT FROM 1
+            WHERE coalesce(moved.id, told.object_id) >= %(unarchived)s
+              AND (moved.id IS NULL OR told.times IS DISTINCT FROM 1)
         """,
     ),
     Check(
@@ -114,6 +118,7 @@ HISTORY_CHECKS = (
                 GROUP BY 1, 2
             ) AS told ON told.id = moved.id AND told.type = moved.what
             WHERE told.times IS DISTINCT FROM 1
+              AND moved.id >= %(unarchived)s
               AND NOT EXISTS (SELECT FROM unheard WHERE unheard.order_id = moved.order_id)
         """,
     ),

@@ -12,11 +12,18 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from oms.events.models import ParkedEvent
+from oms.core.actor import system
+from oms.events.archiving import archive_month
+from oms.events.models import ArchivedMonth, ParkedEvent
+from oms.events.partitions import month_of, partitioned_months
 from oms.management.reconciling.checks import Finding
 from oms.management.reconciling.reconciling import CHECKS, reconcile
 from oms.management.reconciling.repairing import repair
 from oms.management.seeding.shop import seed_shop
+from oms.subscriptions import CONSUMERS
+from orders.admin.history import history_lines
+from orders.models import Order
+from orders.queries import history_of
 from payments.models import Payment, Refund
 from reports.operations.reporting import close_days
 
@@ -227,3 +234,30 @@ def test_a_violation_of_many_shows_the_first_and_counts_all(shop: None) -> None:
 
     assert found.total == 25
     assert len(found.violations) == 20
+
+
+def archive_all(folder: Path) -> None:
+    this_month = month_of(datetime.now(UTC))
+    for month in [month for month in partitioned_months() if month <= this_month]:
+        archive_month(
+            month=month, folder=folder, consumers=[consumer.name for consumer in CONSUMERS]
+        )
+
+
+def test_a_shop_whose_log_is_in_the_archive_is_sound(shop: None, tmp_path: Path) -> None:
+    archive_all(tmp_path)
+
+    assert [found.name for found in reconcile(offline=True) if not found.holds] == []
+    order = Order.objects.latest("id")
+    assert [line.what for line in history_lines(order.id)] == ["Archived"]
+    assert history_of(order.id, actor=system("tests")) == []
+
+
+def test_without_a_note_of_the_archive_what_is_missing_is_seen(shop: None, tmp_path: Path) -> None:
+    """The negative control."""
+    archive_all(tmp_path)
+    ArchivedMonth.objects.all().delete()
+
+    assert not finding("histories_begin_with_placing").holds
+    assert not finding("money_is_in_the_log").holds
+    assert not finding("notifications_are_of_events").holds

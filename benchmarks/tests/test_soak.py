@@ -1,0 +1,85 @@
+"""What a soak makes of what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks.soaking import Soak, Window
+from benchmarks.trends import trend_of
+from benchmarks.watching import Backlog, Memory
+
+
+def _window(at: float, *, web: float, postgres: float = 100.0, errors: int = 0) -> Window:
+    return Window(
+        at=at,
+        answered=1_000,
+        rate=100.0,
+        p50=0.01,
+        p99=0.02,
+        errors=errors,
+        troubles=["answered 500"] if errors else [],
+        backlog=Backlog(payments=0, mails=0, events=0, events_lag=0.0, webhooks=0),
+        memory={
+            "web": Memory(rss=web, pss=web / 2),
+            "postgres": Memory(rss=postgres, pss=postgres),
+        },
+        dead={},
+    )
+
+
+def _soak(sizes: Sequence[float]) -> Soak:
+    return Soak(
+        tables_before={},
+        windows=[_window(10.0 * n, web=size) for n, size in enumerate(sizes)],
+    )
+
+
+def test_a_line_is_told_by_its_slope_a_minute() -> None:
+    trend = trend_of([(seconds, 100 + seconds / 60) for seconds in range(0, 600, 10)])
+
+    assert trend.slope == pytest.approx(1)
+    assert trend.rise == pytest.approx(39 / 6, rel=0.05)  # over the last two thirds
+    assert trend.grows
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [60, 80, 95, 100, 100, 101, 100, 101, 100, 100, 101, 100],  # caches that fill up
+        [100, 104, 96, 103, 97, 104, 96, 103, 97, 104, 96, 100],  # noise
+        [140 - n for n in range(12)],  # falling
+    ],
+)
+def test_filling_up_at_first_noise_and_falling_are_no_growth(sizes: list[float]) -> None:
+    assert _soak(sizes).complaints() == []
+
+
+def test_a_process_that_grows_is_named() -> None:
+    [complaint] = _soak([80 + 2 * n for n in range(12)]).complaints()
+
+    assert complaint == "web grows: +12.00 MB a minute."
+
+
+def test_a_process_that_is_too_large_is_named_even_if_it_shrinks_again() -> None:
+    [complaint] = _soak([100, 100, 151, *[100] * 12]).complaints()
+
+    assert complaint == "web held 151 MB, more than 150."
+
+
+def test_the_caches_of_postgresql_may_fill() -> None:
+    soak = Soak(
+        tables_before={},
+        windows=[_window(10.0 * n, web=100, postgres=100 + 20 * n) for n in range(12)],
+    )
+
+    assert soak.complaints() == []
+
+
+def test_answers_that_were_not_as_expected_are_counted() -> None:
+    soak = Soak(tables_before={}, windows=[_window(10, web=90, errors=2), _window(20, web=90)])
+
+    [complaint] = soak.complaints()
+
+    assert complaint.startswith("2 answers were not as expected, such as ['answered 500']")

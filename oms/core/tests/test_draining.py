@@ -1,0 +1,102 @@
+"""Workers that stay with their work, and the messages that this spares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+from django.core.cache import cache
+
+from oms.core import waking
+from oms.core.leases import drain
+from oms.core.waking import is_awake, wake
+
+TASK = "tests.drain"
+
+
+@pytest.fixture
+def sent() -> Iterator[list[str]]:
+    """The tasks for which a message was sent."""
+    tasks: list[str] = []
+    cache.delete(f"wake:{TASK}")
+    with (
+        patch.object(waking.current_app, "send_task", tasks.append),
+        patch.object(waking, "_closed_until", 0.0),
+    ):
+        yield tasks
+    cache.delete(f"wake:{TASK}")
+
+
+def test_a_worker_goes_on_until_nothing_is_left(sent: list[str]) -> None:
+    left = [3, 2, 1, 0, 0]
+
+    assert drain(TASK, lambda: left.pop(0), seconds=5) == 6
+
+    assert left == []
+    assert sent == []
+
+
+def test_no_message_is_sent_while_a_worker_will_look_again(sent: list[str]) -> None:
+    looks = 0
+
+    def step() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            assert is_awake(TASK)
+            wake(TASK)
+            assert sent == []
+        return 1 if looks < 3 else 0
+
+    drain(TASK, step, seconds=5)
+
+    assert not is_awake(TASK)
+
+
+def test_what_comes_during_the_last_look_sends_a_message(sent: list[str]) -> None:
+    looks = 0
+
+    def step() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 3:  # the second in vain, the last one
+            wake(TASK)
+        return 1 if looks == 1 else 0
+
+    drain(TASK, step, seconds=5)
+
+    assert looks == 3
+    assert sent == [TASK]
+
+
+def test_what_came_just_before_the_last_look_is_found_by_it(sent: list[str]) -> None:
+    found = [1, 0, 1, 0, 0]
+
+    assert drain(TASK, lambda: found.pop(0), seconds=5) == 2
+    assert found == []
+
+
+def test_a_backlog_calls_one_more_worker(sent: list[str]) -> None:
+    left = [9, 10, 10, 10, 0, 0]
+
+    drain(TASK, lambda: left.pop(0), seconds=5, full=10)
+
+    assert sent == [TASK]
+
+
+def test_one_whose_time_is_up_leaves_the_rest_to_another(sent: list[str]) -> None:
+    assert drain(TASK, lambda: 1, seconds=0) == 1
+
+    assert sent == [TASK]
+
+
+def test_later_steps_wait_for_work_to_gather_and_the_first_one_does_not(sent: list[str]) -> None:
+    left = [1, 1, 0, 0]
+    slept: list[float] = []
+
+    with patch("oms.core.leases.time.sleep", slept.append):
+        drain(TASK, lambda: left.pop(0), seconds=5, pause=0.5)
+
+    assert len(slept) == 2
+    assert all(0.3 < pause <= 0.5 for pause in slept)

@@ -1,0 +1,77 @@
+"""How far the background is behind, as operators see it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError
+from django.db.models.functions import Now
+from django.test import Client
+from structlog.testing import capture_logs
+
+from notifications.models import Notification
+from oms.events.models import ConsumerOffset
+from oms.lag import lags
+from oms.subscriptions import relay_events, report_lag
+from oms.testing.event_log import wait_until_readable
+from oms.testing.factories import make_product
+from oms.testing.ordering import place
+from payments.models import Payment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NONE_WAITS = {
+    "events notifications": 0.0,
+    "events orders": 0.0,
+    "mail": 0.0,
+    "payments": 0.0,
+    "refunds": 0.0,
+}
+
+
+def test_what_waits_longest_is_the_lag_of_its_kind() -> None:
+    wait_until_readable()
+    relay_events()
+    assert lags() == NONE_WAITS
+
+    place((make_product(), 1), token="tok_success")
+    Payment.objects.update(next_attempt_at=Now() - timedelta(seconds=90))
+    unread = lags()
+    wait_until_readable()
+    relay_events()
+    Notification.objects.filter(channel="email").update(
+        next_attempt_at=Now() - timedelta(seconds=30)
+    )
+
+    assert 0 < unread["events orders"] < 30
+    assert unread["mail"] == 0
+    behind = lags()
+    assert (behind["events orders"], behind["events notifications"]) == (0, 0)
+    assert 90 <= behind["payments"] < 120
+    assert 30 <= behind["mail"] < 60
+
+
+def test_it_stands_in_the_log_and_in_the_metrics() -> None:
+    ConsumerOffset.objects.create(consumer="orders")
+    place((make_product(), 1), token="tok_success")
+    Payment.objects.update(next_attempt_at=Now() - timedelta(seconds=90))
+
+    with capture_logs() as logged:
+        report_lag()
+    shown = Client().get("/metrics").content.decode()
+
+    [line] = [entry for entry in logged if entry["event"].startswith("background_lag")]
+    assert line["log_level"] == "warning"
+    assert line["payments"] >= 90
+    [gauge] = [row for row in shown.splitlines() if 'lag_seconds{work="payments"}' in row]
+    assert float(gauge.split()[-1]) >= 90
+
+
+def test_metrics_are_shown_while_the_database_is_away() -> None:
+    with patch("oms.lag.lags", side_effect=OperationalError("away")):
+        response = Client().get("/metrics")
+
+    assert response.status_code == 200
+    assert "oms_background_lag_seconds{" not in response.content.decode()
