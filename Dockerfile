@@ -19,6 +19,8 @@ RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin oms
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY . .
+# Once here, for a process may not write what it compiles, and would compile all at each start.
+RUN python -m compileall -q .
 # The static files belong to the image; the secrets here are for this one command.
 RUN SECRET_KEY=only-while-building JWT_SIGNING_KEY=only-while-building-the-static-files \
     SANDBOX_API_KEY=only-while-building SANDBOX_WEBHOOK_SECRET=only-while-building \

@@ -33,7 +33,8 @@ run: $(VENV)/.installed
 	@exec env DEBUG=$${DEBUG:-1} LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py up
 
 test: $(VENV)/.installed-dev
-	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --cov $(PYTEST_OPTIONS)
+	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist worksteal --cov \
+		$(PYTEST_OPTIONS)
 
 # The same as in the usual run, with more examples and time; tokens last for 15 minutes.
 schema-test: $(VENV)/.installed-dev

@@ -49,9 +49,7 @@ class Backends:
         """The CPU seconds since the beginning, as {"pg web": 1.5, …}."""
         spent: dict[str, float] = {}
         for pid, (name, seconds) in list(self._latest.items()):
-            spent[f"pg {name}"] = (
-                spent.get(f"pg {name}", 0.0) + seconds - self._first.get(pid, 0.0)
-            )
+            spent[f"pg {name}"] = spent.get(f"pg {name}", 0.0) + seconds - self._first.get(pid, 0.0)
         return spent
 
     def _watch(self) -> None:

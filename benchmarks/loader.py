@@ -166,9 +166,8 @@ class _Run:
                 self._close(self.idle[-1])
             return 0.5
         while self.idle and self.due <= now:
-            self._send(self.idle.pop(), self.due)
+            self._send(self.idle.pop(0), self.due)
             self.due += 1 / self.job.rate
-        # Without an idle one, the next answer wakes us.
         return max(0.0, min(self.due, stop) - now) if self.idle else 0.5
 
     def _connect(self) -> _Connection:
@@ -192,8 +191,9 @@ class _Run:
             self._note(f"could not send: {error}")
 
     def _replace(self, connection: _Connection, stop: float) -> None:
-        self.broken += 1
-        self._note("the server closed a connection that waited for an answer")
+        if connection not in self.idle:  # those that wait for nothing it may close
+            self.broken += 1
+            self._note("the server closed a connection that waited for an answer")
         self._close(connection)
         now = time.perf_counter()
         if now < stop and self.broken < 1_000:

@@ -64,10 +64,12 @@ def background_sentence(results: Mapping[str, Sequence[Measured]]) -> str | None
     middle = median(results["background"])
     notes, spent = middle.notes, sum(middle.cpu[name] for name in BACKGROUND)
     sentence = (
-        f"Background: {notes['captured']:,.0f} payments captured a second while placing; at its "
-        f"end {notes['payments_waiting']:,.0f} payments waited, {notes['mails_waiting']:,.0f} "
-        f"mails, and {notes['events_waiting']:,.0f} events, the oldest for "
-        f"{notes['events_lag']:.1f} s. {notes['caught_up']:.1f} s later all was done. It took "
+        f"Background: of {notes['paced_placed']:,.0f} orders placed a second "
+        f"{notes['paced_captured']:,.0f} were captured, and {notes['paced_caught_up']:.1f} s later "
+        f"all was done. While placing at full speed {notes['captured']:,.0f} were captured a "
+        f"second; at its end {notes['payments_waiting']:,.0f} payments waited, "
+        f"{notes['mails_waiting']:,.0f} mails, and {notes['events_waiting']:,.0f} events, the "
+        f"oldest for {notes['events_lag']:.1f} s. {notes['caught_up']:.1f} s later all was done. It took "
         f"{spent * 1000:.2f} ms of CPU an order: "
         + ", ".join(f"{name} {seconds * 1000:.2f}" for name, seconds in middle.cpu.items())
         + "."
@@ -94,9 +96,9 @@ def as_document(
         "web": {name: os.environ[name] for name in sorted(os.environ) if name.startswith("WEB_")},
         "seconds": seconds,
         "rounds": rounds,
+        "concurrency_suite": concurrency_suite,
         "rows": {
             name: {"median": asdict(median(measured)), "rounds": [asdict(one) for one in measured]}
-        "concurrency_suite": concurrency_suite,
             for name, measured in results.items()
         },
     }

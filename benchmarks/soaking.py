@@ -42,10 +42,10 @@ class Window:
         """The window in one line."""
         shop = [one.rss for name, one in self.memory.items() if name.split()[0] in _LIMITED]
         return (
-            f"{self.at:>5.0f} s {self.rate:>7,.0f}/s   p50 {self.p50 * 1000:>6.1f} ms   "
+            f"{self.at:>5.0f} s {self.rate:>6,.0f}/s   p50 {self.p50 * 1000:>6.1f} ms   "
             f"p99 {self.p99 * 1000:>7.1f} ms   waiting: {self.backlog.payments:>5,} payments "
             f"{self.backlog.events:>6,} events ({self.backlog.events_lag:.1f} s) "
-            f"{self.backlog.mails:>5,} mails   largest process {max(shop, default=0):.0f} MB"
+            f"{self.backlog.mails:>5,} mails   largest {max(shop, default=0):.0f} MB"
             + (f"   {self.errors} bad" if self.errors else "")
         )
 

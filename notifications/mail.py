@@ -54,9 +54,9 @@ class _Policy(Compat32):
 
 
 class _Mail(EmailMultiAlternatives):
-    def message(self) -> Any:
-        """The mail with its parts."""
-        message = super().message()
+    def message(self, **options: Any) -> Any:
+        """The mail with its parts; later versions of Django have options."""
+        message = super().message(**options)
         if message.is_multipart():
             # A random one; the standard library searches the parts for its own ones.
             message.set_boundary(f"={uuid4().hex}=")

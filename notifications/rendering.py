@@ -24,7 +24,8 @@ def _templates() -> Environment:
 
     A folder of the setting TEMPLATES may hold others that take their place.
     """
-    folders = [folder for engine in settings.TEMPLATES for folder in engine.get("DIRS", ())]
+    engines: Any = settings.TEMPLATES
+    folders = [folder for engine in engines for folder in engine.get("DIRS", ())]
     environment = Environment(
         loader=FileSystemLoader([*folders, _FOLDER]),
         autoescape=select_autoescape(["html"], default=False),

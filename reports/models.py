@@ -34,3 +34,27 @@ class DailyReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.date} {self.currency}"
+
+
+class DailySales(models.Model):
+    """What one product sold on the day of a report, by the orders confirmed on it.
+
+    The report names its best ten; the best of a year are found by adding up all of these.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    # The constraint below is its index.
+    report = models.ForeignKey(
+        DailyReport, on_delete=models.CASCADE, related_name="sales", db_index=False
+    )
+    product_id = models.UUIDField()
+    units = models.BigIntegerField()
+    revenue = models.DecimalField(max_digits=20, decimal_places=2)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["report", "product_id"], name="daily_sales_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} × {self.product_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from django.db.models import Min
 
 from inventory.models import Product
 from oms.core.clock import business_date, business_days
-from oms.core.db import transaction
+from oms.core.db import transaction, transaction_required
 from oms.core.money import ZERO
 from orders.models import Order
 from reports.figures import DayFigures, HourSales, ProductSales, Totals, days_between, hours_of
@@ -69,18 +69,47 @@ SELECT 'units', day, NULL, '', 0, sum(units), 0 FROM sold GROUP BY day
 UNION ALL
 SELECT 'top', day, NULL, product_id::text, 0, units, revenue FROM ranked WHERE rank <= %(top)s
 UNION ALL
-(SELECT 'overall', NULL, NULL, product_id::text, 0, sum(units), sum(revenue)
- FROM sold GROUP BY product_id
- ORDER BY sum(revenue) DESC, sum(units) DESC, product_id LIMIT %(top)s)
+SELECT 'overall', NULL, NULL, product_id::text, 0, sum(units), sum(revenue)
+FROM sold GROUP BY product_id
 """
+
+# For the transaction. A plan for a day is a bad one for a year, so none is kept; and a year that
+# nobody has added up before has hundreds of thousands of sums.
+_LONGER = """
+SELECT set_config('statement_timeout', %s, true),
+       set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('work_mem', '64MB', true)
+"""
+
+# The same sales once more, for the days of reports that were just stored.
+_KEEP_SALES = """
+INSERT INTO reports_dailysales (report_id, product_id, units, revenue)
+SELECT report.id, product_id, sum(quantity), sum(line_total)
+FROM reports_dailyreport AS report
+JOIN orders_order ON orders_order.currency = report.currency
+    AND confirmed_at >= report.date::timestamp AT TIME ZONE report.timezone
+    AND confirmed_at < (report.date + 1)::timestamp AT TIME ZONE report.timezone
+JOIN orders_orderitem ON order_id = orders_order.id
+WHERE report.id = ANY(%s)
+GROUP BY report.id, product_id
+"""
+_KEPT_SALES = """
+SELECT product_id, sum(units), sum(revenue)
+FROM reports_dailysales JOIN reports_dailyreport AS report ON report.id = report_id
+WHERE report.date BETWEEN %s AND %s AND report.timezone = %s AND report.currency = %s
+GROUP BY product_id
+"""
+
+# Pieces and revenue of each product.
+Sales = Mapping[UUID, tuple[int, Decimal]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddedUp:
-    """Every day of a range, and the products that sold best over the whole of it."""
+    """Every day of a range, and what each product sold over the whole of it."""
 
     days: Mapping[date, DayFigures]
-    top_products: tuple[ProductSales, ...]
+    sales: Sales
 
 
 @dataclass(kw_only=True)
@@ -99,31 +128,55 @@ class _Day:
 def add_up(*, first: date, last: date, currency: str, at: datetime) -> AddedUp:
     """The figures of the business days from `first` to `last` as the database has them now."""
     rows = {day: _Day() for day in days_between(first, last)}
-    overall: list[tuple[UUID, int, Decimal]] = []
+    sales: dict[UUID, tuple[int, Decimal]] = {}
     for figure, day, hour, key, count, units, amount in _read(first, last, currency):
         if figure == "overall":
-            overall.append((UUID(key), int(units), amount))
+            sales[UUID(key)] = int(units), amount
         else:
             _put(rows[day], figure, hour, key, int(count), int(units), amount)
-    products = _products({id for day in rows.values() for id, *_ in day.top + overall})
+    products = _products({id for day in rows.values() for id, *_ in day.top})
     return AddedUp(
         days={
             day: _figures(day, rows_of_day, products=products, at=at)
             for day, rows_of_day in rows.items()
         },
-        top_products=_best(overall, products),
+        sales=sales,
     )
+
+
+@transaction_required
+def keep_sales(*, report_ids: Collection[UUID]) -> None:
+    """Store what each product sold on the days of those reports, as far as they are stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LONGER, [str(STATEMENT_TIMEOUT_MS)])
+        cursor.execute(_KEEP_SALES, [list(report_ids)])
+
+
+def kept_sales(*, first: date, last: date, currency: str) -> Sales:
+    """What was sold on the days from `first` to `last` whose reports are stored."""
+    if last < first:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_KEPT_SALES, [first, last, str(settings.BUSINESS_TIME_ZONE), currency])
+        return {id: (int(units), revenue) for id, units, revenue in cursor.fetchall()}
+
+
+def best_of(*parts: Sales) -> tuple[ProductSales, ...]:
+    """The products that sold best in all `parts` together."""
+    together: dict[UUID, tuple[int, Decimal]] = {}
+    for part in parts:
+        for id, (units, revenue) in part.items():
+            before = together.get(id, (0, ZERO))
+            together[id] = before[0] + units, before[1] + revenue
+    rows = [(id, units, revenue) for id, (units, revenue) in together.items()]
+    best = sorted(rows, key=_by_revenue)[:TOP]
+    return _best(best, _products({id for id, *_ in best}))
 
 
 def _read(first: date, last: date, currency: str) -> list[tuple[Any, ...]]:
     period = business_days(first, last)
     with connection.cursor() as cursor:
-        cursor.execute(
-            # A plan for a day is a bad one for a year, so none is kept.
-            "SELECT set_config('statement_timeout', %s, true),"
-            " set_config('plan_cache_mode', 'force_custom_plan', true)",
-            [str(STATEMENT_TIMEOUT_MS)],
-        )
+        cursor.execute(_LONGER, [str(STATEMENT_TIMEOUT_MS)])
         cursor.execute(
             _FIGURES,
             {
@@ -187,13 +240,16 @@ def _figures(
 def _best(
     rows: list[tuple[UUID, int, Decimal]], products: Mapping[UUID, tuple[str, str]]
 ) -> tuple[ProductSales, ...]:
-    ranked = sorted(rows, key=lambda row: (-row[2], -row[1], row[0]))
     return tuple(
         ProductSales(
             product_id=id, sku=products[id][0], name=products[id][1], units=units, revenue=revenue
         )
-        for id, units, revenue in ranked
+        for id, units, revenue in sorted(rows, key=_by_revenue)
     )
+
+
+def _by_revenue(row: tuple[UUID, int, Decimal]) -> tuple[Decimal, int, UUID]:
+    return -row[2], -row[1], row[0]
 
 
 def first_business_day() -> date | None:

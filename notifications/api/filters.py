@@ -8,7 +8,7 @@ from oms.http.filters import (
     BooleanFilter,
     ChoiceFilter,
     ChoiceInFilter,
-    InstantFilter,
+    CreationFilter,
     UUIDFilter,
 )
 
@@ -22,8 +22,8 @@ class NotificationFilters(ApiFilterSet):
     kind = ChoiceFilter(choices=_TOLD_TO_CUSTOMERS)
     kind__in = ChoiceInFilter(field_name="kind", choices=_TOLD_TO_CUSTOMERS)
     order_id = UUIDFilter()
-    created_at__gte = InstantFilter(field_name="created_at", lookup_expr="gte")
-    created_at__lt = InstantFilter(field_name="created_at", lookup_expr="lt")
+    created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Notification

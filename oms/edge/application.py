@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from oms.core.waking import gathering_wake_ups
 from oms.edge import placing
 from oms.edge.batching import Batcher
 from oms.edge.connections import prepare_connection
-from oms.edge.hearing import HotWebhook, accept_webhook, hear, is_webhook
+from oms.edge.hearing import GATHERING, HotWebhook, accept_webhook, hear, is_webhook
 from oms.edge.lane import WORK, Work, accept, answer
 from oms.edge.messages import HotAnswer, HotCall, HotRequest, weight_of
 from oms.edge.routes import is_hot
@@ -69,7 +70,9 @@ class Application:
                     weight=weight_of,
                     turn=turns.mine if work is placing.place else nullcontext,
                 )
-            self._webhooks = Batcher(self._heard, name="hear", limit=settings.HOT_LANE_BATCH)
+            self._webhooks = Batcher(
+                self._heard, name="hear", limit=settings.HOT_LANE_BATCH, pause=GATHERING
+            )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         batchers, self._batchers = self._batchers, {}
@@ -178,9 +181,12 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 async def _send(answer: HotAnswer, send: Send) -> None:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.headers.items()
-    ]
+    headers = [(_in_bytes(name), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+# There are a few dozen.
+@cache
+def _in_bytes(name: str) -> bytes:
+    return name.lower().encode("latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
@@ -23,7 +24,8 @@ class Batcher(Generic[Call, Answer]):
     A call that finds the thread idle is worked off at once and alone; those that come while it is
     busy wait for each other, and for nothing else. So batches grow with the load by themselves.
     `work` returns one answer for each call, in their order. A batch is full once the weights of its
-    calls reach `limit`. A batch is gathered and worked off within a `turn`.
+    calls reach `limit`. A batch is gathered and worked off within a `turn`. Between two batches
+    `pause` seconds pass, for calls that nobody is waiting for.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class Batcher(Generic[Call, Answer]):
         limit: int,
         weight: Callable[[Call], int] = lambda _: 1,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        pause: float = 0.0,
     ) -> None:
-        self._turn = turn
+        self._turn, self._pause = turn, pause
         self._work, self._limit, self._weight = work, limit, weight
         self._waiting: SimpleQueue[tuple[Call, asyncio.Future[Answer]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -68,6 +71,8 @@ class Batcher(Generic[Call, Answer]):
             self._loop.call_soon_threadsafe(_resolve, [future for _, future in batch], answers)
             if is_last:
                 return
+            if self._pause:
+                time.sleep(self._pause)
 
     def _gathered(
         self, first: tuple[Call, asyncio.Future[Answer]]

@@ -25,6 +25,9 @@ from payments.operations.hearing import Webhook, read_webhook, take_webhooks
 
 log = structlog.get_logger(__name__)
 
+# How long, in seconds, webhooks gather: the first is taken at once, and those of the next fifth of
+# a second share a transaction. Providers wait for many seconds.
+GATHERING = 0.2
 _PATH = "/api/v1/payments/webhooks/"
 
 

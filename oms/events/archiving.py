@@ -9,11 +9,13 @@ month is in the table, or in the file, or in both, and the next run goes on from
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 from django.db import connection
@@ -21,10 +23,10 @@ from django.db import transaction as django_transaction
 
 from oms.core.db import DatabaseBusy, durable, transaction
 from oms.core.errors import Conflict
+from oms.core.ids import first_id_at
 from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_month, write_month
 from oms.events.models import ArchivedMonth, ParkedEvent
 from oms.events.partitions import (
-    DEFAULT,
     LOG,
     attach_partition,
     create_table,
@@ -49,6 +51,7 @@ _RESTORE = """
 _RESTORED_AT_ONCE = 1_000
 # How often a month that is read at the moment is tried to be dropped, and seconds between.
 _TRIES, _PAUSE = 30, 1.0
+_STRAYS_BEFORE = "SELECT EXISTS (SELECT FROM events_event_default WHERE id >= %s AND id < %s)"
 # Those who have not read the month's last event yet.
 _BEHIND = """
     SELECT name
@@ -89,10 +92,10 @@ def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Man
     """
     _require_archivable(month, consumers)
     manifest = read_manifest(folder, month=month)
-    if manifest is None or not _is_same(month, folder, manifest):
+    if manifest is None or not _is_complete(month, folder, manifest):
         with _lines_of(month) as lines:
             manifest = write_month(folder, month=month, lines=lines)
-        if not _is_same(month, folder, manifest):
+        if not _is_complete(month, folder, manifest):
             raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
     _drop_when_possible(month, manifest, consumers)
     log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
@@ -124,11 +127,13 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
         raise MonthInUse(f"{month:%Y-%m} is not in the database.")
     if month != months[0]:
         raise MonthInUse(f"{months[0]:%Y-%m} must go first.")
-    end = first_id_of(months_later(month, 1))
+    if ArchivedMonth.objects.filter(month__gte=month).exists():
+        raise MonthInUse(f"{month:%Y-%m}, or a later month, is in the archive already.")
+    archived, end = first_unarchived_id(), first_id_of(months_later(month, 1))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT EXISTS (SELECT FROM {DEFAULT} WHERE id < %s)", [end])  # noqa: S608
+        cursor.execute(_STRAYS_BEFORE, [archived, end])
         if cursor.fetchone()[0]:
-            raise MonthInUse(f"DEFAULT holds events of {month:%Y-%m} or before it.")
+            raise MonthInUse(f"DEFAULT holds events from before {month:%Y-%m}; gather them first.")
         cursor.execute(_BEHIND.format(partition=partition_of(month)), [list(consumers)])
         behind = [name for (name,) in cursor.fetchall()]
     if behind:
@@ -150,16 +155,28 @@ def _lines_of(month: date) -> Iterator[Iterator[bytes]]:
             yield (line.encode() for (line,) in copy.rows())
 
 
-def _is_same(month: date, folder: Path, manifest: Manifest) -> bool:
-    """Whether the file, read again, has exactly the events of the table."""
+def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
+    """Whether the file, read again, has exactly the events of the table; not if it is damaged.
+
+    Raises MonthInUse if it has events that the table has not: it is no unfinished file of ours.
+    """
+    lacking = 0
     try:
         with _lines_of(month) as lines:
-            for one, other in zip_longest(lines, read_month(folder, manifest=manifest)):
-                if one != other:
-                    raise ArchiveDamaged(f"{manifest.file} is not what the table says.")
+            in_file = read_month(folder, manifest=manifest)
+            next_in_file = next(in_file, None)
+            for line in lines:
+                if line == next_in_file:
+                    next_in_file = next(in_file, None)
+                else:
+                    lacking += 1
+        has_others = next_in_file is not None
+        deque(in_file, maxlen=0)  # its end tells whether it is damaged
     except ArchiveDamaged:
         return False
-    return True
+    if has_others:
+        raise MonthInUse(f"{folder / manifest.file} has other events than the table; move it away.")
+    return not lacking
 
 
 def _drop_when_possible(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
@@ -208,3 +225,9 @@ def archived_until() -> datetime | None:
     """The moment up to which the log is archived; None if all of it is in the table."""
     newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
     return start_of(months_later(newest, 1)) if newest else None
+
+
+def first_unarchived_id() -> UUID:
+    """The least UUIDv7 of the time from which on the log is whole."""
+    archived = archived_until()
+    return UUID(int=0) if archived is None else first_id_at(archived)

@@ -14,12 +14,15 @@ from django.db import connection
 
 from oms.core.db import transaction, transaction_required
 from oms.core.ids import first_id_at
+from oms.events.models import ArchivedMonth
 
 log = structlog.get_logger(__name__)
 
 LOG = "events_event"
 DEFAULT = f"{LOG}_default"
 MONTHS_AHEAD = 2
+# No shop's log is older; what seems to be has an id that is no UUIDv7.
+_FIRST_MONTH = date(2020, 1, 1)
 # More than these are not moved while the shop is open, unless an operator says so.
 MOST_STRAYS_AT_ONCE = 10_000
 # The key of the advisory lock under which partitions are made, moved and archived: one at a time.
@@ -174,20 +177,17 @@ def stray_events(*, most: int) -> int:
 def gather_strays(*, now: datetime) -> list[date]:
     """Move the events of DEFAULT into partitions of their months; returns the months made.
 
-    Nobody reads or writes the log meanwhile: about a second for 100,000 events. Ids of no month
-    from the first one of the log to a year from now stay in DEFAULT. Raises DatabaseBusy, and
-    IntegrityError while one of these events is parked.
+    Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
+    from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
+    others, nothing is done. Raises DatabaseBusy, and IntegrityError while an event is parked.
     """
     lock_tending()
-    log_months = partitioned_months()
-    first, end = log_months[0], months_later(month_of(now), 13)
+    if not _stray_months(now):
+        return []
     with connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
         cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute(
-            _STRAY_MONTHS.format(default=DEFAULT), [first_id_of(first), first_id_of(end)]
-        )
-        missing = sorted({month for (month,) in cursor.fetchall()} - set(log_months))
+        missing = _stray_months(now)
         cursor.execute(_SET_ASIDE.format(log=LOG, default=DEFAULT))
         make_default_partition()
         for month in missing:
@@ -195,6 +195,18 @@ def gather_strays(*, now: datetime) -> list[date]:
         cursor.execute(_PUT_BACK.format(log=LOG))
     log.info("event_log_strays_gathered", months=[f"{month:%Y-%m}" for month in missing])
     return missing
+
+
+def _stray_months(now: datetime) -> list[date]:
+    """The months of DEFAULT's events, oldest first."""
+    newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    first = months_later(newest, 1) if newest else _FIRST_MONTH
+    end = months_later(month_of(now), 13)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STRAY_MONTHS.format(default=DEFAULT), [first_id_of(first), first_id_of(end)]
+        )
+        return sorted(month for (month,) in cursor.fetchall())
 
 
 def tend_log(*, now: datetime) -> list[date]:

@@ -17,17 +17,13 @@ A list's FilterSet names its parameters, and each is one of the strict filters b
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any, ClassVar
-from uuid import UUID
 
 import django_filters
-from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
@@ -35,17 +31,22 @@ from rest_framework.request import Request
 
 from oms.core.errors import InputError
 from oms.core.ids import first_id_at
-from oms.http.instants import parse_instant
+from oms.http.filter_fields import (
+    MAX_SEARCH_LENGTH,
+    MAX_SEARCH_WORDS,
+    BooleanFormField,
+    ChoiceInFormField,
+    DateFormField,
+    InstantFormField,
+    SearchFormField,
+    TextFormField,
+    UUIDFormField,
+)
 from oms.http.queries import InvalidQuery, check_query, query_error
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
 
 # A parameter's schema in OpenAPI; every filter here has one as `parameter_schema`.
 Schema = dict[str, Any]
 
-MAX_SEARCH_LENGTH = 100
-MAX_SEARCH_WORDS = 8
 # Not blank, and without control characters; as OpenAPI says it.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
@@ -98,87 +99,6 @@ class StrictFilterBackend(DjangoFilterBackend):
         return filterset.narrowed(queryset, filterset.cleaned(request.query_params.dict()))
 
 
-class _ChoiceInFormField(forms.CharField):
-    def __init__(self, *args: Any, choices: Sequence[tuple[str, Any]], **options: Any) -> None:
-        self.known = [str(value) for value, _ in choices]
-        super().__init__(*args, **options)
-
-    def clean(self, value: Any) -> list[str] | None:
-        if value in self.empty_values:
-            return None
-        values = [part.strip() for part in str(value).split(",")]
-        if wrong := [part for part in values if part not in self.known]:
-            raise ValidationError(
-                f"{', '.join(map(repr, wrong))}: not one of {', '.join(self.known)}.",
-                code="invalid_choice",
-            )
-        return values
-
-
-class _InstantFormField(forms.CharField):
-    def clean(self, value: Any) -> datetime | None:
-        if value in self.empty_values:
-            return None
-        try:
-            return parse_instant(value)
-        except ValueError as error:
-            raise ValidationError(
-                "A time is RFC 3339 with a zone, such as 2026-11-21T09:30:00Z (in a query a + is "
-                "written %2B).",
-                code="no_instant",
-            ) from error
-
-
-class _DateFormField(forms.CharField):
-    def clean(self, value: Any) -> date | None:
-        if value in self.empty_values:
-            return None
-        try:
-            if not _DATE.fullmatch(value):
-                raise ValueError
-            return date.fromisoformat(value)
-        except ValueError as error:
-            raise ValidationError("A date is written YYYY-MM-DD.", code="no_date") from error
-
-
-class _UUIDFormField(forms.CharField):
-    def clean(self, value: Any) -> UUID | None:
-        if value in self.empty_values:
-            return None
-        if not _UUID.fullmatch(value):
-            raise ValidationError("Not a UUID.", code="no_uuid")
-        return UUID(value)
-
-
-class _BooleanFormField(forms.CharField):
-    def clean(self, value: Any) -> bool | None:
-        if value in self.empty_values:
-            return None
-        if value not in ("true", "false"):
-            raise ValidationError("true or false.", code="no_boolean")
-        return bool(value == "true")
-
-
-class _TextFormField(forms.CharField):
-    def clean(self, value: Any) -> str:
-        text: str = super().clean(value)
-        if any(unicodedata.category(character) == "Cc" for character in text):
-            raise ValidationError("Control characters are not allowed.", code="forbidden_character")
-        return text
-
-
-class _SearchFormField(_TextFormField):
-    def clean(self, value: Any) -> str:
-        text = super().clean(value)
-        if len(text) > MAX_SEARCH_LENGTH or len(text.split()) > MAX_SEARCH_WORDS:
-            raise ValidationError(
-                f"A search has at most {MAX_SEARCH_WORDS} words and "
-                f"{MAX_SEARCH_LENGTH} characters.",
-                code="too_long",
-            )
-        return text
-
-
 def _values(filter_: django_filters.Filter) -> list[str]:
     return [str(value) for value, _ in filter_.extra["choices"]]
 
@@ -198,8 +118,8 @@ class ChoiceFilter(django_filters.ChoiceFilter):
 class ChoiceInFilter(django_filters.BaseCSVFilter, django_filters.ChoiceFilter):
     """Any of `choices`, with commas between: `status__in=pending,confirmed`."""
 
-    field_class = _ChoiceInFormField
-    base_field_class = _ChoiceInFormField
+    field_class = ChoiceInFormField
+    base_field_class = ChoiceInFormField
 
     @property
     def parameter_schema(self) -> Schema:
@@ -219,7 +139,7 @@ class ChoiceInFilter(django_filters.BaseCSVFilter, django_filters.ChoiceFilter):
 class InstantFilter(django_filters.IsoDateTimeFilter):
     """A moment, RFC 3339 with a zone."""
 
-    field_class = _InstantFormField
+    field_class = InstantFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
 
 
@@ -248,28 +168,28 @@ class CreationFilter(InstantFilter):
 class DateFilter(django_filters.DateFilter):
     """A calendar day, YYYY-MM-DD."""
 
-    field_class = _DateFormField
+    field_class = DateFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date"}
 
 
 class UUIDFilter(django_filters.UUIDFilter):
     """An id."""
 
-    field_class = _UUIDFormField
+    field_class = UUIDFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "uuid"}
 
 
 class BooleanFilter(django_filters.BooleanFilter):
     """true or false."""
 
-    field_class = _BooleanFormField
+    field_class = BooleanFormField
     parameter_schema: ClassVar[Schema] = {"type": "boolean"}
 
 
 class TextFilter(django_filters.CharFilter):
     """A text without control characters, compared as the lookup says, blanks at its ends too."""
 
-    field_class = _TextFormField
+    field_class = TextFormField
 
     @property
     def parameter_schema(self) -> Schema:
@@ -283,7 +203,7 @@ class TextFilter(django_filters.CharFilter):
 class SearchFilter(django_filters.CharFilter):
     """Every word of the text occurs in one of `fields`, in whatever case."""
 
-    field_class = _SearchFormField
+    field_class = SearchFormField
     parameter_schema: ClassVar[Schema] = {
         "type": "string",
         "minLength": 1,

@@ -8,19 +8,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 from oms.settings.environment import VAR_DIR, env
 
-
-def _duration(name: str, *, default: int) -> int:
-    value: int = env.int(name, default=default)
-    if value < 0:
-        raise ImproperlyConfigured(f"{name} is a whole number; 0 is for ever.")
-    return value
-
-
-# Full months of the event log that `manage.py event_log archive` leaves in the database; without a
-# number it archives nothing.
-EVENT_LOG_RETENTION_MONTHS = _duration("EVENT_LOG_RETENTION_MONTHS", default=0)
+# Full months of the event log that `manage.py event_log archive` leaves in the database; with 0 it
+# archives nothing.
+EVENT_LOG_RETENTION_MONTHS = env.int("EVENT_LOG_RETENTION_MONTHS", default=0)
 EVENT_LOG_ARCHIVE_DIR = Path(env.str("EVENT_LOG_ARCHIVE_DIR", default=str(VAR_DIR / "archive")))
 # Days after which the purge deletes webhooks of payment providers, which are kept to know a
-# repetition, and notifications that were delivered.
-PROVIDER_MESSAGE_RETENTION_DAYS = _duration("PROVIDER_MESSAGE_RETENTION_DAYS", default=90)
-NOTIFICATION_RETENTION_DAYS = _duration("NOTIFICATION_RETENTION_DAYS", default=0)
+# repetition, and notifications that were delivered; with 0 it does not.
+PROVIDER_MESSAGE_RETENTION_DAYS = env.int("PROVIDER_MESSAGE_RETENTION_DAYS", default=90)
+NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=0)
+
+if (
+    min(EVENT_LOG_RETENTION_MONTHS, PROVIDER_MESSAGE_RETENTION_DAYS, NOTIFICATION_RETENTION_DAYS)
+    < 0
+):
+    raise ImproperlyConfigured("Retentions are whole numbers from 0, which is for ever.")

@@ -23,7 +23,7 @@ DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
 # Connections kept by one web process; 0 means no pool, as in workers: a pool must not cross a fork.
 DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
-# Threads of one web process that run Django; the hot lane has two more of its own.
+# Threads of one web process that run Django; the hot lane has four more of its own.
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 
 
@@ -80,6 +80,8 @@ CELERY_TASK_ROUTES = {
     "payments.*": {"queue": "payments"},
     "notifications.*": {"queue": "notifications"},
     "reports.*": {"queue": "reports"},
+    # It takes half a minute, in which news of orders would have one worker less.
+    "oms.purge": {"queue": "reports"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from oms.management.embedded import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
@@ -40,56 +41,42 @@ _FIXED = {
 """What the tests rely on, whatever the developer's shell or .env file says."""
 
 
-def start_services() -> Callable[[], None]:
+def start_services(*, has_workers: bool) -> Callable[[], None]:
     """Start the run's servers and point the environment at them; returns what stops them again.
 
+    Workers of pytest-xdist start their PostgreSQL by themselves: see `separate_worker`.
     TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead. DATABASE_URL and REDIS_URL
     are ignored on purpose: they may be somebody's shop.
     """
     os.environ.update(_FIXED)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
     parent = ROOT / "var" / "test"
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
     os.environ["VAR_DIR"] = str(folder)
-    guard = Guard()
-    guard.remove_at_end(folder)
-    postgres = EmbeddedPostgres(
-        data=folder / "postgres", log=folder / "postgres.log", guard=guard, durable=False
-    )
-    valkey = EmbeddedValkey(
-        data=folder / "valkey",
-        log=folder / "valkey.log",
-        port=free_port(),
-        guard=guard,
-        durable=False,
-    )
-
-    def stop() -> None:
-        valkey.stop()
-        postgres.stop()
-        guard.close()
-
-    try:
+    with ExitStack() as ends:
+        guard = Guard()
+        ends.callback(guard.close)
+        guard.remove_at_end(folder)
         if given := os.environ.get("TEST_DATABASE_URL"):
             os.environ["DATABASE_URL"] = given
-        else:
-            postgres.start()
-            os.environ["DATABASE_URL"] = postgres.url
+        elif not has_workers:
+            _start_postgres(folder, guard=guard, ends=ends)
         if given := os.environ.get("TEST_REDIS_URL"):
             os.environ["REDIS_URL"] = given
         else:
-            valkey.start()
-            os.environ["REDIS_URL"] = valkey.url
-    except BaseException:
-        stop()
-        raise
-    return stop
+            _start_valkey(folder, guard=guard, ends=ends)
+        return ends.pop_all().close
 
 
-def separate_worker(worker: str) -> None:
-    """Give pytest-xdist's worker called `worker` ("gw3") a Redis database and a folder of its own.
+def separate_worker(worker: str) -> Callable[[], None]:
+    """Give pytest-xdist's worker ("gw3") a PostgreSQL, a Redis database and a folder of its own.
 
-    Its PostgreSQL database it gets from pytest-django.
+    PostgreSQL numbers transactions over all databases of a server, and what one has open holds back
+    the readers of the event log in all of them: on a server of all workers they would wait for each
+    other's tests. Where TEST_DATABASE_URL names one, each has a database of its own there. Returns
+    what stops the server again.
     """
     number = int(worker.removeprefix("gw")) + 1
     base, _, _ = os.environ["REDIS_URL"].rpartition("/")
@@ -97,3 +84,31 @@ def separate_worker(worker: str) -> None:
     folder = Path(os.environ["VAR_DIR"]) / worker
     folder.mkdir(exist_ok=True)
     os.environ["VAR_DIR"] = str(folder)
+    with ExitStack() as ends:
+        if not os.environ.get("TEST_DATABASE_URL"):
+            guard = Guard()
+            ends.callback(guard.close)
+            _start_postgres(folder, guard=guard, ends=ends)
+        return ends.pop_all().close
+
+
+def _start_postgres(folder: Path, *, guard: Guard, ends: ExitStack) -> None:
+    postgres = EmbeddedPostgres(
+        data=folder / "postgres", log=folder / "postgres.log", guard=guard, durable=False
+    )
+    ends.callback(postgres.stop)
+    postgres.start()
+    os.environ["DATABASE_URL"] = postgres.url
+
+
+def _start_valkey(folder: Path, *, guard: Guard, ends: ExitStack) -> None:
+    valkey = EmbeddedValkey(
+        data=folder / "valkey",
+        log=folder / "valkey.log",
+        port=free_port(),
+        guard=guard,
+        durable=False,
+    )
+    ends.callback(valkey.stop)
+    valkey.start()
+    os.environ["REDIS_URL"] = valkey.url

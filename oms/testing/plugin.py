@@ -23,12 +23,30 @@ if TYPE_CHECKING:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Start the services before the settings are read; wrappers run before pytest-django's hook."""
     asked = early_config.known_args_namespace
+    # Pytest runs its cleanups also after Ctrl-C and after an error of the start.
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        environment.separate_worker(worker)
+        early_config.add_cleanup(environment.separate_worker(worker))
     elif not (asked.help or asked.version):
-        # Pytest runs its cleanups also after Ctrl-C and after an error of the start.
-        early_config.add_cleanup(environment.start_services())
+        has_workers = bool(getattr(asked, "numprocesses", None))
+        early_config.add_cleanup(environment.start_services(has_workers=has_workers))
     return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests that need no database, where several workers share the tests.
+
+    At the end one of them would keep a single worker busy. Those that use the database stay where
+    pytest-django puts them: what a transactional test empties, the others rely on.
+    """
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: not _is_long_and_apart(item))
+
+
+def _is_long_and_apart(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    uses_database = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
+    return item.get_closest_marker("slow") is not None and not uses_database
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -63,8 +63,16 @@ class RunningProcess:
 
     def terminate(self) -> int:
         """Ask it to end by SIGTERM and return its exit code; fails if it does not end in time."""
+        self.ask_to_end()
+        return self.wait()
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, unless it has ended."""
         if self.popen.poll() is None:
             self.popen.terminate()
+
+    def wait(self) -> int:
+        """The exit code of a process that was asked to end; fails if it does not end in time."""
         try:
             return self.popen.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -107,9 +115,12 @@ class Processes:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            for process in reversed(self._running):
-                if process.popen.poll() is None:
-                    process.terminate()
+            # All are asked before any is waited for: an idle worker takes its time to end.
+            asked = self.running()
+            for process in asked:
+                process.ask_to_end()
+            for process in asked:
+                process.wait()
         finally:
             for process in self._running:
                 process.kill()
@@ -135,13 +146,24 @@ class Processes:
         `environment` adds to the variables it gets, such as {"WEB_WORKERS": "2"}. A process that
         was ended may be started again. Fails with the end of its log if it does not become ready.
         """
+        process = self._begin(name, environment or {})
+        self._await(process)
+        return process
+
+    def start_all(self) -> None:
+        """Start what an order needs to go its whole way: all but beat."""
+        names = ("provider", "web", "worker", "payments", "notifications")
+        for process in [self._begin(name, {}) for name in names]:
+            self._await(process)
+
+    def _begin(self, name: str, environment: Mapping[str, str]) -> RunningProcess:
         number = sum(process.name == name for process in self._running)
         log = self._folder / f"{name}-{number}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 ["sh", "-c", self._commands[name]],
                 cwd=ROOT,
-                env=self._environment(environment or {}),
+                env=self._environment(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -150,18 +172,15 @@ class Processes:
         self._guard.watch(popen.pid, ending=signal.SIGKILL, group=True)
         process = RunningProcess(name=name, log=log, popen=popen)
         self._running.append(process)
+        return process
+
+    def _await(self, process: RunningProcess) -> None:
         signs = {
             "web": self._web_answers,
             "provider": self._provider_listens,
             "beat": lambda: _catches(process.pid, signal.SIGTERM),
         }
-        _wait_until(signs.get(name, lambda: " ready." in process.log_text()), process)
-        return process
-
-    def start_all(self) -> None:
-        """Start what an order needs to go its whole way: all but beat."""
-        for name in ("provider", "web", "worker", "payments", "notifications"):
-            self.start(name)
+        _wait_until(signs.get(process.name, lambda: " ready." in process.log_text()), process)
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         (self._folder / "sandbox").mkdir(exist_ok=True)

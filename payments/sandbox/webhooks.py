@@ -23,7 +23,7 @@ from payments.sandbox.posting import Poster, PostingFailed
 log = logging.getLogger(__name__)
 
 # How many webhooks are on their way at once.
-_AT_ONCE = 64
+_AT_ONCE = 256
 # Seconds between two looks into the outbox while there is something to do, and while there is not.
 _GATHERING = 0.05
 _IDLE = 0.2

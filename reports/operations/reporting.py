@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,15 @@ from reports.figures import (
     summed,
 )
 from reports.models import DailyReport
-from reports.queries import AddedUp, add_up, first_business_day
+from reports.queries import (
+    AddedUp,
+    Sales,
+    add_up,
+    best_of,
+    first_business_day,
+    keep_sales,
+    kept_sales,
+)
 
 # A day is closed this long after its end, when everything that began in it has been committed: no
 # statement and no open transaction may take more than seconds.
@@ -40,7 +49,7 @@ def is_closed(day: date, *, now: datetime) -> bool:
 
 def daily_report(*, day: date, currency: str, now: datetime) -> Report:
     """The report of one business day; stored first if it is closed and was not stored yet."""
-    [(figures, is_final)] = _days(day, day, currency=currency, now=now)[0]
+    [(figures, is_final)] = _days(day, day, currency=currency, now=now).days
     return Report(
         first=day,
         last=day,
@@ -60,23 +69,20 @@ def range_report(*, first: date, last: date, currency: str, now: datetime) -> Re
 
     Its totals are the sums of its days; `top_products` are those of the whole range.
     """
-    days, added_up = _days(first, last, currency=currency, now=now)
-    figures = [day for day, _ in days]
-    if added_up is None:
-        # What was sold never changes after the day, so this agrees with what is stored.
-        added_up = add_up(first=first, last=last, currency=currency, at=now)
+    found = _days(first, last, currency=currency, now=now)
+    figures = [day for day, _ in found.days]
     return Report(
         first=first,
         last=last,
         timezone=_zone(),
         currency=currency,
         totals=summed(figures),
-        top_products=added_up.top_products,
+        top_products=best_of(*found.sales()),
         by_status=statuses_summed(figures),
         by_hour=hours_summed(figures),
         generated_at=max(day.generated_at for day in figures),
-        is_final=all(is_final for _, is_final in days),
-        days=tuple(days),
+        is_final=all(is_final for _, is_final in found.days),
+        days=tuple(found.days),
     )
 
 
@@ -103,16 +109,38 @@ def close_days(*, now: datetime) -> int:
     return len(missing)
 
 
-def _days(
-    first: date, last: date, *, currency: str, now: datetime
-) -> tuple[list[tuple[DayFigures, bool]], AddedUp | None]:
-    """Each day with whether it is final, and what was added up for that, if anything was."""
+@dataclass(frozen=True, kw_only=True)
+class _Days:
+    """Each day of a range with whether it is final.
+
+    `added_up` holds what was added up just now, from the first to the last day that was not stored.
+    """
+
+    currency: str
+    days: Sequence[tuple[DayFigures, bool]]
+    added_up: AddedUp | None
+
+    def sales(self) -> Iterator[Sales]:
+        """What was sold: in parts, each day in one of them."""
+        first, last = self.days[0][0].date, self.days[-1][0].date
+        if self.added_up is None:
+            yield kept_sales(first=first, last=last, currency=self.currency)
+            return
+        # What was sold never changes after the day, so it is all one which of the two says it.
+        begin, end = min(self.added_up.days), max(self.added_up.days)
+        yield kept_sales(first=first, last=begin - timedelta(days=1), currency=self.currency)
+        yield self.added_up.sales
+        yield kept_sales(first=end + timedelta(days=1), last=last, currency=self.currency)
+
+
+def _days(first: date, last: date, *, currency: str, now: datetime) -> _Days:
     stored = _stored(first, last, currency)
     wanted = days_between(first, last)
     missing = [day for day in wanted if day not in stored]
     if not missing:
-        return [(stored[day], True) for day in wanted], None
-    added_up = add_up(first=first, last=last, currency=currency, at=now)
+        days = [(stored[day], True) for day in wanted]
+        return _Days(currency=currency, days=days, added_up=None)
+    added_up = add_up(first=missing[0], last=missing[-1], currency=currency, at=now)
     closed = [day for day in missing if is_closed(day, now=now)]
     opening = first_business_day() if closed else None
     # Days before the first order would only fill the table.
@@ -121,22 +149,23 @@ def _days(
         _store(added_up.days.values(), only=storable, currency=currency)
         # Another may have been first, and what was stored first is the report.
         stored = _stored(first, last, currency)
-    days = [(stored.get(day, added_up.days[day]), day in stored or day in closed) for day in wanted]
-    return days, added_up
+    days = [
+        (stored.get(day) or added_up.days[day], day in stored or day in closed) for day in wanted
+    ]
+    return _Days(currency=currency, days=days, added_up=added_up)
 
 
 @transaction
 def _store(days: Iterable[DayFigures], *, only: Collection[date], currency: str) -> None:
-    insert_rows(
-        DailyReport,
-        ("id", "date", "timezone", "currency", "data", "generated_at"),
-        [
-            (new_id(), day.date, _zone(), currency, _encoded(day), day.generated_at)
-            for day in days
-            if day.date in only
-        ],
-        skip_existing=True,
-    )
+    rows = [
+        (new_id(), day.date, _zone(), currency, _encoded(day), day.generated_at)
+        for day in days
+        if day.date in only
+    ]
+    columns = ("id", "date", "timezone", "currency", "data", "generated_at")
+    insert_rows(DailyReport, columns, rows, skip_existing=True)
+    # Of those that another was first to store there is no report with our id, so no sales.
+    keep_sales(report_ids=[row[0] for row in rows])
 
 
 def _stored_days(first: date, last: date, currency: str) -> Any:

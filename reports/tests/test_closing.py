@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from oms.testing.threads import at_once
 from reports.figures import Report
-from reports.models import DailyReport
+from reports.models import DailyReport, DailySales
 from reports.operations.reporting import SETTLING, close_days, daily_report, range_report
 from reports.tasks import close_days_that_are_over
 from reports.tests.books import Books
@@ -172,3 +173,55 @@ def test_without_the_unique_day_each_would_have_stored_a_report_of_its_own() -> 
                 "ALTER TABLE reports_dailyreport ADD CONSTRAINT daily_report_once"
                 " UNIQUE (date, timezone, currency)"
             )
+
+
+def test_a_stored_day_keeps_what_each_product_sold(books: Books) -> None:
+    lines = [(f"P{number:02}", number, "1.00") for number in range(1, 13)]
+    books.order(placed=NOON, confirmed=NOON, lines=lines)
+    books.order(placed=NOON, confirmed=NOON, lines=[("P01", 2, "1.50")])
+    books.order(placed=NOON, confirmed=NEXT_NOON)
+
+    report(NEXT_NOON)
+
+    skus = {product.id: sku for sku, product in books.products.items()}
+    kept = {
+        skus[sale.product_id]: (sale.units, sale.revenue)
+        for sale in DailySales.objects.filter(report__date=DAY)
+    }
+    assert len(kept) == 12
+    assert kept["P01"] == (3, Decimal("4.00"))
+    assert kept["P12"] == (12, Decimal("12.00"))
+
+
+def test_a_range_of_stored_days_reads_no_order(books: Books) -> None:
+    for day in range(5):
+        moment = NOON + timedelta(days=day)
+        books.order(placed=moment, confirmed=moment, lines=[("CUP", day + 1, "2.00")])
+    while close_days(now=NOON + timedelta(days=6)):
+        pass
+
+    with CaptureQueriesContext(connection) as statements:
+        found = range_report(
+            first=DAY, last=DAY + timedelta(days=4), currency="EUR", now=NOON + timedelta(days=6)
+        )
+
+    assert [(p.sku, p.units, p.revenue) for p in found.top_products] == [("CUP", 15, 30)]
+    assert len(statements) == 3  # the reports, their sales, the names of the products
+    assert not any("orders_" in statement["sql"] for statement in statements)
+
+
+def test_a_range_into_the_running_day_has_its_sales_once(books: Books) -> None:
+    for day in range(3):
+        moment = NOON + timedelta(days=day)
+        books.order(placed=moment, confirmed=moment, lines=[("CUP", 1, "2.00")])
+    now = NOON + timedelta(days=2, hours=1)
+    while close_days(now=now):
+        pass
+    # A day in the midst that nobody has stored is added up together with those around it.
+    DailyReport.objects.filter(date=DAY).delete()
+
+    found = range_report(first=DAY, last=DAY + timedelta(days=2), currency="EUR", now=now)
+
+    assert [(p.sku, p.units) for p in found.top_products] == [("CUP", 3)]
+    assert found.totals.units_sold == 3
+    assert DailySales.objects.count() == 2

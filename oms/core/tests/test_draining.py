@@ -21,7 +21,7 @@ def sent() -> Iterator[list[str]]:
     tasks: list[str] = []
     cache.delete(f"wake:{TASK}")
     with (
-        patch.object(waking.current_app, "send_task", tasks.append),
+        patch("oms.core.waking.current_app.send_task", tasks.append),
         patch.object(waking, "_closed_until", 0.0),
     ):
         yield tasks

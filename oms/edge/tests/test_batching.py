@@ -41,6 +41,23 @@ class Work:
         return [2 * call for call in calls]
 
 
+def test_what_comes_in_a_pause_is_worked_off_together() -> None:
+    async def test() -> None:
+        work = Work()
+        work.go_on.set()
+        batcher = Batcher(work, name="tests", limit=100, pause=0.3)
+        began = time.monotonic()
+
+        assert await batcher.submit(0) == 0
+        assert time.monotonic() - began < 0.2  # the first waits for nothing
+        assert await asyncio.gather(*[batcher.submit(n) for n in (1, 2, 3)]) == [2, 4, 6]
+        await batcher.close()
+
+        assert work.batches == [[0], [1, 2, 3]]
+
+    run(test())
+
+
 def test_what_comes_while_another_process_has_the_turn_is_worked_off_together() -> None:
     async def test() -> None:
         work, turn = Work(), Lock()

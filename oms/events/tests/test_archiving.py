@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from oms.core import clock
 from oms.events import archiving
-from oms.events.archive import ArchiveDamaged, manifest_path, read_manifest
+from oms.events.archive import ArchiveDamaged, manifest_path, read_manifest, write_month
 from oms.events.archiving import (
     MonthInUse,
     archivable_months,
@@ -153,18 +153,18 @@ def test_a_month_stays_while_events_of_it_stand_elsewhere(past: str, tmp_path: P
 def test_what_is_added_meanwhile_is_not_lost(
     past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_same = archiving._is_same
+    is_complete = archiving._is_complete
 
     def added_after(*args: Any) -> bool:
-        same = is_same(*args)
+        complete = is_complete(*args)
         tell_at(datetime(2025, 1, 20, tzinfo=UTC))
         ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
-        return same
+        return complete
 
-    monkeypatch.setattr(archiving, "_is_same", added_after)
+    monkeypatch.setattr(archiving, "_is_complete", added_after)
     with pytest.raises(MonthInUse, match="was added to"):
         archive(JANUARY, tmp_path)
-    monkeypatch.setattr(archiving, "_is_same", is_same)
+    monkeypatch.setattr(archiving, "_is_complete", is_complete)
 
     assert Event.objects.count() == 22
     assert archive(JANUARY, tmp_path).rows == 8
@@ -186,6 +186,29 @@ def test_a_damaged_file_is_written_again_and_never_believed(past: str, tmp_path:
     archive(JANUARY, tmp_path)
 
     assert path.read_bytes() == good
+
+
+def test_a_file_with_other_events_is_never_overwritten(past: str, tmp_path: Path) -> None:
+    write_month(tmp_path, month=JANUARY, lines=[b'{"transaction": "1", "position": 1}'])
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    with pytest.raises(MonthInUse, match="has other events than the table"):
+        archive(JANUARY, tmp_path)
+
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert digest_of_log() == past
+
+
+def test_a_month_is_not_archived_over_itself(past: str, tmp_path: Path) -> None:
+    manifest = archive(JANUARY, tmp_path)
+    make_partitions(first=JANUARY, last=JANUARY)
+    tell_at(datetime(2025, 1, 20, tzinfo=UTC))
+    ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
+
+    with pytest.raises(MonthInUse, match="in the archive already"):
+        archive(JANUARY, tmp_path)
+
+    assert read_manifest(tmp_path, month=JANUARY) == manifest
 
 
 def test_a_file_of_another_shop_does_not_come_back(past: str, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from django.db import IntegrityError
 
 from oms.core import clock
+from oms.core.ids import new_id
 from oms.events.archive import read_manifest, read_month
 from oms.events.archiving import archive_month, restore_month
-from oms.events.models import ArchivedMonth, ConsumerOffset, Event
+from oms.events.models import ArchivedMonth, ConsumerOffset, Event, ParkedEvent
 from oms.events.partitions import make_partition, partitioned_months
 from oms.events.tests.months import digest_of_log, tell_at
 from oms.testing import processes
@@ -84,3 +86,5 @@ def test_nothing_is_lost(
     restore_month(month=JANUARY, folder=tmp_path)
     assert digest_of_log() == past
     assert not list(tmp_path.glob("*.partial*"))
+    with pytest.raises(IntegrityError, match="violates foreign key"):
+        ParkedEvent.objects.create(consumer="tests", event_id=new_id(), last_error="x")

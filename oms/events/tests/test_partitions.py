@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.core.db import DatabaseBusy
 from oms.core.ids import first_id_at, new_id
-from oms.events import partitions
+from oms.events import partitions, relaying
 from oms.events.models import Event, ParkedEvent
 from oms.events.partitions import (
     DEFAULT,
@@ -221,3 +222,23 @@ def test_one_month_is_read_where_the_ids_are_bounded() -> None:
     assert "events_event_2025_02" in plan
     assert "events_event_2025_01" not in plan
     assert DEFAULT not in plan
+
+
+@pytest.mark.django_db
+def test_a_backlog_over_many_months_is_read_along_their_indexes() -> None:
+    """And not sorted whole for each batch, which would make long backlogs ever slower."""
+    make_partitions(first=JANUARY, last=date(2025, 6, 1))
+    for month in range(1, 7):
+        tell_at(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE events_event")
+        # What the test itself has written is not readable yet.
+        statement = relaying._READABLE.replace("pg_snapshot_xmin(pg_current_snapshot())", "'9'")
+        statement = statement.replace("transaction < '9'", "transaction > '1'")
+        cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", ["0", 0, 50, ["user.changed"]])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Merge Append" in plan
+    read = re.findall(r"Index Scan using .*events_event_2025.* rows=([\d.]+)", plan)
+    assert len(read) == 6
+    assert sum(float(rows) for rows in read) <= 50 + 6

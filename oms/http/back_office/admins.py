@@ -42,11 +42,11 @@ class BoundedPaginator(CountedPaginator):
     What lies beyond is found by filters and search.
     """
 
-    bound = 10_000
+    bound = 1_000
 
     @property
     def counted(self) -> str:
-        """The number of rows, for people; "10,000+" where counting has stopped."""
+        """The number of rows, for people; "1,000+" where counting has stopped."""
         return super().counted + ("+" if self._found > self.bound else "")
 
     @cached_property

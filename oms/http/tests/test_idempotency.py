@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,10 +13,8 @@ from django.db import OperationalError, connections, transaction
 from django.db.models import F
 from rest_framework.test import APIClient
 
-from oms.core import clock, purging
 from oms.http.models import IdempotencyRecord
 from oms.http.operations import idempotency
-from oms.http.operations.idempotency import purge_idempotency_records
 from oms.http.tests import views
 
 pytestmark = pytest.mark.django_db
@@ -168,50 +165,6 @@ def test_secrets_of_the_request_are_not_stored(client: APIClient) -> None:
     [record] = IdempotencyRecord.objects.values()
     assert "the-key" not in str(record)
     assert "the-name" not in str(record)
-
-
-def expired_records(client: APIClient, *, number: int) -> list[Any]:
-    """The scopes of `number` records of yesterday, oldest first, beside one of today."""
-    for key in range(number + 1):
-        act(client, f"key-{key}")
-    records = IdempotencyRecord.objects.order_by("created_at")
-    old = list(records.values_list("pk", flat=True)[:number])
-    records.filter(pk__in=old).update(created_at=F("created_at") - timedelta(hours=25))
-    return old
-
-
-@pytest.mark.django_db(transaction=True)
-def test_purging_deletes_what_has_expired_and_nothing_else(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purging, "BATCH", 2)
-    expired_records(client, number=5)
-
-    assert purge_idempotency_records(now=clock.now(), deadline=time.monotonic()) == 0
-    in_time = time.monotonic() + 60
-    assert purge_idempotency_records(now=clock.now(), deadline=in_time) == 5
-    assert IdempotencyRecord.objects.count() == 1
-    assert purge_idempotency_records(now=clock.now(), deadline=in_time) == 0
-
-
-@pytest.mark.django_db(transaction=True)
-def test_purging_waits_for_no_key_that_is_in_use(client: APIClient) -> None:
-    in_use, *_ = expired_records(client, number=3)
-    other = connections.create_connection("default")
-    other.set_autocommit(False)
-    try:
-        with other.cursor() as cursor:
-            cursor.execute(
-                "UPDATE http_idempotencyrecord SET created_at = now() WHERE scope = %s", [in_use]
-            )
-        in_time = time.monotonic() + 60
-        assert purge_idempotency_records(now=clock.now(), deadline=in_time) == 2
-        other.commit()
-    finally:
-        other.close()
-
-    assert purge_idempotency_records(now=clock.now(), deadline=in_time) == 0
-    assert IdempotencyRecord.objects.filter(scope=in_use).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from itertools import groupby
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
+from django.db.models import Sum
 
 from oms.core import clock
+from oms.core.money import ZERO
 from oms.management.reconciling.checks import Finding, Violation
 from oms.management.reconciling.snapshots import SHOWN
 from reports.figures import DayFigures
-from reports.models import DailyReport
+from reports.models import DailyReport, DailySales
 from reports.queries import add_up
 
 
@@ -45,9 +49,13 @@ def _violations() -> Iterator[Violation]:
         anew = add_up(
             first=reports[0].date, last=reports[-1].date, currency=currency, at=clock.now()
         )
+        kept = _kept(reports)
         for report in reports:
             stored = msgspec.convert(report.data, type=DayFigures)
-            if differing := _differing(stored, anew.days[report.date]):
+            differing = _differing(stored, anew.days[report.date])
+            if kept.get(report.id, (0, ZERO)) != _sold(stored):
+                differing.append("other sales of its products")
+            if differing:
                 yield Violation(id=str(report), detail="; ".join(differing))
 
 
@@ -62,6 +70,17 @@ def _differing(stored: DayFigures, anew: DayFigures) -> list[str]:
     if _sales(stored) != _sales(anew):
         differing.append("other best-selling products")
     return differing
+
+
+def _kept(reports: Sequence[DailyReport]) -> dict[UUID, tuple[int, Decimal]]:
+    """The pieces and the revenue of all products together that are kept with each report."""
+    sales = DailySales.objects.filter(report__in=[report.id for report in reports])
+    sums = sales.values_list("report_id").annotate(units=Sum("units"), revenue=Sum("revenue"))
+    return {id: (units, revenue) for id, units, revenue in sums}
+
+
+def _sold(day: DayFigures) -> tuple[int, Decimal]:
+    return day.totals.units_sold, day.totals.gross_sales
 
 
 def _sales(day: DayFigures) -> list[tuple[object, ...]]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 
-from oms.core.ids import first_id_at
-from oms.events.archiving import archived_until
+from oms.events.archiving import first_unarchived_id
 from oms.management.reconciling.checks import Check, Finding, Violation
 
 # How many violations of a check are shown.
@@ -68,7 +66,7 @@ def _ask(cursor: Any, check: Check) -> Finding:
         # Both parts are constants of this package.
         f"WITH unheard AS ({_UNHEARD}), violation AS ({check.sql})"  # noqa: S608
         " SELECT id, detail, count(*) OVER () FROM violation ORDER BY id LIMIT %(shown)s",
-        {**check.parameters, "shown": SHOWN, "unarchived": _first_unarchived_id()},
+        {**check.parameters, "shown": SHOWN, "unarchived": first_unarchived_id()},
     )
     rows = cursor.fetchall()
     return Finding(
@@ -78,9 +76,3 @@ def _ask(cursor: Any, check: Check) -> Finding:
         total=rows[0][2] if rows else 0,
         seconds=time.monotonic() - began,
     )
-
-
-def _first_unarchived_id() -> UUID:
-    """The least UUIDv7 of the time from which on the log is whole."""
-    archived = archived_until()
-    return UUID(int=0) if archived is None else first_id_at(archived)

@@ -19,6 +19,8 @@ from oms.management.embedded import free_port
 from oms.testing.environment import ROOT
 
 _FROM_THE_TESTS = ("DATABASE_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL", "PYTEST_XDIST_WORKER")
+# A shop without the demo, with the secrets of the tests' environment: it opens sooner.
+_EMPTY = {"DEBUG": "0"}
 
 
 def _three_free_ports() -> int:
@@ -47,9 +49,15 @@ class Shop:
         self.log = folder / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, more: Mapping[str, str] | None = None) -> None:
-        """Start it; `more` are further environment variables."""
+    def start(self, more: Mapping[str, str] | None = None, *, is_measured: bool = False) -> None:
+        """Start it; `more` are further environment variables.
+
+        Coverage is measured in all of its processes if `is_measured`. Once is enough: it slows
+        every start by half.
+        """
         environment = {k: v for k, v in os.environ.items() if k not in _FROM_THE_TESTS}
+        if not is_measured:
+            environment.pop("COVERAGE_PROCESS_CONFIG", None)
         environment |= {
             "DEBUG": "1",
             "LOG_LEVEL": "INFO",
@@ -122,7 +130,7 @@ def _still_running(family: list[psutil.Process]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(shop: Shop) -> None:
-    shop.start()
+    shop.start(is_measured=True)
     shop.wait_until_open()
     products = httpx.get(f"{shop.url}/api/v1/products").json()["results"]
     assert products, "the demo shop has products"
@@ -153,7 +161,7 @@ def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(s
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_without_debug_the_shop_opens_empty_and_nobody_has_a_known_password(shop: Shop) -> None:
-    shop.start({"DEBUG": "0"})  # with the secrets of the tests' environment
+    shop.start(_EMPTY)
     shop.wait_until_open()
 
     assert httpx.get(f"{shop.url}/api/v1/products").json()["results"] == []
@@ -165,8 +173,8 @@ def test_without_debug_the_shop_opens_empty_and_nobody_has_a_known_password(shop
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_nothing_is_left_of_a_shop_that_is_killed(shop: Shop) -> None:
-    shop.start()
-    shop.wait_until_open()
+    shop.start(_EMPTY)
+    shop.wait_until_at_work()
     family = shop.family()
 
     shop.end(signal.SIGKILL)
@@ -177,8 +185,8 @@ def test_nothing_is_left_of_a_shop_that_is_killed(shop: Shop) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_end_of_one_process_stops_all_and_names_it(shop: Shop) -> None:
-    shop.start()
-    shop.wait_until_open()
+    shop.start(_EMPTY)
+    shop.wait_until_at_work()
     family = shop.family()
     provider = next(p for p in family if "payments.sandbox" in p.cmdline())
 

@@ -81,6 +81,10 @@ def test_on_the_wire_the_lane_answers_as_django_does(processes: Processes) -> No
     shown = both(f"GET {PATH}/{order.id} HTTP/1.1", auth)
     unchanged = both(f"GET {PATH}/{order.id} HTTP/1.1", {**auth, "If-None-Match": '"v1"'})
     missing = both(f"GET {PATH}/{new_id()} HTTP/1.1", auth)
+    for path in (PATH, "/api/v1/products", f"/api/v1/products/{mug.id}"):
+        listed = both(f"GET {path} HTTP/1.1", auth)
+        again = both(f"GET {path} HTTP/1.1", {**auth, "If-None-Match": listed.headers["etag"]})
+        assert (listed.status_code, again.status_code) == (200, 304)
     short = order_body((make_product(stock=0).id, 1))
     refused = both(f"POST {PATH} HTTP/1.1", json_headers, json.dumps(short).encode())
     found = [placed, shown, unchanged, missing, refused]

@@ -98,7 +98,7 @@ def test_a_seeded_shop_holds_every_promise(ledger: Path, orders: int) -> None:
 
 
 def definitions() -> set[tuple[str, str]]:
-    """Every index and every constraint of the database, without casts, which are written so or so."""
+    """Every index and every constraint of the database, without casts, for those vary."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
