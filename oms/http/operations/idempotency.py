@@ -128,7 +128,8 @@ def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | Oper
     locks, records = connection.cursor(), connection.cursor()
     locks.execute(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
     # A statement of its own: it must see what was committed before the lock was free.
-    records.execute(_RECORDS, [settings.IDEMPOTENCY_KEY_LIFETIME, scopes])
+    wanted: list[Any] = [settings.IDEMPOTENCY_KEY_LIFETIME, scopes]
+    records.execute(_RECORDS, wanted)
 
     def begun() -> list[Answer | OperationError | None]:
         locked = [row[0] for row in locks.fetchall()]
