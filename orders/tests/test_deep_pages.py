@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from uuid import UUID
 
 import pytest
@@ -46,14 +48,17 @@ def page(number: int, *, name: str, reverse: bool = False) -> QuerySet[Order]:
     return PageAsked(size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
 
 
-@pytest.mark.parametrize("name", ["-id", "id", "-placed_at", "placed_at", "-updated_at"])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_a_deep_page_of_all_orders_costs_what_the_first_does(name: str, reverse: bool) -> None:
-    first, deep = page(1, name=name), page(DEEP, name=name, reverse=reverse)
+def test_a_deep_page_of_all_orders_costs_what_the_first_does() -> None:
+    read = {}
+    for name, reverse in product(("-id", "id", "-placed_at", "placed_at", "-updated_at"), (0, 1)):
+        first, deep = page(1, name=name), page(DEEP, name=name, reverse=bool(reverse))
+        read[name, reverse] = tuple(
+            rows_read(partial(rows_of, OrderRow, rows)) for rows in (first, deep)
+        )
 
-    assert rows_read(lambda: rows_of(OrderRow, first)) == SIZE + 1
     # By a time also the order where the page begins is read, for others may have the same time.
-    assert rows_read(lambda: rows_of(OrderRow, deep)) <= SIZE + 2
+    expected = {key: (SIZE + 1, SIZE + 1 if key[0].endswith("id") else SIZE + 2) for key in read}
+    assert read == expected
 
 
 def test_by_counting_rows_it_would_cost_ten_thousand_times_as_much() -> None:
