@@ -17,6 +17,7 @@ from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
 from oms.core.rows import fetch_rows, fetch_values
 from oms.events.stories import earliest_event_of
+from oms.users.models import User
 from orders.models import Order, Shipment
 from orders.rules import OrderRules
 
@@ -154,17 +155,21 @@ def _ids_fitting(word: str) -> QuerySet[Order, Any]:
     orders = Order.objects.filter(deleted_at=None).alias(end=Reverse("number")).order_by()
     begin, end = word.upper(), word.upper()[::-1]
     # As ranges, which an index answers whatever the word; of LIKE it would have to see the word.
-    customers = Q(customer__email__icontains=word) | Q(customer__full_name__icontains=word)
+    customers = User.objects.filter(Q(email__icontains=word) | Q(full_name__icontains=word))
     beginning = orders.filter(number__gte=begin, number__lt=begin + _LAST).values("pk")
     ending = orders.filter(end__gte=end, end__lt=end + _LAST).values("pk")
-    return beginning.union(ending, orders.filter(customers).values("pk"), all=True)
+    return beginning.union(
+        ending,
+        orders.filter(_is_any_of(customers.values("pk"), "customer_id")).values("pk"),
+        all=True,
+    )
 
 
-def _is_any_of(ids: QuerySet[Order, Any]) -> Func:
+def _is_any_of(ids: QuerySet[Any, Any], field: str = "pk") -> Func:
     # An array is computed once and first. Of IN the planner may think that so many orders fit that
     # a page of them is soon met by walking through all orders, and walk to the end.
     return Func(
-        F("pk"),
+        F(field),
         ArraySubquery(ids),
         template="%(expressions)s)",
         arg_joiner=" = ANY(",

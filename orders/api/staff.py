@@ -25,7 +25,8 @@ class AdminOrders(OrderListViewSet):
 
     permission_classes = [IsStaff]
     filterset_class = AdminOrderFilters
-    orderings = {"placed_at": "placed_at", "updated_at": "updated_at"}
+    # Ids are UUIDv7 of the moment of placing, and every index of a list ends with them.
+    orderings = {"placed_at": "id", "updated_at": "updated_at"}
 
     @documented(
         summary="List all orders",

@@ -71,7 +71,8 @@ class Orders(ChangingViewSet, OrderListViewSet):
     permission_classes = [IsCustomer]
     queries = {"retrieve": {"expand"}}
     filterset_class = OrderFilters
-    orderings = {"placed_at": "placed_at", "updated_at": "updated_at"}
+    # Ids are UUIDv7 of the moment of placing, and every index of a list ends with them.
+    orderings = {"placed_at": "id", "updated_at": "updated_at"}
 
     @property
     def customer_id(self) -> UUID:

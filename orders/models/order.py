@@ -103,8 +103,18 @@ class Order(OrderRules, models.Model):
                 condition=Q(deleted_at__isnull=True),
             ),
             models.Index(fields=["status", "-id"], name="order_by_status"),
-            models.Index(fields=["payment_status", "-id"], name="order_by_payment_status"),
-            models.Index(fields=["fulfilment_status", "-id"], name="order_by_fulfilment_status"),
+            # Not of what most orders are, in the end or at first: a page of those is soon met, and
+            # every index that an order is in is written again with each of its steps.
+            models.Index(
+                fields=["payment_status", "-id"],
+                name="order_not_paid",
+                condition=~Q(payment_status=PaymentState.PAID),
+            ),
+            models.Index(
+                fields=["fulfilment_status", "-id"],
+                name="order_fulfilled",
+                condition=~Q(fulfilment_status=FulfilmentState.UNFULFILLED),
+            ),
             models.Index(Reverse("number"), name="order_number_end"),
             models.Index(fields=["placed_at", "id"], name="order_placed"),
             models.Index(fields=["updated_at", "id"], name="order_updated"),

@@ -60,7 +60,10 @@ class ShipmentItem(models.Model):
     """That many pieces of one order item in a shipment."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="items")
+    # The constraint below is its index.
+    shipment = models.ForeignKey(
+        Shipment, on_delete=models.PROTECT, related_name="items", db_index=False
+    )
     order_item = models.ForeignKey(OrderItem, on_delete=models.PROTECT, related_name="+")
     quantity = models.PositiveIntegerField(_("quantity"))
 
