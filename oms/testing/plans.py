@@ -17,7 +17,7 @@ PAGE = 51
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement as it was sent; equal where both the text and the values are."""
+    """One statement as it was sent."""
 
     sql: str
     values: tuple[Any, ...]
