@@ -110,33 +110,36 @@ def drain(
     Returns how much all did. The steps begin `pause` seconds apart: the first at once, so that a
     single piece of work waits for nothing, and the later ones find together what came meanwhile.
     As long as this goes on no messages are sent for the Celery task called `task`, whose work this
-    is; another worker is woken, once a second at most, after a step that did `full` or more, and at
-    the end where time ran out first.
+    is, unless a step did `full` or more: then this worker has its hands full, and another one is
+    woken, once a second at most. So is one at the end where time ran out first.
     """
     until = time.monotonic() + seconds
     woken(task)
     began = time.monotonic()
     done = did = step()
     called = float("-inf")
-    while did:
-        now = time.monotonic()
-        is_over = now >= until
-        is_full = full is not None and did >= full and now - called >= _CALLING_EVERY
-        if is_over or is_full:
-            called = now
-            woken(task)
-            wake(task)
-        else:
-            stay_awake(task)
-        if is_over:
-            break
-        time.sleep(max(0.0, began + pause - time.monotonic()))
-        began = time.monotonic()
-        did = step()
-        if not did:
-            woken(task)
-            did = step()  # what was committed just before, and so sent no message
-        done += did
+    try:
+        while did:
+            now = time.monotonic()
+            is_over, is_full = now >= until, full is not None and did >= full
+            if is_over or (is_full and now - called >= _CALLING_EVERY):
+                called = now
+                woken(task)
+                wake(task)
+            elif not is_full:
+                stay_awake(task)
+            if is_over:
+                break
+            time.sleep(max(0.0, began + pause - time.monotonic()))
+            began = time.monotonic()
+            did = step()
+            if not did:
+                woken(task)
+                did = step()  # what was committed just before, and so sent no message
+            done += did
+    except BaseException:
+        woken(task)  # nobody looks again: the next message must not be held back
+        raise
     return done
 
 

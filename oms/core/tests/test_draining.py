@@ -97,6 +97,32 @@ def test_the_worker_that_was_called_is_not_told_that_there_is_one_at_it(sent: li
     assert seen == [False, False, False]
 
 
+def test_a_worker_that_has_its_hands_full_tells_nobody_to_leave_the_work_to_it(
+    sent: list[str],
+) -> None:
+    seen: list[bool] = []
+
+    def step() -> int:
+        seen.append(is_awake(TASK))
+        return 10 if len(seen) < 4 else 0
+
+    drain(TASK, step, seconds=5, full=10)
+
+    assert seen == [False] * 5
+    assert sent == [TASK]
+
+
+def test_a_worker_that_fails_holds_no_messages_back(sent: list[str]) -> None:
+    left = [1, 0]
+
+    with pytest.raises(ZeroDivisionError):
+        drain(TASK, lambda: 1 // left.pop(0), seconds=5)
+
+    assert not is_awake(TASK)
+    wake(TASK)
+    assert sent == [TASK]
+
+
 def test_one_whose_time_is_up_leaves_the_rest_to_another(sent: list[str]) -> None:
     assert drain(TASK, lambda: 1, seconds=0) == 1
 
