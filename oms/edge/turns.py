@@ -28,7 +28,9 @@ class Turns:
     """Turns among all who name the same folder, which holds two empty files for it.
 
     They are locked by flock(2), so what a process holds ends with it. Whoever holds the first file
-    is the next to have the second: nobody takes two turns while somebody waits for one.
+    is the next to have the second: nobody takes two turns while somebody waits for one. Of a
+    process one thread may take turns, for its files are locked once. Where there are no such
+    folders or locks there are no turns.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,12 +42,20 @@ class Turns:
                 for name in ("turn-next", "turn-now")
             )
         except OSError as error:
-            log.warning("no_turns", folder=str(folder), error=str(error))
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        log.warning("no_turns", error=str(error))
+        self._files = ()
 
     @contextmanager
     def mine(self) -> Iterator[None]:
         """Wait for the turn, though not for long, and pass it on at the end."""
-        held = self._wait() if self._files else None
+        held = None
+        try:
+            held = self._wait() if self._files else None
+        except OSError as error:  # such as of a file system without locks
+            self._give_up(error)
         try:
             yield
         finally:

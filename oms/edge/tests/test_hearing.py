@@ -15,7 +15,7 @@ from oms.core import clock
 from oms.core.ids import new_id
 from oms.edge.hearing import HotWebhook, accept_webhook, hear, is_webhook
 from oms.edge.messages import HotRequest
-from oms.edge.tests.calls import statuses
+from oms.edge.tests.calls import statuses, terminate_own_connection
 from oms.testing.factories import make_product
 from oms.testing.ordering import payment_of, place, report, settle
 from payments.models import Payment, ProviderMessage
@@ -169,3 +169,13 @@ def test_news_that_is_known_locks_nothing() -> None:
 
     assert not [query for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
     assert ProviderMessage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_connection_costs_one_batch_and_no_more() -> None:
+    [payment] = ordered(1)
+    calls = [accepted(reporting(payment))]
+    terminate_own_connection()
+
+    assert statuses(hear(calls)) == [None]
+    assert statuses(hear(calls)) == [204]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -108,6 +109,19 @@ def test_the_turn_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_there_are_no_turns(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one, other = Turns(tmp_path / "file"), Turns(tmp_path / "file")
+
+    with one.mine(), other.mine():
+        pass
+
+
+def test_locks_that_the_system_refuses_are_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    one, other = Turns(tmp_path), Turns(tmp_path)
+    monkeypatch.setattr("fcntl.flock", refuse)
 
     with one.mine(), other.mine():
         pass
