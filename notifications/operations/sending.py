@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models import F
 from django.db.models.functions import Now
 
 from notifications.mail import composed, is_final
@@ -32,6 +31,9 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 100
 # How long, in seconds, what was sent goes unrecorded, so that a death doubles no more mails.
 _NOTED_EVERY = 0.25
+# For how long, in seconds, a batch goes on: a task may live for a minute, and a mail server may be
+# slow with each mail.
+_SENT_FOR = 10.0
 # Longer than a task may live, so a lease that ran out belongs to a worker that is dead.
 LEASE = timedelta(seconds=90)
 # The pauses between them add up to two hours.
@@ -59,10 +61,11 @@ class Postman:
 
     @durable
     def send_batch(self) -> int:
-        """Send up to AT_ONCE of the mails that are most overdue.
+        """Send up to AT_ONCE of the mails that are most overdue, for ten seconds at most.
 
         Returns how many it tried; none if nothing is due, or nothing can be sent now.
         """
+        self._note_sent()
         if time.monotonic() < self._closed_until or not due(Notification).exists():
             return 0
         if not self._reach():
@@ -70,17 +73,21 @@ class Postman:
         waiting = deque(
             claim_due(Notification, lease=LEASE, limit=AT_ONCE, state=DeliveryState.SENDING)
         )
-        tried, self._noted = 0, time.monotonic()
+        tried, until = 0, time.monotonic() + _SENT_FOR
         try:
             while waiting and self._reach():
                 self._deliver(waiting.popleft())
                 tried += 1
-                if time.monotonic() - self._noted >= _NOTED_EVERY:
+                now = time.monotonic()
+                if now - self._noted >= _NOTED_EVERY:
                     self._note_sent()
+                if now >= until:
+                    break
         finally:
-            self._note_sent()
-            for notification in waiting:
-                _give_back(notification)
+            try:
+                self._note_sent()
+            finally:
+                _give_back(waiting)
         return tried
 
     def close(self) -> None:
@@ -120,10 +127,11 @@ class Postman:
             self._sent.append((notification, clock.now()))
 
     def _note_sent(self) -> None:
-        sent, self._sent = self._sent, []
+        """Note what was sent; what cannot be noted now is kept for the next time."""
         self._noted = time.monotonic()
-        if sent:
-            _settle_sent(sent)
+        if self._sent:
+            _settle_sent(self._sent)
+            self._sent = []
 
     def _send(self, notification: Notification) -> None:
         mail = composed(notification)
@@ -150,9 +158,15 @@ def _failed(notification: Notification, error: Exception) -> None:
     )
 
 
-def _give_back(notification: Notification) -> None:
-    """Let go of a mail that was claimed and not tried; for the next worker it is as it was."""
-    _settle(notification, state=notification.state, attempts=F("attempts") - 1)
+@transaction
+def _give_back(claimed: Iterable[Notification]) -> None:
+    """Let go of mails that were claimed and not tried; for the next worker they are as before."""
+    update_rows(
+        Notification,
+        ("id", "fencing_token", "state", "attempts", "lease_until"),
+        ((row.pk, row.fencing_token, row.state, row.attempts - 1, None) for row in claimed),
+        matching=["fencing_token"],
+    )
 
 
 @transaction

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -142,3 +143,37 @@ def test_a_worker_that_dies_amid_a_batch_doubles_no_more_than_it_had_not_noted(
     ids = mail_server.message_ids
     assert [ids.count(row.message_id) for row in rows] == [1, 2, 1, 1]
     assert set(Notification.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_what_could_not_be_noted_is_noted_later_and_not_sent_again(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [mail() for _ in range(3)]
+    postman = Postman()
+    with monkeypatch.context() as away:
+        away.setattr(sending, "_settle_sent", Mock(side_effect=OperationalError("away")))
+        with pytest.raises(OperationalError):
+            postman.send_batch()
+
+    assert postman.send_batch() == 0
+    postman.close()
+
+    assert mail_server.message_ids == [row.message_id for row in rows]
+    assert set(Notification.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_a_batch_ends_in_time_and_gives_back_what_it_has_not_tried(
+    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [mail() for _ in range(4)]
+    monkeypatch.setattr(sending, "_SENT_FOR", 0.0)
+    postman = Postman()
+
+    assert postman.send_batch() == 1
+    postman.close()
+
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.state for row in rows] == ["sent", "queued", "queued", "queued"]
+    assert [row.attempts for row in rows] == [1, 0, 0, 0]
+    assert [row.lease_until for row in rows] == [None] * 4
