@@ -39,8 +39,10 @@ from oms.http.payloads import encode
 # For how long a copy is good though its stamp stands: a process may die after a commit and before
 # it has renewed the stamp.
 SECONDS = 1.0
-# Bytes of the answers that are kept; when there are more all are forgotten.
+# Bytes of memory that copies may take; when they take more all are forgotten.
 _KEPT = 8_000_000
+# What a copy takes though its page is empty: what was asked for, and its objects.
+_EMPTY = 5_500
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,6 +58,11 @@ class PageCopy:
     _available: tuple[int, ...] | None = None
     _etag: str = ""
     _body: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes: rows do about twice what the template does."""
+        return _EMPTY + 4 * len(self.template)
 
     def etag(self, available: tuple[int, ...]) -> str:
         """The tag of the page when so many pieces are available."""
@@ -115,13 +122,10 @@ class Copies:
 
     def _keep(self, key: Any, entry: tuple[str, float, PageCopy]) -> None:
         before = self._kept.pop(key, None)
-        # Rows and the latest answer are about as large as the template, each.
-        self._size += 3 * len(entry[2].template)
-        if before is not None:
-            self._size -= 3 * len(before[2].template)
+        self._size += entry[2].size - (before[2].size if before is not None else 0)
         if self._size > _KEPT:
             self._kept.clear()
-            self._size = 3 * len(entry[2].template)
+            self._size = entry[2].size
         self._kept[key] = entry
 
 

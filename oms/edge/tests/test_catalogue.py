@@ -276,11 +276,12 @@ def test_an_unchanged_page_is_not_sent_again_until_its_stock_moves() -> None:
     assert moved.headers["ETag"] != tag
 
 
-def test_copies_of_more_than_may_be_kept_are_forgotten(copies: Copies) -> None:
+@pytest.mark.parametrize("query", ["page_size={}", "price__gte={}00"])
+def test_copies_of_more_than_may_be_kept_are_forgotten(copies: Copies, query: str) -> None:
     make_product(description="x" * 1_000)
-    with patch.object(catalogue, "_KEPT", 20_000):
-        for size in range(1, 40):
-            products(query=f"page_size={size}")
+    with patch.object(catalogue, "_KEPT", 50_000):
+        for number in range(1, 40):  # of which the second kind finds nothing, and is kept too
+            products(query=query.format(number))
 
     assert 1 <= len(copies._kept) < 10
 
