@@ -17,7 +17,7 @@ from oms.http.back_office.display import badge, moment, money
 from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
 from oms.http.back_office.steps import Step
 from payments.models import Payment, Refund
-from payments.operations.making import retry_now
+from payments.operations.retrying import retry_now
 from payments.states import OPEN_REFUNDS
 
 

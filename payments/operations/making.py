@@ -7,38 +7,38 @@ one looks the payment up by its key, and sends the same key again if the provide
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db import DataError, OperationalError
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Now
 
 from oms.core.actor import Actor, system
-from oms.core.db import durable, transaction
-from oms.core.leases import LeasedWork, backoff, claim_due
-from oms.core.waking import wake_on_commit
-from oms.events.publishing import publish
-from payments.events import PaymentBecameUnknown
+from oms.core.db import durable
+from oms.core.errors import Unavailable
+from oms.core.leases import claim_due
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
-    GatewayMisconfigured,
     GatewayRejected,
-    GatewayUnknownOutcome,
     RefundResult,
 )
 from payments.gateways.base import RefundStatus as RefundOutcome
-from payments.locks import lock_payment, lock_refund
 from payments.models import Payment, Refund, WantedStep
 from payments.operations.calling import call_for_payment, call_for_refund
 from payments.operations.outcomes import ChargeNews, record_charges, record_refund
-from payments.operations.requesting import DRAIN_TASK
-from payments.states import OPEN, OPEN_REFUNDS, PaymentStatus, RefundStatus
+from payments.operations.postponing import (
+    MAX_ATTEMPTS,
+    postpone_payment,
+    postpone_refund,
+    settle,
+)
+from payments.states import PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +46,6 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 64
 # Longer than the longest call (2 s to connect, 8 s to read, for a look-up and a charge).
 LEASE = timedelta(seconds=30)
-# After that many attempts without an answer a person has to look; about eight hours.
-MAX_ATTEMPTS = 60
 # How long, in seconds, the quick answers are waited for, so that they are recorded together.
 _GATHERING = 0.05
 # How long slow answers are waited for before new work is looked for.
@@ -121,14 +119,21 @@ class Cashier:
     def _record(self, done: set[Future[Any]]) -> None:
         # Taken out first: what cannot be recorded now is claimed again when its lease ends.
         ended = [(self._under_way.pop(future), future) for future in done]
-        news = []
+        told, untold = [], []
         for call, future in ended:
+            news = None if isinstance(call.row, Refund) else _news(call.row, future)
+            if news is not None:
+                told.append((call.payment, news))
+            else:
+                untold.append((call, future))
+        # First what is certain, so that nothing else that fails can keep it from being recorded.
+        if told:
+            _record_charges(told)
+        for call, future in untold:
             if isinstance(call.row, Refund):
                 _refund_ended(call.row, future, payment=call.payment)
-            elif (one := _payment_ended(call.row, future)) is not None:
-                news.append(one)
-        if news:
-            record_charges(news)
+            else:
+                _payment_untold(call.row, future.exception())
 
 
 def _claim_payments(*, limit: int) -> list[Payment]:
@@ -164,26 +169,42 @@ def _is_worn_out(work: Payment | Refund) -> bool:
     """Whether it has had all its attempts, the last of which killed its worker; it is given up."""
     if work.attempts <= MAX_ATTEMPTS:
         return False
-    _settle(work, next_attempt_at=None, last_error="The last attempt came to no end.")
+    settle(work=work, next_attempt_at=None, last_error="The last attempt came to no end.")
     log.error("work_given_up", kind=work._meta.model_name, id=str(work.pk))
     return True
 
 
-def _payment_ended(payment: Payment, call: Future[ChargeResult]) -> ChargeNews | None:
-    """What `call` made of the payment; None if that is not known, which is then written down."""
-    actor = _actor(payment)
+def _news(payment: Payment, call: Future[ChargeResult]) -> ChargeNews | None:
+    """What `call` was told of the payment's charge; None if nothing that is certain."""
     error = call.exception()
     if error is None:
         result = call.result()
-    elif not isinstance(error, GatewayRejected):
-        _postpone_payment(payment, error, actor=actor)
-        return None
-    elif payment.status == PaymentStatus.AUTHORIZED:
-        _give_up_settling(payment, error)
-        return None
-    else:
+    elif isinstance(error, GatewayRejected) and payment.status != PaymentStatus.AUTHORIZED:
         result = _declined(payment, error)
-    return ChargeNews(payment_id=payment.id, result=result, actor=actor)
+    else:
+        return None
+    return ChargeNews(payment_id=payment.id, result=result, actor=_actor(payment))
+
+
+def _record_charges(told: Sequence[tuple[Payment, ChargeNews]]) -> None:
+    """Record the news together; what cannot be kept of one payment holds up no other."""
+    try:
+        record_charges([news for _, news in told])
+    except (OperationalError, Unavailable):
+        raise
+    except Exception as error:  # such as a reference that is too long: whatever a provider may say
+        if len(told) > 1:
+            for one in told:
+                _record_charges([one])
+        else:
+            postpone_payment(payment=told[0][0], error=error, actor=told[0][1].actor)
+
+
+def _payment_untold(payment: Payment, error: BaseException | None) -> None:
+    if isinstance(error, GatewayRejected):
+        _give_up_settling(payment, error)
+    elif error is not None:
+        postpone_payment(payment=payment, error=error, actor=_actor(payment))
 
 
 def _declined(payment: Payment, refusal: GatewayRejected) -> ChargeResult:
@@ -203,29 +224,17 @@ def _declined(payment: Payment, refusal: GatewayRejected) -> ChargeResult:
 def _give_up_settling(payment: Payment, refusal: GatewayRejected) -> None:
     """The authorisation stands, but its capture or void is refused: for a person to look at."""
     log.error("settling_refused", payment_id=str(payment.id), wanted=payment.wanted)
-    _settle(payment, next_attempt_at=None, last_error=str(refusal), wanted=WantedStep.NONE)
-
-
-@transaction
-def _postpone_payment(payment: Payment, error: BaseException, *, actor: Actor) -> None:
-    _log_postponed(payment, error)
-    fresh = lock_payment(payment.id)
-    if fresh is None or fresh.fencing_token != payment.fencing_token:
-        return
-    if fresh.status not in OPEN and not fresh.wanted:
-        return
-    changes: dict[str, Any] = {"next_attempt_at": _again(fresh), "last_error": str(error)}
-    if fresh.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):
-        changes |= {"status": PaymentStatus.UNKNOWN, "updated_at": Now()}
-        publish(PaymentBecameUnknown(payment_id=fresh.id, order_id=fresh.order_id), actor=actor)
-    _settle(fresh, **changes)
+    settle(work=payment, next_attempt_at=None, last_error=str(refusal), wanted=WantedStep.NONE)
 
 
 def _refund_ended(refund: Refund, call: Future[RefundResult], *, payment: Payment) -> None:
     actor = _actor(refund)
     error = call.exception()
     if error is None:
-        record_refund(actor=actor, refund_id=refund.id, result=call.result())
+        try:
+            record_refund(actor=actor, refund_id=refund.id, result=call.result())
+        except DataError as refusal:  # such as a reference that is too long
+            postpone_refund(refund=refund, error=refusal)
     elif isinstance(error, GatewayRejected):
         failed = RefundResult(
             status=RefundOutcome.FAILED,
@@ -235,63 +244,7 @@ def _refund_ended(refund: Refund, call: Future[RefundResult], *, payment: Paymen
         )
         record_refund(actor=actor, refund_id=refund.id, result=failed, failure_code=error.code)
     else:
-        _postpone_refund(refund, error)
-
-
-@transaction
-def _postpone_refund(refund: Refund, error: BaseException) -> None:
-    _log_postponed(refund, error)
-    fresh = lock_refund(refund.id)
-    if fresh is None or fresh.fencing_token != refund.fencing_token:
-        return
-    if fresh.status in OPEN_REFUNDS:
-        _settle(
-            fresh,
-            status=RefundStatus.UNKNOWN,
-            updated_at=Now(),
-            next_attempt_at=_again(fresh),
-            last_error=str(error),
-        )
-
-
-def _log_postponed(work: Payment | Refund, error: BaseException) -> None:
-    is_expected = isinstance(error, (GatewayUnknownOutcome, GatewayMisconfigured))
-    log.warning(
-        "work_postponed",
-        kind=work._meta.model_name,
-        id=str(work.pk),
-        error=str(error),
-        exc_info=None if is_expected else error,
-    )
-
-
-def retry_now(*, work: Payment | Refund) -> None:
-    """Let a worker look at the payment or refund at once, however often it was tried.
-
-    Without effect if its outcome is known by now: what has ended must not be sent again.
-    """
-    is_open = (
-        Q(status__in=OPEN_REFUNDS)
-        if isinstance(work, Refund)
-        else Q(status__in=OPEN) | ~Q(wanted=WantedStep.NONE)
-    )
-    rows = type(work)._default_manager.filter(is_open, pk=work.pk)
-    if rows.update(next_attempt_at=Now(), attempts=0):
-        wake_on_commit(DRAIN_TASK)
-
-
-def _again(work: LeasedWork) -> models.Expression | None:
-    """When to try again, by the database's clock; None when a person has to look."""
-    if work.attempts >= MAX_ATTEMPTS:
-        return None
-    return Now() + backoff(work.attempts, first=1, longest=600)
-
-
-def _settle(work: Payment | Refund, **values: object) -> None:
-    """Give up the lease, unless it is another's by now, and write `values`."""
-    type(work)._default_manager.filter(pk=work.pk, fencing_token=work.fencing_token).update(
-        lease_until=None, **values
-    )
+        postpone_refund(refund=refund, error=error)
 
 
 def _actor(work: Payment | Refund) -> Actor:

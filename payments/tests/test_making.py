@@ -16,7 +16,9 @@ from oms.testing.ordering import payment_of, place, settle
 from payments.gateways.base import GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
-from payments.operations.making import MAX_ATTEMPTS, Cashier, retry_now
+from payments.operations.making import Cashier
+from payments.operations.postponing import MAX_ATTEMPTS
+from payments.operations.retrying import retry_now
 from payments.tests.sandbox_process import SandboxProcess
 from payments.tests.working import NOWHERE, charged_order, charges, make_due, work
 

@@ -15,7 +15,8 @@ from payments.gateways.base import GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Refund
 from payments.operations import making
-from payments.operations.making import MAX_ATTEMPTS, retry_now
+from payments.operations.postponing import MAX_ATTEMPTS
+from payments.operations.retrying import retry_now
 from payments.tests.sandbox_process import SandboxProcess
 from payments.tests.working import NOWHERE, charged_order, work
 

@@ -15,7 +15,7 @@ from orders.operations.cancelling import cancel_order
 from payments.gateways.base import GatewayRejected, GatewayUnknownOutcome
 from payments.gateways.sandbox import SandboxGateway
 from payments.operations.giving_back import request_capture
-from payments.operations.making import retry_now
+from payments.operations.retrying import retry_now
 from payments.tests.sandbox_process import SandboxProcess
 from payments.tests.working import charges, work
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -12,9 +15,12 @@ from oms.core.leases import claim_due
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place
 from orders.operations.cancelling import cancel_order
+from payments.gateways.base import ChargeResult, GatewayUnknownOutcome
+from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
 from payments.operations import making
-from payments.operations.making import LEASE, MAX_ATTEMPTS, Cashier
+from payments.operations.making import LEASE, Cashier
+from payments.operations.postponing import MAX_ATTEMPTS, postpone_payment
 from payments.tests.sandbox_process import SandboxProcess
 from payments.tests.working import charges, work, work_off
 
@@ -30,7 +36,7 @@ def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
 
     with (
         patch.object(making, "record_charges", side_effect=KeyboardInterrupt),
-        patch.object(making, "_postpone_payment", side_effect=KeyboardInterrupt),
+        patch.object(making, "postpone_payment", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         work()
@@ -62,6 +68,41 @@ def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProce
         assert [key for key, _ in charges(sandbox, order)] == [str(payment_of(order).id)]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"provider_reference": "x" * 101}, {"captured_amount": Decimal("NaN")}]
+)
+def test_an_answer_that_cannot_be_kept_holds_up_no_other_payment(
+    sandbox: SandboxProcess, changes: dict[str, Any]
+) -> None:
+    orders = [place((make_product(), 1), token="tok_success") for _ in range(3)]
+    bad = payment_of(orders[1])
+    charge = SandboxGateway.charge
+
+    def charge_oddly(gateway: SandboxGateway, **said: Any) -> ChargeResult:
+        result = charge(gateway, **said)
+        return replace(result, **changes) if said["key"] == str(bad.id) else result
+
+    with patch.object(SandboxGateway, "charge", charge_oddly):
+        work()
+
+    assert [payment_of(order).status for order in orders] == ["captured", "unknown", "captured"]
+    work_off(bad, times=1)
+    assert bad.status == "captured"
+    assert charges(sandbox, orders[1]) == [(str(bad.id), "captured")]
+
+
+def test_a_provider_whose_words_cannot_be_kept_is_asked_again() -> None:
+    payment = payment_of(place((make_product(), 1), token="tok_success"))
+
+    error = GatewayUnknownOutcome("The provider answered 500 \x00")
+    with patch.object(SandboxGateway, "charge", side_effect=error):
+        work()
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.last_error) == ("unknown", "The provider answered 500 ")
+    assert work_off(payment, times=1).status == "captured"
+
+
 def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
     sandbox: SandboxProcess,
 ) -> None:
@@ -91,7 +132,7 @@ def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
     # As if the successor had not been answered either.
     Payment.objects.update(status="processing", captured_amount=0, next_attempt_at=Now())
 
-    making._postpone_payment(slow, RuntimeError("too late"), actor=actor_for(make_staff()))
+    postpone_payment(payment=slow, error=RuntimeError("too late"), actor=actor_for(make_staff()))
 
     payment.refresh_from_db()
     assert (payment.status, payment.last_error) == ("processing", "")

@@ -21,7 +21,7 @@ from oms.core.db import transaction
 from oms.events.models import ParkedEvent
 from oms.events.relaying import retry_parked_now
 from payments.models import Payment, Refund
-from payments.operations.making import retry_now
+from payments.operations.retrying import retry_now
 from payments.states import OPEN, RefundStatus
 
 log = structlog.get_logger(__name__)
