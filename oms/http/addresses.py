@@ -8,6 +8,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from django.conf import settings
 from django.http import HttpRequest
 
+# Characters of an IPv6 address with an IPv4 one in it.
+_LONGEST = 45
+
 
 def client_address(request: HttpRequest) -> str | None:
     """The client's IP address; None where there is none, as on a Unix socket.
@@ -22,17 +25,23 @@ def client_address(request: HttpRequest) -> str | None:
     )
 
 
-@lru_cache(maxsize=4096)
 def address_behind(remote: str, *, forwarded_for: str, trusted_proxies: int) -> str | None:
     """The client's address, for a connection from `remote` through so many proxies of ours."""
     candidate = remote
     if trusted_proxies:
-        chain = [part.strip() for part in forwarded_for.split(",")]
+        chain = forwarded_for.split(",")
         if len(chain) >= trusted_proxies:
-            candidate = chain[-trusted_proxies]
+            candidate = chain[-trusted_proxies].strip()
+    # Without the zone of a link-local address, which the database's type does not know.
+    text = candidate.partition("%")[0]
+    return _address(text) if len(text) <= _LONGEST else None
+
+
+# What is remembered is the client's, so it must be small.
+@lru_cache(maxsize=4096)
+def _address(text: str) -> str | None:
     try:
-        # Without the zone of a link-local address, which the database's type does not know.
-        address = ip_address(candidate.partition("%")[0])
+        address = ip_address(text)
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
