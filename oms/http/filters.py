@@ -65,9 +65,11 @@ class ApiFilterSet(FilterSet):
         """
         values: dict[str, Any] = {}
         errors: list[InputError] = []
-        for name in params.keys() & cls.base_filters.keys():
+        for name, text in params.items():
+            if name not in cls.base_filters:
+                continue
             try:
-                values[name] = cls.base_filters[name].field.clean(params[name])
+                values[name] = cls.base_filters[name].field.clean(text)
             except ValidationError as error:
                 errors += [
                     query_error(name, code=one.code or "invalid", detail=" ".join(one.messages))

@@ -146,6 +146,14 @@ def test_a_query_that_is_not_understood_is_400(
     assert (error["parameter"], error["code"]) == (parameter, code)
 
 
+def test_what_is_wrong_with_filters_is_told_in_their_order(client: APIClient) -> None:
+    wrong = ["day", "owner", "is_staff", "status", "id__in", "created_at__lt"]
+
+    response = client.get("/api/v1/things?" + "&".join(f"{name}=7" for name in wrong))
+
+    assert [error["parameter"] for error in response.json()["errors"]] == wrong
+
+
 def test_a_misspelt_parameter_is_told_the_right_one(client: APIClient) -> None:
     response = client.get("/api/v1/things?statsu=a")
 
