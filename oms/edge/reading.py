@@ -76,7 +76,8 @@ def _read(asked: Sequence[tuple[HotCall, Actor]]) -> list[HotAnswer]:
         return _single(asked)
     if len(lists) == len(asked):
         return _lists(asked)
-    pages, single = iter(_lists(lists)), iter(_single([one for one in asked if one not in lists]))
+    pages = iter(_lists(lists))
+    single = iter(_single([one for one in asked if one[0].action != "orders"]))
     return [next(pages if call.action == "orders" else single) for call, _ in asked]
 
 

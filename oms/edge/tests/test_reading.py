@@ -12,7 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from oms.edge import reading as lane_reading
 from oms.edge.connections import prepare_connection
 from oms.edge.lane import answer
-from oms.edge.tests.calls import reading, statuses, terminate_own_connection, token_of
+from oms.edge.tests.calls import (
+    accepted,
+    reading,
+    request,
+    statuses,
+    terminate_own_connection,
+    token_of,
+)
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import place
 
@@ -49,6 +56,26 @@ def test_each_caller_of_a_batch_gets_his_own_order() -> None:
     assert statuses(answers) == [200, 200, 200, 404]
     numbers = [json.loads(one.body)["number"] for one in answers[:3] if one]
     assert numbers == [order.number for order in orders]
+
+
+def test_lists_and_single_orders_of_a_batch_are_answered_in_their_order() -> None:
+    owner, other = make_customer(), make_customer()
+    order, token = place((make_product(), 1), customer=owner), token_of(owner)
+    lists = [accepted(request("GET", "/api/v1/orders", token=t)) for t in (token, token_of(other))]
+    calls = [
+        lists[0],
+        reading(order.id, token=token),
+        lists[1],
+        reading(order.id, token=token, status=True),
+    ]
+
+    shown = [json.loads(one.body) for one in answer(calls) if one]
+
+    own, detail, none, status = shown
+    assert own["results"] == [detail]
+    assert none["results"] == []
+    assert (detail["id"], status["id"]) == (str(order.id), str(order.id))
+    assert "history" in status
 
 
 def test_a_bug_in_a_batch_of_reads_is_left_to_django() -> None:
