@@ -33,6 +33,9 @@ CONSUMERS = (
 )
 # How long, in seconds, news gathers while more is coming: many pieces cost little more than one.
 _GATHERING = 0.1
+# For how long, in seconds, a consumer that is far behind goes on before it is the next one's turn.
+# Shorter than a worker's hold on the messages (oms.core.waking), and than a task may live.
+_TURN = 0.8
 # For how long, in seconds, a run of the purge goes on.
 _PURGING = 30.0
 
@@ -52,7 +55,7 @@ def relay_events() -> None:
 
 
 def _deliver_to_all() -> int:
-    return sum(deliver(consumer) for consumer in CONSUMERS)
+    return sum(deliver(consumer, deadline=time.monotonic() + _TURN) for consumer in CONSUMERS)
 
 
 @shared_task(name="oms.report_lag")

@@ -7,9 +7,11 @@ positions are drawn before commits, so a reader that went by position alone woul
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -101,14 +103,19 @@ def recorded(event: Event) -> RecordedEvent:
     )
 
 
-def deliver(consumer: Consumer) -> int:
-    """Hand `consumer` everything that is readable; returns how many events it heard."""
+def deliver(consumer: Consumer, *, deadline: float = inf) -> int:
+    """Hand `consumer` what is readable, until `deadline` of `time.monotonic`, but one batch always.
+
+    Returns how many events it heard; if time ran out before it heard any, 1, for there is more.
+    """
     heard = 0
     while True:
         count, more = with_retries(lambda: _deliver_batch(consumer))
         heard += count
         if not more:
             return heard
+        if time.monotonic() >= deadline:
+            return max(1, heard)
 
 
 def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:

@@ -326,3 +326,39 @@ def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> No
         delivering.return_value = 0
         relay_events()
         assert delivering.call_count > 0
+
+
+def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: Any) -> None:
+    turns: list[str] = []
+
+    def one(name: str) -> Consumer:
+        return Consumer(name=name, hears=(UserRegistered,), handle=lambda _: turns.append(name))
+
+    consumers = [one("first"), one("second")]
+    for each in consumers:
+        deliver(each)
+    turns.clear()
+    tell(*[new_id() for _ in range(3)])
+    wait_until_readable()
+
+    with (
+        patch("oms.subscriptions.CONSUMERS", consumers),
+        patch("oms.subscriptions._TURN", 0.0),
+        patch("oms.events.relaying.BATCH", 1),
+    ):
+        relay_events()
+
+    assert turns == ["first", "second"] * 3
+
+
+def test_time_that_runs_out_amid_what_a_consumer_does_not_hear_leaves_more_to_do(
+    heard: Any,
+) -> None:
+    other = Consumer(name="tests", hears=(), handle=note)
+    deliver(other)
+    tell(new_id(), new_id(), new_id())
+    wait_until_readable()
+
+    with patch("oms.events.relaying.BATCH", 2):
+        assert relaying.deliver(other, deadline=0.0) == 1
+        assert relaying.deliver(other, deadline=0.0) == 0
