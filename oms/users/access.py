@@ -19,6 +19,9 @@ _REMEMBERED = 20_000
 # Ours are shorter. Padding would make one good token many long ones to be remembered.
 _LONGEST = 1_000
 _verified: dict[str, AccessClaims] = {}
+# Sessions that the database was found to hold no more. Without these a limit of addresses, which
+# counts after the question who asks, would not keep their tokens from asking for locks.
+_ended: set[UUID] = set()
 
 _SIGNED_IN = """
     SELECT session.id, account.id, account.email, account.is_staff, account.is_superuser
@@ -50,7 +53,8 @@ class SignedIn:
 def claims_of(token: str) -> AccessClaims | None:
     """The claims of an access token that is signed by us and has not expired; else None.
 
-    Whether its session still holds is another question; see `asking_signed_in`.
+    Whether its session still holds is another question, see `asking_signed_in`; where the answer
+    was no before, it is None too.
     """
     if len(token) > _LONGEST:
         return None
@@ -62,7 +66,9 @@ def claims_of(token: str) -> AccessClaims | None:
         if len(_verified) >= _REMEMBERED:
             _verified.clear()
         _verified[token] = claims
-    return claims if claims.expires_at > time.time() else None
+    if claims.expires_at <= time.time() or claims.session_id in _ended:
+        return None
+    return claims
 
 
 def _verify(token: str) -> AccessClaims | None:
@@ -89,11 +95,15 @@ def asking_signed_in(
     cursor.execute(_SIGNED_IN, [list(session_ids)])
 
     def fetched() -> Mapping[UUID, SignedIn]:
-        return {
+        users = {
             session: SignedIn(
                 user_id=user, email=email, is_staff=is_staff, is_superuser=is_superuser
             )
             for session, user, email, is_staff, is_superuser in cursor.fetchall()
         }
+        if len(_ended) >= _REMEMBERED:
+            _ended.clear()
+        _ended.update(id for id in session_ids if id not in users)
+        return users
 
     return fetched

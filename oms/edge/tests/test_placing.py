@@ -16,8 +16,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from oms.edge.lane import answer
-from oms.edge.tests.calls import login, placing, statuses, token_of
+from oms.edge.lane import accept, answer
+from oms.edge.tests.calls import (
+    accepted,
+    login,
+    order_body,
+    placing,
+    request,
+    statuses,
+    token_of,
+)
 from oms.events.models import Event
 from oms.http.models import IdempotencyRecord
 from oms.http.rate_limits import Limit, count
@@ -91,6 +99,16 @@ def test_who_is_not_signed_in_any_more_is_left_to_django() -> None:
 
     assert statuses(answers) == [None, None, 201]
     assert Order.objects.get().customer_id == well.id
+
+
+def test_whose_session_is_over_has_nothing_locked_for_them_again() -> None:
+    mug, user = make_product(), make_customer()
+    wanted = request("POST", "/api/v1/orders", token=token_of(user), body=order_body((mug.id, 1)))
+    Session.objects.filter(user=user).update(revoked_at="2026-01-01T00:00Z")
+
+    assert statuses(answer([accepted(wanted)])) == [None]
+
+    assert accept(wanted) is None
 
 
 def test_a_session_speaks_for_its_own_user_only() -> None:
