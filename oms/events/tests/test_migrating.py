@@ -34,6 +34,13 @@ _PARKED = """
     INSERT INTO events_parkedevent (consumer, event_id, attempts, last_error, created_at)
     SELECT 'orders', position, 8, 'x', now() FROM events_event WHERE position IN (3, 7)
 """
+# A statement that takes longer than any of the shop may, as it does with a large log.
+_SLOW = """
+    CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep(1); END';
+    CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE SEQUENCE')
+        EXECUTE FUNCTION slow();
+"""
 _CONTENT = """
     SELECT id, position, transaction::text, type, object_id, data, actor_id, actor_label,
            request_id, ip, occurred_at
@@ -57,10 +64,10 @@ def another_database() -> Iterator[tuple[str, Any]]:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(called))
 
 
-def migrate(url: str, *arguments: str) -> None:
+def migrate(url: str, *arguments: str, **settings: str) -> None:
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0", "events", *arguments],
-        env=os.environ | {"DATABASE_URL": url},
+        env=os.environ | settings | {"DATABASE_URL": url},
         cwd=ROOT,
         check=True,
         timeout=60,
@@ -74,7 +81,9 @@ def test_a_log_is_moved_into_months_as_it_is(another_database: tuple[str, Any]) 
     database.execute(_PARKED)
     before = database.execute(_CONTENT).fetchall()
 
-    migrate(url)
+    database.execute(_SLOW)
+
+    migrate(url, DB_STATEMENT_TIMEOUT_MS="500")
 
     assert database.execute(_CONTENT).fetchall() == before
     parked = database.execute("SELECT event_id FROM events_parkedevent ORDER BY id").fetchall()
