@@ -21,7 +21,7 @@ import structlog
 from django.db import connection
 from django.db import transaction as django_transaction
 
-from oms.core.db import DatabaseBusy, durable, transaction
+from oms.core.db import DatabaseBusy, busy_on_lock_timeout, durable, transaction
 from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
 from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_month, write_month
@@ -31,6 +31,7 @@ from oms.events.partitions import (
     attach_partition,
     create_table,
     first_id_of,
+    has_strays,
     lock_tending,
     month_of,
     months_later,
@@ -97,7 +98,7 @@ def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Man
             manifest = write_month(folder, month=month, lines=lines)
         if not _is_complete(month, folder, manifest):
             raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
-    _drop_when_possible(month, manifest, consumers)
+    _drop_when_possible(month, folder, manifest, consumers)
     log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
     return manifest
 
@@ -106,17 +107,17 @@ def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Man
 def restore_month(*, month: date, folder: Path) -> Manifest:
     """Bring the newest archived month back into the table; its file stays.
 
-    Raises MonthInUse if it is another one or not archived at all, ArchiveDamaged if its file is not
-    what the database noted when it was archived.
+    Done again after having been broken off, it begins anew. Raises MonthInUse if it is another one,
+    not archived at all, or if DEFAULT holds events of it; ArchiveDamaged if its file is not what
+    the database noted when it was archived.
     """
-    archived = ArchivedMonth.objects.order_by("-month").first()
-    if archived is None or archived.month != month:
-        newest = f"the newest is {archived}" if archived else "there is none"
-        raise MonthInUse(f"Months come back newest first, and {newest}.")
+    archived = _restorable(month)
     manifest = read_manifest(folder, month=month)
     if manifest is None or manifest.sha256 != archived.sha256:
         raise ArchiveDamaged(f"The archive of {archived} in {folder} is not the one that was made.")
-    _put_back(month, folder, manifest)
+    _make_room(month)
+    _load(month, folder, manifest)
+    _put_back(month, manifest)
     log.info("event_log_month_restored", month=manifest.month, rows=manifest.rows)
     return manifest
 
@@ -146,11 +147,16 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
 def _lines_of(month: date) -> Iterator[Iterator[bytes]]:
     """The events of the table, each as one line of JSON, in the order of the file.
 
-    Whoever does not read them all must leave by an exception: that ends the COPY.
+    Whoever does not read them all must leave by an exception: that ends the COPY. Two processes
+    cannot read a month at once, so only one of them writes its files.
     """
-    with django_transaction.atomic(), connection.cursor() as settings:
+    partition = partition_of(month)
+    with busy_on_lock_timeout(), django_transaction.atomic(), connection.cursor() as settings:
         settings.execute("SET LOCAL statement_timeout = 0")
-        statement = _LINES.format(partition=partition_of(month))
+        # A slow disk may take its time.
+        settings.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        settings.execute(f"LOCK TABLE {partition} IN SHARE UPDATE EXCLUSIVE MODE")
+        statement = _LINES.format(partition=partition)
         with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:
             yield (line.encode() for (line,) in copy.rows())
 
@@ -179,27 +185,33 @@ def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
     return not lacking
 
 
-def _drop_when_possible(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
+def _drop_when_possible(
+    month: date, folder: Path, manifest: Manifest, consumers: Sequence[str]
+) -> None:
     """Take the month out of the table, as soon as no long statement reads the log."""
     for _ in range(_TRIES - 1):
         try:
-            return _drop(month, manifest, consumers)
+            return _drop(month, folder, manifest, consumers)
         except DatabaseBusy:
             time.sleep(_PAUSE)
-    return _drop(month, manifest, consumers)
+    return _drop(month, folder, manifest, consumers)
 
 
 @transaction
-def _drop(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
+def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str]) -> None:
     lock_tending()
     partition = partition_of(month)
     with connection.cursor() as cursor:
-        # Nobody can add to the month from here on; whoever reads the log goes on.
+        # Counting takes as long as it takes, and keeps nobody waiting.
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        # Nobody can add to the month from here on, or write its files; who reads the log goes on.
         cursor.execute(f"LOCK TABLE {partition} IN SHARE MODE")
         _require_archivable(month, consumers)
         cursor.execute(f"SELECT count(*) FROM {partition}")  # noqa: S608
         if cursor.fetchone()[0] != manifest.rows:
             raise MonthInUse(f"{month:%Y-%m} was added to while it was archived.")
+        if read_manifest(folder, month=month) != manifest:
+            raise MonthInUse(f"The files of {month:%Y-%m} were changed while it was archived.")
         ArchivedMonth.objects.create(
             month=month, file=manifest.file, rows=manifest.rows, sha256=manifest.sha256
         )
@@ -207,16 +219,49 @@ def _drop(month: date, manifest: Manifest, consumers: Sequence[str]) -> None:
         cursor.execute(f"DROP TABLE {partition}")
 
 
+def _restorable(month: date) -> ArchivedMonth:
+    """What was noted of `month`. Raises MonthInUse, saying why, if it cannot come back now."""
+    archived = ArchivedMonth.objects.order_by("-month").first()
+    if archived is None or archived.month != month:
+        newest = f"the newest is {archived}" if archived else "there is none"
+        raise MonthInUse(f"Months come back newest first, and {newest}.")
+    if has_strays(month):
+        raise MonthInUse(f"DEFAULT holds events of {archived} that came after it was archived.")
+    return archived
+
+
 @transaction
-def _put_back(month: date, folder: Path, manifest: Manifest) -> None:
+def _make_room(month: date) -> None:
+    """Create the table of `month`, which is no part of the log yet."""
     lock_tending()
+    _restorable(month)
+    if month in partitioned_months():
+        raise MonthInUse(f"{month:%Y-%m} is in the database as well as in the archive.")
+    with connection.cursor() as cursor:
+        # Of an attempt that was broken off.
+        cursor.execute(f"DROP TABLE IF EXISTS {partition_of(month)}")
     create_table(month=month)
+
+
+def _load(month: date, folder: Path, manifest: Manifest) -> None:
+    """Fill the table of `month`, in many transactions: the relay would wait for a long one."""
     statement = _RESTORE.format(partition=partition_of(month), log=LOG)
     lines = read_month(folder, manifest=manifest)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
         while batch := list(islice(lines, _RESTORED_AT_ONCE)):
             cursor.execute(statement, [f"[{b','.join(batch).decode()}]"])
+
+
+@transaction
+def _put_back(month: date, manifest: Manifest) -> None:
+    """Make the filled table of `month` a part of the log again."""
+    lock_tending()
+    _restorable(month)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute(f"SELECT count(*) FROM {partition_of(month)}")  # noqa: S608
+        if cursor.fetchone()[0] != manifest.rows:
+            raise MonthInUse(f"{month:%Y-%m} is being restored by another process.")
     attach_partition(month=month)
     ArchivedMonth.objects.filter(month=month).delete()
 

@@ -13,6 +13,7 @@ import structlog
 from django.db import connection
 
 from oms.core.db import transaction, transaction_required
+from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
 from oms.events.models import ArchivedMonth
 
@@ -41,7 +42,14 @@ _CREATE = """
     CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
         FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
 """
-_ATTACH = "ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{end}')"
+# With a constraint that says the same, a table that has rows is attached without looking at them.
+_BOUND = """
+    ALTER TABLE {month} ADD CONSTRAINT {month}_bound CHECK (id >= '{first}' AND id < '{end}')
+"""
+_ATTACH = """
+    ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{end}');
+    ALTER TABLE {month} DROP CONSTRAINT {month}_bound;
+"""
 # The months of DEFAULT's rows, out of the 48 bits of a UUIDv7 that count milliseconds.
 _STRAY_MONTHS = """
     SELECT DISTINCT date_trunc('month', to_timestamp(
@@ -49,6 +57,9 @@ _STRAY_MONTHS = """
     )::date
     FROM {default}
     WHERE id >= %s AND id < %s
+"""
+_STRAYS_ARE_PARKED = """
+    SELECT EXISTS (SELECT FROM events_parkedevent JOIN {default} AS stray ON stray.id = event_id)
 """
 _SET_ASIDE = """
     ALTER TABLE {log} DETACH PARTITION {default};
@@ -58,6 +69,12 @@ _PUT_BACK = """
     INSERT INTO {log} SELECT * FROM {log}_strays;
     DROP TABLE {log}_strays;
 """
+
+
+class StraysParked(Conflict):
+    """An event without a month is parked; it must be settled before such events can be moved."""
+
+    code = "strays_parked"
 
 
 def month_of(moment: datetime | date) -> date:
@@ -89,8 +106,8 @@ def partitioned_months() -> list[date]:
 def make_partitions(*, first: datetime | date, last: datetime | date) -> list[date]:
     """Make the partitions of the months from that of `first` to that of `last` that are missing.
 
-    Returns their months. Each is a transaction of its own. Raises DatabaseBusy if the lock on the
-    log's definition is not to be had, IntegrityError if DEFAULT holds rows of such a month.
+    Returns their months. Each is a transaction of its own. A month of which DEFAULT holds events is
+    left out. Raises DatabaseBusy if the lock on the log's definition is not to be had.
     """
     made = []
     month = month_of(first)
@@ -103,9 +120,12 @@ def make_partitions(*, first: datetime | date, last: datetime | date) -> list[da
 
 @transaction
 def make_partition(*, month: date) -> bool:
-    """Make the partition of `month`; returns whether it was missing."""
+    """Make the partition of `month`; returns whether it did.
+
+    Not if it is there, or DEFAULT holds events of that month: those must be gathered.
+    """
     lock_tending()
-    if month in partitioned_months():
+    if month in partitioned_months() or has_strays(month):
         return False
     create_table(month=month)
     attach_partition(month=month)
@@ -116,22 +136,22 @@ def make_partition(*, month: date) -> bool:
 @transaction_required
 def create_table(*, month: date) -> None:
     """Create an empty table for `month` as the log is, but for the triggers on its rows."""
+    statement = _CREATE.format(table=partition_of(month), log=LOG)
     with connection.cursor() as cursor:
-        cursor.execute(_CREATE.format(table=partition_of(month), log=LOG))
+        cursor.execute(statement)
+        cursor.execute(_of_month(_BOUND, month))
 
 
 @transaction_required
 def attach_partition(*, month: date) -> None:
     """Make the table of `month` a partition of the log; its indexes and guards come with it."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _ATTACH.format(
-                log=LOG,
-                month=partition_of(month),
-                first=first_id_of(month),
-                end=first_id_of(months_later(month, 1)),
-            )
-        )
+        cursor.execute(_of_month(_ATTACH, month))
+
+
+def _of_month(statement: str, month: date) -> str:
+    end = first_id_of(months_later(month, 1))
+    return statement.format(log=LOG, month=partition_of(month), first=first_id_of(month), end=end)
 
 
 @transaction_required
@@ -163,12 +183,23 @@ def first_id_of(month: date) -> str:
     return str(first_id_at(start_of(month)))
 
 
-def stray_events(*, most: int) -> int:
-    """How many events DEFAULT holds, counted up to `most`."""
+def has_strays(month: date) -> bool:
+    """Whether DEFAULT holds events of `month`."""
+    bounds = first_id_of(month), first_id_of(months_later(month, 1))
+    return bool(_count_strays(bounds, most=1))
+
+
+def stray_events(*, now: datetime, most: int) -> int:
+    """How many events of DEFAULT could be gathered into months, counted up to `most`."""
+    return _count_strays(_gathered_ids(now), most=most)
+
+
+def _count_strays(bounds: tuple[str, str], *, most: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM (SELECT FROM {DEFAULT} LIMIT %s) AS stray",  # noqa: S608
-            [most],
+            "SELECT count(*) FROM"  # noqa: S608
+            f" (SELECT FROM {DEFAULT} WHERE id >= %s AND id < %s LIMIT %s) AS stray",
+            [*bounds, most],
         )
         return int(cursor.fetchone()[0])
 
@@ -179,12 +210,16 @@ def gather_strays(*, now: datetime) -> list[date]:
 
     Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
     from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
-    others, nothing is done. Raises DatabaseBusy, and IntegrityError while an event is parked.
+    others, nothing is done. Raises DatabaseBusy and StraysParked.
     """
     lock_tending()
     if not _stray_months(now):
         return []
     with connection.cursor() as cursor:
+        # The foreign key says so too, but only when everybody waits already.
+        cursor.execute(_STRAYS_ARE_PARKED.format(default=DEFAULT))
+        if cursor.fetchone()[0]:
+            raise StraysParked
         cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
         cursor.execute("SET LOCAL statement_timeout = 0")
         missing = _stray_months(now)
@@ -199,29 +234,38 @@ def gather_strays(*, now: datetime) -> list[date]:
 
 def _stray_months(now: datetime) -> list[date]:
     """The months of DEFAULT's events, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STRAY_MONTHS.format(default=DEFAULT), list(_gathered_ids(now)))
+        return sorted(month for (month,) in cursor.fetchall())
+
+
+def _gathered_ids(now: datetime) -> tuple[str, str]:
+    """The least id that is gathered, and the least one after it that is not."""
     newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
     first = months_later(newest, 1) if newest else _FIRST_MONTH
-    end = months_later(month_of(now), 13)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _STRAY_MONTHS.format(default=DEFAULT), [first_id_of(first), first_id_of(end)]
-        )
-        return sorted(month for (month,) in cursor.fetchall())
+    return first_id_of(first), first_id_of(months_later(month_of(now), 13))
 
 
 def tend_log(*, now: datetime) -> list[date]:
     """Make the partitions of this month and the next ones; returns the months made.
 
-    A few strays are gathered on the way, many are left to an operator. Raises DatabaseBusy.
+    A few strays are then gathered, many or parked ones are left to people. Raises DatabaseBusy.
     """
-    made = []
-    if strays := stray_events(most=MOST_STRAYS_AT_ONCE + 1):
+    made = make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
+    if strays := stray_events(now=now, most=MOST_STRAYS_AT_ONCE + 1):
         log.warning("event_log_has_strays", events=strays)
         if strays <= MOST_STRAYS_AT_ONCE:
-            made += gather_strays(now=now)
-    made += make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
+            made += _gather_unless_parked(now)
     if made:
         # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
         with connection.cursor() as cursor:
             cursor.execute(f"ANALYZE {LOG}")
     return made
+
+
+def _gather_unless_parked(now: datetime) -> list[date]:
+    try:
+        return gather_strays(now=now)
+    except StraysParked:
+        log.warning("event_log_strays_are_parked")
+        return []

@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 
 from oms.events.models import ParkedEvent
-from oms.events.partitions import partition_of, partitioned_months
+from oms.events.partitions import make_partitions, partition_of, partitioned_months
+from oms.events.tests.months import FEBRUARY, JANUARY, tell_the_past
 
 
 @pytest.fixture
@@ -48,3 +49,10 @@ def spare_months(transactional_db: None) -> Iterator[None]:
                     cursor.execute(f"ALTER TABLE events_event DETACH PARTITION {table}")
                     cursor.execute(f"DROP TABLE {table}")
         assert partitioned_months() == before
+
+
+@pytest.fixture
+def past(db: None) -> str:
+    """A log of January, February and now, read by the consumer "tests"; its digest."""
+    make_partitions(first=JANUARY, last=FEBRUARY)
+    return tell_the_past()

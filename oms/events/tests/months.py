@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from django.db import connection
 
+from oms.core import clock
 from oms.core.db import insert_rows
 from oms.core.ids import first_id_at, new_id
-from oms.events.models import Event
+from oms.events.archive import Manifest
+from oms.events.archiving import archive_month
+from oms.events.models import ConsumerOffset, Event
+
+JANUARY, FEBRUARY = date(2025, 1, 1), date(2025, 2, 1)
 
 _COLUMNS = (
     *("id", "type", "object_type", "object_id", "data", "actor_kind", "actor_id", "actor_label"),
@@ -39,6 +45,22 @@ def tell_at(moment: datetime, *, number: int = 1, request_id: str = "") -> list[
         ],
     )
     return ids
+
+
+def tell_the_past() -> str:
+    """Fill the log in January, February and now, let "tests" have read it; returns its digest."""
+    for moment in (datetime(2025, 1, 9, tzinfo=UTC), datetime(2025, 2, 9, tzinfo=UTC), clock.now()):
+        tell_at(moment, number=7)
+    last = Event.objects.latest("position")
+    ConsumerOffset.objects.create(
+        consumer="tests", transaction=last.transaction, position=last.position
+    )
+    return digest_of_log()
+
+
+def archive(month: date, folder: Path) -> Manifest:
+    """Archive `month`, which only "tests" must have read."""
+    return archive_month(month=month, folder=folder, consumers=["tests"])
 
 
 def digest_of_log() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +24,13 @@ from oms.events.archiving import (
     restore_month,
 )
 from oms.events.models import ArchivedMonth, ConsumerOffset, Event, ParkedEvent
-from oms.events.partitions import make_partitions, month_of, months_later, partitioned_months
-from oms.events.tests.months import digest_of_log, tell_at
-
-JANUARY, FEBRUARY = date(2025, 1, 1), date(2025, 2, 1)
-
-
-@pytest.fixture
-def past(db: None) -> str:
-    """A log of January, February and now, read by the consumer "tests"; its digest."""
-    make_partitions(first=JANUARY, last=FEBRUARY)
-    return tell_the_past()
-
-
-def tell_the_past() -> str:
-    for moment in (datetime(2025, 1, 9, tzinfo=UTC), datetime(2025, 2, 9, tzinfo=UTC), clock.now()):
-        tell_at(moment, number=7)
-    last = Event.objects.latest("position")
-    ConsumerOffset.objects.create(
-        consumer="tests", transaction=last.transaction, position=last.position
-    )
-    return digest_of_log()
-
-
-def archive(month: date, folder: Path) -> Any:
-    return archive_month(month=month, folder=folder, consumers=["tests"])
+from oms.events.partitions import (
+    make_partitions,
+    month_of,
+    months_later,
+    partitioned_months,
+)
+from oms.events.tests.months import FEBRUARY, JANUARY, archive, digest_of_log, tell_at
 
 
 def test_an_archived_month_comes_back_as_it_was(past: str, tmp_path: Path) -> None:
@@ -102,6 +84,23 @@ def test_what_came_back_is_guarded_and_found_like_everything_else(
         indexes = cursor.fetchone()[0]
     assert triggers == ["events_event_2025_01_no_truncate", "events_event_append_only"]
     assert indexes == 6
+
+
+def test_a_month_stays_if_another_process_writes_its_files(
+    past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_complete = archiving._is_complete
+
+    def begun_again_after(*args: Any) -> bool:
+        complete = is_complete(*args)
+        manifest_path(tmp_path, month=JANUARY).unlink()
+        return complete
+
+    monkeypatch.setattr(archiving, "_is_complete", begun_again_after)
+    with pytest.raises(MonthInUse, match="files of 2025-01 were changed"):
+        archive(JANUARY, tmp_path)
+
+    assert digest_of_log() == past
 
 
 def test_months_go_oldest_first_and_come_back_newest_first(past: str, tmp_path: Path) -> None:

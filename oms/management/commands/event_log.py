@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError, connection
+from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
@@ -18,9 +18,11 @@ from oms.core.errors import OperationError
 from oms.events.archive import ArchiveDamaged
 from oms.events.archiving import archivable_months, archive_month, restore_month
 from oms.events.models import ArchivedMonth
-from oms.events.partitions import gather_strays, tend_log
+from oms.events.partitions import gather_strays, stray_events, tend_log
 from oms.subscriptions import CONSUMERS
 
+# Events without a month are counted up to so many.
+_MOST_COUNTED = 1_000_000
 _SIZES = """
     SELECT tree.relid::regclass::text, pg_size_pretty(pg_table_size(tree.relid)),
            pg_size_pretty(pg_indexes_size(tree.relid)), greatest(reltuples, 0)::bigint
@@ -77,17 +79,17 @@ class Command(BaseCommand):
                 month = name.removeprefix("events_event_").replace("_", "-")
                 table.add_row(month, f"{rows:,}", heap, indexes)
         Console(highlight=False).print(table)
+        if strays := stray_events(now=clock.now(), most=_MOST_COUNTED):
+            self.stdout.write(
+                f"{strays:,} events{' or more' if strays == _MOST_COUNTED else ''} have no month:"
+                " run `manage.py event_log gather` when the shop is quiet."
+            )
 
     def _tend(self, options: dict[str, Any]) -> None:
         self._say_made(tend_log(now=clock.now()))
 
     def _gather(self, options: dict[str, Any]) -> None:
-        try:
-            self._say_made(gather_strays(now=clock.now()))
-        except IntegrityError as error:
-            raise CommandError(
-                f"One of the events is parked; nothing was moved. {error}"
-            ) from error
+        self._say_made(gather_strays(now=clock.now()))
 
     def _say_made(self, months: list[date]) -> None:
         for month in months:
