@@ -69,13 +69,13 @@ def purge() -> None:
     """Delete what has no use any more, for at most half a minute; the next run goes on."""
     now, deadline = clock.now(), time.monotonic() + _PURGING
     purge_idempotency_records(now=now, deadline=deadline)
-    purge_sessions(before=now - timedelta(days=1))
-    # Those of the back office.
-    SessionStore.clear_expired()
+    purge_sessions(before=now - timedelta(days=1), deadline=deadline)
     if days := settings.PROVIDER_MESSAGE_RETENTION_DAYS:
         purge_provider_messages(before=now - timedelta(days=days), deadline=deadline)
     if days := settings.NOTIFICATION_RETENTION_DAYS:
         purge_notifications(before=now - timedelta(days=days), deadline=deadline)
+    # Sessions of the back office, which are few.
+    SessionStore.clear_expired()
 
 
 @shared_task(name="oms.tend_event_log")

@@ -22,8 +22,9 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from oms.core import clock
 from oms.core.actor import Actor, account
-from oms.core.db import durable, transaction, transaction_required
+from oms.core.db import transaction, transaction_required
 from oms.core.ids import new_id
+from oms.core.purging import purge_rows
 from oms.events.publishing import publish
 from oms.users.errors import BadCredentials, TokenInvalid
 from oms.users.events import SessionRevoked, UserLoggedIn
@@ -34,7 +35,13 @@ from oms.users.operations.authority import check_authority
 # The claim of both tokens that names their session.
 SESSION_CLAIM = "sid"
 
-PURGE_BATCH = 1_000
+# One that is refreshed at this moment is locked, or has not ended when it is not.
+_PURGE = """
+    DELETE FROM users_session
+    WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM users_session WHERE expires_at < %(before)s
+        ORDER BY expires_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,16 +198,14 @@ def _revoke(session: Session, *, actor: Actor, reason: str) -> None:
     )
 
 
-@durable
-def purge_sessions(*, before: datetime) -> int:
-    """Delete the sessions that ended before that moment, in batches; returns how many."""
-    ended = Session.objects.filter(expires_at__lt=before)
-    purged = 0
-    while batch := list(ended.order_by("expires_at").values_list("pk", flat=True)[:PURGE_BATCH]):
-        # By their end too: one may have been refreshed since the batch was read.
-        deleted, _ = ended.filter(pk__in=batch).delete()
-        purged += deleted
-    return purged
+def purge_sessions(*, before: datetime, deadline: float) -> int:
+    """Delete the sessions that ended before that moment; returns how many.
+
+    Stops at `deadline` of `time.monotonic`.
+    """
+    return purge_rows(
+        what="sessions", statement=_PURGE, parameters={"before": before}, deadline=deadline
+    )
 
 
 def _verified(refresh: str) -> Any:

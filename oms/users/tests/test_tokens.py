@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from oms.core import clock
+from oms.core import clock, purging
 from oms.core.ids import new_id
 from oms.events.models import Event
 from oms.testing.factories import (
@@ -250,15 +251,18 @@ def test_a_deactivated_user_is_nobody() -> None:
     assert refreshed(pair.refresh).status_code == 401
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_sessions_that_ended_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "PURGE_BATCH", 2)
+    monkeypatch.setattr(purging, "BATCH", 2)
     carla = make_customer()
-    for _ in range(3):
+    for _ in range(4):
         tokens_for(carla)
     end = Session.objects.latest("expires_at").expires_at
     tokens_for(carla)
+    in_time = time.monotonic() + 60
 
-    assert sessions.purge_sessions(before=end) == 2
-    assert sessions.purge_sessions(before=end + timedelta(microseconds=1)) == 1
+    assert sessions.purge_sessions(before=end, deadline=time.monotonic()) == 0
+    assert sessions.purge_sessions(before=end, deadline=in_time) == 3
+    after = end + timedelta(microseconds=1)
+    assert sessions.purge_sessions(before=after, deadline=in_time) == 1
     assert Session.objects.count() == 1
