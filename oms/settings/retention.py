@@ -11,14 +11,17 @@ from oms.settings.environment import VAR_DIR, env
 # Full months of the event log that `manage.py event_log archive` leaves in the database; with 0 it
 # archives nothing.
 EVENT_LOG_RETENTION_MONTHS = env.int("EVENT_LOG_RETENTION_MONTHS", default=0)
-EVENT_LOG_ARCHIVE_DIR = Path(env.str("EVENT_LOG_ARCHIVE_DIR", default=str(VAR_DIR / "archive")))
+EVENT_LOG_ARCHIVE_DIR = Path(env.str("EVENT_LOG_ARCHIVE_DIR", default="") or VAR_DIR / "archive")
 # Days after which the purge deletes webhooks of payment providers, which are kept to know a
 # repetition, and notifications that were delivered; with 0 it does not.
 PROVIDER_MESSAGE_RETENTION_DAYS = env.int("PROVIDER_MESSAGE_RETENTION_DAYS", default=90)
 NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=0)
 
-if (
-    min(EVENT_LOG_RETENTION_MONTHS, PROVIDER_MESSAGE_RETENTION_DAYS, NOTIFICATION_RETENTION_DAYS)
-    < 0
-):
-    raise ImproperlyConfigured("Retentions are whole numbers from 0, which is for ever.")
+_RETENTIONS = (
+    EVENT_LOG_RETENTION_MONTHS,
+    PROVIDER_MESSAGE_RETENTION_DAYS,
+    NOTIFICATION_RETENTION_DAYS,
+)
+# Not longer than dates go.
+if min(_RETENTIONS) < 0 or max(_RETENTIONS) > 10_000:
+    raise ImproperlyConfigured("Retentions are whole numbers from 0, which is for ever, to 10,000.")
