@@ -159,8 +159,9 @@ def written_together() -> Iterator[None]:
     """Run all that is given to `write` inside as one statement, when the block ends.
 
     So each of them fails at the end, and none may need what another writes: all see the tables as
-    they were before (PostgreSQL, "Data-Modifying Statements in WITH"). Inside another such block it
-    joins that one.
+    they were before, and no order among them is promised (PostgreSQL, "Data-Modifying Statements in
+    WITH"). Inside another such block it joins that one; so nothing in it can be undone by itself,
+    by a savepoint or by catching what an inner block raises.
     """
     if _gathered.get() is not None:
         yield

@@ -104,23 +104,18 @@ def begin_call(*, call: Call) -> Answer | None:
 
     Raises IdempotencyInProgress and IdempotencyKeyReused.
     """
-    [begun] = begin_calls(calls=[call])
+    [begun] = beginning_calls(calls=[call])()
     if isinstance(begun, OperationError):
         raise begun
     return begun
 
 
 @transaction_required
-def begin_calls(*, calls: Sequence[Call]) -> list[Answer | OperationError | None]:
-    """`begin_call` for many calls of different keys, with two statements; refusals are returned."""
-    return beginning_calls(calls=calls)()
-
-
-@transaction_required
 def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | OperationError | None]]:
-    """`begin_calls`, whose answer is fetched by calling what is returned.
+    """`begin_call` for many calls of different keys, with two statements; refusals are returned.
 
-    So a pipeline can send more statements in between.
+    The answer is fetched by calling what is returned, so that a pipeline can send more statements
+    in between.
     """
     if not calls:
         return list
