@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 from pytest_django.fixtures import Settings
+from structlog.testing import capture_logs
 
+from oms.edge import telling
 from oms.edge.tests.both import Both
 from oms.testing.factories import make_customer, make_product, make_staff
 from oms.testing.ordering import place
@@ -43,6 +48,10 @@ def test_lists_are_the_same_page_by_page(path: str, by: str) -> None:
         assert by_lane.content == both.django.get(following).content
         unchanged = both.same("get", following, headers={"If-None-Match": by_lane["ETag"]})
         assert (by_lane.status_code, unchanged.status_code) == (200, 304)
+        if previous := by_lane.json()["previous"]:
+            # Own orders backwards are Django's.
+            back = both.same("get", previous, taken="products" in path)
+            assert back.content == both.django.get(previous).content
         following, pages = by_lane.json()["next"], pages + 1
     hidden = by == "customer" or "orders" in path
     assert pages == (1 if "page_size" not in path else 2 if hidden else 3)
@@ -89,6 +98,55 @@ def test_odd_queries_of_lists_are_djangos(both: Both, query: str) -> None:
     assert by_lane.status_code in (200, 400)
     if by_lane.status_code == 200:
         assert by_lane.content == both.django.get(f"/api/v1/products?{query}").content
+
+
+HEADERS: list[tuple[dict[str, str], bool]] = [
+    ({"Accept": "application/json"}, True),
+    ({"Accept": "application/json;q=0.9"}, False),
+    ({"Accept": "text/csv"}, False),
+    ({"Accept-Language": "de"}, True),
+    ({"Cookie": "a=b"}, False),
+    ({"Host": "TESTSERVER:80"}, True),
+    ({"Host": "evil.example"}, False),
+    ({"Idempotency-Key": "no key of reads"}, True),
+    ({"If-Modified-Since": "Sat, 21 Nov 2026 00:00:00 GMT"}, True),
+    ({"If-None-Match": "*"}, True),
+    ({"If-None-Match": '"a", *'}, True),
+    ({"If-None-Match": ""}, True),
+    ({"Range": "bytes=0-3"}, True),
+    ({"X-Forwarded-Host": "evil.example"}, True),
+    ({"X-HTTP-Method-Override": "DELETE"}, True),
+    ({"X-Request-ID": "mine"}, True),
+    ({"X-Request-ID": "not sane"}, True),
+]
+
+
+@pytest.mark.parametrize("what", ["order", "status", "product", "orders", "products"])
+def test_odd_headers_of_reads_are_answered_and_logged_the_same(both: Both, what: str) -> None:
+    mug = make_product()
+    order = place((mug, 1), customer=User.objects.get())
+    path = {
+        "order": f"/api/v1/orders/{order.id}",
+        "status": f"/api/v1/orders/{order.id}/status",
+        "product": f"/api/v1/products/{mug.id}",
+    }.get(what, f"/api/v1/{what}")
+    for headers, taken in HEADERS:
+        lines: list[dict[str, Any]] = []
+        with capture_logs() as logged, patch.object(telling, "write", lines.extend):
+            by_lane = both.same("get", path, taken=taken, headers=headers)
+            by_django = both.django.get(path, headers=headers)
+
+        if by_lane.status_code == 200:
+            assert by_lane.content == by_django.content
+        lines += [line for line in logged if line["event"] == "request"]
+        assert len(lines) == 3  # twice of Django; the other of whoever answered the lane's client
+        assert told(lines[0]) == told(lines[1]) == told(lines[2])
+
+
+def told(line: dict[str, Any]) -> dict[str, Any]:
+    """What the log says of a request that does not go by who answered it, and when."""
+    names = ("event", "method", "path", "route", "status", "user_id")
+    return {name: line[name] for name in names}
 
 
 @pytest.mark.parametrize("query", ["status=pending", "ordering=placed_at", "ordering=id"])
