@@ -17,6 +17,7 @@ from django.urls import resolve
 from oms.core import clock
 from oms.core.errors import OperationError
 from oms.edge.connections import log_failure
+from oms.edge.lane import fixed_headers, is_usual
 from oms.edge.messages import HotAnswer, HotRequest
 from oms.edge.telling import count, line_of, write
 from oms.http.middleware.context import sane_request_id
@@ -49,7 +50,7 @@ def is_webhook(method: str, path: str) -> bool:
 def accept_webhook(request: HotRequest) -> HotWebhook | None:
     """The webhook that `request` brings; None if it is left to Django."""
     begun = time.perf_counter()
-    if len(request.body) > settings.API_BODY_LIMIT or "content-encoding" in request.headers:
+    if request.query or len(request.body) > settings.API_BODY_LIMIT or not is_usual(request):
         return None
     try:
         webhook = read_webhook(
@@ -79,7 +80,12 @@ def hear(calls: Sequence[HotWebhook]) -> list[HotAnswer | None]:
         _tell(calls)
     except Exception:  # such as a log that cannot be written to: what is done is done
         log.exception("requests_not_told")
-    return [HotAnswer(status=204, headers={"X-Request-ID": call.request_id}) for call in calls]
+    return [_taken(call) for call in calls]
+
+
+def _taken(call: HotWebhook) -> HotAnswer:
+    headers = {**fixed_headers(call.request), "Allow": "POST", "X-Request-ID": call.request_id}
+    return HotAnswer(status=204, headers=headers)
 
 
 def _tell(calls: Sequence[HotWebhook]) -> None:

@@ -95,7 +95,7 @@ def accept(request: HotRequest) -> HotCall | None:
     """
     begun = time.perf_counter()
     headers = request.headers
-    if not _UNUSUAL.isdisjoint(headers) or not _is_welcome(request):
+    if not is_usual(request):
         return None
     action, data = _asked(request)
     if data is None:
@@ -195,7 +195,7 @@ def _complete(answer: HotAnswer, *, call: HotCall, limits: Mapping[str, str]) ->
     """Add what Django's middleware adds to every answer of the route."""
     request = call.request
     answer.headers = {
-        **(_fixed_headers(*_origin(request), has_etag="ETag" in answer.headers) or {}),
+        **fixed_headers(request, has_etag="ETag" in answer.headers),
         **answer.headers,
         **limits,
         "X-Request-ID": call.request_id,
@@ -222,13 +222,19 @@ def _origin(request: HotRequest) -> tuple[str, str, str, str]:
     )
 
 
-def _is_welcome(request: HotRequest) -> bool:
-    """Whether the server is meant by this name, and JSON is what the client takes."""
-    if request.headers.get("accept", "*/*") not in _ACCEPTED:
+def is_usual(request: HotRequest) -> bool:
+    """Whether it takes JSON, means this server, and asks for nothing that the lane cannot give."""
+    headers = request.headers
+    if not _UNUSUAL.isdisjoint(headers) or headers.get("accept", "*/*") not in _ACCEPTED:
         return False
     origin = _origin(request)
     # What is remembered must be small, for it is the client's.
     return sum(map(len, origin)) <= _LONGEST and _fixed_headers(*origin) is not None
+
+
+def fixed_headers(request: HotRequest, *, has_etag: bool = False) -> Mapping[str, str]:
+    """What Django's own middleware adds to every answer to such a request, which is usual."""
+    return _fixed_headers(*_origin(request), has_etag=has_etag) or {}
 
 
 @lru_cache(maxsize=4096)

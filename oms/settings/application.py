@@ -111,7 +111,8 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 HTTPS = env.bool("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
+# Webhooks are signed, and a provider beside us may reach us without the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^api/v1/payments/webhooks/"]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

@@ -27,6 +27,8 @@ from payments.gateways.http import call
 from payments.signatures import verify
 
 _PAGE = "500"
+# More is not kept of it (payments.models).
+_LONGEST_REFERENCE = 100
 
 # What reading an answer of an unexpected shape raises: decimal.InvalidOperation is an
 # ArithmeticError, and JSON that is nested too deeply a RecursionError.
@@ -183,11 +185,11 @@ def _refund(answer: dict[str, Any]) -> RefundResult:
 def _charge_result(charge: dict[str, Any]) -> ChargeResult:
     return ChargeResult(
         status=ChargeStatus(charge["status"]),
-        provider_reference=charge["id"],
-        amount=Decimal(charge["amount"]),
+        provider_reference=_reference(charge["id"]),
+        amount=_amount(charge["amount"]),
         currency=charge["currency"],
-        captured_amount=Decimal(charge["captured_amount"]),
-        refunded_amount=Decimal(charge["refunded_amount"]),
+        captured_amount=_amount(charge["captured_amount"]),
+        refunded_amount=_amount(charge["refunded_amount"]),
         decline_code=charge["decline_code"] or "",
         decline_message=charge["decline_message"] or "",
     )
@@ -196,7 +198,20 @@ def _charge_result(charge: dict[str, Any]) -> ChargeResult:
 def _refund_result(refund: dict[str, Any]) -> RefundResult:
     return RefundResult(
         status=RefundStatus(refund["status"]),
-        provider_reference=refund["id"],
+        provider_reference=_reference(refund["id"]),
         charge_reference=refund["charge_id"],
-        amount=Decimal(refund["amount"]),
+        amount=_amount(refund["amount"]),
     )
+
+
+def _reference(id: str) -> str:
+    if not 0 < len(id) <= _LONGEST_REFERENCE:
+        raise ValueError(f"An id of {len(id)} characters.")
+    return id
+
+
+def _amount(said: str) -> Decimal:
+    amount = Decimal(said)
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{said} is no amount of money.")
+    return amount

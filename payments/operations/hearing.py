@@ -15,12 +15,14 @@ from oms.core.actor import Actor, system
 from oms.core.db import transaction
 from payments.gateways.base import ChargeResult, ProviderNews, RefundResult, UnreadableNews
 from payments.gateways.registry import gateway_for
+from payments.locks import lock_payments
 from payments.operations.outcomes import (
     ChargeNews,
     record_charges,
     record_refund,
     without_old_news,
 )
+from payments.queries import payments_of_refunds
 
 # Waits where the same message is being taken by another transaction. A message that stands twice in
 # the batch is one row, too. Sorted, so that two batches with the same messages do not wait for each
@@ -69,7 +71,7 @@ def hear_provider(*, provider: str, headers: Mapping[str, str], body: bytes, now
     webhook = read_webhook(provider=provider, headers=headers, body=body, now=now)
     try:
         return bool(take_webhooks(webhooks=[webhook], now=now))
-    except DataError as error:  # JSON that no jsonb can hold, or an id without end
+    except (DataError, orjson.JSONEncodeError) as error:  # text that PostgreSQL cannot hold
         raise UnreadableNews from error
 
 
@@ -78,15 +80,18 @@ def take_webhooks(*, webhooks: Sequence[Webhook], now: datetime) -> int:
     """Let webhooks take effect, each once; returns how many were news.
 
     The number of statements does not depend on how many they are, but for those of refunds. Raises
-    DataError, with nothing done, if one of them cannot be stored.
+    DataError or orjson.JSONEncodeError, with nothing done, if one of them cannot be stored.
     """
     fresh = _kept(webhooks, now=now)
-    changed = sum(record_charges(wave) for wave in _waves(without_old_news(_charges(fresh))))
-    for webhook, refund_id in _with_ids(fresh):
-        if isinstance(webhook.news.result, RefundResult):
-            changed += record_refund(
-                actor=webhook.actor, refund_id=refund_id, result=webhook.news.result
-            )
+    charges = without_old_news(_charges(fresh))
+    refunds = _refunds(fresh)
+    if refunds:
+        # Here, for those of charges and of refunds must be locked in one order.
+        of_refunds = payments_of_refunds({refund_id for _, refund_id, _ in refunds})
+        lock_payments({*of_refunds, *(one.payment_id for one in charges)})
+    changed = sum(record_charges(wave) for wave in _waves(charges))
+    for actor, refund_id, result in refunds:
+        changed += record_refund(actor=actor, refund_id=refund_id, result=result)
     return changed
 
 
@@ -119,6 +124,14 @@ def _charges(webhooks: Iterable[Webhook]) -> list[ChargeNews]:
         ChargeNews(payment_id=payment_id, result=webhook.news.result, actor=webhook.actor)
         for webhook, payment_id in _with_ids(webhooks)
         if isinstance(webhook.news.result, ChargeResult)
+    ]
+
+
+def _refunds(webhooks: Iterable[Webhook]) -> list[tuple[Actor, UUID, RefundResult]]:
+    return [
+        (webhook.actor, refund_id, webhook.news.result)
+        for webhook, refund_id in _with_ids(webhooks)
+        if isinstance(webhook.news.result, RefundResult)
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from oms.core import clock
@@ -91,6 +92,13 @@ def test_a_report_of_a_capture_captures_the_payment(payment: Payment) -> None:
     assert facts(payment) == ["payment.requested", "payment.captured"]
     event = Event.objects.get(object_id=payment.id, type="payment.captured")
     assert (event.actor_label, event.request_id) == ("sandbox", "msg_1")
+
+
+def test_a_report_is_taken_without_tls_too(payment: Payment, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert send(charge_of(payment)).status_code == 204
+    assert APIClient().get("/api/v1/products").status_code == 301
 
 
 def test_a_report_that_comes_twice_takes_effect_once(payment: Payment) -> None:
@@ -198,12 +206,27 @@ def test_an_unknown_provider_is_not_found() -> None:
         ({}, "m" * 256),
         ({"status": "gone"}, "msg_1"),
         ({"amount": "much"}, "msg_1"),
+        ({"captured_amount": "NaN"}, "msg_1"),
+        ({"captured_amount": "-1.00"}, "msg_1"),
+        ({"id": "c" * 101}, "msg_1"),
+        ({"id": 5}, "msg_1"),
     ],
 )
 def test_a_signed_report_that_makes_no_sense_is_unreadable(
     payment: Payment, change: dict[str, Any], id: str
 ) -> None:
     response = send({**charge_of(payment), **change}, id=id)
+
+    assert (response.status_code, response.json()["code"]) == (400, "unreadable_news")
+    payment.refresh_from_db()
+    assert payment.status == "created"
+
+
+@pytest.mark.parametrize("type", ["charge.\ud800", "charge.\x00", "charge." + "c" * 64])
+def test_a_signed_report_of_a_type_that_cannot_be_kept_is_unreadable(
+    payment: Payment, type: str
+) -> None:
+    response = send(charge_of(payment), type=type)
 
     assert (response.status_code, response.json()["code"]) == (400, "unreadable_news")
     payment.refresh_from_db()
