@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice
@@ -50,7 +50,7 @@ _RESTORE = """
     INSERT INTO {partition} SELECT * FROM json_populate_recordset(NULL::{log}, %s::json)
 """
 _RESTORED_AT_ONCE = 1_000
-# How often a month that is read at the moment is tried to be dropped, and seconds between.
+# How often a month is tried to be taken out or put back while the log is read, and seconds between.
 _TRIES, _PAUSE = 30, 1.0
 _STRAYS_BEFORE = "SELECT EXISTS (SELECT FROM events_event_default WHERE id >= %s AND id < %s)"
 # Those who have not read the month's last event yet.
@@ -98,7 +98,7 @@ def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Man
             manifest = write_month(folder, month=month, lines=lines)
         if not _is_complete(month, folder, manifest):
             raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
-    _drop_when_possible(month, folder, manifest, consumers)
+    _when_possible(lambda: _drop(month, folder, manifest, consumers))
     log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
     return manifest
 
@@ -117,7 +117,7 @@ def restore_month(*, month: date, folder: Path) -> Manifest:
         raise ArchiveDamaged(f"The archive of {archived} in {folder} is not the one that was made.")
     _make_room(month)
     _load(month, folder, manifest)
-    _put_back(month, manifest)
+    _when_possible(lambda: _put_back(month, manifest))
     log.info("event_log_month_restored", month=manifest.month, rows=manifest.rows)
     return manifest
 
@@ -185,16 +185,14 @@ def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
     return not lacking
 
 
-def _drop_when_possible(
-    month: date, folder: Path, manifest: Manifest, consumers: Sequence[str]
-) -> None:
-    """Take the month out of the table, as soon as no long statement reads the log."""
+def _when_possible(change: Callable[[], None]) -> None:
+    """Change the log's definition, as soon as no long statement reads it."""
     for _ in range(_TRIES - 1):
         try:
-            return _drop(month, folder, manifest, consumers)
+            return change()
         except DatabaseBusy:
             time.sleep(_PAUSE)
-    return _drop(month, folder, manifest, consumers)
+    return change()
 
 
 @transaction

@@ -141,6 +141,28 @@ def test_a_month_comes_back_without_being_read_under_a_lock(past: str, tmp_path:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "change",
+    [archive, lambda month, folder: restore_month(month=month, folder=folder)],
+    ids=["archive", "restore"],
+)
+def test_a_month_leaves_and_returns_when_long_readers_have_ended(
+    committed: str, other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    if change is not archive:
+        archive(JANUARY, tmp_path)
+    monkeypatch.setattr(archiving, "_TRIES", 2)
+    monkeypatch.setattr(time, "sleep", lambda seconds: other.rollback())
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM events_event")
+
+    change(JANUARY, tmp_path)
+
+    assert (JANUARY in partitioned_months()) is (change is not archive)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_two_processes_do_not_write_the_files_of_a_month(committed: str, other: Any) -> None:
     """Each holds this lock meanwhile, which conflicts with itself."""
     other.set_autocommit(False)
