@@ -40,3 +40,10 @@ class LocalCounters:
             wait += window * (1 - amount / current)
         reset_in = max(1, math.ceil(wait))
         return {"allowed": allowed, "remaining": max(0, amount - weighted), "reset_in": reset_in}
+
+    def take_back(self, key: str) -> None:
+        """Undo `count` of a request; of a subject that is forgotten there is nothing to undo."""
+        with self._lock:
+            if (state := self._states.get(key)) is not None:
+                slot, current, previous = state
+                self._states[key] = (slot, current - 1, previous)

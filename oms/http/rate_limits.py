@@ -181,11 +181,17 @@ def _counted_by_redis_or_here(
 
 def take_back(limits: Sequence[Limit]) -> None:
     """Undo `count` for requests that are going to be counted once more."""
-    if limits and time.monotonic() >= _redis_closed_until:
+    if not limits:
+        return
+    keys = _keys(limits)
+    if time.monotonic() >= _redis_closed_until:
         try:
-            _script(settings.REDIS_URL, _TAKE_BACK)(keys=_keys(limits))
+            _script(settings.REDIS_URL, _TAKE_BACK)(keys=keys)
         except (RedisError, OSError) as error:
             _leave_redis_alone(error)
+        return
+    for key in keys:
+        _memory.take_back(key)
 
 
 def _keys(limits: Sequence[Limit]) -> list[str]:
