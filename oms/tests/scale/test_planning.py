@@ -8,6 +8,7 @@ from django.test import Client
 
 from oms.core.planning import planned_by_values
 from oms.testing.factories import api_client, make_product, make_staff
+from oms.testing.lane import LaneClient
 from oms.testing.ordering import paid_order
 from payments.models import Payment
 
@@ -39,6 +40,16 @@ def test_a_list_of_the_api_is_never_prepared(path: str) -> None:
         assert staff.get(path, {"created_at__gte": "2020-01-01T00:00:00Z"}).status_code == 200
 
     assert prepared(table) == before
+
+
+def test_a_list_of_products_is_never_prepared_on_the_lane() -> None:
+    before, lane = prepared("inventory_product"), LaneClient()
+
+    for number in range(_OFTEN):
+        assert lane.get("/api/v1/products", {"price__gte": number}).status_code == 200
+
+    assert lane.taken == [True] * _OFTEN
+    assert prepared("inventory_product") == before
 
 
 def test_a_page_of_the_back_office_is_never_prepared() -> None:
