@@ -36,10 +36,8 @@ def lags() -> dict[str, float]:
 def report_lags() -> None:
     """Write to the log how far behind everything is; a warning if anything is, by a minute."""
     found = {kind.replace(" ", "_"): round(seconds, 1) for kind, seconds in lags().items()}
-    if max(found.values(), default=0.0) > _LONG:
-        log.warning("background_lags", **found)
-    else:
-        log.info("background_lag", **found)
+    tell = log.warning if max(found.values()) > _LONG else log.info
+    tell("background_lag", **found)
 
 
 class LagCollector(Collector):

@@ -90,13 +90,13 @@ class Outbox:
     def delivered(self, deliveries: Iterable[Delivery]) -> None:
         """Note that the receiver has accepted them."""
         now = time.time()
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(
-            "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
-            " delivered_at = ?, last_error = NULL WHERE position = ?",
-            [(now, delivery.position) for delivery in deliveries],
-        )
-        self._connection.execute("COMMIT")
+        with self._connection:  # commits, or undoes what was begun
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
+                " delivered_at = ?, last_error = NULL WHERE position = ?",
+                [(now, delivery.position) for delivery in deliveries],
+            )
 
     def failed(self, delivery: Delivery, *, error: str, pause: float) -> None:
         """Note that it has not, and try again in `pause` seconds; give up after three days."""

@@ -101,11 +101,11 @@ class Courier:
             self._under_way[delivery.charge_id] = task
 
     def _note(self) -> None:
-        delivered, self._delivered = self._delivered, []
-        if delivered:
-            self._outbox.delivered(delivered)
-            for delivery in delivered:
+        if self._delivered:
+            self._outbox.delivered(self._delivered)
+            for delivery in self._delivered:
                 del self._under_way[delivery.charge_id]
+            self._delivered = []
 
     async def _deliver(self, delivery: Delivery) -> None:
         webhook = delivery.webhook
@@ -121,6 +121,9 @@ class Courier:
                 return
             said = str(status)
         pause = min(_LONGEST_PAUSE, self._receiver.first_pause * 2 ** min(delivery.attempts, 16))
-        self._outbox.failed(delivery, error=said, pause=pause * random.uniform(0.8, 1.2))
+        try:
+            self._outbox.failed(delivery, error=said, pause=pause * random.uniform(0.8, 1.2))
+        except sqlite3.Error:  # it stays due
+            log.exception("the outbox cannot be used")
         del self._under_way[delivery.charge_id]
         log.warning("webhook %s %s not taken: %s", webhook.type, webhook.id, said)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import DEFAULT, AsyncMock, Mock, patch
 
 import pytest
 
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.reading import ChargeRequest
 from payments.sandbox.refusals import Refusal
+from payments.sandbox.webhooks import Courier, Receiver
 
 REQUEST = ChargeRequest(
     amount=1250, currency="EUR", token="tok_success", capture=True, reference="r", metadata={}
@@ -60,4 +66,38 @@ def test_of_writes_that_cannot_be_committed_none_is_in_the_books(ledger: Ledger)
         write()
 
     assert ledger.charges(after=0, limit=9) == []
+    assert ledger.outbox.due(busy=(), limit=9) == []
+
+
+def test_a_note_that_fails_leaves_no_transaction_open(ledger: Ledger) -> None:
+    charge(ledger, "one")
+    delivery, *_ = ledger.outbox.due(busy=(), limit=9)
+    no_number: Any = object()
+    odd = replace(delivery, position=no_number)
+
+    with pytest.raises(sqlite3.Error):
+        ledger.outbox.delivered([delivery, odd])
+    charge(ledger, "two")
+
+    assert len(ledger.outbox.due(busy=(), limit=9)) == 2
+
+
+async def _delivered_at_the_second_try(ledger: Ledger, note: Mock) -> None:
+    poster = Mock(post=AsyncMock(return_value=204))
+    with patch("payments.sandbox.webhooks.Poster", return_value=poster):
+        courier = Courier(outbox=ledger.outbox, receiver=Receiver(url="http://x", secret="s"))
+    courier.start()
+    while note.call_count < 2:
+        await asyncio.sleep(0.01)
+    await courier.stop(seconds=5)
+
+
+def test_a_delivery_that_could_not_be_noted_is_noted_later(ledger: Ledger) -> None:
+    charge(ledger, "one")
+    noting = [sqlite3.OperationalError("disk full"), DEFAULT]
+    note = Mock(wraps=ledger.outbox.delivered, side_effect=noting)
+
+    with patch.object(ledger.outbox, "delivered", note):
+        asyncio.run(asyncio.wait_for(_delivered_at_the_second_try(ledger, note), 10))
+
     assert ledger.outbox.due(busy=(), limit=9) == []
