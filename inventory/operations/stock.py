@@ -16,8 +16,9 @@ from inventory.events import StockRanLow
 from inventory.locks import LockedLevel, locking_stock_levels
 from inventory.models import MAX_PIECES, MovementKind, StockMovement
 from oms.core.actor import Actor
-from oms.core.db import insert_rows, transaction_required, write
+from oms.core.db import transaction_required
 from oms.core.ids import new_id
+from oms.core.writing import insert_rows, write
 from oms.events.publishing import publish_all
 
 # Pieces by product and location.

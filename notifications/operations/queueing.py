@@ -14,9 +14,10 @@ from notifications.models import Channel, DeliveryState, Notification
 from notifications.rendering import in_app_text, one_line, rendered_mail
 from notifications.wording import WORDINGS, Message, Occasion, message_for
 from oms.core import clock
-from oms.core.db import insert_rows, transaction_required
+from oms.core.db import transaction_required
 from oms.core.ids import new_id
 from oms.core.waking import wake_on_commit
+from oms.core.writing import insert_rows
 from oms.events.relaying import RecordedEvent
 from oms.users.models import User
 from orders.events import OrderFact, ShipmentSent

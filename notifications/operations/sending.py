@@ -23,7 +23,7 @@ from notifications.models import DeliveryState, Notification
 from oms.core import clock
 from oms.core.db import durable, transaction
 from oms.core.leases import backoff, claim_due, due
-from oms.core.updating import update_rows
+from oms.core.writing import update_rows
 
 log = structlog.get_logger(__name__)
 

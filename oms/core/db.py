@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from decimal import Decimal
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-import orjson
 import psycopg
-from django.db import DatabaseError, connection, models
+from django.db import DatabaseError, connection
 from django.db import transaction as django_transaction
 
 from oms.core.errors import DeadlineExceeded, Unavailable
@@ -29,7 +25,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_ATTEMPTS = 3
-_gathered: ContextVar[list[tuple[str, Sequence[Any]]] | None] = ContextVar("writes", default=None)
 _RETRIED = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
@@ -142,101 +137,6 @@ def violated_constraint(error: DatabaseError) -> str:
     """The name of the constraint that `error` reports; "" if it reports none."""
     cause = error.__cause__
     return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
-
-
-def write(statement: str, parameters: Sequence[Any]) -> None:
-    """Run a statement that changes rows and returns none; or gather it, in `written_together`."""
-    gathered = _gathered.get()
-    if gathered is not None:
-        gathered.append((statement, parameters))
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-@contextmanager
-def written_together() -> Iterator[None]:
-    """Run all that is given to `write` inside as one statement, when the block ends.
-
-    So each of them fails at the end, and none may need what another writes: all see the tables as
-    they were before, and no order among them is promised (PostgreSQL, "Data-Modifying Statements in
-    WITH"). Inside another such block it joins that one; so nothing in it can be undone by itself,
-    by a savepoint or by catching what an inner block raises.
-    """
-    if _gathered.get() is not None:
-        yield
-        return
-    gathered: list[tuple[str, Sequence[Any]]] = []
-    token = _gathered.set(gathered)
-    try:
-        yield
-    finally:
-        _gathered.reset(token)
-    if gathered:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _as_one(tuple(statement for statement, _ in gathered)),
-                [parameter for _, parameters in gathered for parameter in parameters],
-            )
-
-
-@functools.lru_cache(maxsize=256)
-def _as_one(statements: tuple[str, ...]) -> str:
-    *first, last = statements
-    named = ", ".join(f"s{number} AS ({statement})" for number, statement in enumerate(first))
-    return f"WITH {named} {last}" if named else last
-
-
-def insert_rows(
-    model: type[models.Model],
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    *,
-    skip_existing: bool = False,
-) -> None:
-    """Insert `rows`, each in the order of the field names `columns`, with one statement.
-
-    A foreign key may be called by the name of its column too, as "order_id" of the field "order".
-
-    All rows travel as one JSON parameter: the statement's text, and with it its prepared plan, is
-    the same for one row and for ten thousand, and both ends are faster with it than with an array
-    for each column. With `skip_existing` a row that a unique constraint refuses is left out in
-    silence.
-    """
-    documents = [dict(zip(columns, row, strict=True)) for row in rows]
-    if documents:
-        write(
-            _insert_statement(model, tuple(columns), skip_existing),
-            [orjson.dumps(documents, default=_json_value).decode()],
-        )
-
-
-@functools.cache
-def _insert_statement(
-    model: type[models.Model], names: tuple[str, ...], skip_existing: bool
-) -> str:
-    fields: list[Any] = [model._meta.get_field(name) for name in names]
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
-    # Without its length or precision: a cast to varchar(3) would cut a longer text in silence,
-    # where the assignment to the column refuses it.
-    types = ", ".join(
-        f"{quote(name)} {re.sub(r'[(].*[)]', '', field.rel_db_type(connection))}"
-        for name, field in zip(names, fields, strict=True)
-    )
-    # Names and types come from the model alone.
-    return (
-        f"INSERT INTO {quote(model._meta.db_table)} ({columns})"  # noqa: S608
-        f" SELECT * FROM json_to_recordset(%s::json) AS new ({types})"
-        f"{' ON CONFLICT DO NOTHING' if skip_existing else ''}"
-    )
-
-
-def _json_value(value: Any) -> str:
-    """What orjson does not know, as the text that PostgreSQL reads."""
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no form in a row.")
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from oms.core.db import pipelined, with_retries, written_together
+from oms.core.db import pipelined, with_retries
 from oms.core.errors import OperationError
+from oms.core.writing import written_together
 from oms.edge.connections import is_lost, log_failure, opened_connection
 from oms.edge.messages import HotAnswer, HotCall
 from oms.edge.routes import route_of

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import insert_rows, transaction_required
+from oms.core.db import transaction_required
 from oms.core.ids import new_id
 from oms.core.waking import wake_on_commit
+from oms.core.writing import insert_rows
 from oms.events.domain import DomainEvent, encode
 from oms.events.models import Event
 

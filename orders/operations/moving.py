@@ -11,7 +11,7 @@ from inventory.operations.stock import Cause, open_stock_book
 from inventory.queries import pieces_reserved_for
 from oms.core.actor import Actor
 from oms.core.db import transaction_required
-from oms.core.updating import update_rows
+from oms.core.writing import update_rows
 from oms.events.publishing import publish
 from orders.events import (
     OrderCancelled,

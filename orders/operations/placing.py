@@ -14,9 +14,10 @@ from django.conf import settings
 from inventory.operations.stock import Cause, StockBook, opening_stock_book
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction, transaction_required, written_together
+from oms.core.db import transaction, transaction_required
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
+from oms.core.writing import written_together
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish_all
 from orders.errors import RejectedWithOthers

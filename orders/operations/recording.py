@@ -10,7 +10,8 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from oms.core.db import insert_rows, transaction_required
+from oms.core.db import transaction_required
+from oms.core.writing import insert_rows
 from orders.models import Order, OrderItem
 from orders.rules import OrderRules
 from orders.states import FulfilmentState, OrderStatus, PaymentState

@@ -16,7 +16,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.db import transaction
 from oms.core.money import ZERO
-from oms.core.updating import update_rows
+from oms.core.writing import update_rows
 from oms.events.domain import DomainEvent
 from oms.events.publishing import publish, publish_all
 from payments.events import (

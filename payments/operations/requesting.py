@@ -13,8 +13,9 @@ from django.db import IntegrityError
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import insert_rows, transaction_required, violated_constraint
+from oms.core.db import transaction_required, violated_constraint
 from oms.core.waking import wake_on_commit
+from oms.core.writing import insert_rows
 from oms.events.publishing import publish
 from payments.errors import PaymentInProgress
 from payments.events import PaymentRequested

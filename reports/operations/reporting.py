@@ -11,8 +11,9 @@ import msgspec
 from django.conf import settings
 
 from oms.core.clock import business_date, business_days
-from oms.core.db import insert_rows, transaction
+from oms.core.db import transaction
 from oms.core.ids import new_id
+from oms.core.writing import insert_rows
 from reports.figures import (
     DayFigures,
     Report,

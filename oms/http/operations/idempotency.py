@@ -19,9 +19,10 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from oms.core.db import transaction_required, write
+from oms.core.db import transaction_required
 from oms.core.errors import Conflict, OperationError, Unprocessable
 from oms.core.purging import purge_rows
+from oms.core.writing import write
 
 _LOCK_KEYS = """
     SELECT pg_try_advisory_xact_lock(key.number)
