@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.policy import compat32
 
 import pytest
 from django.core.mail.backends.base import BaseEmailBackend
@@ -237,3 +238,28 @@ def test_the_composed_mail_never_changes_its_id(mail: MakeMail) -> None:
     ids = {composed(waiting).message()["Message-ID"] for _ in range(3)}
 
     assert ids == {waiting.message_id}
+
+
+@pytest.mark.parametrize(
+    "subject", ["plain", "Größe " + "ä" * 60, "x" * 200, "a b " * 40, "", "a\tb", "=?utf-8?q?x?="]
+)
+def test_headers_are_written_as_the_standard_library_writes_them(
+    mail: MakeMail, subject: str
+) -> None:
+    waiting = mail()
+    waiting.subject = subject
+    message = composed(waiting).message()
+
+    written = message.as_bytes(linesep="\r\n")
+    for part in message.walk():
+        part.policy = compat32
+
+    assert written == message.as_bytes(linesep="\r\n")
+
+
+def test_no_part_of_a_mail_can_guess_its_boundary(mail: MakeMail) -> None:
+    waiting = mail()
+
+    boundaries = [composed(waiting).message().get_boundary() for _ in range(2)]
+
+    assert len(set(boundaries)) == 2

@@ -85,8 +85,12 @@ class Cashier:
 
     @durable
     def finish(self) -> None:
-        """Wait for the calls under way, and record what became of them."""
-        done, _ = wait(self._under_way)
+        """Wait for the calls under way, and record what became of them.
+
+        One that takes longer than its lease, as where an answer comes byte by byte, does not keep
+        the worker, whose task may live for a minute; if it ends later, the next `work` records it.
+        """
+        done, _ = wait(self._under_way, timeout=LEASE.total_seconds())
         self._record(done)
 
     def _begin(self) -> bool:

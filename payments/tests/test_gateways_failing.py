@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import ssl
+import subprocess
+import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -31,6 +36,49 @@ def test_a_refused_connection_is_an_unknown_outcome(gateway: Gateway, settings: 
 
         with pytest.raises(GatewayUnknownOutcome, match="NewConnectionError"):
             charge(gateway, "tok_success")
+
+
+def test_providers_are_reached_without_the_proxies_of_the_environment(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert charge(gateway, "tok_success").status is ChargeStatus.CAPTURED
+
+
+def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    asked = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run(
+        ["openssl", *asked.split(), "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    heard: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with (
+            connection,
+            contextlib.suppress(OSError),
+            context.wrap_socket(connection, server_side=True) as secured,
+        ):
+            heard.append(secured.recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.SANDBOX_PROVIDER_URL = f"https://localhost:{server.getsockname()[1]}"
+        serving = threading.Thread(target=serve, args=[server])
+        serving.start()
+        with pytest.raises(GatewayUnknownOutcome, match="SSLError"):
+            charge(gateway, "tok_success")
+        serving.join()
+
+    assert heard == []
 
 
 def test_a_wrong_api_key_is_a_matter_of_configuration(gateway: Gateway, settings: Settings) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +15,7 @@ from pytest_django import Settings
 
 from oms.testing.factories import make_product
 from oms.testing.ordering import payment_of, place, settle
-from payments.gateways.base import GatewayRejected
+from payments.gateways.base import ChargeResult, GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
 from payments.operations.making import Cashier
@@ -188,6 +190,27 @@ def test_a_slow_provider_of_one_payment_does_not_hold_up_the_others() -> None:
     assert payment_of(slow).status == "processing"
     cashier.finish()
     assert payment_of(slow).status == "unknown"
+
+
+def test_a_call_without_end_does_not_keep_the_worker_and_is_recorded_when_it_ends() -> None:
+    order = place((make_product(), 1), token="tok_success")
+    cashier, charge, ends = Cashier(), SandboxGateway.charge, threading.Event()
+
+    def charge_slowly(gateway: SandboxGateway, **said: Any) -> ChargeResult:
+        ends.wait(10)
+        return charge(gateway, **said)
+
+    with patch.object(SandboxGateway, "charge", charge_slowly):
+        cashier.work()
+        with patch("payments.operations.making.LEASE", timedelta(seconds=0.1)):
+            started = time.monotonic()
+            cashier.finish()
+        assert time.monotonic() - started < 5
+        assert payment_of(order).status == "processing"
+        ends.set()
+        cashier.finish()
+
+    assert payment_of(order).status == "captured"
 
 
 def test_many_payments_take_as_many_statements_as_one() -> None:

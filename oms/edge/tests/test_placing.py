@@ -166,7 +166,7 @@ def held_by_another(product_id: UUID) -> Any:
 
 
 def test_a_locked_product_delays_its_own_buyers_only(settings: Settings) -> None:
-    settings.HOT_LANE_LOCK_TIMEOUT_MS = 50
+    settings.HOT_LANE_LOCK_TIMEOUT_MS = 500
     mug, locked = make_product(stock=100), make_product(stock=100)
     tokens = [token_of(make_customer()) for _ in range(20)]
     calls = [
@@ -180,7 +180,7 @@ def test_a_locked_product_delays_its_own_buyers_only(settings: Settings) -> None
     assert stock_of(mug) == (100, 10)
     assert stock_of(locked) == (100, 0)
     # The patience of a batch is spent once, not once for each of the ten who wait.
-    assert retried < 0.05 * 10
+    assert retried < 0.5 * 10
     assert statuses(answer(calls[1::2])) == [201] * 10
 
 
