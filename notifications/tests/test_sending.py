@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from email.policy import compat32
+from typing import Any
 
 import pytest
 from django.core.mail.backends.base import BaseEmailBackend
@@ -248,7 +249,7 @@ def test_headers_are_written_as_the_standard_library_writes_them(
 ) -> None:
     waiting = mail()
     waiting.subject = subject
-    message = composed(waiting).message()
+    message: Any = composed(waiting).message()
 
     written = message.as_bytes(linesep="\r\n")
     for part in message.walk():
