@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from oms.audit.wording import event_link, facts_of, in_words, name_objects
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor, ActorKind, anonymous
 from oms.events.domain import event_types
 from oms.events.models import ConsumerOffset, Event, ParkedEvent
 from oms.events.relaying import retry_parked_now
@@ -59,7 +59,12 @@ class ActorKindFilter(DropdownFilter):
         return list(_KINDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(actor_kind=self.value()) if self.value() in _KINDS else queryset
+        if self.value() not in _KINDS:
+            return queryset
+        if self.value() == ActorKind.ANONYMOUS:
+            # The rarest, and all are called alike: so an index knows them.
+            queryset = queryset.filter(actor_label__iexact=anonymous().label)
+        return queryset.filter(actor_kind=self.value())
 
 
 @admin.register(Event)

@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 
+from oms.core.rows import fetch_values
+from oms.events.domain import event_types
 from oms.events.models import Event
+
+# One descent of the index of types for each type, month and end. By a range of one type, in the
+# order of types: for an equation the planner may rather walk along the ids to the first one.
+_SPANS = """
+    SELECT oldest.id, newest.id FROM unnest(%s::text[]) AS kind (type)
+    CROSS JOIN LATERAL (
+        SELECT id FROM events_event WHERE type >= kind.type AND type <= kind.type
+        ORDER BY type, id LIMIT 1
+    ) AS oldest
+    CROSS JOIN LATERAL (
+        SELECT id FROM events_event WHERE type >= kind.type AND type <= kind.type
+        ORDER BY type DESC, id DESC LIMIT 1
+    ) AS newest
+"""
 
 
 def audit_entries() -> QuerySet[Event]:
     """Everything that anyone ever changed, one entry for each event; in no order yet."""
     return Event.objects.all()
+
+
+def entries_about(entries: QuerySet[Any], *, object_type: str) -> QuerySet[Any]:
+    """Those of `entries` that are about objects of that type, found by the types of their events.
+
+    Several types cannot be read from their index in the order of ids: the log is walked through, or
+    all of theirs are sorted. The walk goes through the months that have none to their ends, so it
+    is kept to the months between the oldest and the newest.
+    """
+    types = [name for name, fact in event_types().items() if fact.object_type == object_type]
+    spans = list(fetch_values(_SPANS, [types])) if types else []
+    if not spans:
+        return entries.none()
+    return entries.filter(
+        type__in=types,
+        id__gte=min(oldest for oldest, _ in spans),
+        id__lte=max(newest for _, newest in spans),
+    )

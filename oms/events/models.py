@@ -56,6 +56,7 @@ class Event(models.Model):
                 name="event_of_actor",
             ),
             models.Index(Upper("actor_label"), "id", name="event_of_label"),
+            models.Index(fields=["type", "id"], name="event_of_type"),
         ]
 
     def __str__(self) -> str:

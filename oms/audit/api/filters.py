@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from oms.events.domain import event_types
+from oms.audit.queries import entries_about
 from oms.events.models import Event
 from oms.http.filters import ApiFilterSet, CreationFilter, TextFilter, UUIDFilter
 
@@ -25,14 +25,10 @@ class ActorFilter(TextFilter):
 
 
 class ObjectTypeFilter(TextFilter):
-    """What an entry is about, by the types of events that are about it: those have an index."""
+    """What an entry is about."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        if not value:
-            return qs
-        return qs.filter(
-            type__in=[name for name, fact in event_types().items() if fact.object_type == value]
-        )
+        return entries_about(qs, object_type=value) if value else qs
 
 
 class AuditFilters(ApiFilterSet):

@@ -16,6 +16,7 @@ from oms.core import clock
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.ids import first_id_at, new_id
 from oms.events.models import Event
+from oms.events.partitions import make_partitions
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, api_client, make_customer, make_staff
 from oms.testing.plans import PAGE, rows_read
@@ -176,6 +177,30 @@ def test_a_filter_finds_its_entries_in_their_order_by_an_index(query: dict[str, 
         rows, read = rows_read(page, order="-id")
         assert rows == (4 if "request_id" in query else PAGE)
         assert read <= PAGE
+
+
+@pytest.mark.parametrize("query", [{"action": "user.registered"}, {"object_type": "user"}])
+def test_months_without_a_kind_of_event_are_not_walked_through(query: dict[str, str]) -> None:
+    now, before = clock.now(), clock.now() - timedelta(days=70)
+    make_partitions(first=before, last=now)
+    with connection.cursor() as cursor:
+        for type_, moment, events in (
+            ("user.registered", before, 500),
+            ("product.changed", now, 20_000),
+        ):
+            cursor.execute(
+                "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
+                " actor_label, request_id, occurred_at)"
+                " SELECT (left(%s, 24) || lpad(to_hex(n), 12, '0'))::uuid, %s, %s,"
+                " gen_random_uuid(), '{}', 'staff', 'x', '', %s FROM generate_series(1, %s) AS n",
+                [str(first_id_at(moment)), type_, type_.split(".")[0], moment, events],
+            )
+        cursor.execute("ANALYZE events_event")
+
+    rows, read = rows_read(AuditFilters(query, queryset=Event.objects.all()).qs, order="-id")
+
+    assert rows == PAGE
+    assert read <= 500
 
 
 @pytest.mark.parametrize(
