@@ -39,6 +39,18 @@ HEARING_CHECKS = (
         },
     ),
     Check(
+        name="the_log_is_of_this_server",
+        promise="No consumer of the log is ahead of the transactions of this server.",
+        # After a dump was restored on another one, nothing new would be heard, and nobody miss it.
+        sql="""
+            SELECT consumer AS id,
+                   format('has read up to transaction %%s, and the server is at %%s; see'
+                          ' docs/event-log.md', transaction, next) AS detail
+            FROM events_consumeroffset, pg_snapshot_xmax(pg_current_snapshot()) AS next
+            WHERE transaction > next
+        """,
+    ),
+    Check(
         name="no_event_was_given_up",
         promise="No consumer has given up an event that it could not take.",
         sql="""

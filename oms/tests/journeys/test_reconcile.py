@@ -85,6 +85,7 @@ BREACHES = {
     # As if an earlier transaction had written the events, so that they are readable.
     "consumers_keep_up": "UPDATE events_event SET transaction = '3';"
     " UPDATE events_consumeroffset SET transaction = '0', position = 0",
+    "the_log_is_of_this_server": "UPDATE events_consumeroffset SET transaction = '4294967296999'",
     "no_event_was_given_up": "INSERT INTO events_parkedevent"
     " (consumer, event_id, attempts, next_attempt_at, last_error, created_at)"
     " SELECT 'notifications', id, 8, NULL, 'KeyError()', now() FROM events_event LIMIT 1",
