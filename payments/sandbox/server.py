@@ -24,6 +24,8 @@ _BODY_LIMIT = 64 * 1024
 _HEAD_LIMIT = 32 * 1024
 _READ = 64 * 1024
 _IDLE_SECONDS = 75.0
+# How long, in seconds, connections get to end once they are closed.
+_ENDING = 1.0
 _BACKLOG = 512
 _METHODS = frozenset({b"GET", b"POST"})
 
@@ -35,6 +37,7 @@ class Server:
         self._provider = provider
         self._hold_seconds = hold_seconds
         self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._answering = 0
         self._idle = asyncio.Condition()
 
@@ -55,9 +58,17 @@ class Server:
                     await self._idle.wait_for(lambda: not self._answering)
             except TimeoutError:
                 log.warning("stopped with %d requests unanswered", self._answering)
+        # Connections on which nothing is said any more end by themselves then.
+        for writer in self._open.values():
+            writer.close()
+        if self._open:
+            await asyncio.wait(self._open, timeout=_ENDING)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while await self._exchange(connection, reader, writer):
                 connection.start_next_cycle()
@@ -65,6 +76,7 @@ class Server:
             pass  # a caller who hung up, or has nothing more to say
         finally:
             writer.close()
+            del self._open[task]
 
     async def _exchange(
         self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

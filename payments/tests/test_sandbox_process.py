@@ -86,6 +86,7 @@ def test_sigterm_ends_it_at_once_though_connections_are_held_and_idle(tmp_path: 
             assert time.monotonic() - started < 2
 
             assert isinstance(held.exception(timeout=5), httpx.TransportError)
+        assert "Traceback" not in (tmp_path / "provider.log").read_text()
 
 
 def test_a_request_finishes_though_sigterm_and_ctrl_c_come_meanwhile(tmp_path: Path) -> None:
