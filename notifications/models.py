@@ -41,6 +41,14 @@ class DeliveryState(models.TextChoices):
     DEAD = "dead", _("given up")
 
 
+# Not what nearly every order brings: a page of those is soon met.
+RARE = (
+    Kind.PAYMENT_FAILED,
+    Kind.ORDER_CANCELLED,
+    Kind.ORDER_EXPIRED,
+    Kind.ORDER_REFUNDED,
+    Kind.LOW_STOCK,
+)
 # What staff may have sent again.
 RETRYABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
 
@@ -125,7 +133,9 @@ class Notification(LeasedWork):
                 condition=~Q(state=DeliveryState.SENT),
             ),
             models.Index(
-                fields=["-id"], name="notification_low_stock", condition=Q(kind=Kind.LOW_STOCK)
+                fields=["kind", "-id"],
+                name="notification_of_rare_kind",
+                condition=Q(kind__in=RARE),
             ),
             models.Index(
                 fields=["order_id"],
