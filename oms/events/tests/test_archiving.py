@@ -79,11 +79,12 @@ def test_what_came_back_is_guarded_and_found_like_everything_else(
         )
         triggers = [name for (name,) in cursor.fetchall()]
         cursor.execute(
-            "SELECT count(*) FROM pg_index WHERE indrelid = 'events_event_2025_01'::regclass"
+            "SELECT count(*) FILTER (WHERE indrelid = 'events_event_2025_01'::regclass),"
+            " count(*) FILTER (WHERE indrelid = 'events_event'::regclass) FROM pg_index"
         )
-        indexes = cursor.fetchone()[0]
+        indexes, those_of_the_log = cursor.fetchone()
     assert triggers == ["events_event_2025_01_no_truncate", "events_event_append_only"]
-    assert indexes == 6
+    assert indexes == those_of_the_log > 1
 
 
 def test_a_month_stays_if_another_process_writes_its_files(
