@@ -31,6 +31,7 @@ from oms.events.partitions import (
     tend_log,
 )
 from oms.events.publishing import publish
+from oms.events.tests.hearing import consumer, deliver
 from oms.events.tests.months import digest_of_log, table_of, tell_at
 from oms.users.events import UserRegistered
 
@@ -268,3 +269,25 @@ def test_a_backlog_over_many_months_is_read_along_their_indexes() -> None:
     read = re.findall(r"Index Scan using .*events_event_2025.* rows=([\d.]+)", plan)
     assert len(read) == 6
     assert sum(float(rows) for rows in read) <= 50 + 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_backlog_that_no_statistics_know_of_is_not_sorted_either() -> None:
+    make_partitions(first=JANUARY, last=date(2025, 6, 1))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE events_event")
+    for month in range(1, 7):
+        tell_at(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
+    plans: list[str] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "AS MATERIALIZED" in sql:
+            execute(f"EXPLAIN (COSTS OFF) {sql}", params, many, context)
+            plans.append("\n".join(line for (line,) in context["cursor"].fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        assert deliver(consumer(lambda events: None)) == 0
+
+    assert "Merge Append" in plans[0]
+    assert "Seq Scan" not in plans[0]
