@@ -272,6 +272,7 @@ def test_a_backlog_over_many_months_is_read_along_their_indexes() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("spare_months")
 def test_a_backlog_that_no_statistics_know_of_is_not_sorted_either() -> None:
     make_partitions(first=JANUARY, last=date(2025, 6, 1))
     with connection.cursor() as cursor:

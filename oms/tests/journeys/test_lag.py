@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client
-from structlog.testing import capture_logs
 
 from notifications.models import Notification
 from oms.events.models import ConsumerOffset
@@ -53,17 +53,17 @@ def test_what_waits_longest_is_the_lag_of_its_kind() -> None:
     assert 30 <= behind["mail"] < 60
 
 
-def test_it_stands_in_the_log_and_in_the_metrics() -> None:
+def test_it_stands_in_the_log_and_in_the_metrics(caplog: pytest.LogCaptureFixture) -> None:
     ConsumerOffset.objects.create(consumer="orders")
     place((make_product(), 1), token="tok_success")
     Payment.objects.update(next_attempt_at=Now() - timedelta(seconds=90))
 
-    with capture_logs() as logged:
-        report_lag()
+    report_lag()
     shown = Client().get("/metrics").content.decode()
 
-    [line] = [entry for entry in logged if entry["event"] == "background_lag"]
-    assert line["log_level"] == "warning"
+    [record] = [record for record in caplog.records if record.name == "oms.lag"]
+    line: Any = record.msg
+    assert (line["event"], record.levelname) == ("background_lag", "WARNING")
     assert line["payments"] >= 90
     [gauge] = [row for row in shown.splitlines() if 'lag_seconds{work="payments"}' in row]
     assert float(gauge.split()[-1]) >= 90
