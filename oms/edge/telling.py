@@ -80,7 +80,7 @@ def line_of(
         "method": request.method,
         "path": request.path,
         "route": route,
-        "status": status,
+        "status": int(status),
         "duration_ms": round(seconds * 1000, 1),
         "event": "request",
         "request_id": request_id,

@@ -146,6 +146,7 @@ def test_odd_headers_of_reads_are_answered_and_logged_the_same(
         lines += [record.msg for record in caplog.records if record.name == "oms.http.requests"]
         assert len(lines) == 3  # twice of Django; the other of whoever answered the lane's client
         assert told(lines[0]) == told(lines[1]) == told(lines[2])
+        assert {type(line["status"]) for line in lines} == {int}
 
 
 def told(line: Mapping[str, Any]) -> dict[str, Any]:
