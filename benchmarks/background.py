@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks import calls, cpu
@@ -16,31 +14,17 @@ from benchmarks.machine import BenchError, Servers, Shop
 from benchmarks.measuring import Measured, load, measure
 from benchmarks.reconciling import broken_promises
 from benchmarks.stocking import Stock
+from benchmarks.watching import Backlog, await_an_empty_backlog, backlog_of
 
 _DATABASE = "background"
 _CONNECTIONS = 16
 # Orders a second that the background is to keep up with.
 _PACE = 500.0
-# What was placed in the seconds of a run is worked off within so many more, or something is wrong.
-_LONGEST_BACKLOG = 300.0
 
 _ORDERS = "SELECT count(*) FROM orders_order"
 _CAPTURED = "SELECT count(*) FROM payments_payment WHERE status = 'captured'"
-_WAITING = "SELECT count(*) FROM payments_payment WHERE status NOT IN ('captured', 'failed')"
-_MAILS = "SELECT count(*) FROM notifications_notification WHERE state IN ('queued', 'sending')"
-# The consumer that is furthest behind: how many events it has not read, and the oldest one's age.
-_LAG = """
-    SELECT coalesce(max(waiting.number), 0),
-           coalesce(extract(epoch FROM now() - min(waiting.since)), 0)
-    FROM events_consumeroffset AS reached
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS number, min(occurred_at) AS since FROM events_event
-        WHERE (transaction, position) > (reached.transaction, reached.position)
-    ) AS waiting
-"""
-_UNREPORTED = "SELECT count(*) FROM webhooks WHERE next_attempt_at IS NOT NULL"
 
-Numbers: TypeAlias = Callable[[str], tuple[float, ...]]
+Number: TypeAlias = Callable[[str], int]
 
 
 def measure_with_background(
@@ -71,18 +55,21 @@ def measure_with_background(
         busy.start_background()
         connection = ends.enter_context(servers.connect(_DATABASE))
 
-        def numbers(statement: str) -> tuple[float, ...]:
+        def number(statement: str) -> int:
             row = connection.execute(statement.encode()).fetchone()
             assert row is not None
-            return tuple(float(str(number)) for number in row)
+            return int(str(row[0]))
 
         trees = {**busy.trees(), **servers.trees()}
         backends = ends.enter_context(Backends.watched(servers.connect(_DATABASE)))
-        books = busy.folder / "sandbox" / "ledger.sqlite3"
-        [placed] = numbers(_ORDERS)
+
+        def look() -> Backlog:
+            return backlog_of(connection, ledger=busy.folder / "sandbox" / "ledger.sqlite3")
+
+        placed = number(_ORDERS)
         spent = cpu.seconds_of(trees)
-        paced = _placed_at_pace(numbers, books, stock=stock, port=busy.port, seconds=seconds)
-        [captured] = numbers(_CAPTURED)
+        paced = _placed_at_pace(number, look, stock=stock, port=busy.port, seconds=seconds)
+        captured = number(_CAPTURED)
         began = time.monotonic()
         measured = measure(
             calls.placing(stock),
@@ -93,18 +80,18 @@ def measure_with_background(
             trees=trees,
         )
         took, ended = time.monotonic() - began, time.monotonic()
-        lag = numbers(_LAG)
+        left = look()
         notes = {
-            "captured": (numbers(_CAPTURED)[0] - captured) / took,
-            "payments_waiting": numbers(_WAITING)[0],
-            "mails_waiting": numbers(_MAILS)[0],
-            "events_waiting": lag[0],
-            "events_lag": lag[1],
+            "captured": (number(_CAPTURED) - captured) / took,
+            "payments_waiting": left.payments,
+            "mails_waiting": left.mails,
+            "events_waiting": left.events,
+            "events_lag": left.events_lag,
             **paced,
         }
-        _await_the_rest(lambda: _is_all_done(numbers, books))
+        await_an_empty_backlog(look)
         notes["caught_up"] = time.monotonic() - ended
-        orders = numbers(_ORDERS)[0] - placed
+        orders = number(_ORDERS) - placed
         measured = replace(
             measured,
             cpu=_per_order(
@@ -123,9 +110,9 @@ def measure_with_background(
 
 
 def _placed_at_pace(
-    numbers: Numbers, books: Path, *, stock: Stock, port: int, seconds: float
+    number: Number, look: Callable[[], Backlog], *, stock: Stock, port: int, seconds: float
 ) -> dict[str, float]:
-    [captured], began = numbers(_CAPTURED), time.monotonic()
+    captured, began = number(_CAPTURED), time.monotonic()
     report = load(
         calls.placing(stock),
         port=port,
@@ -135,8 +122,8 @@ def _placed_at_pace(
         rate=_PACE,
     )
     ended = time.monotonic()
-    done = numbers(_CAPTURED)[0] - captured
-    _await_the_rest(lambda: _is_all_done(numbers, books))
+    done = number(_CAPTURED) - captured
+    await_an_empty_backlog(look)
     return {
         "paced_placed": report["answered"] / (ended - began),
         "paced_captured": done / (ended - began),
@@ -146,19 +133,3 @@ def _placed_at_pace(
 
 def _per_order(*, orders: float, spent: Mapping[str, float], loader: float) -> dict[str, float]:
     return {name: seconds / max(1, orders) for name, seconds in spent.items()} | {"loader": loader}
-
-
-def _await_the_rest(is_done: Callable[[], bool]) -> None:
-    until = time.monotonic() + _LONGEST_BACKLOG
-    while not is_done():
-        if time.monotonic() > until:
-            raise BenchError(f"The background was not done after {_LONGEST_BACKLOG:.0f} seconds.")
-        time.sleep(0.25)
-
-
-def _is_all_done(numbers: Numbers, books: Path) -> bool:
-    if numbers(_WAITING)[0] or numbers(_LAG)[0] or numbers(_MAILS)[0]:
-        return False
-    with closing(sqlite3.connect(f"file:{books}?mode=ro", uri=True)) as ledger:
-        unreported: int = ledger.execute(_UNREPORTED).fetchone()[0]
-    return not unreported

@@ -14,19 +14,24 @@ from rich.console import Console
 
 from benchmarks import calls
 from benchmarks.beginning import STOCKED, Beginning
-from benchmarks.machine import BenchError, Shop
+from benchmarks.machine import Shop
 from benchmarks.measuring import load
 from benchmarks.presenting import commit, machine
 from benchmarks.reconciling import broken_promises
 from benchmarks.soaking import Soak, Window
-from benchmarks.watching import Backlog, backlog_of, bloat_of, memory_of, tables_of
+from benchmarks.watching import (
+    Backlog,
+    await_an_empty_backlog,
+    backlog_of,
+    bloat_of,
+    memory_of,
+    tables_of,
+)
 
 _DATABASE = "soak"
 _CONNECTIONS = 16
 _WINDOW_SECONDS = 10.0
 _TRIAL_SECONDS = 6.0
-# What a soak leaves to do is done within so many seconds, or the load was too much.
-_LONGEST_BACKLOG = 300.0
 
 
 def soak_shop(
@@ -46,7 +51,7 @@ def soak_shop(
     rate = options.rate or options.share * _rate_to_the_end(beginning, shop, console)
     console.print(f"Placing {rate:,.0f} orders a second for {options.seconds:.0f} seconds …")
     soak = _soak(beginning, shop, rate=rate, seconds=options.seconds, say=console.print)
-    soak.worked_off = _await_an_empty_backlog(beginning, shop)
+    soak.worked_off = await_an_empty_backlog(lambda: _backlog(beginning, shop))
     with beginning.servers.connect(_DATABASE) as connection:
         soak.tables_after = tables_of(connection)
         soak.bloat = bloat_of(connection, soak.written_tables())
@@ -68,7 +73,7 @@ def _rate_to_the_end(beginning: Beginning, shop: Shop, console: Console) -> floa
     console.print("Trying how much it can take …")
     began = time.monotonic()
     report = _load(beginning, shop, seconds=_TRIAL_SECONDS, rate=None)
-    _await_an_empty_backlog(beginning, shop)
+    await_an_empty_backlog(lambda: _backlog(beginning, shop))
     rate: float = report["answered"] / (time.monotonic() - began)
     console.print(f"{rate:,.0f} orders a second, from placing to the last mail.")
     return rate
@@ -118,13 +123,3 @@ def _load(
 def _backlog(beginning: Beginning, shop: Shop) -> Backlog:
     with beginning.servers.connect(_DATABASE) as connection:
         return backlog_of(connection, ledger=shop.folder / "sandbox" / "ledger.sqlite3")
-
-
-def _await_an_empty_backlog(beginning: Beginning, shop: Shop) -> float:
-    """The seconds until nothing is left to do. Raises BenchError if they are too many."""
-    began = time.monotonic()
-    while not (left := _backlog(beginning, shop)).is_empty:
-        if time.monotonic() - began > _LONGEST_BACKLOG:
-            raise BenchError(f"After {_LONGEST_BACKLOG:.0f} seconds there is still to do: {left}.")
-        time.sleep(0.25)
-    return time.monotonic() - began

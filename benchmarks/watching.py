@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,11 @@ from typing import Any
 import psutil
 import psycopg
 
+from benchmarks.machine import BenchError
+
 _MEGABYTE = 1_000_000
+# What a load leaves to do is done within so many seconds, or something is wrong.
+_LONGEST_BACKLOG = 300.0
 
 # Partitions count as the table that they are parts of.
 _TABLES = """
@@ -167,3 +172,13 @@ def backlog_of(connection: Connection, *, ledger: Path) -> Backlog:
         events_lag=float(lag),
         webhooks=webhooks,
     )
+
+
+def await_an_empty_backlog(look: Callable[[], Backlog]) -> float:
+    """The seconds until nothing is left to do. Raises BenchError if they are too many."""
+    began = time.monotonic()
+    while not (left := look()).is_empty:
+        if time.monotonic() - began > _LONGEST_BACKLOG:
+            raise BenchError(f"After {_LONGEST_BACKLOG:.0f} seconds there is still to do: {left}.")
+        time.sleep(0.25)
+    return time.monotonic() - began
