@@ -67,9 +67,7 @@ def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
     each order, and the products hardly ever.
     """
     products = Product.objects.all()
-    if actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM):
-        return products
-    return products.filter(is_active=True)
+    return products if _sees_inactive(actor) else products.filter(is_active=True)
 
 
 def products_in_stock(products: QuerySet[Product], *, in_stock: bool) -> QuerySet[Product]:
@@ -110,7 +108,11 @@ def products_by_id(product_ids: Iterable[UUID]) -> Mapping[UUID, ProductRow]:
 
 def may_see(actor: Actor, product: ProductRow) -> bool:
     """Whether `actor` may see the product; as `products_visible_to` has it."""
-    return product.is_active or actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM)
+    return product.is_active or _sees_inactive(actor)
+
+
+def _sees_inactive(actor: Actor) -> bool:
+    return actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM)
 
 
 def find_product(*, actor: Actor, product_id: UUID) -> ProductRow:

@@ -36,7 +36,6 @@ from inventory.queries import (
     stock_of_product,
 )
 from oms.http.documentation import documented
-from oms.http.etags import is_unchanged
 from oms.http.permissions import AllowAny, IsStaff
 from oms.http.views import ApiView, ApiViewSet
 
@@ -100,10 +99,10 @@ class ProductViewSet(ApiViewSet):
     def retrieve(self, request: Request, id: str) -> Response:
         product = find_product(actor=self.actor, product_id=self.path_id())
         [available] = available_of([product.id])
-        etag = etag_of_product(product, available=available, actor=self.actor)
-        if is_unchanged(request._request, etag=etag):
-            return Response(status=304, headers={"ETag": etag})
-        return Response(self._document(product, available=available), headers={"ETag": etag})
+        return self.respond_tagged(
+            etag_of_product(product, available=available, actor=self.actor),
+            show=lambda: self._document(product, available=available),
+        )
 
     @documented(
         summary="Replace a product",

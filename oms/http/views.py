@@ -159,9 +159,13 @@ class ApiView(GenericAPIView[Any]):
 
     def respond_with_page(self, page: Page[R], *, etag: str, show: Callable[[], Any]) -> Response:
         """The page with its ETag, and with what `show` makes of its rows; or 304."""
+        return self.respond_tagged(etag, show=lambda: page_document(self.request, page, show()))
+
+    def respond_tagged(self, etag: str, *, show: Callable[[], Any]) -> Response:
+        """What `show` makes, with its ETag; or 304 without a body if the client has it already."""
         if etags.is_unchanged(self.request._request, etag=etag):
             return Response(status=304, headers={"ETag": etag})
-        return Response(page_document(self.request, page, show()), headers={"ETag": etag})
+        return Response(show(), headers={"ETag": etag})
 
     def expected_version(self) -> int | None:
         """The version that If-Match wants; None if any will do."""
@@ -176,10 +180,7 @@ class ApiView(GenericAPIView[Any]):
 
         `variant` tells apart the answers of one version: by what is expanded, or by who asks.
         """
-        etag = etags.etag_for(version, variant=variant)
-        if etags.is_unchanged(self.request._request, etag=etag):
-            return Response(status=304, headers={"ETag": etag})
-        return Response(data, headers={"ETag": etag})
+        return self.respond_tagged(etags.etag_for(version, variant=variant), show=lambda: data)
 
 
 class ApiViewSet(ViewSetMixin, ApiView):
