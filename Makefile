@@ -11,7 +11,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python oms/management/install.py
+INSTALL := $(BIN)/python oms/devserver/install.py
 PYTEST_WORKERS ?= logical
 PYTEST_OPTIONS ?=
 

@@ -18,7 +18,7 @@ from django.db import connections
 from rich.console import Console
 
 from benchmarks.machine import BenchError, Servers, production_secrets
-from oms.management.embedded import EmbeddedServiceError, Guard
+from oms.devserver import EmbeddedServiceError, Guard
 
 if TYPE_CHECKING:
     from benchmarks.stocking import Stock

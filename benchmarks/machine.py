@@ -18,8 +18,8 @@ import httpx
 import psycopg
 from honcho.environ import parse_procfile
 
-from oms.management.embedded import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
-from oms.management.embedded.errors import end_of_log
+from oms.devserver import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
+from oms.devserver.errors import end_of_log
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 40.0

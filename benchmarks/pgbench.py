@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 
 from benchmarks.machine import BenchError, Servers
-from oms.management.embedded.postgres import program
+from oms.devserver.postgres import program
 
 SCALE = 20
 CLIENTS = 16

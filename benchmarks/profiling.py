@@ -41,7 +41,7 @@ _LAYERS = (
     ("structlog", "logs"),
     ("logging/", "logs"),
     ("granian", "server (granian)"),
-    ("oms/edge", "oms.edge"),
+    ("oms/fastpath", "oms.fastpath"),
     ("oms/http", "oms.http"),
     ("oms/users", "oms.users"),
     ("oms/events", "oms.events"),

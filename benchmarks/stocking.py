@@ -19,16 +19,17 @@ from inventory.events import ProductCreated
 from inventory.locks import lock_stock_levels
 from inventory.models import MovementKind, Product, StockLevel
 from inventory.operations.products import default_location
-from inventory.operations.stock import Cause, StockBook
+from inventory.operations.stock import Cause, StockAllocator
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind, system
-from oms.core.db import transaction
 from oms.core.ids import new_id
+from oms.db.transactions import transaction
+from oms.demo.consumer_offsets import step_over_the_past
+from oms.demo.events import DEMO_REQUEST
 from oms.events.publishing import publish_all
-from oms.management.seeding.journal import DEMO_REQUEST
-from oms.management.seeding.past import step_over_the_past
 from oms.users.models import Session, User
-from orders.operations.placing import OrderedItem, Placed, Placement, place_orders
+from orders.operations.placing import place_orders
+from orders.placements import OrderedItem, Placed, Placement
 
 PRODUCTS = 1_000
 CUSTOMERS = 200
@@ -131,7 +132,7 @@ def _add_products() -> list[UUID]:
     ]
     publish_all([(event, actor) for event in created], at=now)
     levels = lock_stock_levels([product.id for product in products])
-    book = StockBook(levels)
+    book = StockAllocator(levels)
     for level in levels:
         cause = Cause(
             actor=actor, reference=f"product:{level.product_id}:created", reason="received"

@@ -8,8 +8,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from inventory.models import Location, Product
-from oms.core.db import transaction_required
-from oms.core.pipeline import ask
+from oms.db.pipeline import ask
+from oms.db.transactions import transaction_required
 
 
 @dataclass(kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from inventory.models import MovementKind, Product, StockLevel, StockMovement
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
-from oms.core.rows import fetch_rows, fetch_values
+from oms.db.raw_queries import fetch_rows, fetch_values
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     StockedProduct = WithAnnotations[Product, _Stock]
 
-# The stamp (oms/core/stamps.py) of all products' own columns; what is available has none.
+# The stamp (oms/core/cache_versions.py) of all products' own columns; what is available has none.
 CATALOGUE = "catalogue"
 
 
@@ -206,12 +206,12 @@ def _available() -> Coalesce:
     return Coalesce(Subquery(available), 0)
 
 
-def pieces_reserved_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+def reserved_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
     """For each order the pieces, by product and location, promised to it that have not left."""
     return _summed(order_ids, "reserved_delta", Q(), sign=1)
 
 
-def pieces_shipped_for(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
+def shipped_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
     """For each order the pieces, by product and location, that left and have not come back."""
     kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
     return _summed(order_ids, "on_hand_delta", kinds, sign=-1)

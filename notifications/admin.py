@@ -18,11 +18,11 @@ from unfold.enums import ActionVariant
 
 from notifications.models import DeliveryState, Kind, Notification
 from notifications.operations.retrying import retry_notification
+from oms.backoffice.actions import BulkAction, Step
+from oms.backoffice.display import badge, link, moment
+from oms.backoffice.filters import CreationDaysFilter
+from oms.backoffice.order_links import OrdersNamedAdmin, found_by_order
 from oms.core.actor import Actor
-from oms.http.back_office.display import badge, link, moment
-from oms.http.back_office.filters import CreationDaysFilter
-from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
-from oms.http.back_office.steps import BulkStep, Step
 from oms.users.models import User
 
 STATE_COLOURS = {
@@ -111,7 +111,7 @@ class NotificationAdmin(OrdersNamedAdmin):
             explanation=_("The mail goes out at once, with as many attempts as a new one."),
         ),
     )
-    bulk_steps = (BulkStep(name="retry_all", label=_("Send again"), run=_retry),)
+    bulk_steps = (BulkAction(name="retry_all", label=_("Send again"), run=_retry),)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from oms.events.domain import DomainEvent, event
+from oms.events.types import DomainEvent, event
 
 
 @event("notification.retried")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.leases import LeasedWork
+from oms.queue.leases import LeasedWork
 
 
 class Channel(models.TextChoices):

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from notifications.models import Channel, Notification
 from oms.core.actor import Actor
-from oms.core.leases import seconds_overdue
+from oms.queue.leases import seconds_overdue
 
 
 def notifications_of(actor: Actor) -> QuerySet[Notification]:
@@ -17,6 +17,6 @@ def notifications_of(actor: Actor) -> QuerySet[Notification]:
     return own.only("id", "kind", "subject", "body", "order_id", "read_at", "created_at")
 
 
-def seconds_of_mail_overdue() -> float:
+def seconds_mail_overdue() -> float:
     """For how long the most overdue mail has waited for a worker."""
     return seconds_overdue(Notification)

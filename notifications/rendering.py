@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from jinja2.ext import Extension
 
-from notifications.wording import Message, current_language, money
+from notifications.messages import Message, current_language, money
 
 _SUBJECT_LENGTH = 255
 _FOLDER = Path(__file__).parent / "templates"

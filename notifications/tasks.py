@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from notifications.operations.queueing import DRAIN_TASK
-from notifications.operations.sending import AT_ONCE, Postman
-from oms.core.leases import drain
+from notifications.operations.sending import AT_ONCE, MailSender
+from notifications.operations.subscriptions import DRAIN_TASK
+from oms.queue.leases import process_due_work
 
 # One for each process, so that it remembers a mail server that is away.
-_postman = Postman()
+_postman = MailSender()
 # How long, in seconds, mail gathers while more is coming: it shares connections and statements.
 _GATHERING = 0.2
 
@@ -21,6 +21,8 @@ def drain_notifications() -> None:
     Never retried by Celery: what is left, or was cut off, is due again by its row.
     """
     try:
-        drain(DRAIN_TASK, _postman.send_batch, seconds=15, pause=_GATHERING, full=AT_ONCE)
+        process_due_work(
+            DRAIN_TASK, _postman.send_batch, seconds=15, pause=_GATHERING, full=AT_ONCE
+        )
     finally:
         _postman.close()

@@ -5,6 +5,6 @@ from __future__ import annotations
 from oms.wsgi import application as django  # first, for it sets Django up
 
 import oms.urls  # noqa: F401  # isort: skip  # now, and not during the first request
-from oms.edge.application import Application  # isort: skip
+from oms.fastpath.application import Application  # isort: skip
 
 application = Application(django)

@@ -16,11 +16,11 @@ from django.utils.translation import ngettext
 
 from inventory.models import Product
 from notifications.models import DeliveryState, Notification
+from oms.backoffice.display import badge, moment, money, number
 from oms.core import clock
 from oms.core.clock import Period
 from oms.core.money import ZERO
-from oms.http.back_office.display import badge, moment, money, number
-from orders.admin.colours import PAYMENT_STATE_COLOURS, STATUS_COLOURS
+from orders.admin.badges import PAYMENT_STATE_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
 

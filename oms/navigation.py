@@ -88,12 +88,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def stylesheet(request: HttpRequest) -> str:
     """The address of the styles that are our own."""
-    return static("back_office/back_office.css")
+    return static("backoffice/backoffice.css")
 
 
 def favicon(request: HttpRequest) -> str:
     """The address of the little picture in the browser's tab."""
-    return static("back_office/favicon.svg")
+    return static("backoffice/favicon.svg")
 
 
 def environment(request: HttpRequest) -> tuple[str, str] | None:

@@ -10,31 +10,31 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 
 from notifications.operations.purging import purge_notifications
-from notifications.operations.queueing import HEARD as TOLD_TO_PEOPLE
-from notifications.operations.queueing import queue_notifications
+from notifications.operations.subscriptions import EVENT_TYPES as TOLD_TO_PEOPLE
+from notifications.operations.subscriptions import queue_notifications
 from oms.core import clock
-from oms.core.leases import drain
-from oms.core.waking import is_awake
-from oms.events.partitions import tend_log
+from oms.events.partitions import maintain_partitions
 from oms.events.publishing import RELAY_TASK
-from oms.events.relaying import Consumer, deliver, retry_parked
+from oms.events.relay import Consumer, deliver, retry_failed_events
 from oms.http.operations.idempotency import purge_idempotency_records
-from oms.lag import report_lags
+from oms.queue.lag import log_queue_lags
+from oms.queue.leases import process_due_work
+from oms.queue.wakeups import is_awake
 from oms.users.operations.sessions import purge_sessions
-from orders.operations.paying import HEARD as NEWS_OF_PAYMENTS
-from orders.operations.paying import hear_of_payments
+from orders.operations.paying import EVENT_TYPES as NEWS_OF_PAYMENTS
+from orders.operations.paying import apply_payment_events
 from payments.operations.purging import purge_provider_messages
 
 CONSUMERS = (
     # Orders follow their payments; first, because people wait for it.
-    Consumer(name="orders", hears=NEWS_OF_PAYMENTS, handle=hear_of_payments),
+    Consumer(name="orders", event_types=NEWS_OF_PAYMENTS, handle=apply_payment_events),
     # Customers and staff are told.
-    Consumer(name="notifications", hears=TOLD_TO_PEOPLE, handle=queue_notifications),
+    Consumer(name="notifications", event_types=TOLD_TO_PEOPLE, handle=queue_notifications),
 )
 # How long, in seconds, news gathers while more is coming: many pieces cost little more than one.
 _GATHERING = 0.1
 # For how long, in seconds, a consumer that is far behind goes on before it is the next one's turn.
-# Shorter than a worker's hold on the messages (oms.core.waking), and than a task may live.
+# Shorter than a worker's hold on the messages (oms.queue.wakeups), and than a task may live.
 _TURN = 0.8
 # For how long, in seconds, a run of the purge goes on.
 _PURGING = 30.0
@@ -49,9 +49,9 @@ def relay_events() -> None:
     """
     if is_awake(RELAY_TASK):
         return
-    drain(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
+    process_due_work(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
     for consumer in CONSUMERS:
-        retry_parked(consumer)
+        retry_failed_events(consumer)
 
 
 def _deliver_to_all() -> int:
@@ -61,7 +61,7 @@ def _deliver_to_all() -> int:
 @shared_task(name="oms.report_lag")
 def report_lag() -> None:
     """Write to the log how far behind the background is."""
-    report_lags()
+    log_queue_lags()
 
 
 @shared_task(name="oms.purge")
@@ -84,4 +84,4 @@ def tend_event_log() -> None:
 
     Never retried by Celery: the schedule comes back long before a month begins.
     """
-    tend_log(now=clock.now())
+    maintain_partitions(now=clock.now())

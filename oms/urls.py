@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from oms.lag import expose_lags
+from oms.queue.lag import expose_lags
 from oms.users.admin.own_password import OwnPasswordView
 
 admin.autodiscover()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from oms.events.domain import DomainEvent, event
+from oms.events.types import DomainEvent, event
 
 
 @dataclass(frozen=True, kw_only=True)

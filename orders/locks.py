@@ -7,8 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from oms.core.actor import Actor
-from oms.core.db import transaction_required
 from oms.core.errors import NotFound, StaleVersion
+from oms.db.transactions import transaction_required
 from orders.models import Order, OrderItem
 from orders.states import OrderStatus, PaymentState
 

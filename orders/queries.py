@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
-from oms.core.pipeline import ask, pipelined
-from oms.core.rows import asking_rows, asking_rows_of
-from oms.events.stories import earliest_event_of
+from oms.db.pipeline import ask, pipelined
+from oms.db.raw_queries import asking_rows, asking_rows_of
+from oms.events.history import earliest_event_of
 from orders.models import Order, Shipment
 from orders.rules import OrderRules
 
@@ -58,7 +58,7 @@ class ItemRow(NamedTuple):
     quantity_returned: int
 
 
-class StepRow(NamedTuple):
+class StatusChangeRow(NamedTuple):
     """An event that told of an order's status."""
 
     order_id: UUID
@@ -168,22 +168,24 @@ def shipments_of(order_id: UUID) -> QuerySet[Shipment]:
 
 def history_of(order_id: UUID, *, actor: Actor) -> Sequence[HistoryEntry]:
     """The steps of the order's status out of the event log, oldest first, as `actor` may see it."""
-    return history_seen_by(actor, steps_of([order_id])[order_id])
+    return history_seen_by(actor, status_changes_of([order_id])[order_id])
 
 
-def steps_of(order_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[StepRow]]:
+def status_changes_of(order_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[StatusChangeRow]]:
     """For each order the events that tell of its status, oldest first."""
-    return asking_steps(order_ids)()
+    return asking_status_changes(order_ids)()
 
 
-def asking_steps(order_ids: Iterable[UUID]) -> Callable[[], Mapping[UUID, Sequence[StepRow]]]:
+def asking_status_changes(
+    order_ids: Iterable[UUID],
+) -> Callable[[], Mapping[UUID, Sequence[StatusChangeRow]]]:
     """Ask for them; they are fetched by calling what is returned."""
-    steps: dict[UUID, list[StepRow]] = {id: [] for id in order_ids}
+    steps: dict[UUID, list[StatusChangeRow]] = {id: [] for id in order_ids}
     if not steps:
         return dict
-    asked = asking_rows(StepRow, _STEPS, [list(steps), earliest_event_of(steps)])
+    asked = asking_rows(StatusChangeRow, _STEPS, [list(steps), earliest_event_of(steps)])
 
-    def fetched() -> Mapping[UUID, Sequence[StepRow]]:
+    def fetched() -> Mapping[UUID, Sequence[StatusChangeRow]]:
         for step in asked():
             steps[step.order_id].append(step)
         return steps
@@ -191,7 +193,7 @@ def asking_steps(order_ids: Iterable[UUID]) -> Callable[[], Mapping[UUID, Sequen
     return fetched
 
 
-def history_seen_by(actor: Actor, steps: Iterable[StepRow]) -> Sequence[HistoryEntry]:
+def history_seen_by(actor: Actor, steps: Iterable[StatusChangeRow]) -> Sequence[HistoryEntry]:
     """The steps of one order as `actor` may see them."""
     return [
         HistoryEntry(status=step.status, at=step.at, by=_seen_by(actor, step), reason=step.reason)
@@ -251,7 +253,7 @@ def orders_on(pages: Sequence[NewestPage | QuerySet[Any]]) -> list[list[OrderRow
     return [next(found) if isinstance(page, NewestPage) else next(selected)() for page in pages]
 
 
-def _seen_by(actor: Actor, step: StepRow) -> str:
+def _seen_by(actor: Actor, step: StatusChangeRow) -> str:
     if actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM) or actor.id == step.actor_id:
         return step.actor_label
     return step.actor_kind

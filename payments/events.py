@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from oms.events.domain import DomainEvent, event
+from oms.events.types import DomainEvent, event
 
 
 @event("payment.requested")

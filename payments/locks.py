@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from oms.core.db import transaction_required
-from oms.core.rows import fetch_values
+from oms.db.raw_queries import fetch_values
+from oms.db.transactions import transaction_required
 from payments.models import Payment, Refund
 
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.leases import LeasedWork
 from oms.core.money import ZERO, CurrencyField, MoneyField
+from oms.queue.leases import LeasedWork
 from payments.states import ACTIVE, OPEN, CaptureMethod, PaymentStatus, RefundStatus
 
 
-class WantedStep(models.TextChoices):
+class RequestedAction(models.TextChoices):
     """What is to be done next with an authorised payment."""
 
     NONE = "", _("nothing")
@@ -39,7 +39,7 @@ class Payment(LeasedWork):
         _("capture"), max_length=9, choices=CaptureMethod, default=CaptureMethod.AUTOMATIC
     )
     wanted = models.CharField(
-        _("wanted"), max_length=7, choices=WantedStep, default=WantedStep.NONE, blank=True
+        _("wanted"), max_length=7, choices=RequestedAction, default=RequestedAction.NONE, blank=True
     )
     amount = MoneyField(_("amount"))
     currency = CurrencyField(_("currency"))

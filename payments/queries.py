@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 
-from oms.core import leases
+from oms.queue import leases
 from payments.models import Payment, Refund
 from payments.states import RefundStatus
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from oms.core.leases import drain
-from oms.core.waking import is_awake
-from payments.operations.making import AT_ONCE, Cashier
-from payments.operations.requesting import DRAIN_TASK
+from oms.queue.leases import process_due_work
+from oms.queue.wakeups import is_awake
+from payments.operations.attempts import DRAIN_TASK
+from payments.operations.processing import AT_ONCE, PaymentProcessor
 
 # One for each process; its threads are begun with its first call, after the worker's fork.
-_cashier = Cashier()
+_cashier = PaymentProcessor()
 # How long, in seconds, payments gather while more are coming: they share their statements.
 _GATHERING = 0.05
 
@@ -26,6 +26,6 @@ def drain_payments() -> None:
     if is_awake(DRAIN_TASK):
         return
     try:
-        drain(DRAIN_TASK, _cashier.work, seconds=15, pause=_GATHERING, full=AT_ONCE)
+        process_due_work(DRAIN_TASK, _cashier.work, seconds=15, pause=_GATHERING, full=AT_ONCE)
     finally:
         _cashier.finish()

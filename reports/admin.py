@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
-from oms.http.back_office.admins import ReadOnlyAdmin
-from oms.http.back_office.display import day, link, moment, money, number
+from oms.backoffice.admins import ReadOnlyAdmin
+from oms.backoffice.display import day, link, moment, money, number
 from reports.figures import DayFigures
 from reports.models import DailyReport
 

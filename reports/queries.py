@@ -15,8 +15,8 @@ from django.db.models import Min
 
 from inventory.models import Product
 from oms.core.clock import business_date, business_days
-from oms.core.db import transaction, transaction_required
 from oms.core.money import ZERO
+from oms.db.transactions import transaction, transaction_required
 from orders.models import Order
 from reports.figures import DayFigures, HourSales, ProductSales, Totals, days_between, hours_of
 

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from benchmarks.stocking import ADDRESS
 from oms.core.actor import Actor, ActorKind
 from oms.core.ids import new_id, order_number
-from oms.events.domain import encode as encode_event
+from oms.events.types import encode as encode_event
 from oms.http.middleware.idempotency import _call
 from oms.http.payloads import decode, encode
 from oms.http.rate_limits import Limit, count

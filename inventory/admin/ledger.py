@@ -11,9 +11,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from inventory.models import MovementKind, Product, StockMovement
-from oms.http.back_office.display import badge, link, moment, signed
-from oms.http.back_office.filters import CreationDaysFilter
-from oms.http.back_office.naming import OrdersNamedAdmin, as_uuid, found_by_order
+from oms.backoffice.display import badge, link, moment, signed
+from oms.backoffice.filters import CreationDaysFilter
+from oms.backoffice.order_links import OrdersNamedAdmin, as_uuid, found_by_order
 
 KIND_COLOURS = {
     MovementKind.RECEIVE.value: "success",

@@ -13,8 +13,8 @@ from unfold.decorators import display
 
 from inventory.models import Location
 from inventory.operations.locations import change_location, create_location
+from oms.backoffice.admins import OperationAdmin
 from oms.core.actor import Actor
-from oms.http.back_office.admins import OperationAdmin
 
 
 @admin.register(Location)

@@ -23,16 +23,16 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from inventory.admin.adjusting import AdjustmentForm, adjust
+from inventory.admin.adjustments import AdjustmentForm, adjust
 from inventory.admin.ledger import KIND_COLOURS
 from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
+from oms.backoffice.actions import Step
+from oms.backoffice.admins import OperationAdmin, OperationForm
+from oms.backoffice.display import badge, moment, money, number, signed
+from oms.backoffice.order_links import order_link_of, order_numbers
 from oms.core.actor import Actor
 from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
-from oms.http.back_office.admins import OperationAdmin, OperationForm
-from oms.http.back_office.display import badge, moment, money, number, signed
-from oms.http.back_office.naming import order_link_of, order_numbers
-from oms.http.back_office.steps import Step
 
 _MOVEMENTS_SHOWN = 10
 

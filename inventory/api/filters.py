@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from inventory.models import MovementKind, Product, StockMovement
 from inventory.queries import products_in_stock
-from oms.http.filters import (
+from oms.api.filters import (
     ApiFilterSet,
     BooleanFilter,
     ChoiceFilter,

@@ -10,9 +10,9 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from inventory.models import MAX_PIECES, MovementKind, Product
-from inventory.operations.adjusting import AdjustmentReason, Change, Count
+from inventory.operations.adjustments import AdjustmentReason, Change, Count
 from inventory.queries import ProductRow
-from oms.http.fields import (
+from oms.api.fields import (
     BooleanField,
     CharField,
     ChoiceField,
@@ -21,7 +21,7 @@ from oms.http.fields import (
     MoneyField,
     UUIDField,
 )
-from oms.http.serializers import InputSerializer, OutputSerializer
+from oms.api.serializers import InputSerializer, OutputSerializer
 
 _SKU = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", "Letters, digits and . _ / - after a letter or digit."

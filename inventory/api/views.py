@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.api import examples
-from inventory.api.catalogue import etag_of_product, etag_of_products, product_documents
 from inventory.api.filters import LowStockFilters, MovementFilters, ProductFilters
+from inventory.api.products import etag_of_product, etag_of_products, product_documents
 from inventory.api.serializers import (
     AdjustmentInput,
     InventoryOutput,
@@ -24,7 +24,7 @@ from inventory.api.serializers import (
 )
 from inventory.errors import SkuTaken, StockConflict
 from inventory.models import Product
-from inventory.operations.adjusting import adjust_stock
+from inventory.operations.adjustments import adjust_stock
 from inventory.operations.products import change_product, create_product
 from inventory.queries import (
     ProductRow,
@@ -35,9 +35,9 @@ from inventory.queries import (
     stock_movements,
     stock_of_product,
 )
-from oms.http.documentation import documented
-from oms.http.permissions import AllowAny, IsStaff
-from oms.http.views import ApiView, ApiViewSet
+from oms.api.documentation import documented
+from oms.api.permissions import AllowAny, IsStaff
+from oms.api.views import ApiView, ApiViewSet
 
 
 class ProductViewSet(ApiViewSet):

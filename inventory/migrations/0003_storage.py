@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     """Room in each page of stock levels for new versions of its rows, beside the old ones.
 
-    No index holds the balances, so such an update touches none (HOT). See docs/decisions/0011-what-grows.md for the figures behind these.
+    No index holds the balances, so such an update touches none (HOT). See docs/decisions/0011-growing-tables.md for the figures behind these.
     """
 
     dependencies = [("inventory", "0002_movements_as_their_kinds")]

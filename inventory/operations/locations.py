@@ -12,8 +12,8 @@ from inventory.events import LocationChanged, LocationCreated
 from inventory.locks import lock_location
 from inventory.models import Location
 from oms.core.actor import Actor
-from oms.core.db import RetryTransaction, transaction, violated_constraint
 from oms.core.errors import NotFound
+from oms.db.transactions import RetryTransaction, transaction, violated_constraint
 from oms.events.publishing import publish
 
 

@@ -12,13 +12,13 @@ from inventory.errors import SkuTaken, StockConflict
 from inventory.events import ProductChanged, ProductCreated
 from inventory.locks import lock_product, lock_stock_levels
 from inventory.models import Location, MovementKind, Product, StockLevel
-from inventory.operations.stock import Cause, StockBook
+from inventory.operations.stock import Cause, StockAllocator
 from inventory.queries import CATALOGUE
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction, violated_constraint
+from oms.core.cache_versions import renew_on_commit
 from oms.core.errors import NotFound, StaleVersion
-from oms.core.stamps import renew_on_commit
+from oms.db.transactions import transaction, violated_constraint
 from oms.events.publishing import publish
 
 
@@ -61,7 +61,7 @@ def create_product(
     publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
     renew_on_commit(CATALOGUE)
     if initial_stock:
-        book = StockBook(levels := lock_stock_levels([product.id]))
+        book = StockAllocator(levels := lock_stock_levels([product.id]))
         cause = Cause(actor=actor, reference=f"product:{product.id}:created", reason="received")
         book.adjust(levels[0], initial_stock, kind=MovementKind.RECEIVE, cause=cause)
         book.save(at=now)

@@ -16,9 +16,9 @@ from inventory.events import StockRanLow
 from inventory.locks import LockedLevel, locking_stock_levels
 from inventory.models import MAX_PIECES, MovementKind, StockMovement
 from oms.core.actor import Actor
-from oms.core.db import transaction_required
 from oms.core.ids import new_id
-from oms.core.writing import insert_rows, write
+from oms.db.bulk_writes import insert_rows, write
+from oms.db.transactions import transaction_required
 from oms.events.publishing import publish_all
 
 # Pieces by product and location.
@@ -76,22 +76,22 @@ class Movement:
 
 
 @transaction_required
-def open_stock_book(product_ids: Iterable[UUID]) -> StockBook:
+def open_stock_allocator(product_ids: Iterable[UUID]) -> StockAllocator:
     """Lock all stock levels of the products until the end of the transaction."""
-    return opening_stock_book(product_ids)()
+    return opening_stock_allocator(product_ids)()
 
 
 @transaction_required
-def opening_stock_book(product_ids: Iterable[UUID]) -> Callable[[], StockBook]:
-    """`open_stock_book`, whose answer is fetched by calling what is returned.
+def opening_stock_allocator(product_ids: Iterable[UUID]) -> Callable[[], StockAllocator]:
+    """`open_stock_allocator`, whose answer is fetched by calling what is returned.
 
     So a pipeline can send more statements in between.
     """
     levels = locking_stock_levels(product_ids)
-    return lambda: StockBook(levels())
+    return lambda: StockAllocator(levels())
 
 
-class StockBook:
+class StockAllocator:
     """Locked stock levels, and the steps decided on them that `save` has yet to write."""
 
     def __init__(self, levels: Iterable[LockedLevel]) -> None:
@@ -159,7 +159,7 @@ class StockBook:
             if level.on_hand < quantity
         ]
 
-    def take_back(self, pieces: Pieces, *, cause: Cause) -> None:
+    def return_units(self, pieces: Pieces, *, cause: Cause) -> None:
         """Put those pieces, which had been shipped, back on the shelf."""
         for level, quantity in self._at(pieces):
             self._move(level, MovementKind.RETURN, on_hand=quantity, cause=cause)
@@ -173,11 +173,11 @@ class StockBook:
         levels = self._levels.get(product_id, ())
         return next((level for level in levels if level.location_code == location_code), None)
 
-    def mark(self) -> int:
-        """The present moment, for `go_back`."""
+    def savepoint(self) -> int:
+        """The present moment, for `rollback`."""
         return len(self._movements)
 
-    def go_back(self, mark: int) -> None:
+    def rollback(self, mark: int) -> None:
         """Forget every step that was decided since the mark."""
         while len(self._movements) > mark:
             movement = self._movements.pop()

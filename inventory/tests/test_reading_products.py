@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from inventory.api.filters import ProductFilters
 from inventory.api.serializers import ProductOutput, StaffProductOutput
 from inventory.models import Product, StockLevel
-from inventory.operations.adjusting import AdjustmentReason, Change, adjust_stock
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
 from inventory.queries import products_visible_to
 from oms.core.actor import system
 from oms.testing.factories import (
@@ -26,7 +26,7 @@ from oms.testing.factories import (
     make_staff,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
 URL = "/api/v1/products"
 

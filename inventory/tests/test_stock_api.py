@@ -9,12 +9,12 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from inventory.models import Product, StockLevel, StockMovement
-from inventory.operations.adjusting import AdjustmentReason, Change, adjust_stock
-from inventory.operations.stock import Cause, open_stock_book
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
+from inventory.operations.stock import Cause, open_stock_allocator
 from oms.core import clock
 from oms.core.actor import system
-from oms.core.db import transaction
 from oms.core.ids import new_id
+from oms.db.transactions import transaction
 from oms.testing.factories import (
     api_client,
     make_customer,
@@ -50,7 +50,7 @@ def receive(product: Product, pieces: int, *, location: str | None = None) -> St
 
 @transaction
 def reserve(product: Product, pieces: int, *, order_id: Any = None) -> None:
-    book = open_stock_book([product.id])
+    book = open_stock_allocator([product.id])
     cause = Cause(actor=system("tests"), reference=f"order:{new_id()}", order_id=order_id)
     book.reserve(product.id, pieces, cause=cause)
     book.save(at=clock.now())

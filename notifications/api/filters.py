@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.models import Kind, Notification
-from oms.http.filters import (
+from oms.api.filters import (
     ApiFilterSet,
     BooleanFilter,
     ChoiceFilter,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from notifications.models import Kind
-from oms.http.fields import ChoiceField, InstantField, UUIDField
-from oms.http.serializers import OutputSerializer
+from oms.api.fields import ChoiceField, InstantField, UUIDField
+from oms.api.serializers import OutputSerializer
 
 
 class NotificationOutput(OutputSerializer):

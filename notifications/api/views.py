@@ -11,10 +11,10 @@ from notifications.api.filters import NotificationFilters
 from notifications.api.serializers import EXAMPLE, READ_EXAMPLE, NotificationOutput
 from notifications.operations.reading import mark_read
 from notifications.queries import notifications_of
+from oms.api.documentation import documented
+from oms.api.permissions import IsCustomer
+from oms.api.views import ApiView, ApiViewSet
 from oms.core import clock
-from oms.http.documentation import documented
-from oms.http.permissions import IsCustomer
-from oms.http.views import ApiView, ApiViewSet
 
 
 class Notifications(ApiViewSet):

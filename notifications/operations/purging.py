@@ -6,7 +6,7 @@ from datetime import datetime
 
 from notifications.models import Channel, DeliveryState
 from oms.core.ids import first_id_at
-from oms.core.purging import purge_rows
+from oms.queue.purging import purge_rows
 
 # Ids are UUIDv7, so the oldest stand at the beginning of the primary key.
 _PURGE = """

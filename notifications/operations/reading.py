@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce
 from notifications.models import Notification
 from notifications.queries import notifications_of
 from oms.core.actor import Actor
-from oms.core.db import transaction
 from oms.core.errors import NotFound
+from oms.db.transactions import transaction
 
 
 @transaction

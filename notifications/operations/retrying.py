@@ -9,12 +9,12 @@ from django.db.models.functions import Now
 from notifications.errors import NotificationNotRetryable
 from notifications.events import NotificationRetried
 from notifications.models import DeliveryState, Notification
-from notifications.operations.queueing import DRAIN_TASK
+from notifications.operations.subscriptions import DRAIN_TASK
 from oms.core.actor import Actor
-from oms.core.db import transaction
 from oms.core.errors import Forbidden, NotFound
-from oms.core.waking import wake_on_commit
+from oms.db.transactions import transaction
 from oms.events.publishing import publish
+from oms.queue.wakeups import wake_on_commit
 
 
 @transaction

@@ -21,9 +21,9 @@ from django.db.models.functions import Now
 from notifications.mail import composed, is_final
 from notifications.models import DeliveryState, Notification
 from oms.core import clock
-from oms.core.db import durable, transaction
-from oms.core.leases import backoff, claim_due, due
-from oms.core.writing import update_rows
+from oms.db.bulk_writes import update_rows
+from oms.db.transactions import durable, transaction
+from oms.queue.leases import backoff, claim_due, due
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 Connect = Callable[[], BaseEmailBackend]
 
 
-class Postman:
+class MailSender:
     """Sends mail over one connection, for as long as it holds.
 
     A mail server that cannot be reached is left alone for `pause` seconds. Nothing is claimed

@@ -8,15 +8,16 @@ import pytest
 from pytest_django import Settings
 
 from notifications.models import Channel, Notification
-from notifications.operations.queueing import HEARD, queue_notifications
+from notifications.operations.subscriptions import EVENT_TYPES, queue_notifications
+from notifications.tests.mail_senders import MakeMail
 from notifications.tests.mail_server import MailServer
-from notifications.tests.postmen import MakeMail
-from oms.events.relaying import Consumer, deliver
+from oms.events.relay import Consumer, deliver
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import actor_for, make_customer, make_product
 from oms.users.models import User
 from orders.models import Order
-from orders.operations.placing import OrderedItem, Placement, place_order
+from orders.operations.placing import place_order
+from orders.placements import OrderedItem, Placement
 
 ADDRESS = {
     "name": "Ada Lovelace",
@@ -48,7 +49,7 @@ def place(db: None) -> PlaceOrder:
 @pytest.fixture
 def relay() -> Callable[[], int]:
     """Hands all events of the log to the notifications, as the worker does."""
-    consumer = Consumer(name="notifications", hears=HEARD, handle=queue_notifications)
+    consumer = Consumer(name="notifications", event_types=EVENT_TYPES, handle=queue_notifications)
 
     def relayed() -> int:
         wait_until_readable()

@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Notification
 from notifications.operations import sending
-from notifications.operations.sending import Postman
+from notifications.operations.sending import MailSender
+from notifications.tests.mail_senders import MakeMail, send_all
 from notifications.tests.mail_server import MailServer
-from notifications.tests.postmen import MakeMail, send_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +31,7 @@ def test_many_mails_go_over_one_connection(mail: MakeMail, mail_server: MailServ
         opened.append(get_connection())
         return opened[-1]
 
-    assert send_all(Postman(connect=connect)) == 5
+    assert send_all(MailSender(connect=connect)) == 5
 
     assert len(opened) == 1
     assert mail_server.message_ids == [row.message_id for row in waiting]
@@ -55,7 +55,7 @@ def test_mails_claimed_but_not_tried_are_as_they_were_when_the_server_goes_away(
             has_left.set()
             raise ConnectionResetError
 
-    assert Postman(connect=Leaving).send_batch() == 1
+    assert MailSender(connect=Leaving).send_batch() == 1
 
     for row in rows:
         row.refresh_from_db()
@@ -74,7 +74,7 @@ def test_a_worker_that_breaks_off_gives_back_what_it_has_not_tried(mail: MakeMai
             raise SystemExit
 
     with pytest.raises(SystemExit):
-        Postman(connect=Stopping).send_batch()
+        MailSender(connect=Stopping).send_batch()
 
     for row in rows:
         row.refresh_from_db()
@@ -90,7 +90,7 @@ def test_many_mails_take_as_many_statements_as_one(
     def statements(count: int) -> int:
         for _ in range(count):
             mail()
-        postman = Postman()
+        postman = MailSender()
         with CaptureQueriesContext(connection) as captured:
             assert postman.send_batch() == count
         postman.close()
@@ -105,7 +105,7 @@ def test_a_mail_that_fails_amid_a_batch_leaves_the_others_alone(
     rows = [mail() for _ in range(4)]
     mail_server.refusals = ["", "451 not now", "550 no such user", ""]
 
-    postman = Postman()
+    postman = MailSender()
     assert postman.send_batch() == 4
     postman.close()
 
@@ -130,13 +130,13 @@ def test_a_worker_that_dies_amid_a_batch_doubles_no_more_than_it_had_not_noted(
 
     monkeypatch.setattr(sending, "_settle_sent", note_or_die)
     monkeypatch.setattr(sending, "_NOTED_EVERY", 0.0)
-    postman = Postman()
+    postman = MailSender()
     with pytest.raises(KeyboardInterrupt):
         postman.send_batch()
     postman.close()
     monkeypatch.undo()
     Notification.objects.exclude(state="sent").update(lease_until=Now() - timedelta(seconds=1))
-    postman = Postman()
+    postman = MailSender()
     send_all(postman)  # each alone, for each was tried before
 
     assert noted == [1]
@@ -149,7 +149,7 @@ def test_what_could_not_be_noted_is_noted_later_and_not_sent_again(
     mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [mail() for _ in range(3)]
-    postman = Postman()
+    postman = MailSender()
     with monkeypatch.context() as away:
         away.setattr(sending, "_settle_sent", Mock(side_effect=OperationalError("away")))
         with pytest.raises(OperationalError):
@@ -167,7 +167,7 @@ def test_a_batch_ends_in_time_and_gives_back_what_it_has_not_tried(
 ) -> None:
     rows = [mail() for _ in range(4)]
     monkeypatch.setattr(sending, "_SENT_FOR", 0.0)
-    postman = Postman()
+    postman = MailSender()
 
     assert postman.send_batch() == 1
     postman.close()

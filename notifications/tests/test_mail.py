@@ -12,7 +12,7 @@ from django.core.mail import BadHeaderError, EmailMultiAlternatives
 
 from notifications.mail import composed
 from notifications.models import Notification
-from notifications.tests.postmen import MakeMail
+from notifications.tests.mail_senders import MakeMail
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

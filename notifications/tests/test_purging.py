@@ -9,8 +9,9 @@ import pytest
 
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from notifications.operations.purging import purge_notifications
-from oms.core import clock, purging
+from oms.core import clock
 from oms.core.ids import first_id_at, new_id
+from oms.queue import purging
 from oms.testing.factories import make_customer
 
 

@@ -8,10 +8,10 @@ import pytest
 from django.utils import translation
 
 from notifications import rendering
+from notifications.messages import Message
 from notifications.models import Kind
 from notifications.rendering import rendered_mail
-from notifications.wording import Message
-from orders.summaries import LineSummary
+from orders.read_models import LineSummary
 
 
 def _message() -> Message:

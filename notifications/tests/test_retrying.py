@@ -10,7 +10,7 @@ import pytest
 from notifications.errors import NotificationNotRetryable
 from notifications.models import Channel, DeliveryState, Notification
 from notifications.operations.retrying import retry_notification
-from notifications.operations.sending import Postman
+from notifications.operations.sending import MailSender
 from notifications.tests.conftest import PlaceOrder
 from notifications.tests.mail_server import MailServer
 from oms.core.errors import Forbidden, NotFound
@@ -26,7 +26,7 @@ def dead(place: PlaceOrder, relay: Callable[[], int], mail_server: MailServer) -
     order = place(make_customer())
     relay()
     mail_server.refusals = ["550 no such user"]
-    postman = Postman()
+    postman = MailSender()
     assert postman.send_batch()
     postman.close()
     row = Notification.objects.get(order_id=order.id, channel=Channel.EMAIL)
@@ -39,7 +39,7 @@ def test_staff_can_have_a_dead_mail_sent_again(dead: Notification, mail_server: 
 
     retry_notification(actor=actor_for(staff), notification_id=dead.id)
 
-    postman = Postman()
+    postman = MailSender()
     assert postman.send_batch()
     postman.close()
     dead.refresh_from_db()

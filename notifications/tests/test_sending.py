@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from notifications.models import DeliveryState, Notification
-from notifications.operations.sending import LEASE, MAX_ATTEMPTS, Postman
+from notifications.operations.sending import LEASE, MAX_ATTEMPTS, MailSender
 from notifications.tasks import drain_notifications
 from notifications.tests.conftest import PlaceOrder, use_smtp
+from notifications.tests.mail_senders import MakeMail, make_due, send_all
 from notifications.tests.mail_server import MailServer
-from notifications.tests.postmen import MakeMail, make_due, send_all
-from oms.core.leases import claim_due
-from oms.management.embedded import free_port
+from oms.devserver import free_port
+from oms.queue.leases import claim_due
 from oms.testing.factories import make_customer
 from orders.models import Order
 
@@ -57,7 +57,7 @@ def test_mail_waits_for_a_server_that_is_away_without_using_up_its_attempts(
     port = free_port()
     use_smtp(settings, port=port)
     waiting = mail()
-    postman = Postman(pause=0)
+    postman = MailSender(pause=0)
 
     for _ in range(MAX_ATTEMPTS + 1):
         assert not postman.send_batch()
@@ -77,7 +77,7 @@ def test_a_server_that_is_away_is_left_alone_for_a_while(
     port = free_port()
     use_smtp(settings, port=port)
     mail()
-    postman = Postman(pause=60)
+    postman = MailSender(pause=60)
     assert not postman.send_batch()
 
     with MailServer(port=port) as server:
@@ -103,7 +103,7 @@ def test_a_refusal_for_now_is_tried_again_after_a_pause(
     waiting = mail()
     mail_server.refusals = ["451 greylisted, come again"]
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
 
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (DeliveryState.FAILED, 1)
@@ -112,7 +112,7 @@ def test_a_refusal_for_now_is_tried_again_after_a_pause(
     pause = waiting.next_attempt_at - waiting.created_at
     assert timedelta(seconds=58) < pause < timedelta(seconds=90)
     make_due(waiting)
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts, waiting.last_error) == (DeliveryState.SENT, 2, "")
     assert mail_server.message_ids == [waiting.message_id]
@@ -124,7 +124,7 @@ def test_a_mail_is_given_up_after_the_last_attempt(mail: MakeMail, mail_server: 
 
     for _ in range(MAX_ATTEMPTS):
         make_due(waiting)
-        assert send_all(Postman()) == 1
+        assert send_all(MailSender()) == 1
 
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (DeliveryState.DEAD, MAX_ATTEMPTS)
@@ -138,7 +138,7 @@ def test_a_mailbox_that_does_not_exist_is_not_tried_again_and_holds_up_nobody(
     lost, good = mail(), mail()
     mail_server.refusals = ["550 no such user"]
 
-    assert send_all(Postman()) == 2
+    assert send_all(MailSender()) == 2
 
     lost.refresh_from_db()
     good.refresh_from_db()
@@ -150,13 +150,13 @@ def test_a_mail_lost_in_the_middle_is_sent_again(mail: MakeMail, mail_server: Ma
     waiting = mail()
     mail_server.cut_before = 1
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
 
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.FAILED
     assert mail_server.messages == []
     make_due(waiting)
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
     assert mail_server.message_ids == [waiting.message_id]
 
 
@@ -166,9 +166,9 @@ def test_a_mail_whose_receipt_was_lost_comes_twice_with_one_message_id(
     waiting = mail()
     mail_server.cut_after = 1
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
     make_due(waiting)
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
 
     assert mail_server.message_ids == [waiting.message_id, waiting.message_id]
     waiting.refresh_from_db()
@@ -180,11 +180,11 @@ def test_the_mail_of_a_worker_that_died_goes_out_when_its_lease_ends(
 ) -> None:
     waiting = mail()
     assert len(claim_due(Notification, lease=LEASE, limit=1)) == 1
-    assert send_all(Postman()) == 0
+    assert send_all(MailSender()) == 0
 
     Notification.objects.update(lease_until=Now() - timedelta(seconds=1))
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
     assert mail_server.message_ids == [waiting.message_id]
 
 
@@ -196,10 +196,10 @@ def test_a_worker_that_lost_its_lease_cannot_write_over_its_successor(mail: Make
 
         def send_messages(self, messages: object) -> int:
             Notification.objects.update(lease_until=Now() - timedelta(seconds=1))
-            send_all(Postman())
+            send_all(MailSender())
             raise TimeoutError
 
-    send_all(Postman(connect=Slow))
+    send_all(MailSender(connect=Slow))
 
     waiting.refresh_from_db()
     assert (waiting.state, waiting.fencing_token) == (DeliveryState.SENT, 2)
@@ -209,7 +209,7 @@ def test_a_mail_that_kills_its_workers_is_given_up(mail: MakeMail, mail_server: 
     waiting = mail()
     Notification.objects.update(attempts=MAX_ATTEMPTS)
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
 
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.DEAD
@@ -223,7 +223,7 @@ def test_a_line_break_cannot_smuggle_a_header_in(
     waiting = mail()
     Notification.objects.update(**{field: "a@example.com\r\nBcc: eve@example.com"})
 
-    assert send_all(Postman()) == 1
+    assert send_all(MailSender()) == 1
 
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.DEAD

@@ -9,12 +9,12 @@ import pytest
 
 from notifications.models import DeliveryState, Notification
 from notifications.operations import sending
-from notifications.operations.queueing import DRAIN_TASK
-from notifications.operations.sending import Postman
+from notifications.operations.sending import MailSender
+from notifications.operations.subscriptions import DRAIN_TASK
+from notifications.tests.mail_senders import MakeMail, send_all
 from notifications.tests.mail_server import MailServer
-from notifications.tests.postmen import MakeMail, send_all
-from oms.core.leases import due
-from oms.core.waking import wake
+from oms.queue.leases import due
+from oms.queue.wakeups import wake
 from oms.testing.processes import Processes
 from oms.testing.threads import at_once
 
@@ -26,7 +26,7 @@ def test_four_workers_send_each_of_forty_mails_once(
 ) -> None:
     expected = sorted(mail().message_id for _ in range(40))
 
-    at_once(*[lambda: send_all(Postman())] * 4)
+    at_once(*[lambda: send_all(MailSender())] * 4)
 
     assert sorted(mail_server.message_ids) == expected
 
@@ -46,7 +46,7 @@ def test_without_the_lease_workers_would_send_a_mail_twice(
     monkeypatch.setattr(sending, "claim_due", unleased)
 
     def send_one() -> None:
-        postman = Postman()
+        postman = MailSender()
         postman.send_batch()
         postman.close()
 

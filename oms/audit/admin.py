@@ -15,16 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from oms.audit.wording import event_link, facts_of, in_words, name_objects
+from oms.audit.messages import event_link, facts_of, in_words, name_objects
+from oms.backoffice.actions import Step
+from oms.backoffice.admins import GrowingAdmin, ReadOnlyAdmin
+from oms.backoffice.display import badge, moment
+from oms.backoffice.filters import BusinessDaysFilter, CreationDaysFilter
+from oms.backoffice.order_links import order_called
 from oms.core.actor import Actor, ActorKind, anonymous
-from oms.events.domain import event_types
-from oms.events.models import ConsumerOffset, Event, ParkedEvent
-from oms.events.relaying import retry_parked_now
-from oms.http.back_office.admins import GrowingAdmin, ReadOnlyAdmin
-from oms.http.back_office.display import badge, moment
-from oms.http.back_office.filters import BusinessDaysFilter, CreationDaysFilter
-from oms.http.back_office.naming import order_called
-from oms.http.back_office.steps import Step
+from oms.events.models import ConsumerOffset, DeadLetter, Event
+from oms.events.relay import retry_dead_letter
+from oms.events.types import event_types
 
 ACTOR_COLOURS = {
     ActorKind.ANONYMOUS.value: "",
@@ -141,12 +141,12 @@ class EventAdmin(GrowingAdmin):
 
 
 def _retry(actor: Actor, parked: Any, values: Mapping[str, Any]) -> str:
-    retry_parked_now(parked_id=parked.pk)
+    retry_dead_letter(parked_id=parked.pk)
     return _now("It is handed over again in a moment.")
 
 
-@admin.register(ParkedEvent)
-class ParkedEventAdmin(ReadOnlyAdmin):
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("parked", "consumer", "event_shown", "state", "attempts", "next_attempt")
     list_display_links = ("parked",)
     list_select_related = ("event",)
@@ -178,19 +178,19 @@ class ParkedEventAdmin(ReadOnlyAdmin):
         return parked
 
     @display(description=_("parked"))
-    def parked(self, parked: ParkedEvent) -> str:
+    def parked(self, parked: DeadLetter) -> str:
         return moment(parked.created_at)
 
     @display(description=_("event"))
-    def event_shown(self, parked: ParkedEvent) -> SafeString | str:
+    def event_shown(self, parked: DeadLetter) -> SafeString | str:
         return event_link(parked.event)
 
     @display(description=_("state"))
-    def state(self, parked: ParkedEvent) -> SafeString:
+    def state(self, parked: DeadLetter) -> SafeString:
         return badge(_("dead"), "danger") if parked.is_dead else badge(_("waiting"), "warning")
 
     @display(description=_("next attempt"))
-    def next_attempt(self, parked: ParkedEvent) -> str:
+    def next_attempt(self, parked: DeadLetter) -> str:
         return moment(parked.next_attempt_at)
 
     @display(description=_("facts"))

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from oms.core.rows import fetch_values
-from oms.events.domain import event_types
+from oms.db.raw_queries import fetch_values
 from oms.events.models import Event
+from oms.events.types import event_types
 
 # One descent of the index of types for each type, month and end. By a range of one type, in the
 # order of types: for an equation the planner may rather walk along the ids to the first one.

@@ -21,18 +21,18 @@ import structlog
 from django.db import connection
 from django.db import transaction as django_transaction
 
-from oms.core.db import DatabaseBusy, busy_on_lock_timeout, durable, transaction
 from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
+from oms.db.transactions import DatabaseBusy, busy_on_lock_timeout, durable, transaction
 from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_month, write_month
-from oms.events.models import ArchivedMonth, ParkedEvent
+from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import (
     LOG,
     attach_partition,
     create_table,
     first_id_of,
     has_strays,
-    lock_tending,
+    lock_maintenance,
     month_of,
     months_later,
     partition_of,
@@ -139,7 +139,7 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
         behind = [name for (name,) in cursor.fetchall()]
     if behind:
         raise MonthInUse(f"Not all of {month:%Y-%m} was read by {', '.join(behind)}.")
-    if ParkedEvent.objects.filter(event_id__lt=end).exists():
+    if DeadLetter.objects.filter(event_id__lt=end).exists():
         raise MonthInUse(f"Events of {month:%Y-%m} are parked.")
 
 
@@ -197,7 +197,7 @@ def _when_possible(change: Callable[[], None]) -> None:
 
 @transaction
 def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str]) -> None:
-    lock_tending()
+    lock_maintenance()
     partition = partition_of(month)
     with connection.cursor() as cursor:
         # Counting takes as long as it takes, and keeps nobody waiting.
@@ -231,7 +231,7 @@ def _restorable(month: date) -> ArchivedMonth:
 @transaction
 def _make_room(month: date) -> None:
     """Create the table of `month`, which is no part of the log yet."""
-    lock_tending()
+    lock_maintenance()
     _restorable(month)
     if month in partitioned_months():
         raise MonthInUse(f"{month:%Y-%m} is in the database as well as in the archive.")
@@ -253,7 +253,7 @@ def _load(month: date, folder: Path, manifest: Manifest) -> None:
 @transaction
 def _put_back(month: date, manifest: Manifest) -> None:
     """Make the filled table of `month` a part of the log again."""
-    lock_tending()
+    lock_maintenance()
     _restorable(month)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")

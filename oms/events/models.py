@@ -74,7 +74,7 @@ class ConsumerOffset(models.Model):
         return f"{self.consumer} at {self.transaction}/{self.position}"
 
 
-class ParkedEvent(models.Model):
+class DeadLetter(models.Model):
     """An event that a consumer failed to take: tried again later, and dead after too many times.
 
     Parking it lets the consumer go on with the events after it.
@@ -88,6 +88,7 @@ class ParkedEvent(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        db_table = "events_parkedevent"
         constraints = [
             models.UniqueConstraint(fields=["consumer", "event"], name="parked_event_once"),
         ]

@@ -2,7 +2,7 @@
 
 An event goes into the month of its id, a UUIDv7. What has no partition goes into the one called
 DEFAULT, so an insert never fails because nobody made the next month; `gather_strays` moves such
-rows to where they belong. See docs/decisions/0011-what-grows.md.
+rows to where they belong. See docs/decisions/0011-growing-tables.md.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime
 import structlog
 from django.db import connection
 
-from oms.core.db import transaction, transaction_required
 from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
+from oms.db.transactions import transaction, transaction_required
 from oms.events.models import ArchivedMonth
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ _PUT_BACK = """
 """
 
 
-class StraysParked(Conflict):
+class StrayEventsInDefault(Conflict):
     """An event without a month is parked; it must be settled before such events can be moved."""
 
     code = "strays_parked"
@@ -124,7 +124,7 @@ def make_partition(*, month: date) -> bool:
 
     Not if it is there, or DEFAULT holds events of that month: those must be gathered.
     """
-    lock_tending()
+    lock_maintenance()
     if month in partitioned_months() or has_strays(month):
         return False
     create_table(month=month)
@@ -163,7 +163,7 @@ def make_default_partition() -> None:
 
 
 @transaction_required
-def lock_tending() -> None:
+def lock_maintenance() -> None:
     """Let nobody else make, move or archive partitions until this transaction ends.
 
     It waits for other locks only shortly: whoever wants to use the log would wait behind it.
@@ -210,16 +210,16 @@ def gather_strays(*, now: datetime) -> list[date]:
 
     Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
     from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
-    others, nothing is done. Raises DatabaseBusy and StraysParked.
+    others, nothing is done. Raises DatabaseBusy and StrayEventsInDefault.
     """
-    lock_tending()
+    lock_maintenance()
     if not _stray_months(now):
         return []
     with connection.cursor() as cursor:
         # The foreign key says so too, but only when everybody waits already.
         cursor.execute(_STRAYS_ARE_PARKED.format(default=DEFAULT))
         if cursor.fetchone()[0]:
-            raise StraysParked
+            raise StrayEventsInDefault
         cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
         cursor.execute("SET LOCAL statement_timeout = 0")
         missing = _stray_months(now)
@@ -246,7 +246,7 @@ def _gathered_ids(now: datetime) -> tuple[str, str]:
     return first_id_of(first), first_id_of(months_later(month_of(now), 13))
 
 
-def tend_log(*, now: datetime) -> list[date]:
+def maintain_partitions(*, now: datetime) -> list[date]:
     """Make the partitions of this month and the next ones; returns the months made.
 
     A few strays are then gathered, many or parked ones are left to people. Raises DatabaseBusy.
@@ -266,6 +266,6 @@ def tend_log(*, now: datetime) -> list[date]:
 def _gather_unless_parked(now: datetime) -> list[date]:
     try:
         return gather_strays(now=now)
-    except StraysParked:
+    except StrayEventsInDefault:
         log.warning("event_log_strays_are_parked")
         return []

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction_required
 from oms.core.ids import new_id
-from oms.core.waking import wake_on_commit
-from oms.core.writing import insert_rows
-from oms.events.domain import DomainEvent, encode
+from oms.db.bulk_writes import insert_rows
+from oms.db.transactions import transaction_required
 from oms.events.models import Event
+from oms.events.types import DomainEvent, encode
+from oms.queue.wakeups import wake_on_commit
 
 # The task of oms/subscriptions.py that hands the log to its consumers.
 RELAY_TASK = "oms.relay_events"

@@ -16,8 +16,8 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf_errors
 
 from oms.core import errors
-from oms.core.db import DatabaseBusy, is_retried
 from oms.core.errors import InputError
+from oms.db.transactions import DatabaseBusy, is_retried
 from oms.http.payloads import encode, pointer_token
 
 CONTENT_TYPE = "application/problem+json"

@@ -22,8 +22,8 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from oms.core.cache_versions import key_of, new_stamp
 from oms.core.errors import Invalid
-from oms.core.stamps import key_of, new_stamp
 from oms.http.addresses import address_group
 from oms.http.bodies import body_fault
 from oms.http.identity import identify
@@ -54,7 +54,7 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local states = {}
 local stamp = #ARGV % 2 == 1 and ARGV[#ARGV]
 if stamp then
-    -- The last key is that of a stamp; see oms/core/stamps.py.
+    -- The last key is that of a stamp; see oms/core/cache_versions.py.
     local key = table.remove(KEYS)
     states[#KEYS + 1] = redis.call('GET', key) or stamp
     redis.call('SET', key, stamp, 'NX')

@@ -16,9 +16,9 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.http import HttpRequest, HttpResponseBase
 
-from oms.core.db import with_retries
 from oms.core.deadline import time_left
 from oms.core.errors import DeadlineExceeded
+from oms.db.transactions import with_retries
 
 # Savepoints must be rolled back in a failed transaction too, and past the deadline.
 _OF_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK")

@@ -18,7 +18,7 @@ urlpatterns = [
     path("api/docs/problems", problem_types, name="problem-types"),
     path(
         "api/redoc",
-        SpectacularRedocView.as_view(url_name="schema", template_name="http/redoc.html"),
+        SpectacularRedocView.as_view(url_name="schema", template_name="api/redoc.html"),
         name="redoc",
     ),
 ]

@@ -17,7 +17,7 @@ AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
 # E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
 # check does not count.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
-PASSWORD_HASHERS = ["oms.users.hashing.PasswordHasher"]
+PASSWORD_HASHERS = ["oms.users.hashers.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -47,11 +47,11 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["oms.users.authentication.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["oms.http.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["oms.http.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "oms.http.pagination.KeysetPagination",
-    "DEFAULT_FILTER_BACKENDS": ["oms.http.filters.StrictFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "oms.http.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["oms.api.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["oms.api.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "oms.api.pagination.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["oms.api.filters.StrictFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "oms.api.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "oms.http.problems.exception_handler",
     "DEFAULT_VERSIONING_CLASS": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -81,12 +81,12 @@ IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 # Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
 IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
 
-# --- The hot lane; see docs/decisions/0010-hot-lane.md --------------------------------------------
-HOT_LANE = env.bool("HOT_LANE", default=True)
+# --- The fast path; see docs/decisions/0010-fast-path.md ------------------------------------------
+FAST_PATH = env.bool("FAST_PATH", default=True)
 # How many calls of hot routes are worked off together at most, in each web process.
-HOT_LANE_BATCH = env.int("HOT_LANE_BATCH", default=192)
+FAST_PATH_BATCH = env.int("FAST_PATH_BATCH", default=192)
 # For how long a batch waits for rows that somebody else has locked, in milliseconds.
-HOT_LANE_LOCK_TIMEOUT_MS = env.int("HOT_LANE_LOCK_TIMEOUT_MS", default=250)
+FAST_PATH_LOCK_TIMEOUT_MS = env.int("FAST_PATH_LOCK_TIMEOUT_MS", default=250)
 
 
 def rate(name: str, *, default: str) -> str:

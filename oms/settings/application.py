@@ -21,7 +21,8 @@ INSTALLED_APPS = [
     # In place of unfold's and Django's default configurations: the admin site is our own.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "oms.http.back_office.apps.BackOfficeConfig",
+    "oms.backoffice.apps.BackOfficeConfig",
+    "oms.backoffice.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "oms.core",
     "oms.events",
     "oms.http",
+    "oms.api",
     "oms.users",
     "oms.audit",
     "oms.management.apps.ManagementConfig",

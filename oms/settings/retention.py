@@ -1,4 +1,4 @@
-"""For how long the shop keeps what only grows; see docs/decisions/0011-what-grows.md."""
+"""For how long the shop keeps what only grows; see docs/decisions/0011-growing-tables.md."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from oms.settings.environment import VALKEY_PORT, VAR_DIR, env
 # Without DATABASE_URL: the embedded PostgreSQL of `make run`, reached by a socket in its folder.
 DATABASE_URL = env.str("DATABASE_URL", default="")
 if not DATABASE_URL:
-    from oms.management.sockets import socket_directory
+    from oms.devserver.sockets import socket_directory
 
     DATABASE_URL = (
         f"postgresql://postgres@/oms?host={quote(str(socket_directory(VAR_DIR / 'postgres')))}"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from oms.management.embedded import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
+from oms.devserver import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -72,7 +72,7 @@ def tokens_for(user: User, *, password: str = PASSWORD) -> TokenPair:
     return log_in(actor=ANONYMOUS, email=user.email, password=password)
 
 
-# What `api_client` makes; the fixture `both_ways` changes it.
+# What `api_client` makes; the fixture `both_fronts` changes it.
 client_class: type[APIClient] = APIClient
 
 

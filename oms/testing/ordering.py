@@ -13,14 +13,15 @@ from django.db import connection
 from inventory.models import Product, StockLevel
 from oms.core.actor import system
 from oms.events.models import ConsumerOffset, Event
-from oms.events.relaying import Consumer, deliver, recorded
+from oms.events.relay import Consumer, deliver, recorded
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import actor_for, make_customer
 from oms.testing.threads import at_once
 from oms.users.models import User
 from orders.models import Order
-from orders.operations.paying import HEARD, hear_of_payments
-from orders.operations.placing import OrderedItem, PaymentChoice, Placement, place_order
+from orders.operations.paying import EVENT_TYPES, apply_payment_events
+from orders.operations.placing import place_order
+from orders.placements import OrderedItem, PaymentChoice, Placement
 from payments.gateways.base import ChargeResult, ChargeStatus
 from payments.models import Payment
 from payments.operations.outcomes import record_charge
@@ -107,15 +108,15 @@ def settle() -> None:
         return
     offset, _ = ConsumerOffset.objects.get_or_create(consumer="tests")
     events = list(Event.objects.filter(position__gt=offset.position).order_by("position"))
-    types = {fact.type for fact in HEARD}
-    hear_of_payments([recorded(event) for event in events if event.type in types])
+    types = {fact.type for fact in EVENT_TYPES}
+    apply_payment_events([recorded(event) for event in events if event.type in types])
     if events:
         ConsumerOffset.objects.filter(pk="tests").update(position=events[-1].position)
 
 
 def relay_news() -> None:
     """Let orders hear what can be read of the log now, as the relay's task does."""
-    deliver(Consumer(name="tests", hears=HEARD, handle=hear_of_payments))
+    deliver(Consumer(name="tests", event_types=EVENT_TYPES, handle=apply_payment_events))
 
 
 def paid_order(*lines: tuple[Product | UUID, int], customer: User | None = None) -> Order:
@@ -133,7 +134,7 @@ def stock_of(product: Product) -> tuple[int, int]:
     return sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
 
 
-def steps_of(order: Order) -> list[str]:
+def status_changes_of(order: Order) -> list[str]:
     """The types of the order's own events, oldest first."""
     events = Event.objects.filter(object_id=order.id).order_by("position")
     return list(events.values_list("type", flat=True))

@@ -23,7 +23,7 @@ from django.test import RequestFactory
 from django.urls import URLPattern, get_resolver, reverse
 from unfold.contrib.filters.admin import RangeDateFilter
 
-from oms.http.filters import BooleanFilter, ChoiceFilter, ChoiceInFilter
+from oms.api.filters import BooleanFilter, ChoiceFilter, ChoiceInFilter
 
 # The values that parameters are tried with, by the names of the parameters.
 Values = Mapping[str, Sequence[str]]

@@ -65,13 +65,13 @@ def _empty_valkey() -> None:
 
 
 @pytest.fixture(params=["django", "lane"])
-def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def both_fronts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Runs a test of the API by Django alone, and once more with the hot lane before it."""
     from oms.testing import factories
-    from oms.testing.lane import LaneClient
+    from oms.testing.fastpath import FastPathClient
 
     if request.param == "lane":
-        monkeypatch.setattr(factories, "client_class", LaneClient)
+        monkeypatch.setattr(factories, "client_class", FastPathClient)
     return str(request.param)
 
 

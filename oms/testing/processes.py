@@ -27,8 +27,8 @@ from django.conf import settings
 from django.db import connection
 from honcho.environ import parse_procfile
 
-from oms.management.embedded import Guard, free_port
-from oms.management.embedded.errors import end_of_log
+from oms.devserver import Guard, free_port
+from oms.devserver.errors import end_of_log
 from oms.testing.environment import ROOT
 
 _START_SECONDS = 30.0

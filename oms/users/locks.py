@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group
 from django.db.models.functions import Now
 from django_stubs_ext import WithAnnotations
 
-from oms.core.db import transaction_required
 from oms.core.errors import NotFound
+from oms.db.transactions import transaction_required
 from oms.users.models import Session, User
 
 

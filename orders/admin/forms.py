@@ -17,13 +17,13 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from oms.backoffice.actions import ActionForm
+from oms.backoffice.display import money
 from oms.core.money import CENT
-from oms.http.back_office.display import money
-from oms.http.back_office.steps import StepForm
 from orders.operations.fulfilling import ShippedItem
 
 
-class ReasonForm(StepForm):
+class ReasonForm(ActionForm):
     reason = forms.CharField(
         label=_("reason"),
         required=False,
@@ -42,7 +42,7 @@ class CancelForm(ReasonForm):
     )
 
 
-class CarrierForm(StepForm):
+class CarrierForm(ActionForm):
     carrier = forms.CharField(
         label=_("carrier"), required=False, max_length=100, widget=UnfoldAdminTextInputWidget
     )
@@ -92,7 +92,7 @@ def _parcel(values: dict[str, Any]) -> Sequence[ShippedItem]:
     ]
 
 
-class RefundForm(StepForm):
+class RefundForm(ActionForm):
     """How much of which payment goes back."""
 
     payment = forms.TypedChoiceField(

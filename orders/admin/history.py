@@ -11,11 +11,11 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from oms.backoffice.display import moment, money
 from oms.core.ids import moment_of
 from oms.events.archiving import archived_until
+from oms.events.history import earliest_event_of
 from oms.events.models import Event
-from oms.events.stories import earliest_event_of
-from oms.http.back_office.display import moment, money
 
 _WORDS = {
     "order.placed": _("Placed"),

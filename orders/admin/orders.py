@@ -14,24 +14,24 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import badge, moment, money
-from oms.http.back_office.filters import CreationDaysFilter
-from oms.http.back_office.naming import name_orders_by
-from orders.admin.colours import (
+from oms.backoffice.admins import GrowingAdmin
+from oms.backoffice.display import badge, moment, money
+from oms.backoffice.filters import CreationDaysFilter
+from oms.backoffice.order_links import name_orders_by
+from orders.admin.actions import BULK_STEPS, STEPS
+from orders.admin.badges import (
     FULFILMENT_COLOURS,
     PAYMENT_STATE_COLOURS,
     SHIPMENT_COLOURS,
     STATUS_COLOURS,
 )
-from orders.admin.explaining import PAYMENT_MEANINGS, STATUS_MEANINGS
-from orders.admin.file import OrderFile
+from orders.admin.help_texts import PAYMENT_MEANINGS, STATUS_MEANINGS
 from orders.admin.history import history_lines
-from orders.admin.steps import BULK_STEPS, STEPS
-from orders.finding import orders_found
+from orders.admin.presenter import OrderPresenter
 from orders.models import Order
 from orders.queries import shipments_of
-from payments.admin.explaining import PAYMENT_COLOURS, REFUND_COLOURS
+from orders.search import orders_found
+from payments.admin.help_texts import PAYMENT_COLOURS, REFUND_COLOURS
 
 # An address in the order in which it is written on a parcel.
 _ADDRESS = ("name", "line1", "line2", "postal_code city", "region", "country")
@@ -78,8 +78,8 @@ class OrderAdmin(GrowingAdmin):
             return orders_found(queryset, text=term), False
         return queryset.filter(Q(pk=id) | Q(customer_id=id)), False
 
-    def subject_of(self, obj: Order) -> OrderFile:
-        return OrderFile(obj)
+    def subject_of(self, obj: Order) -> OrderPresenter:
+        return OrderPresenter(obj)
 
     @display(
         description=_("customer"),
@@ -122,12 +122,12 @@ class OrderAdmin(GrowingAdmin):
         context = dict(extra_context or {})
         order = self.get_object(request, object_id)
         if order is not None:
-            context |= _page_of(OrderFile(order))
+            context |= _page_of(OrderPresenter(order))
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 
 
-def _page_of(file: OrderFile) -> dict[str, Any]:
+def _page_of(file: OrderPresenter) -> dict[str, Any]:
     order = file.order
     names = {item.id: item.name for item in file.items}
     return {

@@ -13,10 +13,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import badge, link, moment
-from oms.http.back_office.filters import CreationDaysFilter
-from orders.admin.colours import SHIPMENT_COLOURS
+from oms.backoffice.admins import GrowingAdmin
+from oms.backoffice.display import badge, link, moment
+from oms.backoffice.filters import CreationDaysFilter
+from orders.admin.badges import SHIPMENT_COLOURS
 from orders.models import Order, Shipment, ShipmentItem
 
 

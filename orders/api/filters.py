@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from oms.http.filters import (
+from oms.api.filters import (
     ApiFilterSet,
     ChoiceFilter,
     ChoiceInFilter,
@@ -16,8 +16,8 @@ from oms.http.filters import (
     TextFilter,
     UUIDFilter,
 )
-from orders.finding import orders_found
 from orders.models import Order
+from orders.search import orders_found
 from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
-from oms.core.money import CENT
-from oms.http.fields import (
+from oms.api.fields import (
     BooleanField,
     CharField,
     ChoiceField,
@@ -19,7 +18,8 @@ from oms.http.fields import (
     MoneyField,
     UUIDField,
 )
-from oms.http.serializers import InputSerializer
+from oms.api.serializers import InputSerializer
+from oms.core.money import CENT
 from orders.states import OrderStatus
 from payments.gateways.registry import GATEWAYS
 

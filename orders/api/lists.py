@@ -8,15 +8,15 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
+from oms.api.keyset import Page, PageAsked
+from oms.api.pagination import asked_of
+from oms.api.views import ApiViewSet
 from oms.core.actor import Actor
-from oms.core.rows import rows_of
+from oms.db.raw_queries import rows_of
 from oms.http.etags import etag_of_list
-from oms.http.keyset import Page, PageAsked
-from oms.http.pagination import asked_of
-from oms.http.views import ApiViewSet
 from orders.api.outputs import order_document
-from orders.finding import made_before_but_changed_since, made_since
 from orders.queries import OrderRow, items_of
+from orders.search import made_before_but_changed_since, made_since
 
 
 def etag_of_orders(page: Page[OrderRow], *, actor: Actor) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from oms.core.actor import Actor
-from oms.http.fields import (
+from oms.api.fields import (
     ChoiceField,
     CurrencyField,
     InstantField,
@@ -21,11 +20,12 @@ from oms.http.fields import (
     MoneyField,
     UUIDField,
 )
-from oms.http.serializers import OutputSerializer
+from oms.api.serializers import OutputSerializer
+from oms.core.actor import Actor
 from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order, OrderItem
-from orders.operations.offering import allowed_actions
-from orders.operations.recording import NewItem, NewOrder
+from orders.operations.allowed_actions import allowed_actions
+from orders.placements import NewItem, NewOrder
 from orders.queries import HistoryEntry, ItemRow, OrderRow
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.api.serializers import PaymentOutput

@@ -7,15 +7,15 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.api.documentation import documented
+from oms.api.permissions import IsCustomer, IsStaff
+from oms.api.views import ApiViewSet
 from oms.core.errors import NotFound
-from oms.http.documentation import documented
-from oms.http.permissions import IsCustomer, IsStaff
-from oms.http.views import ApiViewSet
 from orders.api.inputs import PaymentChoiceInput, RefundInput
 from orders.errors import OrderNotPayable
 from orders.operations.paying import pay_order
-from orders.operations.placing import PaymentChoice
 from orders.operations.refunding import refund_payment
+from orders.placements import PaymentChoice
 from orders.queries import find_order
 from payments.api.examples import NEW_PAYMENT, PAYMENT, REFUND
 from payments.api.serializers import PaymentOutput, RefundOutput

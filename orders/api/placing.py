@@ -12,7 +12,7 @@ from django.urls import reverse
 from oms.core.actor import Actor
 from oms.http.problems import problem_document
 from orders.api.outputs import order_document
-from orders.operations.placing import OrderedItem, Outcome, PaymentChoice, Placed, Placement
+from orders.placements import OrderedItem, Outcome, PaymentChoice, Placed, Placement
 
 
 def placement_of(data: Mapping[str, Any], *, customer_id: UUID) -> Placement:

@@ -7,9 +7,9 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.api.documentation import documented
+from oms.api.permissions import IsStaff
 from oms.core.errors import StaleVersion
-from oms.http.documentation import documented
-from oms.http.permissions import IsStaff
 from orders.api import examples
 from orders.api.filters import AdminOrderFilters
 from orders.api.inputs import ShipmentInput

@@ -8,9 +8,9 @@ from django.db.models import prefetch_related_objects
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.http.documentation import documented
-from oms.http.permissions import IsCustomer, IsStaff
-from oms.http.views import ApiViewSet
+from oms.api.documentation import documented
+from oms.api.permissions import IsCustomer, IsStaff
+from oms.api.views import ApiViewSet
 from orders.api import examples
 from orders.api.inputs import StatusInput
 from orders.api.outputs import (
@@ -21,7 +21,7 @@ from orders.api.outputs import (
 )
 from orders.errors import InvalidTransition, NothingToShip
 from orders.models import Order
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
 from orders.queries import find_order, history_of
 from orders.states import OrderStatus
 

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.errors import OutOfStock
-from oms.http.documentation import documented
+from oms.api.documentation import documented
+from oms.api.permissions import IsCustomer
 from oms.http.payloads import encode
-from oms.http.permissions import IsCustomer
 from oms.http.queries import InvalidQuery, query_error
 from orders.api import examples
 from orders.api.filters import OrderFilters

@@ -70,7 +70,7 @@ class Order(OrderRules, models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         constraints = [
-            # Drawn at random; see oms.core.db.is_retried.
+            # Drawn at random; see oms.db.transactions.is_retried.
             models.UniqueConstraint(fields=["number"], name="order_number_drawn"),
             models.CheckConstraint(
                 condition=Q(status__in=OrderStatus.values), name="order_status_known"

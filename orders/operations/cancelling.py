@@ -9,16 +9,16 @@ from django.conf import settings
 
 from oms.core import clock
 from oms.core.actor import Actor, system
-from oms.core.db import transaction
 from oms.core.ids import new_id
+from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotDeletable
 from orders.events import OrderDeleted
 from orders.locks import lock_expired_orders, lock_order
 from orders.models import Order
-from orders.operations.moving import move_order, release_reserved
+from orders.operations.transitions import move_order, release_reserved
 from orders.states import OrderStatus
-from payments.operations.giving_back import give_money_back
+from payments.operations.refunds import refund_or_void
 
 # How long after its time was up an order still waits for a payment that is under way.
 PAYING_GRACE = timedelta(minutes=30)
@@ -44,7 +44,7 @@ def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> N
     """Cancel an order that the caller has locked. Raises InvalidTransition."""
     held_stock = order.holds_stock
     move_order(order, OrderStatus.CANCELLED, actor=actor, at=at, reason=reason)
-    give_money_back(
+    refund_or_void(
         actor=actor, order_id=order.id, reason=reason or "The order was cancelled.", at=at
     )
     if held_stock:

@@ -8,20 +8,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from inventory.operations.stock import Cause, StockBook, open_stock_book
-from inventory.queries import pieces_reserved_for
+from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
+from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction
 from oms.core.ids import new_id
+from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotEditable
 from orders.events import OrderEdited
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
-from orders.operations.checking import short, unsellable
-from orders.operations.moving import drawn, move_order, step_reference
-from orders.operations.placing import OrderedItem
+from orders.operations.transitions import allocate, move_order, step_reference
+from orders.operations.validation import check_sellable, check_stock
+from orders.placements import OrderedItem
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 
@@ -87,7 +87,7 @@ def _exchange_items(
     before = {id: item.quantity for id, item in old.items()}
     if list(new.items()) == list(before.items()):
         return {}
-    book = open_stock_book(old.keys() | new.keys())
+    book = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
     _check(wanted, before, book=book, currency=order.currency)
     _reserve_difference(order, new, before, book=book, cause=cause)
@@ -104,12 +104,16 @@ def _exchange_items(
 
 
 def _check(
-    wanted: Sequence[OrderedItem], before: Mapping[UUID, int], *, book: StockBook, currency: str
+    wanted: Sequence[OrderedItem],
+    before: Mapping[UUID, int],
+    *,
+    book: StockAllocator,
+    currency: str,
 ) -> None:
     """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
-    refusal = unsellable(wanted, book=book, kept=before.keys(), currency=currency) or short(
-        wanted, book=book, held=before
-    )
+    refusal = check_sellable(
+        wanted, book=book, kept=before.keys(), currency=currency
+    ) or check_stock(wanted, book=book, held=before)
     if refusal is not None:
         raise refusal
 
@@ -119,22 +123,26 @@ def _reserve_difference(
     new: Mapping[UUID, int],
     before: Mapping[UUID, int],
     *,
-    book: StockBook,
+    book: StockAllocator,
     cause: Cause,
 ) -> None:
-    reserved = pieces_reserved_for([order.id])[order.id]
+    reserved = reserved_quantities_of([order.id])[order.id]
     released: dict[tuple[UUID, UUID], int] = {}
     for product_id in before.keys() | new.keys():
         more = new.get(product_id, 0) - before.get(product_id, 0)
         if more > 0:
             book.reserve(product_id, more, cause=cause)
         else:
-            released |= drawn(reserved, product_id=product_id, quantity=-more)
+            released |= allocate(reserved, product_id=product_id, quantity=-more)
     book.release(released, cause=cause)
 
 
 def _save_items(
-    order: Order, wanted: Sequence[OrderedItem], old: Mapping[UUID, OrderItem], *, book: StockBook
+    order: Order,
+    wanted: Sequence[OrderedItem],
+    old: Mapping[UUID, OrderItem],
+    *,
+    book: StockAllocator,
 ) -> None:
     items = []
     for position, asked in enumerate(wanted):

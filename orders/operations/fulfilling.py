@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_book
-from inventory.queries import pieces_reserved_for
+from inventory.operations.stock import Cause, open_stock_allocator
+from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction, transaction_required
 from oms.core.errors import InputError, Invalid
+from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
-from orders.operations.moving import drawn, move_order
+from orders.operations.transitions import allocate, move_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
-from payments.operations.giving_back import capture_payment_of
+from payments.operations.refunds import request_capture_for_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def ship_locked(
     else:
         order.touch(at=at)
         order.save(update_fields=["fulfilment_status", "version", "updated_at"])
-    capture_payment_of(actor=actor, order_id=order.id)
+    request_capture_for_order(actor=actor, order_id=order.id)
     _take_from_stock(shipment, parcel, actor=actor, at=at)
     publish(
         ShipmentSent(
@@ -154,11 +154,11 @@ def _parcel(own: Sequence[OrderItem], items: Sequence[ShippedItem] | None) -> di
 def _take_from_stock(
     shipment: Shipment, parcel: Mapping[OrderItem, int], *, actor: Actor, at: datetime
 ) -> None:
-    reserved = pieces_reserved_for([shipment.order_id])[shipment.order_id]
-    book = open_stock_book(item.product_id for item in parcel)
+    reserved = reserved_quantities_of([shipment.order_id])[shipment.order_id]
+    book = open_stock_allocator(item.product_id for item in parcel)
     pieces: dict[tuple[UUID, UUID], int] = {}
     for item, quantity in parcel.items():
-        pieces |= drawn(reserved, product_id=item.product_id, quantity=quantity)
+        pieces |= allocate(reserved, product_id=item.product_id, quantity=quantity)
     lacking = book.lacking(pieces)
     if lacking:
         raise NothingToShip("Backordered pieces have not arrived yet.", items=lacking)

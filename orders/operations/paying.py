@@ -9,21 +9,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from inventory.operations.stock import Cause, StockBook, open_stock_book
+from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction, transaction_required
 from oms.core.money import ZERO
-from oms.events.domain import DomainEvent
+from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
-from oms.events.relaying import RecordedEvent
+from oms.events.relay import RecordedEvent
+from oms.events.types import DomainEvent
 from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
-from orders.operations.checking import short
-from orders.operations.moving import moved, save_steps, step_reference
-from orders.operations.placing import OrderedItem, PaymentChoice
+from orders.operations.transitions import moved, save_steps, step_reference
+from orders.operations.validation import check_stock
+from orders.placements import OrderedItem, PaymentChoice
 from orders.states import OrderStatus, PaymentState
 from payments.errors import PaymentInProgress
 from payments.events import (
@@ -35,8 +35,8 @@ from payments.events import (
     RefundSucceeded,
 )
 from payments.locks import lock_payments_of_orders
-from payments.operations.giving_back import give_money_back
-from payments.operations.requesting import request_payment
+from payments.operations.attempts import request_payment
+from payments.operations.refunds import refund_or_void
 from payments.queries import overtaken_attempts, succeeded_refunds
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _News:
 
     order: Order
     items: Sequence[OrderItem]
-    book: StockBook
+    book: StockAllocator
     actor: Actor
     at: datetime
     later: Collection[UUID]
@@ -100,11 +100,11 @@ class _News:
 
 
 @transaction_required
-def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
+def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     """Let the orders follow what happened to their payments; news that is old changes nothing.
 
-    The events are of the types HEARD. The number of statements does not depend on how many they
-    are, but for money that goes back.
+    The events are of the types EVENT_TYPES. The number of statements does not depend on how many
+    they are, but for money that goes back.
 
     A payment that is captured confirms a pending order. An expired order is confirmed again if its
     stock can be had again. Money that came for any other order is given back.
@@ -114,7 +114,7 @@ def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
     items = items_of(order.id for order in orders.values() if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and the stock cannot wait for the outcome.
     lock_payments_of_orders(order.id for order in orders.values() if order.status in _OWED_NOTHING)
-    book = open_stock_book(item.product_id for of_order in items.values() for item in of_order)
+    book = open_stock_allocator(item.product_id for of_order in items.values() for item in of_order)
     later = overtaken_attempts({f.payment_id for f in told if isinstance(f, _OF_ATTEMPTS)})
     refunded = succeeded_refunds({f.order_id for f in told if isinstance(f, RefundSucceeded)})
     facts: list[tuple[DomainEvent, Actor]] = []
@@ -141,7 +141,7 @@ def hear_of_payments(events: Sequence[RecordedEvent]) -> None:
     publish_all(facts, at=now)
     book.save(at=now)
     for news in owed:
-        give_money_back(
+        refund_or_void(
             actor=news.actor,
             order_id=news.order.id,
             reason=f"The order is {news.order.status}.",
@@ -190,7 +190,7 @@ def _reserved_again(news: _News) -> bool:
     if news.order.deleted_at is not None:
         return False
     wanted = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in news.items]
-    if short(wanted, book=news.book) is not None:
+    if check_stock(wanted, book=news.book) is not None:
         return False
     cause = Cause(actor=news.actor, reference=step_reference(news.order), order_id=news.order.id)
     for item in wanted:
@@ -265,4 +265,4 @@ _REACTIONS: Mapping[type[DomainEvent], Callable[[Any, _News], bool]] = {
 }
 
 # What orders hear of payments.
-HEARD = tuple(_REACTIONS)
+EVENT_TYPES = tuple(_REACTIONS)

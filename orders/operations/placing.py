@@ -6,86 +6,36 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeAlias
 from uuid import UUID
 
 from django.conf import settings
 
-from inventory.operations.stock import Cause, StockBook, opening_stock_book
+from inventory.operations.stock import Cause, StockAllocator, opening_stock_allocator
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction, transaction_required
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
-from oms.core.writing import written_together
-from oms.events.domain import DomainEvent
+from oms.db.bulk_writes import written_together
+from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
+from oms.events.types import DomainEvent
 from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
-from orders.operations.checking import short, unsellable
-from orders.operations.moving import step_reference
-from orders.operations.recording import NewItem, NewOrder, insert_items, insert_orders
+from orders.operations.bulk_insert import insert_items, insert_orders
+from orders.operations.transitions import step_reference
+from orders.operations.validation import check_sellable, check_stock
+from orders.placements import NewItem, NewOrder, Outcome, Placed, Placement, PlacingCall
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
-from payments.operations.requesting import NewPayment, create_payments
+from payments.operations.attempts import NewPayment, create_payments
 from payments.states import CaptureMethod
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderedItem:
-    """That many pieces of a product."""
-
-    product_id: UUID
-    quantity: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaymentChoice:
-    """How the customer pays: a provider, and the provider's token for the customer's means."""
-
-    provider: str
-    token: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Placement:
-    """What a customer wants to order.
-
-    `shipping_address` maps name, line1, line2, city, postal_code, region and country to strings.
-    """
-
-    customer_id: UUID
-    items: Sequence[OrderedItem]
-    shipping_address: dict[str, str]
-    payment: PaymentChoice | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Placed:
-    """An order that was just placed, with its items, as they were saved."""
-
-    order: NewOrder
-    items: tuple[NewItem, ...]
-
-
-Outcome: TypeAlias = Placed | OperationError
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlacingCall:
-    """What one caller asks for; with `all_or_nothing` one refusal is enough to place nothing."""
-
-    actor: Actor
-    placements: Sequence[Placement]
-    all_or_nothing: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
 class _Batch:
     """What one transaction is going to write."""
 
-    book: StockBook
+    book: StockAllocator
     at: datetime
     placed: list[Placed] = field(default_factory=list)
     payments: list[NewPayment] = field(default_factory=list)
@@ -118,7 +68,7 @@ def place_order(*, actor: Actor, placement: Placement) -> Placed:
 
 @transaction
 def place_together(
-    *, calls: Sequence[PlacingCall], book: StockBook | None = None
+    *, calls: Sequence[PlacingCall], book: StockAllocator | None = None
 ) -> list[list[Outcome]]:
     """`place_orders` for many callers in one transaction: the outcomes of each call.
 
@@ -135,17 +85,17 @@ def place_together(
 
 
 @transaction_required
-def opening_book(placements: Iterable[Placement]) -> Callable[[], StockBook]:
+def opening_book(placements: Iterable[Placement]) -> Callable[[], StockAllocator]:
     """Ask for the book of all that is wanted; it is fetched by calling what is returned."""
-    return opening_stock_book(item.product_id for one in placements for item in one.items)
+    return opening_stock_allocator(item.product_id for one in placements for item in one.items)
 
 
 def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
     own = _Batch(book=batch.book, at=batch.at)
-    mark = batch.book.mark()
+    mark = batch.book.savepoint()
     outcomes = [_placed(placement, actor=call.actor, batch=own) for placement in call.placements]
     if call.all_or_nothing and len(own.placed) < len(outcomes):
-        batch.book.go_back(mark)
+        batch.book.rollback(mark)
         return [
             outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
             for outcome in outcomes
@@ -157,7 +107,7 @@ def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
 
 
 def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
-    refusal = unsellable(placement.items, book=batch.book) or short(
+    refusal = check_sellable(placement.items, book=batch.book) or check_stock(
         placement.items, book=batch.book
     )
     if refusal is not None:

@@ -7,17 +7,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_book
-from inventory.queries import pieces_shipped_for
+from inventory.operations.stock import Cause, open_stock_allocator
+from inventory.queries import shipped_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction
 from oms.core.errors import NotFound
+from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.events import ItemsReturned
 from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
-from payments.operations.giving_back import request_refund
+from payments.operations.refunds import request_refund
 from payments.queries import order_of_payment
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def refund_payment(
 
 
 def _put_back(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> None:
-    pieces = pieces_shipped_for([order.id])[order.id]
+    pieces = shipped_quantities_of([order.id])[order.id]
     if not pieces:
         return
     items = items_of([order.id])[order.id]
@@ -60,9 +60,9 @@ def _put_back(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> No
     OrderItem.objects.bulk_update(items, ["quantity_returned"])
     order.touch(at=at)
     order.save(update_fields=["version", "updated_at"])
-    book = open_stock_book(product_id for product_id, _ in pieces)
+    book = open_stock_allocator(product_id for product_id, _ in pieces)
     cause = Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id)
-    book.take_back(pieces, cause=cause)
+    book.return_units(pieces, cause=cause)
     book.save(at=at)
     publish(
         ItemsReturned(

@@ -16,7 +16,7 @@ from orders.api.outputs import OrderOutput
 from orders.models import Order
 from orders.tests.test_api_placing import body, faults
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
 URL = "/api/v1/orders"
 BULK = "/api/v1/orders/bulk"

@@ -20,7 +20,7 @@ from orders.models import Order
 from orders.operations import placing
 from payments.models import Payment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
 URL = "/api/v1/orders"
 
@@ -70,7 +70,7 @@ def test_placing_answers_the_whole_order_and_reading_it_answers_the_same(
 
 
 def test_placing_takes_four_statements_and_one_for_who_asks(
-    client: APIClient, both_ways: str
+    client: APIClient, both_fronts: str
 ) -> None:
     products = [make_product() for _ in range(3)]
     content = body(
@@ -85,7 +85,7 @@ def test_placing_takes_four_statements_and_one_for_who_asks(
     sql = [query["sql"] for query in statements]
     # BEGIN and COMMIT are SAVEPOINT and RELEASE here, inside the test's transaction.
     # The lane, which waits for all of a batch, also says how long it will wait for locks.
-    assert len(sql) == (5 if both_ways == "django" else 6), "\n".join(sql)
+    assert len(sql) == (5 if both_fronts == "django" else 6), "\n".join(sql)
     assert sum("users_user" in one and "SELECT" in one for one in sql) == 1
 
 

@@ -14,7 +14,7 @@ from oms.users.models import User
 from orders.models import Order
 from orders.operations.cancelling import cancel_order
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
 URL = "/api/v1/orders"
 

@@ -16,9 +16,9 @@ from oms.testing.ordering import ADDRESS, outcomes_at_once, place, stock_of
 from oms.users.models import User
 from orders import locks
 from orders.models import Order
-from orders.operations import moving, placing
+from orders.operations import placing, transitions
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("both_ways")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("both_fronts")]
 
 KEYS = [{}, {"Idempotency-Key": "k1"}]
 
@@ -91,7 +91,7 @@ def test_cancelling_survives_a_deadlock(
     mug = make_product()
     order = place((mug, 2), customer=customer)
 
-    with patch.object(moving, "publish", deadlocking(publish, times=1)):
+    with patch.object(transitions, "publish", deadlocking(publish, times=1)):
         response = client.put(f"/api/v1/orders/{order.id}/cancel", headers=headers)
 
     assert response.status_code == 200, response.content

@@ -15,7 +15,7 @@ from oms.testing.ordering import (
     report,
     settle,
 )
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 from payments.events import PaymentBecameUnknown
 from payments.gateways.base import ChargeStatus

@@ -16,7 +16,7 @@ from oms.testing.ordering import (
     place,
     report,
     settle,
-    steps_of,
+    status_changes_of,
     stock_of,
 )
 from orders.errors import InvalidTransition, OrderNotDeletable
@@ -42,7 +42,7 @@ def test_cancelling_releases_reserved_stock() -> None:
     assert stock_of(mug) == (10, 0)
     kinds = StockMovement.objects.filter(order_id=order.id).values_list("kind", "reserved_delta")
     assert sorted(kinds) == [("release", -4), ("reserve", 4)]
-    assert steps_of(order) == ["order.placed", "order.cancelled"]
+    assert status_changes_of(order) == ["order.placed", "order.cancelled"]
 
 
 def test_cancelling_again_does_nothing() -> None:
@@ -54,7 +54,7 @@ def test_cancelling_again_does_nothing() -> None:
 
     assert again.version == first.version
     assert stock_of(mug) == (10, 0)
-    assert steps_of(order) == ["order.placed", "order.cancelled"]
+    assert status_changes_of(order) == ["order.placed", "order.cancelled"]
 
 
 def test_cancelling_a_paid_order_refunds_it_once() -> None:
@@ -150,7 +150,7 @@ def test_an_order_nobody_paid_expires_and_lets_go_of_its_stock() -> None:
     order.refresh_from_db()
     assert order.status == "expired"
     assert stock_of(mug) == (10, 0)
-    assert steps_of(order) == ["order.placed", "order.expired"]
+    assert status_changes_of(order) == ["order.placed", "order.expired"]
 
 
 def test_an_order_whose_payment_is_under_way_is_given_more_time() -> None:
@@ -177,7 +177,7 @@ def test_many_orders_of_one_product_expire_together() -> None:
     assert expire_orders(at=clock.now() + timedelta(hours=1)) == 3
 
     assert stock_of(mug) == (10, 0)
-    assert {steps_of(order)[-1] for order in orders} == {"order.expired"}
+    assert {status_changes_of(order)[-1] for order in orders} == {"order.expired"}
 
 
 def test_deleting_an_unpaid_order_cancels_it_first() -> None:
@@ -193,7 +193,7 @@ def test_deleting_an_unpaid_order_cancels_it_first() -> None:
         delete_order(actor=actor_for(customer), order_id=order.id)
     assert Order.objects.get(pk=order.id).status == "cancelled"
     assert stock_of(mug) == (10, 0)
-    assert steps_of(order) == ["order.placed", "order.cancelled", "order.deleted"]
+    assert status_changes_of(order) == ["order.placed", "order.cancelled", "order.deleted"]
 
 
 def test_an_order_that_is_paid_or_being_paid_cannot_be_deleted() -> None:

@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from django.db.models import QuerySet
 
-from oms.core.rows import rows_of
-from oms.http.keyset import Cursor, Ordering, PageAsked
+from oms.api.keyset import Cursor, Ordering, PageAsked
+from oms.db.raw_queries import rows_of
 from oms.testing.plans import scans_of, statements_sent
 from orders.models import Order
 from orders.queries import NewestPage, OrderRow, all_orders, orders_on

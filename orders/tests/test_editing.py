@@ -18,12 +18,12 @@ from oms.testing.factories import (
     make_product,
     make_staff,
 )
-from oms.testing.ordering import ADDRESS, paid_order, place, steps_of, stock_of
+from oms.testing.ordering import ADDRESS, paid_order, place, status_changes_of, stock_of
 from orders.errors import OrderNotEditable
 from orders.models import Order
 from orders.operations.cancelling import cancel_order
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.placing import OrderedItem
+from orders.placements import OrderedItem
 
 pytestmark = pytest.mark.django_db
 
@@ -60,7 +60,7 @@ def test_editing_reserves_and_releases_the_difference() -> None:
         (more.id, 4),
         (less.id, 2),
     ]
-    assert steps_of(order) == ["order.placed", "order.edited"]
+    assert status_changes_of(order) == ["order.placed", "order.edited"]
 
 
 def test_what_stays_keeps_its_price_and_what_is_new_has_todays() -> None:
@@ -119,7 +119,7 @@ def test_an_edit_that_changes_nothing_is_no_new_version() -> None:
     )
 
     assert same.version == Order.objects.get(pk=order.id).version == 1
-    assert steps_of(order) == ["order.placed"]
+    assert status_changes_of(order) == ["order.placed"]
 
 
 def test_address_and_note_are_told_with_their_old_values() -> None:
@@ -149,7 +149,7 @@ def test_an_order_edited_down_to_nothing_to_pay_is_confirmed() -> None:
 
     saved = Order.objects.get(pk=order.id)
     assert (saved.status, saved.payment_status) == ("confirmed", "paid")
-    assert steps_of(order) == ["order.placed", "order.edited", "order.confirmed"]
+    assert status_changes_of(order) == ["order.placed", "order.edited", "order.confirmed"]
 
 
 def test_less_of_an_order_from_two_locations_is_released_where_it_was_promised() -> None:

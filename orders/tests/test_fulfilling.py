@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from inventory.models import StockLevel, StockMovement
-from inventory.operations.adjusting import AdjustmentReason, Change, adjust_stock
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
 from oms.core.errors import Invalid
 from oms.core.ids import new_id
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_location, make_product, make_staff
-from oms.testing.ordering import paid_order, place, steps_of, stock_of
+from oms.testing.ordering import paid_order, place, status_changes_of, stock_of
 from orders.errors import NothingToShip, OrderNotShippable
 from orders.models import Order, Shipment
 from orders.operations.fulfilling import ShippedItem, ship_items
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_shipping_everything_takes_the_stock_away() -> None:
     assert (order.status, order.fulfilment_status) == ("shipped", "shipped")
     assert (stock_of(mug), stock_of(pot)) == ((7, 0), (9, 0))
     assert (shipment.status, shipment.carrier) == ("shipped", "DHL")
-    assert steps_of(order)[-3:] == [
+    assert status_changes_of(order)[-3:] == [
         "order.processing_started",
         "order.shipped",
         "order.shipment_sent",

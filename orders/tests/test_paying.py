@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from inventory.models import StockMovement
-from inventory.operations.stock import StockBook, open_stock_book
+from inventory.operations.stock import StockAllocator, open_stock_allocator
 from oms.core import clock
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
@@ -24,15 +24,15 @@ from oms.testing.ordering import (
     place,
     report,
     settle,
-    steps_of,
+    status_changes_of,
     stock_of,
 )
 from orders.errors import OrderNotPayable
 from orders.operations import paying
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.paying import pay_order
-from orders.operations.placing import PaymentChoice
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
+from orders.placements import PaymentChoice
 from orders.states import OrderStatus
 from payments.errors import PaymentInProgress
 from payments.events import PaymentBecameUnknown, PaymentVoided
@@ -59,7 +59,7 @@ def test_a_captured_payment_confirms_the_order() -> None:
     assert (order.status, order.payment_status) == ("confirmed", "paid")
     assert order.confirmed_at is not None
     assert order.expires_at is None
-    assert steps_of(order) == ["order.placed", "order.paid", "order.confirmed"]
+    assert status_changes_of(order) == ["order.placed", "order.paid", "order.confirmed"]
 
 
 def test_the_same_news_again_changes_nothing() -> None:
@@ -147,7 +147,7 @@ def test_an_order_that_staff_confirmed_can_be_paid_later() -> None:
 
     order.refresh_from_db()
     assert (order.status, order.payment_status) == ("confirmed", "paid")
-    assert steps_of(order).count("order.confirmed") == 1
+    assert status_changes_of(order).count("order.confirmed") == 1
 
 
 def test_late_money_confirms_an_expired_order_whose_stock_can_be_had_again() -> None:
@@ -233,12 +233,12 @@ def test_all_payments_that_may_go_back_are_locked_before_any_stock(
         locked.append(set(order_ids))
         lock_payments_of_orders(locked[-1])
 
-    def noted_book(product_ids: Iterable[UUID]) -> StockBook:
+    def noted_book(product_ids: Iterable[UUID]) -> StockAllocator:
         assert locked == [{cancelled.id, expired.id}]
-        return open_stock_book(product_ids)
+        return open_stock_allocator(product_ids)
 
     monkeypatch.setattr(paying, "lock_payments_of_orders", noted_lock)
-    monkeypatch.setattr(paying, "open_stock_book", noted_book)
+    monkeypatch.setattr(paying, "open_stock_allocator", noted_book)
     settle()
 
     cancelled.refresh_from_db()

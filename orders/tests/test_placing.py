@@ -13,16 +13,17 @@ from django.test.utils import CaptureQueriesContext
 
 from inventory.errors import OutOfStock
 from inventory.models import StockLevel, StockMovement
-from oms.core.db import DatabaseBusy
 from oms.core.errors import Invalid
 from oms.core.ids import new_id
+from oms.db.transactions import DatabaseBusy
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_location, make_product
-from oms.testing.ordering import place, placement, steps_of, stock_of
+from oms.testing.ordering import place, placement, status_changes_of, stock_of
 from orders.errors import RejectedWithOthers
 from orders.models import Order
 from orders.operations import placing
-from orders.operations.placing import Placed, place_order, place_orders
+from orders.operations.placing import place_order, place_orders
+from orders.placements import Placed
 from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +45,7 @@ def test_placing_reserves_the_stock_and_keeps_the_prices_of_the_moment() -> None
         (pot.id, 2, Decimal("7.25"), Decimal("14.50")),
     ]
     assert (stock_of(mug), stock_of(pot)) == ((5, 3), (4, 2))
-    assert steps_of(order) == ["order.placed"]
+    assert status_changes_of(order) == ["order.placed"]
     assert order.shipping_address["line1"] == "Rosenthaler Straße 40"
 
 
@@ -168,7 +169,7 @@ def test_an_order_that_costs_nothing_is_confirmed_at_once() -> None:
     assert order.expires_at is None
     assert order.confirmed_at == order.placed_at
     assert not Payment.objects.exists()
-    assert steps_of(order) == ["order.placed", "order.confirmed"]
+    assert status_changes_of(order) == ["order.placed", "order.confirmed"]
     assert stock_of(sample) == (10, 1)
 
 

@@ -16,12 +16,12 @@ from oms.testing.ordering import (
     place,
     report,
     settle,
-    steps_of,
+    status_changes_of,
     stock_of,
 )
 from orders.operations.cancelling import expire_orders
 from orders.operations.refunding import refund_payment
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 from payments.errors import RefundExceedsCaptured
 from payments.gateways.base import RefundResult
@@ -105,7 +105,7 @@ def test_a_refund_with_restock_puts_back_what_was_shipped() -> None:
     assert stock_of(mug) == (10, 0)
     [item] = order.items.all()
     assert (item.quantity_shipped, item.quantity_returned) == (2, 2)
-    assert steps_of(order).count("order.items_returned") == 1
+    assert status_changes_of(order).count("order.items_returned") == 1
 
 
 def test_a_refund_of_nothing_captured_is_refused() -> None:

@@ -10,12 +10,12 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_product, make_staff
-from oms.testing.ordering import paid_order, place, steps_of, stock_of
+from oms.testing.ordering import paid_order, place, status_changes_of, stock_of
 from orders.errors import InvalidTransition
 from orders.models import Order
+from orders.operations.allowed_actions import allowed_actions
 from orders.operations.cancelling import cancel_order, expire_orders
-from orders.operations.offering import allowed_actions
-from orders.operations.steering import set_order_status
+from orders.operations.status_changes import set_order_status
 from orders.states import ALLOWED, OrderStatus
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +92,7 @@ def test_every_other_step_is_refused_and_says_what_is_legal(
     start: OrderStatus, target: OrderStatus
 ) -> None:
     order, staff = order_in(start), actor_for(make_staff())
-    before, steps = order.version, steps_of(order)
+    before, steps = order.version, status_changes_of(order)
     assert f"set_status:{target.value}" not in allowed_actions(order, actor=staff)
 
     with pytest.raises(InvalidTransition) as refusal:
@@ -104,19 +104,19 @@ def test_every_other_step_is_refused_and_says_what_is_legal(
     }
     order.refresh_from_db()
     assert (order.status, order.version) == (start, before)
-    assert steps_of(order) == steps
+    assert status_changes_of(order) == steps
 
 
 @pytest.mark.parametrize("status", list(S))
 def test_the_same_status_again_does_nothing(status: OrderStatus) -> None:
     order = order_in(status)
-    before, steps = order.version, steps_of(order)
+    before, steps = order.version, status_changes_of(order)
 
     set_order_status(actor=actor_for(make_staff()), order_id=order.id, status=status)
 
     order.refresh_from_db()
     assert order.version == before
-    assert steps_of(order) == steps
+    assert status_changes_of(order) == steps
 
 
 @pytest.mark.parametrize("status", list(S))

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import moment
-from oms.http.back_office.filters import BusinessDaysFilter
+from oms.backoffice.admins import GrowingAdmin
+from oms.backoffice.display import moment
+from oms.backoffice.filters import BusinessDaysFilter
 from payments.gateways.registry import GATEWAYS
 from payments.models import ProviderMessage
 

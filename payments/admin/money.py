@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from oms.backoffice.actions import Step
+from oms.backoffice.display import badge, moment, money
+from oms.backoffice.order_links import OrdersNamedAdmin, found_by_order
 from oms.core.actor import Actor
-from oms.http.back_office.display import badge, moment, money
-from oms.http.back_office.naming import OrdersNamedAdmin, found_by_order
-from oms.http.back_office.steps import Step
 from payments.models import Payment, Refund
 from payments.operations.retrying import retry_now
 from payments.states import OPEN_REFUNDS

@@ -7,9 +7,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.http.back_office.display import NOTHING, moment, money
-from oms.http.back_office.filters import CreationDaysFilter
-from payments.admin.explaining import PAYMENT_COLOURS, PAYMENT_MEANINGS
+from oms.backoffice.display import NOTHING, moment, money
+from oms.backoffice.filters import CreationDaysFilter
+from payments.admin.help_texts import PAYMENT_COLOURS, PAYMENT_MEANINGS
 from payments.admin.money import MoneyAdmin
 from payments.models import Payment
 

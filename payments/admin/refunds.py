@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.http.back_office.display import link, moment
-from oms.http.back_office.filters import CreationDaysFilter
-from payments.admin.explaining import REFUND_COLOURS, REFUND_MEANINGS
+from oms.backoffice.display import link, moment
+from oms.backoffice.filters import CreationDaysFilter
+from payments.admin.help_texts import REFUND_COLOURS, REFUND_MEANINGS
 from payments.admin.money import MoneyAdmin
 from payments.models import Refund
 

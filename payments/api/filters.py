@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oms.http.filters import (
+from oms.api.filters import (
     ApiFilterSet,
     ChoiceFilter,
     ChoiceInFilter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from oms.http.fields import (
+from oms.api.fields import (
     ChoiceField,
     CurrencyField,
     InstantField,
@@ -12,7 +12,7 @@ from oms.http.fields import (
     MoneyField,
     UUIDField,
 )
-from oms.http.serializers import OutputSerializer
+from oms.api.serializers import OutputSerializer
 from payments.states import PaymentStatus, RefundStatus
 
 _COUNT = 2**31 - 1

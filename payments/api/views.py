@@ -7,17 +7,17 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.api.documentation import documented
+from oms.api.permissions import AllowAny, IsStaff
+from oms.api.views import ApiView, ApiViewSet
 from oms.core import clock
 from oms.core.errors import NotFound
-from oms.http.documentation import documented
-from oms.http.permissions import AllowAny, IsStaff
-from oms.http.views import ApiView, ApiViewSet
 from payments.api.examples import ADMIN_PAYMENT
 from payments.api.filters import PaymentFilters
 from payments.api.serializers import AdminPaymentOutput
-from payments.gateways.base import UnreadableNews
+from payments.gateways.base import InvalidProviderEvent
 from payments.gateways.registry import UnknownProvider
-from payments.operations.hearing import hear_provider
+from payments.operations.webhooks import receive_webhook
 from payments.queries import all_payments
 from payments.signatures import InvalidSignature
 
@@ -70,12 +70,12 @@ class ProviderWebhook(ApiView):
             "webhook-timestamp": "Seconds since 1970; at most five minutes from now.",
             "webhook-signature": "`v1,` and the base64 of the HMAC-SHA256; several, with blanks.",
         },
-        errors=[InvalidSignature, UnreadableNews, NotFound],
+        errors=[InvalidSignature, InvalidProviderEvent, NotFound],
     )
     def post(self, request: Request, provider: str) -> Response:
         raw = request._request
         try:
-            hear_provider(provider=provider, headers=raw.headers, body=raw.body, now=clock.now())
+            receive_webhook(provider=provider, headers=raw.headers, body=raw.body, now=clock.now())
         except UnknownProvider as error:
             raise NotFound from error
         return Response(status=204)

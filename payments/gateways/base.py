@@ -59,7 +59,7 @@ class RefundResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderNews:
+class ProviderEvent:
     """What a provider tells us of its own accord, with its signature already verified.
 
     News may come late, twice (with the same `id`), before the answer to the call that caused it,
@@ -112,7 +112,7 @@ class GatewayMisconfigured(GatewayError):
     """
 
 
-class UnreadableNews(Invalid):
+class InvalidProviderEvent(Invalid):
     """The webhook is signed by the provider, but its content is not understood."""
 
     code = "unreadable_news"
@@ -122,7 +122,7 @@ class Gateway(Protocol):
     """A payment provider. Keys are at most 255 visible ASCII characters; a payment's id is one.
 
     Keys of charges, captures, voids and refunds are counted apart from each other. Each method but
-    `parse_news` is a network call and refuses to run inside a transaction; it raises
+    `parse_event` is a network call and refuses to run inside a transaction; it raises
     GatewayUnknownOutcome, GatewayRejected or GatewayMisconfigured, and DeadlineExceeded if the
     deadline had passed before anything was sent.
     """
@@ -165,9 +165,11 @@ class Gateway(Protocol):
     def ledger(self) -> Iterator[LedgerEntry]:
         """Every charge in the provider's books, the oldest first, for reconciling."""
 
-    def parse_news(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderNews:
+    def parse_event(
+        self, *, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> ProviderEvent:
         """What the webhook with these headers (names in any case) and this raw body says.
 
         Raises InvalidSignature for one that is not from the provider or is too old, and
-        UnreadableNews.
+        InvalidProviderEvent.
         """

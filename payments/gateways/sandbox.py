@@ -10,18 +10,18 @@ from typing import Any
 
 from django.conf import settings
 
-from oms.core.db import durable
 from oms.core.money import rounded
+from oms.db.transactions import durable
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
     Gateway,
     GatewayUnknownOutcome,
+    InvalidProviderEvent,
     LedgerEntry,
-    ProviderNews,
+    ProviderEvent,
     RefundResult,
     RefundStatus,
-    UnreadableNews,
 )
 from payments.gateways.http import call
 from payments.signatures import verify
@@ -90,12 +90,14 @@ class SandboxGateway(Gateway):
             entries, after = _ledger_page(after)
             yield from entries
 
-    def parse_news(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderNews:
+    def parse_event(
+        self, *, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> ProviderEvent:
         id = verify(secret=settings.SANDBOX_WEBHOOK_SECRET, headers=headers, body=body, now=now)
         try:
             said = json.loads(body)
             type, data = str(said["type"]), said["data"]
-            return ProviderNews(
+            return ProviderEvent(
                 id=id,
                 type=type,
                 occurred_at=datetime.fromisoformat(said["created_at"]),
@@ -103,7 +105,7 @@ class SandboxGateway(Gateway):
                 result=_result(type, data),
             )
         except _UNEXPECTED as error:
-            raise UnreadableNews from error
+            raise InvalidProviderEvent from error
 
 
 def _result(type: str, data: dict[str, Any]) -> ChargeResult | RefundResult | None:

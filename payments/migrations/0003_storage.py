@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     """Vacuum and analyze sooner than at a fifth, which is years at a million rows.
 
-    See docs/decisions/0011-what-grows.md for the figures behind these.
+    See docs/decisions/0011-growing-tables.md for the figures behind these.
     """
 
     dependencies = [("payments", "0002_finding_money")]

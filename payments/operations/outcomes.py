@@ -14,11 +14,11 @@ import structlog
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.db import transaction
 from oms.core.money import ZERO
-from oms.core.writing import update_rows
-from oms.events.domain import DomainEvent
+from oms.db.bulk_writes import update_rows
+from oms.db.transactions import transaction
 from oms.events.publishing import publish, publish_all
+from oms.events.types import DomainEvent
 from payments.events import (
     PaymentAuthorized,
     PaymentCaptured,
@@ -73,7 +73,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChargeNews:
+class ChargeUpdate:
     """What a provider says of the charge of a payment, and who tells it."""
 
     payment_id: UUID
@@ -86,12 +86,12 @@ def record_charge(*, actor: Actor, payment_id: UUID, result: ChargeResult) -> bo
 
     False as well for a payment that is not ours.
     """
-    news = ChargeNews(payment_id=payment_id, result=result, actor=actor)
+    news = ChargeUpdate(payment_id=payment_id, result=result, actor=actor)
     return bool(record_charges([news]))
 
 
 @transaction
-def record_charges(news: Sequence[ChargeNews]) -> int:
+def record_charges(news: Sequence[ChargeUpdate]) -> int:
     """The same for many payments, each named once; returns for how many it was news.
 
     The number of statements does not depend on how many they are.
@@ -111,7 +111,7 @@ def record_charges(news: Sequence[ChargeNews]) -> int:
     return len(changed)
 
 
-def without_old_news(news: Sequence[ChargeNews]) -> list[ChargeNews]:
+def without_stale_updates(news: Sequence[ChargeUpdate]) -> list[ChargeUpdate]:
     """The news without what is so already, or is of no payment of ours.
 
     No lock is needed for that, since no payment goes back; most webhooks tell what the answer to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from oms.core.purging import purge_rows
+from oms.queue.purging import purge_rows
 
 # Ids are drawn as messages come, so the oldest have the smallest: no index by time is needed.
 _PURGE = """

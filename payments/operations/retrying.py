@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from oms.core.waking import wake_on_commit
-from payments.models import Payment, Refund, WantedStep
-from payments.operations.requesting import DRAIN_TASK
+from oms.queue.wakeups import wake_on_commit
+from payments.models import Payment, Refund, RequestedAction
+from payments.operations.attempts import DRAIN_TASK
 from payments.states import OPEN, OPEN_REFUNDS
 
 
@@ -19,7 +19,7 @@ def retry_now(*, work: Payment | Refund) -> None:
     is_open = (
         Q(status__in=OPEN_REFUNDS)
         if isinstance(work, Refund)
-        else Q(status__in=OPEN) | ~Q(wanted=WantedStep.NONE)
+        else Q(status__in=OPEN) | ~Q(wanted=RequestedAction.NONE)
     )
     rows = type(work)._default_manager.filter(is_open, pk=work.pk)
     if rows.update(next_attempt_at=Now(), attempts=0):

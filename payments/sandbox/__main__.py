@@ -17,7 +17,7 @@ from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.provider import Provider
 from payments.sandbox.server import Server
-from payments.sandbox.webhooks import Courier, Receiver
+from payments.sandbox.webhooks import Receiver, WebhookDispatcher
 
 log = logging.getLogger("payments.sandbox")
 
@@ -101,7 +101,7 @@ async def _serve(arguments: argparse.Namespace, *, api_key: str, webhook_secret:
     )
     courier = None
     if arguments.webhook_url:
-        courier = Courier(
+        courier = WebhookDispatcher(
             outbox=ledger.outbox,
             receiver=Receiver(
                 url=arguments.webhook_url,

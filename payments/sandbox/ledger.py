@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from payments.sandbox import objects
+from payments.sandbox.errors import Refusal, key_reused, no_such_charge
 from payments.sandbox.objects import Object
 from payments.sandbox.outbox import Outbox
-from payments.sandbox.reading import ChargeRequest
-from payments.sandbox.refusals import Refusal, key_reused, no_such_charge
+from payments.sandbox.request_parsing import ChargeRequest
 from payments.sandbox.tokens import TOKENS
 
 _SCHEMA = (Path(__file__).parent / "schema.sql").read_text()

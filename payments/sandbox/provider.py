@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from payments.sandbox.errors import Refusal
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.objects import Object
-from payments.sandbox.reading import ChargeRequest, Request, hundredths, text
-from payments.sandbox.refusals import Refusal
+from payments.sandbox.request_parsing import ChargeRequest, Request, hundredths, text
 from payments.sandbox.tokens import TOKENS, Behaviour
 
 _PAGE = 100

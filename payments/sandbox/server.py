@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
+from payments.sandbox.errors import Refusal
 from payments.sandbox.provider import Answer, Fate, Provider, refused
-from payments.sandbox.reading import Request
-from payments.sandbox.refusals import Refusal
+from payments.sandbox.request_parsing import Request
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+from payments.sandbox.http_client import HttpClient, RequestFailed
 from payments.sandbox.outbox import Delivery, Outbox
-from payments.sandbox.posting import Poster, PostingFailed
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ class Receiver:
         }
 
 
-class Courier:
+class WebhookDispatcher:
     """Delivers what is due in `outbox`: many webhooks at once, but of each charge one at a time."""
 
     def __init__(self, *, outbox: Outbox, receiver: Receiver) -> None:
         self._outbox = outbox
         self._receiver = receiver
-        self._poster = Poster(receiver.url, timeout=receiver.timeout)
+        self._poster = HttpClient(receiver.url, timeout=receiver.timeout)
         self._stopping = False
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._delivered: list[Delivery] = []
@@ -113,7 +113,7 @@ class Courier:
         headers = self._receiver.headers(id=webhook.id, timestamp=int(time.time()), body=body)
         try:
             status = await self._poster.post(body, headers=headers)
-        except PostingFailed as error:
+        except RequestFailed as error:
             said = str(error)
         else:
             if 200 <= status < 300:

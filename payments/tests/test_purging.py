@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from oms.core import clock, purging
+from oms.core import clock
+from oms.queue import purging
 from payments.models import ProviderMessage
 from payments.operations.purging import purge_provider_messages
 

@@ -13,10 +13,10 @@ from unittest.mock import DEFAULT, AsyncMock, Mock, patch
 
 import pytest
 
+from payments.sandbox.errors import Refusal
 from payments.sandbox.ledger import Ledger
-from payments.sandbox.reading import ChargeRequest
-from payments.sandbox.refusals import Refusal
-from payments.sandbox.webhooks import Courier, Receiver
+from payments.sandbox.request_parsing import ChargeRequest
+from payments.sandbox.webhooks import Receiver, WebhookDispatcher
 
 REQUEST = ChargeRequest(
     amount=1250, currency="EUR", token="tok_success", capture=True, reference="r", metadata={}
@@ -84,8 +84,10 @@ def test_a_note_that_fails_leaves_no_transaction_open(ledger: Ledger) -> None:
 
 async def _delivered_at_the_second_try(ledger: Ledger, note: Mock) -> None:
     poster = Mock(post=AsyncMock(return_value=204))
-    with patch("payments.sandbox.webhooks.Poster", return_value=poster):
-        courier = Courier(outbox=ledger.outbox, receiver=Receiver(url="http://x", secret="s"))
+    with patch("payments.sandbox.webhooks.HttpClient", return_value=poster):
+        courier = WebhookDispatcher(
+            outbox=ledger.outbox, receiver=Receiver(url="http://x", secret="s")
+        )
     courier.start()
     while note.call_count < 2:
         await asyncio.sleep(0.01)

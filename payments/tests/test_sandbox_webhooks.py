@@ -18,10 +18,10 @@ from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
     Gateway,
-    ProviderNews,
+    InvalidProviderEvent,
+    ProviderEvent,
     RefundResult,
     RefundStatus,
-    UnreadableNews,
 )
 from payments.gateways.registry import gateway_for
 from payments.signatures import InvalidSignature, sign
@@ -53,13 +53,13 @@ def charge(gateway: Gateway, token: str, *, capture: bool = True) -> tuple[str, 
     return key, result
 
 
-def news(received: Received) -> ProviderNews:
-    return gateway_for("sandbox").parse_news(
+def news(received: Received) -> ProviderEvent:
+    return gateway_for("sandbox").parse_event(
         headers=received.headers, body=received.body, now=datetime.now(UTC)
     )
 
 
-def arrived(receiver: WebhookReceiver, count: int) -> list[ProviderNews]:
+def arrived(receiver: WebhookReceiver, count: int) -> list[ProviderEvent]:
     """The first `count` webhooks, once nothing more comes after them."""
     eventually(lambda: len(receiver.received) >= count)
     time.sleep(0.3)
@@ -268,10 +268,10 @@ def signed(body: bytes, *, at: datetime | None = None) -> dict[str, str]:
     ],
 )
 def test_signed_news_of_an_unknown_shape_is_unreadable(gateway: Gateway, body: bytes) -> None:
-    with pytest.raises(UnreadableNews):
-        gateway.parse_news(headers=signed(body), body=body, now=datetime.now(UTC))
+    with pytest.raises(InvalidProviderEvent):
+        gateway.parse_event(headers=signed(body), body=body, now=datetime.now(UTC))
 
 
 def test_news_with_a_changed_body_is_refused(gateway: Gateway) -> None:
     with pytest.raises(InvalidSignature):
-        gateway.parse_news(headers=signed(b"{}"), body=b"{ }", now=datetime.now(UTC))
+        gateway.parse_event(headers=signed(b"{}"), body=b"{ }", now=datetime.now(UTC))

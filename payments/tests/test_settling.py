@@ -14,10 +14,10 @@ from orders.models import Order
 from orders.operations.cancelling import cancel_order
 from payments.gateways.base import GatewayRejected, GatewayUnknownOutcome
 from payments.gateways.sandbox import SandboxGateway
-from payments.operations.giving_back import request_capture
+from payments.operations.refunds import request_capture
 from payments.operations.retrying import retry_now
+from payments.tests.processors import charges, work
 from payments.tests.sandbox_process import SandboxProcess
-from payments.tests.working import charges, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 

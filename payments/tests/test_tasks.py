@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from oms.core.waking import stay_awake, woken
+from oms.queue.wakeups import stay_awake, woken
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place, settle
 from orders.operations.refunding import refund_payment
 from payments.gateways.base import Gateway
-from payments.operations.requesting import DRAIN_TASK
+from payments.operations.attempts import DRAIN_TASK
 from payments.tasks import drain_payments
 
 pytestmark = pytest.mark.django_db

@@ -18,8 +18,8 @@ from oms.events.models import Event
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import PROVIDER, paid_order, payment_of, place, report, result
 from payments.models import Payment, ProviderMessage, Refund
-from payments.operations.giving_back import request_refund
 from payments.operations.outcomes import record_charge
+from payments.operations.refunds import request_refund
 from payments.signatures import sign
 
 pytestmark = pytest.mark.django_db

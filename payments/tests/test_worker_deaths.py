@@ -11,18 +11,18 @@ from unittest.mock import patch
 import pytest
 from django.db.models.functions import Now
 
-from oms.core.leases import claim_due
+from oms.queue.leases import claim_due
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place
 from orders.operations.cancelling import cancel_order
 from payments.gateways.base import ChargeResult, GatewayUnknownOutcome
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
-from payments.operations import making
-from payments.operations.making import LEASE, Cashier
-from payments.operations.postponing import MAX_ATTEMPTS, postpone_payment
+from payments.operations import processing
+from payments.operations.processing import LEASE, PaymentProcessor
+from payments.operations.retry_policy import MAX_ATTEMPTS, reschedule_payment
+from payments.tests.processors import charges, work, work_off
 from payments.tests.sandbox_process import SandboxProcess
-from payments.tests.working import charges, work, work_off
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 
@@ -35,8 +35,8 @@ def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
     payment = payment_of(order)
 
     with (
-        patch.object(making, "record_charges", side_effect=KeyboardInterrupt),
-        patch.object(making, "postpone_payment", side_effect=KeyboardInterrupt),
+        patch.object(processing, "record_charges", side_effect=KeyboardInterrupt),
+        patch.object(processing, "reschedule_payment", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         work()
@@ -55,7 +55,7 @@ def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProce
     orders = [place((make_product(), 1), token=token) for token in tokens]
 
     with (
-        patch.object(making, "record_charges", side_effect=KeyboardInterrupt),
+        patch.object(processing, "record_charges", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         work()
@@ -109,7 +109,7 @@ def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
     with (
-        patch.object(Cashier, "_submit", side_effect=KeyboardInterrupt),
+        patch.object(PaymentProcessor, "_submit", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         work()
@@ -126,13 +126,13 @@ def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
-    [slow] = making._claim_payments(limit=1)
+    [slow] = processing._claim_payments(limit=1)
     work_off(payment, times=1)
     assert (payment.status, payment.fencing_token) == ("captured", slow.fencing_token + 1)
     # As if the successor had not been answered either.
     Payment.objects.update(status="processing", captured_amount=0, next_attempt_at=Now())
 
-    postpone_payment(payment=slow, error=RuntimeError("too late"), actor=actor_for(make_staff()))
+    reschedule_payment(payment=slow, error=RuntimeError("too late"), actor=actor_for(make_staff()))
 
     payment.refresh_from_db()
     assert (payment.status, payment.last_error) == ("processing", "")
@@ -198,7 +198,7 @@ def test_a_payment_cancelled_before_it_is_claimed_is_never_charged(
 
 def test_a_payment_cancelled_during_the_call_is_left_to_its_outcome() -> None:
     order = place((make_product(), 1), token="tok_success")
-    cashier = Cashier()
+    cashier = PaymentProcessor()
     assert cashier._begin()
 
     cancel_order(actor=actor_for(make_staff()), order_id=order.id)

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from oms.http.fields import CurrencyField, InstantField, IntegerField, MoneyField, UUIDField
-from oms.http.serializers import OutputSerializer
+from oms.api.fields import CurrencyField, InstantField, IntegerField, MoneyField, UUIDField
+from oms.api.serializers import OutputSerializer
 
 _MOST = 2**53 - 1
 

@@ -6,11 +6,11 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.api.documentation import documented
+from oms.api.permissions import IsStaff
+from oms.api.renderers import JSONRenderer
+from oms.api.views import ApiView
 from oms.core import clock
-from oms.http.documentation import documented
-from oms.http.permissions import IsStaff
-from oms.http.renderers import JSONRenderer
-from oms.http.views import ApiView
 from reports.api import examples
 from reports.api.parameters import PARAMETERS, parse_query
 from reports.api.renderers import ReportCSVRenderer

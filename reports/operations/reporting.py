@@ -11,9 +11,9 @@ import msgspec
 from django.conf import settings
 
 from oms.core.clock import business_date, business_days
-from oms.core.db import transaction
 from oms.core.ids import new_id
-from oms.core.writing import insert_rows
+from oms.db.bulk_writes import insert_rows
+from oms.db.transactions import transaction
 from reports.figures import (
     DayFigures,
     Report,

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from oms.api.filters import ApiFilterSet, CreationFilter, TextFilter, UUIDFilter
 from oms.audit.queries import entries_about
 from oms.events.models import Event
-from oms.http.filters import ApiFilterSet, CreationFilter, TextFilter, UUIDFilter
 
 
 class ActorFilter(TextFilter):

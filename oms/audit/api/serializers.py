@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from oms.api.serializers import OutputSerializer
 from oms.events.models import Event
-from oms.http.serializers import OutputSerializer
 
 
 class AuditEntryOutput(OutputSerializer):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from oms.api.documentation import documented
+from oms.api.permissions import IsStaff
+from oms.api.views import ApiView
 from oms.audit.api.filters import AuditFilters
 from oms.audit.api.serializers import AuditEntryOutput
 from oms.audit.queries import audit_entries
-from oms.http.documentation import documented
-from oms.http.permissions import IsStaff
-from oms.http.views import ApiView
 
 
 class AuditView(ApiView):

@@ -1,7 +1,7 @@
 from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations
 
-from oms.core.ledgers import create_refusal
+from oms.db.append_only import create_refusal
 
 
 class Migration(migrations.Migration):

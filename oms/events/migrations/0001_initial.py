@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 import oms.core.ids
 import oms.events.models
-from oms.core.ledgers import append_only
+from oms.db.append_only import append_only
 
 
 class Migration(migrations.Migration):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from oms.events.models import ParkedEvent
+from oms.events.models import DeadLetter
 from oms.events.partitions import make_partitions, partition_of, partitioned_months
 from oms.events.tests.months import FEBRUARY, JANUARY, tell_the_past
 
@@ -40,7 +40,7 @@ def spare_months(transactional_db: None) -> Iterator[None]:
     try:
         yield
     finally:
-        ParkedEvent.objects.all().delete()
+        DeadLetter.objects.all().delete()
         for month in partitioned_months():
             if month not in before:
                 # Not by CASCADE, which takes the foreign key of the parked events with it.

@@ -11,7 +11,7 @@ from django.db import connection
 
 from oms.core import clock
 from oms.core.ids import first_id_at, new_id
-from oms.core.writing import insert_rows
+from oms.db.bulk_writes import insert_rows
 from oms.events.archive import Manifest
 from oms.events.archiving import archive_month
 from oms.events.models import ConsumerOffset, Event

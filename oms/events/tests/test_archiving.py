@@ -23,7 +23,7 @@ from oms.events.archiving import (
     archived_until,
     restore_month,
 )
-from oms.events.models import ArchivedMonth, ConsumerOffset, Event, ParkedEvent
+from oms.events.models import ArchivedMonth, ConsumerOffset, DeadLetter, Event
 from oms.events.partitions import (
     make_partitions,
     month_of,
@@ -135,7 +135,7 @@ def test_a_month_that_a_consumer_has_not_read_stays(past: str, tmp_path: Path) -
 
 
 def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
-    ParkedEvent.objects.create(
+    DeadLetter.objects.create(
         consumer="tests", event=Event.objects.order_by("position")[3], last_error="x"
     )
 

@@ -17,7 +17,7 @@ from oms.core import clock
 from oms.core.ids import new_id
 from oms.events.archive import read_manifest, read_month
 from oms.events.archiving import archive_month, restore_month
-from oms.events.models import ArchivedMonth, ConsumerOffset, Event, ParkedEvent
+from oms.events.models import ArchivedMonth, ConsumerOffset, DeadLetter, Event
 from oms.events.partitions import make_partition, partitioned_months
 from oms.events.tests.months import digest_of_log, tell_at
 from oms.testing import processes
@@ -87,4 +87,4 @@ def test_nothing_is_lost(
     assert digest_of_log() == past
     assert not list(tmp_path.glob("*.partial*"))
     with pytest.raises(IntegrityError, match="violates foreign key"):
-        ParkedEvent.objects.create(consumer="tests", event_id=new_id(), last_error="x")
+        DeadLetter.objects.create(consumer="tests", event_id=new_id(), last_error="x")

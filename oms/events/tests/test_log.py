@@ -13,9 +13,9 @@ from django.db import DatabaseError, connection, transaction
 from inventory.events import ProductChanged
 from oms.core.actor import system
 from oms.core.ids import new_id
-from oms.events.domain import DomainEvent, decode, encode, event, event_types
 from oms.events.models import Event
 from oms.events.publishing import publish, publish_all
+from oms.events.types import DomainEvent, decode, encode, event, event_types
 from oms.users.events import UserChanged, UserRegistered
 
 

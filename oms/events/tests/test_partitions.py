@@ -13,14 +13,15 @@ from pytest_django import DjangoAssertNumQueries
 
 from oms.core import clock
 from oms.core.actor import system
-from oms.core.db import DatabaseBusy
 from oms.core.ids import first_id_at, new_id
-from oms.events import partitions, relaying
-from oms.events.models import Event, ParkedEvent
+from oms.db.transactions import DatabaseBusy
+from oms.events import partitions, relay
+from oms.events.models import DeadLetter, Event
 from oms.events.partitions import (
     DEFAULT,
-    StraysParked,
+    StrayEventsInDefault,
     gather_strays,
+    maintain_partitions,
     make_partition,
     make_partitions,
     month_of,
@@ -28,10 +29,9 @@ from oms.events.partitions import (
     partition_of,
     partitioned_months,
     stray_events,
-    tend_log,
 )
 from oms.events.publishing import publish
-from oms.events.tests.hearing import consumer, deliver
+from oms.events.tests.consumers import consumer, deliver
 from oms.events.tests.months import digest_of_log, table_of, tell_at
 from oms.users.events import UserRegistered
 
@@ -115,8 +115,8 @@ def test_tending_makes_the_months_ahead_and_is_soon_done(
 ) -> None:
     now = datetime(2031, 12, 31, 23, 59, tzinfo=UTC)
 
-    assert tend_log(now=now) == [date(2031, 12, 1), date(2032, 1, 1), date(2032, 2, 1)]
-    assert tend_log(now=now) == []
+    assert maintain_partitions(now=now) == [date(2031, 12, 1), date(2032, 1, 1), date(2032, 2, 1)]
+    assert maintain_partitions(now=now) == []
     assert set(partitioned_months()) >= {date(2031, 12, 1), date(2032, 2, 1)}
 
 
@@ -152,10 +152,10 @@ def test_tending_gathers_few_strays_and_leaves_many(monkeypatch: pytest.MonkeyPa
     tell_at(now, number=3)
 
     monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 2)
-    assert tend_log(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
+    assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
     assert stray_events(now=now, most=9) == 3
     monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 3)
-    assert tend_log(now=now) == [date(2031, 12, 1)]
+    assert maintain_partitions(now=now) == [date(2031, 12, 1)]
 
     assert not stray_events(now=now, most=1)
 
@@ -164,11 +164,11 @@ def test_tending_gathers_few_strays_and_leaves_many(monkeypatch: pytest.MonkeyPa
 def test_gathered_events_may_not_be_parked(spare_months: None) -> None:
     make_partition(month=JANUARY)
     [id] = tell_at(IN_FEBRUARY)
-    ParkedEvent.objects.create(consumer="tests", event_id=id, last_error="x")
+    DeadLetter.objects.create(consumer="tests", event_id=id, last_error="x")
 
-    with pytest.raises(StraysParked):
+    with pytest.raises(StrayEventsInDefault):
         gather_strays(now=clock.now())
-    tend_log(now=clock.now())
+    maintain_partitions(now=clock.now())
 
     assert table_of(id) == DEFAULT
 
@@ -177,9 +177,9 @@ def test_gathered_events_may_not_be_parked(spare_months: None) -> None:
 def test_months_ahead_are_made_whatever_has_no_month() -> None:
     now = datetime(2031, 12, 31, tzinfo=UTC)
     [id] = tell_at(now)
-    ParkedEvent.objects.create(consumer="tests", event_id=id, last_error="x")
+    DeadLetter.objects.create(consumer="tests", event_id=id, last_error="x")
 
-    assert tend_log(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
+    assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
 
     assert table_of(id) == DEFAULT
 
@@ -199,7 +199,7 @@ def test_the_command_says_what_has_no_month(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.django_db(transaction=True)
 def test_a_parked_event_must_be_in_the_log(spare_months: None) -> None:
     with pytest.raises(IntegrityError, match="violates foreign key"):
-        ParkedEvent.objects.create(consumer="tests", event_id=new_id(), last_error="x")
+        DeadLetter.objects.create(consumer="tests", event_id=new_id(), last_error="x")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -260,7 +260,7 @@ def test_a_backlog_over_many_months_is_read_along_their_indexes() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE events_event")
         # What the test itself has written is not readable yet.
-        statement = relaying._READABLE.replace("pg_snapshot_xmin(pg_current_snapshot())", "'9'")
+        statement = relay._READABLE.replace("pg_snapshot_xmin(pg_current_snapshot())", "'9'")
         statement = statement.replace("transaction < '9'", "transaction > '1'")
         cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", ["0", 0, 50, ["user.changed"]])
         plan = "\n".join(line for (line,) in cursor.fetchall())

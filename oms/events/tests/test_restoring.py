@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections
 
 from oms.core import clock
-from oms.core.db import DatabaseBusy
+from oms.db.transactions import DatabaseBusy
 from oms.events import archiving
 from oms.events.archive import read_month
 from oms.events.archiving import MonthInUse, archived_until, restore_month

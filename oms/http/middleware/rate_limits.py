@@ -49,7 +49,7 @@ def _refusal(request: HttpRequest, exceeded: Sequence[Counted]) -> HttpResponse:
         return problem_response(request=request, problem=problem)
     wait = int(problem.headers["Retry-After"])
     context = {**admin.site.each_context(request), "wait": wait}
-    page = render(request, "back_office/too_many_logins.html", context, status=429)
+    page = render(request, "backoffice/too_many_logins.html", context, status=429)
     for name, value in {**problem.headers, "Cache-Control": "no-store"}.items():
         page[name] = value
     return page

@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     """What is purged every few minutes is vacuumed every half hour, not five times a day.
 
-    See docs/decisions/0011-what-grows.md for the figures behind these.
+    See docs/decisions/0011-growing-tables.md for the figures behind these.
     """
 
     dependencies = [("http", "0002_idempotency_in_bytes")]

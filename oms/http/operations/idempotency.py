@@ -18,11 +18,11 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from oms.core.db import transaction_required
 from oms.core.errors import Conflict, OperationError, Unprocessable
-from oms.core.pipeline import ask
-from oms.core.purging import purge_rows
-from oms.core.writing import write
+from oms.db.bulk_writes import write
+from oms.db.pipeline import ask
+from oms.db.transactions import transaction_required
+from oms.queue.purging import purge_rows
 
 _LOCK_KEYS = """
     SELECT pg_try_advisory_xact_lock(key.number)

@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connections
 
-from oms.core import clock, purging
+from oms.core import clock
 from oms.http.models import IdempotencyRecord
 from oms.http.operations.idempotency import purge_idempotency_records
+from oms.queue import purging
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,11 +15,8 @@ from rest_framework.exceptions import NotAuthenticated as DrfNotAuthenticated
 from rest_framework.response import Response
 from rest_framework.serializers import ListSerializer
 
-from oms.core import errors
-from oms.core.db import DatabaseBusy
-from oms.core.errors import InputError
-from oms.http.documentation import documented
-from oms.http.fields import (
+from oms.api.documentation import documented
+from oms.api.fields import (
     BooleanField,
     CharField,
     ChoiceField,
@@ -29,7 +26,7 @@ from oms.http.fields import (
     MoneyField,
     UUIDField,
 )
-from oms.http.filters import (
+from oms.api.filters import (
     ApiFilterSet,
     BooleanFilter,
     ChoiceFilter,
@@ -39,9 +36,12 @@ from oms.http.filters import (
     SearchFilter,
     UUIDFilter,
 )
-from oms.http.permissions import AllowAny, IsCustomer, IsStaff
-from oms.http.serializers import InputSerializer, OutputSerializer
-from oms.http.views import ApiView, ApiViewSet
+from oms.api.permissions import AllowAny, IsCustomer, IsStaff
+from oms.api.serializers import InputSerializer, OutputSerializer
+from oms.api.views import ApiView, ApiViewSet
+from oms.core import errors
+from oms.core.errors import InputError
+from oms.db.transactions import DatabaseBusy
 
 
 class Shortage(errors.Conflict):

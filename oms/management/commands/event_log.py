@@ -18,7 +18,7 @@ from oms.core.errors import OperationError
 from oms.events.archive import ArchiveDamaged
 from oms.events.archiving import archivable_months, archive_month, restore_month
 from oms.events.models import ArchivedMonth
-from oms.events.partitions import gather_strays, stray_events, tend_log
+from oms.events.partitions import gather_strays, maintain_partitions, stray_events
 from oms.subscriptions import CONSUMERS
 
 # Events without a month are counted up to so many.
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             )
 
     def _tend(self, options: dict[str, Any]) -> None:
-        self._say_made(tend_log(now=clock.now()))
+        self._say_made(maintain_partitions(now=clock.now()))
 
     def _gather(self, options: dict[str, Any]) -> None:
         self._say_made(gather_strays(now=clock.now()))

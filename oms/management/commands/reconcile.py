@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
-from oms.management.reconciling.checks import Finding
-from oms.management.reconciling.presenting import as_json, as_table
-from oms.management.reconciling.reconciling import reconcile
-from oms.management.reconciling.repairing import repair
+from oms.reconcile.checks import Finding
+from oms.reconcile.presentation import as_json, as_table
+from oms.reconcile.repair import repair
+from oms.reconcile.runner import reconcile
 
 
 class Command(BaseCommand):

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oms.core import clock
-from oms.management.seeding.accounts import (
+from oms.demo.accounts import (
     CUSTOMER_EMAIL,
     CUSTOMER_PASSWORD,
     STAFF_EMAIL,
     STAFF_PASSWORD,
 )
-from oms.management.seeding.shop import DAYS, ShopNotEmpty, require_empty_shop, seed_shop
+from oms.demo.seed import DAYS, ShopNotEmpty, require_empty_shop, seed_shop
 
 _ORDERS, _MOST_ORDERS = 300, 1_000_000
 _LEAST_DAYS, _MOST_DAYS = 7, 3_660

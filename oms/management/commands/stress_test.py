@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from oms.management.reconciling.presenting import as_table
-from oms.management.reconciling.reconciling import reconcile
-from oms.management.stressing.calling import Outcome, make_calls
-from oms.management.stressing.calls import calls
-from oms.management.stressing.crowd import access_tokens, customers_needed, wares_on_sale
-from oms.management.stressing.proving import broken_promises, oversold
+from oms.reconcile.presentation import as_table
+from oms.reconcile.runner import reconcile
+from oms.stress.buyers import access_tokens, customers_needed, wares_on_sale
+from oms.stress.client import Outcome, make_calls
+from oms.stress.requests import calls
+from oms.stress.verification import broken_promises, oversold
 
 _MOST_ORDERS, _MOST_AT_ONCE, _MOST_IN_BATCH = 1_000_000, 1_000, 500
 _MOST_PIECES = 9  # of one product in one order

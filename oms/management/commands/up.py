@@ -24,20 +24,20 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from oms.management.embedded import (
+from oms.demo.accounts import (
+    CUSTOMER_EMAIL,
+    CUSTOMER_PASSWORD,
+    STAFF_EMAIL,
+    STAFF_PASSWORD,
+)
+from oms.devserver import (
     EmbeddedPostgres,
     EmbeddedServiceError,
     EmbeddedValkey,
     Guard,
     require_free_port,
 )
-from oms.management.seeding.accounts import (
-    CUSTOMER_EMAIL,
-    CUSTOMER_PASSWORD,
-    STAFF_EMAIL,
-    STAFF_PASSWORD,
-)
-from oms.management.supervisor import Ended, Supervisor
+from oms.devserver.supervisor import Ended, Supervisor
 
 # With the two and three seconds of the servers this stays within the ten that a stop may take.
 _GRACE_SECONDS = 4.5

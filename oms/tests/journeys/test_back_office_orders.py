@@ -12,7 +12,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from oms.events.models import Event
 from oms.testing.factories import make_product, make_staff
-from oms.testing.ordering import paid_order, place, report, settle, steps_of, stock_of
+from oms.testing.ordering import paid_order, place, report, settle, status_changes_of, stock_of
 from orders.models import Order, Shipment
 from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
@@ -224,13 +224,13 @@ def test_staff_see_only_what_they_have_a_right_to() -> None:
 
 def test_nothing_of_an_order_is_written_by_hand(staff: Client) -> None:
     order = paid_order((make_product(), 2))
-    steps = steps_of(order)
+    steps = status_changes_of(order)
 
     assert staff.post(page_of(order), {"status": "delivered", "total": "0"}).status_code == 403
     assert staff.post(page_of(order, "delete"), {"post": "yes"}).status_code == 403
     assert staff.get(f"{LIST}add/").status_code == 403
 
-    assert (fresh(order).status, steps_of(order)) == ("confirmed", steps)
+    assert (fresh(order).status, status_changes_of(order)) == ("confirmed", steps)
 
 
 def test_an_orders_page_takes_as_many_statements_for_nine_lines_as_for_one(

@@ -13,10 +13,10 @@ from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from notifications.models import Channel, DeliveryState, Kind, Notification
+from oms.backoffice.admins import ReadOnlyAdmin
 from oms.core import clock
 from oms.core.ids import new_id
-from oms.events.models import ConsumerOffset, Event, ParkedEvent
-from oms.http.back_office.admins import ReadOnlyAdmin
+from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
@@ -70,7 +70,7 @@ def shop(staff: Client) -> Order:
         next_attempt_at=None,
     )
     event = Event.objects.latest("position")
-    ParkedEvent.objects.create(
+    DeadLetter.objects.create(
         consumer="orders", event=event, attempts=8, last_error="ValueError()", next_attempt_at=None
     )
     ConsumerOffset.objects.get_or_create(consumer="orders")
@@ -196,7 +196,7 @@ def test_an_open_payment_is_looked_up_again_and_a_settled_one_is_not(staff: Clie
 
 
 def test_a_parked_event_is_handed_over_again(staff: Client, shop: Order) -> None:
-    parked = ParkedEvent.objects.get()
+    parked = DeadLetter.objects.get()
 
     staff.post(f"/admin/events/parkedevent/{parked.pk}/retry/")
 

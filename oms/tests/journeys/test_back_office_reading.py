@@ -12,8 +12,8 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from inventory.models import StockMovement
+from oms.backoffice.admins import BoundedPaginator
 from oms.events.models import Event
-from oms.http.back_office.admins import BoundedPaginator
 from oms.testing.factories import make_customer, make_product, make_staff
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order

@@ -13,7 +13,7 @@ from django.test import Client
 
 from notifications.models import Notification
 from oms.events.models import ConsumerOffset
-from oms.lag import lags
+from oms.queue.lag import lags
 from oms.subscriptions import relay_events, report_lag
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import make_product
@@ -61,7 +61,7 @@ def test_it_stands_in_the_log_and_in_the_metrics(caplog: pytest.LogCaptureFixtur
     report_lag()
     shown = Client().get("/metrics").content.decode()
 
-    [record] = [record for record in caplog.records if record.name == "oms.lag"]
+    [record] = [record for record in caplog.records if record.name == "oms.queue.lag"]
     line: Any = record.msg
     assert (line["event"], record.levelname) == ("background_lag", "WARNING")
     assert line["payments"] >= 90
@@ -70,7 +70,7 @@ def test_it_stands_in_the_log_and_in_the_metrics(caplog: pytest.LogCaptureFixtur
 
 
 def test_metrics_are_shown_while_the_database_is_away() -> None:
-    with patch("oms.lag.lags", side_effect=OperationalError("away")):
+    with patch("oms.queue.lag.lags", side_effect=OperationalError("away")):
         response = Client().get("/metrics")
 
     assert response.status_code == 200

@@ -13,13 +13,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from oms.core.actor import system
+from oms.demo.seed import seed_shop
 from oms.events.archiving import archive_month
-from oms.events.models import ArchivedMonth, ParkedEvent
+from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import month_of, partitioned_months
-from oms.management.reconciling.checks import Finding
-from oms.management.reconciling.reconciling import CHECKS, reconcile
-from oms.management.reconciling.repairing import repair
-from oms.management.seeding.shop import seed_shop
+from oms.reconcile.checks import Finding
+from oms.reconcile.repair import repair
+from oms.reconcile.runner import CHECKS, reconcile
 from oms.subscriptions import CONSUMERS
 from orders.admin.history import history_lines
 from orders.models import Order
@@ -186,7 +186,7 @@ def test_repair_tries_again_what_was_given_up(shop: None) -> None:
     assert finding("no_event_was_given_up").holds
     assert f"payment {stuck.id}: unknown, is tried again" in repaired
     assert len(repaired) == 2 + Refund.objects.filter(status="requested").count()
-    assert ParkedEvent.objects.get().next_attempt_at is not None
+    assert DeadLetter.objects.get().next_attempt_at is not None
     assert repair() == []
 
 

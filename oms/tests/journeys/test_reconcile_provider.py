@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from oms.management.reconciling.checks import Finding
-from oms.management.reconciling.providers import provider_findings
-from oms.management.seeding.shop import seed_shop
+from oms.demo.seed import seed_shop
+from oms.reconcile.checks import Finding
+from payments.checks.providers import provider_findings
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,

@@ -19,12 +19,12 @@ from rest_framework.test import APIClient
 from inventory.models import Product, StockLevel
 from notifications.models import Notification
 from oms.core.clock import business_date
+from oms.demo.index_rebuild import without_indexes
+from oms.demo.seed import SeededShop, seed_shop
 from oms.events.models import Event
-from oms.events.relaying import deliver
-from oms.management.reconciling.checks import Finding
-from oms.management.reconciling.reconciling import reconcile
-from oms.management.seeding.shop import SeededShop, seed_shop
-from oms.management.seeding.unindexed import without_indexes
+from oms.events.relay import deliver
+from oms.reconcile.checks import Finding
+from oms.reconcile.runner import reconcile
 from oms.subscriptions import CONSUMERS
 from oms.testing.processes import Processes
 from oms.users.models import User
@@ -117,7 +117,7 @@ def definitions() -> set[tuple[str, str]]:
 def test_a_large_shop_is_filled_without_indexes_and_has_all_of_them_afterwards(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oms.management.seeding.shop.LARGE", 60)
+    monkeypatch.setattr("oms.demo.seed.LARGE", 60)
     before = definitions()
 
     seeded(ledger, days=400)
@@ -150,7 +150,7 @@ def test_orders_spread_over_as_many_days_as_asked_for(ledger: Path) -> None:
 def test_old_messages_are_short_and_of_the_last_year(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oms.management.seeding.telling._NEWEST", 10)
+    monkeypatch.setattr("oms.demo.notifications._NEWEST", 10)
 
     seeded(ledger, orders=100, days=500)
 
@@ -337,7 +337,7 @@ def test_the_provider_knows_the_made_up_payments(processes: Processes) -> None:
 def test_breaking_it_off_leaves_the_shop_empty_and_the_connection_usable(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oms.management.seeding.copying._AT_ONCE", 10)
+    monkeypatch.setattr("oms.demo.copy._AT_ONCE", 10)
     placed = iter(range(40))
 
     def place() -> None:

@@ -19,13 +19,13 @@ from django.db import connection
 from django.test import Client
 
 from inventory.models import Location, Product, StockLevel
-from oms.edge.routes import is_hot
+from oms.backoffice.admins import BoundedPaginator
+from oms.demo.accounts import CUSTOMER_EMAIL
+from oms.demo.seed import seed_shop
 from oms.events.models import ConsumerOffset
-from oms.http.back_office.admins import BoundedPaginator
-from oms.management.seeding.accounts import CUSTOMER_EMAIL
-from oms.management.seeding.shop import seed_shop
+from oms.fastpath.routes import is_fast_path
 from oms.testing.factories import PASSWORD, api_client, make_product, make_staff, tokens_for
-from oms.testing.lane import LaneClient
+from oms.testing.fastpath import FastPathClient
 from oms.testing.pages import Page, admin_lists, admin_objects, api_lists
 from oms.testing.plans import Statement, let_tables_seem_larger, scans_of, statements_sent
 from oms.users.models import User
@@ -84,7 +84,7 @@ _CLEAN_PENDING_LISTS = """
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order in the middle of many, whose customer has few."""
-    monkeypatch.setattr("oms.management.seeding.telling._NEWEST", 50)
+    monkeypatch.setattr("oms.demo.notifications._NEWEST", 50)
     monkeypatch.setattr(BoundedPaginator, "bound", 100)
     seed_shop(
         orders=_ORDERS,
@@ -180,11 +180,11 @@ def pages_of_api(order: Order) -> Iterator[tuple[Page, Any]]:
 
 def pages_of_lane(order: Order) -> Iterator[tuple[Page, Any]]:
     """Those pages of the API that the hot lane answers: the first one and, after it, the next."""
-    staff, buyer = LaneClient(), LaneClient()
+    staff, buyer = FastPathClient(), FastPathClient()
     for client, user in ((staff, make_staff()), (buyer, customer())):
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens_for(user).access}")
     for page in api_lists(tried_with(order)):
-        if not is_hot("GET", urlsplit(page.url).path):
+        if not is_fast_path("GET", urlsplit(page.url).path):
             continue
         client = staff if "/admin/" in page.url else buyer
         answer = client.get(page.url)

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from oms.core.pipeline import ask
+from oms.db.pipeline import ask
 from oms.testing.factories import api_client, make_product, make_staff
-from oms.testing.lane import LaneClient
+from oms.testing.fastpath import FastPathClient
 from oms.testing.ordering import paid_order
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def test_a_list_of_the_api_is_never_prepared(path: str) -> None:
 
 
 def test_a_list_of_products_is_never_prepared_on_the_lane() -> None:
-    before, lane = prepared("inventory_product"), LaneClient()
+    before, lane = prepared("inventory_product"), FastPathClient()
 
     for number in range(_OFTEN):
         assert lane.get("/api/v1/products", {"price__gte": number}).status_code == 200

@@ -11,9 +11,9 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
+from oms.backoffice.admins import OperationAdmin
 from oms.core.actor import Actor
-from oms.http.back_office.admins import OperationAdmin
-from oms.users.operations.grouping import add_group, change_group
+from oms.users.operations.groups import add_group, change_group
 
 admin.site.unregister(Group)
 

@@ -11,8 +11,8 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse_lazy
 from unfold.forms import AdminOwnPasswordChangeForm
 
-from oms.http.back_office.staff import staff_actor
-from oms.users.operations.staffing import set_password
+from oms.backoffice.actors import staff_actor
+from oms.users.operations.staff import set_password
 
 
 class OwnPasswordView(PasswordChangeView):

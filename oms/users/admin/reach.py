@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from oms.http.back_office.staff import staff_actor
+from oms.backoffice.actors import staff_actor
 from oms.users.models import User
-from oms.users.operations.authority import may_change
+from oms.users.operations.authorization import may_change
 
 
 def is_within_reach(request: HttpRequest, user: Any) -> bool:

@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
+from oms.backoffice.actions import BulkAction, Step
+from oms.backoffice.admins import GrowingAdmin
+from oms.backoffice.display import badge, link, moment
+from oms.backoffice.filters import BusinessDaysFilter, CreationDaysFilter
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.http.back_office.admins import GrowingAdmin
-from oms.http.back_office.display import badge, link, moment
-from oms.http.back_office.filters import BusinessDaysFilter, CreationDaysFilter
-from oms.http.back_office.steps import BulkStep, Step
 from oms.users.admin.reach import is_within_reach
 from oms.users.models import Session, User
 from oms.users.operations.sessions import end_session
@@ -68,7 +68,7 @@ class SessionAdmin(GrowingAdmin):
         users = list(found.values_list("pk", flat=True)[:_MOST_FOUND])
         return queryset.filter(user__in=users), False
 
-    def may_take(self, request: HttpRequest, step: Step | BulkStep, obj: Any = None) -> bool:
+    def may_take(self, request: HttpRequest, step: Step | BulkAction, obj: Any = None) -> bool:
         whose = obj.user if isinstance(obj, Session) else None
         return super().may_take(request, step, obj) and is_within_reach(request, whose)
 

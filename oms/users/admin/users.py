@@ -1,6 +1,6 @@
 """The back office of accounts.
 
-What is offered follows `oms.users.operations.authority`, which refuses the rest.
+What is offered follows `oms.users.operations.authorization`, which refuses the rest.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from oms.backoffice.actions import ActionForm, BulkAction, Step
+from oms.backoffice.admins import BoundedPaginator, OperationAdmin, OperationForm
+from oms.backoffice.display import badge, moment
+from oms.backoffice.filters import BusinessDaysFilter
 from oms.core.actor import Actor
-from oms.http.back_office.admins import BoundedPaginator, OperationAdmin, OperationForm
-from oms.http.back_office.display import badge, moment
-from oms.http.back_office.filters import BusinessDaysFilter
-from oms.http.back_office.steps import BulkStep, Step, StepForm
 from oms.users.admin.reach import is_within_reach
 from oms.users.models import User
-from oms.users.operations.authority import KEPT_BY_OTHERS
-from oms.users.operations.registering import change_user
-from oms.users.operations.staffing import (
+from oms.users.operations.accounts import change_user
+from oms.users.operations.authorization import KEPT_BY_OTHERS
+from oms.users.operations.staff import (
     create_account,
     grant_rights,
     log_out_everywhere,
@@ -63,7 +63,7 @@ class UserForm(OperationForm):
             del self.fields["password"]
 
 
-class PasswordForm(StepForm):
+class PasswordForm(ActionForm):
     password = _password_field(_("new password"))
     again = _password_field(_("new password, again"))
 
@@ -124,7 +124,7 @@ class UserAdmin(OperationAdmin):
         may: bool = super().has_change_permission(request, obj)
         return may and is_within_reach(request, obj)
 
-    def may_take(self, request: HttpRequest, step: Step | BulkStep, obj: Any = None) -> bool:
+    def may_take(self, request: HttpRequest, step: Step | BulkAction, obj: Any = None) -> bool:
         return super().may_take(request, step, obj) and is_within_reach(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from oms.http.fields import BooleanField, CharField, EmailField
-from oms.http.serializers import InputSerializer, OutputSerializer
+from oms.api.fields import BooleanField, CharField, EmailField
+from oms.api.serializers import InputSerializer, OutputSerializer
 
 MAX_PASSWORD_LENGTH = 128
 # A JWT of ours has some 400 characters.

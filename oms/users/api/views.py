@@ -9,9 +9,9 @@ from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.http.documentation import documented
-from oms.http.permissions import AllowAny
-from oms.http.views import ApiView, ApiViewSet
+from oms.api.documentation import documented
+from oms.api.permissions import AllowAny
+from oms.api.views import ApiView, ApiViewSet
 from oms.users.api import examples
 from oms.users.api.serializers import (
     CredentialsInput,
@@ -24,7 +24,7 @@ from oms.users.api.serializers import (
 )
 from oms.users.errors import BadCredentials, EmailTaken, OwnRights, SuperuserNeeded, TokenInvalid
 from oms.users.models import User
-from oms.users.operations.registering import change_user, register_user
+from oms.users.operations.accounts import change_user, register_user
 from oms.users.operations.sessions import log_in, refresh_session, revoke_session
 from oms.users.queries import find_user
 

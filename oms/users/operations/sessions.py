@@ -22,15 +22,15 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from oms.core import clock
 from oms.core.actor import Actor, account
-from oms.core.db import transaction, transaction_required
 from oms.core.ids import new_id
-from oms.core.purging import purge_rows
+from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
+from oms.queue.purging import purge_rows
 from oms.users.errors import BadCredentials, TokenInvalid
 from oms.users.events import SessionRevoked, UserLoggedIn
 from oms.users.locks import lock_open_sessions, lock_session
 from oms.users.models import Session, User
-from oms.users.operations.authority import check_authority
+from oms.users.operations.authorization import check_authority
 
 # The claim of both tokens that names their session.
 SESSION_CLAIM = "sid"

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from oms.core import clock, purging
+from oms.core import clock
 from oms.core.ids import new_id
 from oms.events.models import Event
+from oms.queue import purging
 from oms.testing.factories import (
     PASSWORD,
     api_client,

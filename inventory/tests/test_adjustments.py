@@ -1,0 +1,296 @@
+"""Correcting the stock by hand."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models import QuerySet
+from rest_framework.test import APIClient
+
+from inventory import locks
+from inventory.models import Product, StockLevel, StockMovement
+from inventory.operations import adjustments, stock
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
+from inventory.operations.products import change_product
+from inventory.tests.test_writing_products import the_whole_shop
+from oms.core.actor import system
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.testing.factories import (
+    api_client,
+    make_customer,
+    make_location,
+    make_product,
+    make_staff,
+)
+from oms.testing.threads import at_once
+
+URL = "/api/v1/admin/inventory/adjustments"
+
+
+@pytest.fixture
+def staff(db: None) -> APIClient:
+    return api_client(make_staff(email="sam@example.com"))
+
+
+def adjust(client: APIClient, product: Product, **values: Any) -> Any:
+    body = {"product_id": str(product.id), "reason": "correction", **values}
+    return client.post(URL, {name: value for name, value in body.items() if value is not None})
+
+
+def on_hand(product: Product) -> int:
+    return sum(StockLevel.objects.filter(product=product).values_list("on_hand", flat=True))
+
+
+def test_an_adjustment_answers_with_its_entry_in_the_ledger(staff: APIClient) -> None:
+    product = make_product(stock=10, sku="LAMP")
+
+    response = adjust(staff, product, delta=-3, reason="damaged", note="Fell off the shelf.")
+
+    assert response.status_code == 201
+    assert {
+        "product_id": str(product.id),
+        "sku": "LAMP",
+        "location": "main",
+        "kind": "adjust",
+        "on_hand_delta": -3,
+        "reserved_delta": 0,
+        "on_hand_after": 7,
+        "reserved_after": 0,
+        "reason": "damaged",
+        "note": "Fell off the shelf.",
+        "actor": "sam@example.com",
+    }.items() <= response.json().items()
+    assert on_hand(product) == 7
+    event = Event.objects.get(type="product.stock_adjusted")
+    assert event.data["movement_id"] == response.json()["id"]
+    assert (event.data["on_hand_delta"], event.data["on_hand_after"]) == (-3, 7)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("received", "receive"),
+        ("returned", "return"),
+        ("correction", "adjust"),
+        ("damaged", "adjust"),
+        ("lost", "adjust"),
+    ],
+)
+def test_each_reason_has_its_kind_of_movement(staff: APIClient, reason: str, kind: str) -> None:
+    response = adjust(staff, make_product(), delta=1, reason=reason)
+
+    assert (response.json()["kind"], response.json()["reason"]) == (kind, reason)
+
+
+def test_a_count_sets_what_is_on_hand(staff: APIClient) -> None:
+    product = make_product(stock=10)
+
+    response = adjust(staff, product, set_to=4, expected_on_hand=10)
+
+    assert (response.status_code, response.json()["on_hand_delta"]) == (201, -6)
+    assert on_hand(product) == 4
+
+
+def test_another_location_gets_a_level_of_its_own(staff: APIClient) -> None:
+    product = make_product(stock=10, backorderable=True)
+    make_location(code="store")
+
+    adjust(staff, product, delta=5, location="store")
+
+    level = StockLevel.objects.get(product=product, location__code="store")
+    assert (level.on_hand, level.backorderable) == (5, True)
+    assert StockLevel.objects.get(product=product, location__code="main").on_hand == 10
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        {"delta": -7},  # 4 of 10 are reserved
+        {"set_to": 3, "expected_on_hand": 10},
+        {"delta": -11},
+        {"delta": 2_000_000_000},
+        {"set_to": 12, "expected_on_hand": 9},
+        {"delta": -1, "location": "store"},
+    ],
+)
+def test_what_the_stock_does_not_allow_is_a_conflict(
+    staff: APIClient, amount: dict[str, Any]
+) -> None:
+    product = make_product(stock=10)
+    make_location(code="store")
+    StockLevel.objects.update(reserved=4)
+    before = the_whole_shop()
+
+    response = adjust(staff, product, **amount)
+
+    assert (response.status_code, response.json()["code"]) == (409, "stock_conflict")
+    if "location" not in amount:
+        assert (response.json()["on_hand"], response.json()["reserved"]) == (10, 4)
+    assert the_whole_shop() == before
+
+
+def test_down_to_what_is_reserved_is_allowed(staff: APIClient) -> None:
+    product = make_product(stock=10)
+    StockLevel.objects.update(reserved=4)
+
+    assert adjust(staff, product, delta=-6).status_code == 201
+
+
+def test_a_backorderable_product_may_fall_below_what_is_reserved_but_not_below_zero(
+    staff: APIClient,
+) -> None:
+    product = make_product(stock=10, backorderable=True)
+    StockLevel.objects.update(reserved=4)
+
+    assert adjust(staff, product, delta=-10).status_code == 201
+    assert adjust(staff, product, delta=-1).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer", "code"),
+    [
+        ({}, "/delta", "required"),
+        ({"set_to": 5}, "/expected_on_hand", "required"),
+        ({"expected_on_hand": 5}, "/set_to", "required"),
+        ({"delta": 1, "set_to": 5, "expected_on_hand": 10}, "/delta", "exclusive"),
+        ({"delta": 1, "expected_on_hand": 10}, "/delta", "exclusive"),
+        ({"delta": 0}, "/delta", "no_change"),
+        ({"set_to": 10, "expected_on_hand": 10}, "/set_to", "no_change"),
+        ({"delta": 2_000_000_001}, "/delta", "max_value"),
+        ({"delta": -2_000_000_001}, "/delta", "min_value"),
+        ({"delta": "5"}, "/delta", "invalid"),
+        ({"delta": 1.5}, "/delta", "invalid"),
+        ({"set_to": -1, "expected_on_hand": 10}, "/set_to", "min_value"),
+        ({"delta": 1, "reason": "stolen"}, "/reason", "invalid_choice"),
+        ({"delta": 1, "reason": None}, "/reason", "required"),
+        ({"delta": 1, "product_id": "5"}, "/product_id", "invalid"),
+        ({"delta": 1, "location": "nowhere"}, "/location", "not_found"),
+        ({"delta": 1, "location": ""}, "/location", "blank"),
+        ({"delta": 1, "note": "x" * 501}, "/note", "max_length"),
+        ({"delta": 1, "actor": "me"}, "/actor", "unknown_field"),
+    ],
+)
+def test_bad_input_is_refused_by_name(
+    staff: APIClient, values: dict[str, Any], pointer: str, code: str
+) -> None:
+    product = make_product(stock=10)
+    before = the_whole_shop()
+
+    response = adjust(staff, product, **values)
+
+    assert response.status_code == 400, response.content
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == (pointer, code)
+    assert the_whole_shop() == before
+
+
+def test_a_product_that_is_not_there_is_a_fault_of_the_input(staff: APIClient) -> None:
+    body = {"product_id": str(new_id()), "reason": "lost", "delta": 1}
+
+    response = staff.post(URL, body)
+
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == ("/product_id", "not_found")
+
+
+@pytest.mark.parametrize("reason", ["received", "returned"])
+def test_what_takes_pieces_away_is_no_receipt_whatever_its_reason(
+    staff: APIClient, reason: str
+) -> None:
+    movement = adjust(staff, make_product(stock=10), delta=-3, reason=reason).json()
+
+    assert (movement["kind"], movement["reason"]) == ("adjust", reason)
+
+
+@pytest.mark.django_db
+def test_only_staff_adjust() -> None:
+    product = make_product(stock=10)
+    before = the_whole_shop()
+
+    assert adjust(api_client(), product, delta=1).status_code == 401
+    assert adjust(api_client(make_customer()), product, delta=1).status_code == 403
+    assert the_whole_shop() == before
+
+
+def test_running_low_is_told_once(staff: APIClient) -> None:
+    product = make_product(stock=10, low_stock_threshold=5)
+
+    for delta in (-4, -1, -1, 4, -4):  # to 6, 5, 4, 8, 4
+        adjust(staff, product, delta=delta)
+
+    news = Event.objects.filter(type="product.stock_ran_low").order_by("position")
+    assert [event.data["available"] for event in news] == [5, 4]
+
+
+def _count_twice_at_once(product: Product) -> list[int]:
+    clients = [api_client(make_staff()), api_client(make_staff())]
+    return sorted(
+        at_once(
+            lambda: adjust(clients[0], product, set_to=7, expected_on_hand=10).status_code,
+            lambda: adjust(clients[1], product, set_to=8, expected_on_hand=10).status_code,
+        )
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_counts_of_the_same_stock_one_counts() -> None:
+    for _ in range(5):
+        product = make_product(stock=10)
+
+        assert _count_twice_at_once(product) == [201, 409]
+        assert on_hand(product) in (7, 8)
+        assert StockMovement.objects.filter(product=product, kind="adjust").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_locks_both_counts_would_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_read = threading.Barrier(2)
+    unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")
+    open_book = stock.open_stock_allocator
+    product = make_product(stock=10)
+
+    def when_both_have_read(product_ids: Any) -> Any:
+        book = open_book(product_ids)
+        both_read.wait(timeout=10)
+        return book
+
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self)
+    monkeypatch.setattr(locks, "_LOCK_LEVELS", unlocked)
+    monkeypatch.setattr(adjustments, "open_stock_allocator", when_both_have_read)
+
+    assert _count_twice_at_once(product) == [201, 201]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_level_made_while_the_product_changes_follows_the_change() -> None:
+    product = make_product(stock=10)
+    store = make_location()
+    changed = threading.Event()
+
+    def change() -> None:
+        with transaction.atomic():
+            change_product(
+                actor=system("tests"), product_id=product.id, values={"backorderable": True}
+            )
+            changed.set()
+            threading.Event().wait(0.3)  # long enough for the other one to look
+
+    def receive() -> None:
+        changed.wait(timeout=10)
+        adjust_stock(
+            actor=system("tests"),
+            product_id=product.id,
+            amount=Change(delta=5),
+            reason=AdjustmentReason.RECEIVED,
+            location=store.code,
+        )
+
+    at_once(change, receive)
+
+    levels = StockLevel.objects.filter(product=product)
+    assert [level.backorderable for level in levels] == [True, True]

@@ -1,0 +1,228 @@
+"""The stock book: whatever is done in whatever order, the balances hold and equal the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries
+
+from inventory.models import MovementKind, Product, StockLevel, StockMovement
+from inventory.operations.stock import (
+    Cause,
+    StockAllocator,
+    open_stock_allocator,
+)
+from inventory.queries import reserved_quantities_of, shipped_quantities_of
+from oms.core import clock
+from oms.core.actor import system
+from oms.core.ids import new_id
+from oms.events.models import Event
+from oms.testing.factories import make_location, make_product
+
+pytestmark = pytest.mark.django_db
+
+
+def cause(**fields: Any) -> Cause:
+    return Cause(actor=system("tests"), reference=f"step:{new_id()}", **fields)
+
+
+def saved(book: StockAllocator) -> None:
+    book.save(at=clock.now())
+
+
+def check_balances(products: Iterable[Product]) -> None:
+    """Each level lies within its bounds, and equals the sum and the last entry of its ledger."""
+    for level in StockLevel.objects.filter(product__in=products):
+        ledger = StockMovement.objects.filter(product=level.product_id, location=level.location_id)
+        sums = ledger.aggregate(on_hand=Sum("on_hand_delta"), reserved=Sum("reserved_delta"))
+        assert (level.on_hand, level.reserved) == (sums["on_hand"] or 0, sums["reserved"] or 0)
+        assert level.reserved >= 0
+        assert level.on_hand >= 0
+        assert level.reserved <= level.on_hand or level.backorderable
+        last = ledger.order_by("-id").first()
+        if last is not None:
+            assert (last.on_hand_after, last.reserved_after) == (level.on_hand, level.reserved)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["reserve", "release", "ship", "take back", "adjust", "save"]),
+        st.integers(min_value=0, max_value=1),  # which product
+        st.integers(min_value=0, max_value=1),  # which location
+        st.integers(min_value=-6, max_value=6),  # how many pieces
+    ),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=STEPS, backorderable=st.booleans())
+def test_any_sequence_of_steps_keeps_the_balances(
+    db: None, steps: list[tuple[str, int, int, int]], backorderable: bool
+) -> None:
+    with transaction.atomic():
+        store = make_location()
+        products = [make_product(stock=5, backorderable=backorderable), make_product(stock=2)]
+        for product in products:
+            StockLevel.objects.create(
+                product=product, location=store, backorderable=product.backorderable
+            )
+        ids = [product.id for product in products]
+        orders = {product_id: new_id() for product_id in ids}
+        book = open_stock_allocator(ids)
+        for step, number, place, pieces in steps:
+            product_id = ids[number]
+            level = book.level_at(product_id, ("main", store.code)[place])
+            assert level is not None
+            here = (product_id, level.location_id)
+            why = cause(order_id=orders[product_id])
+            if step == "reserve" and pieces > 0 and book.can_reserve(product_id, pieces):
+                before = book.available(product_id)
+                book.reserve(product_id, pieces, cause=why)
+                assert book.available(product_id) == before - pieces
+            elif step == "release" and 0 < pieces <= level.reserved:
+                book.release({here: pieces}, cause=why)
+            elif step == "ship" and 0 < pieces <= min(level.reserved, level.on_hand):
+                book.ship({here: pieces}, cause=why)
+            elif step == "take back" and pieces > 0:
+                book.return_units({here: pieces}, cause=why)
+            elif step == "adjust":
+                floor = 0 if level.backorderable else level.reserved
+                if level.on_hand + pieces >= floor:
+                    book.adjust(level, pieces, kind=MovementKind.ADJUST, cause=cause())
+            elif step == "save":
+                saved(book)
+                book = open_stock_allocator(ids)
+        saved(book)
+
+        check_balances(products)
+        for product_id in ids:
+            promised = reserved_quantities_of([orders[product_id]])[orders[product_id]]
+            levels = StockLevel.objects.filter(product=product_id).exclude(reserved=0)
+            assert promised == {(v.product_id, v.location_id): v.reserved for v in levels}
+        transaction.set_rollback(True)
+
+
+def test_pieces_are_drawn_from_locations_by_priority() -> None:
+    product = make_product(stock=3)
+    for priority, stock in ((300, 5), (200, 2)):
+        place = make_location(priority=priority)
+        StockLevel.objects.create(product=product, location=place, on_hand=stock)
+    book = open_stock_allocator([product.id])
+
+    book.reserve(product.id, 6, cause=cause())
+
+    drawn = [(m.level.priority, m.reserved_delta) for m in book.movements]
+    assert drawn == [(100, 3), (200, 2), (300, 1)]
+
+
+def test_more_than_there_is_cannot_be_reserved() -> None:
+    product = make_product(stock=3)
+    book = open_stock_allocator([product.id])
+
+    assert not book.can_reserve(product.id, 4)
+    assert not book.can_reserve(new_id(), 1)
+    with pytest.raises(ValueError, match="cannot be reserved"):
+        book.reserve(product.id, 4, cause=cause())
+    assert book.movements == ()
+
+
+def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
+    product = make_product(stock=5)
+    with transaction.atomic():
+        book = open_stock_allocator([product.id])
+        book.reserve(product.id, 1, cause=Cause(actor=system("tests"), reference="kept"))
+        mark = book.savepoint()
+        book.reserve(product.id, 4, cause=Cause(actor=system("tests"), reference="undone"))
+
+        book.rollback(mark)
+        book.save(at=clock.now())
+
+    assert StockLevel.objects.get(product=product).reserved == 1
+    assert [m.reference for m in StockMovement.objects.filter(kind="reserve")] == ["kept"]
+
+
+def test_what_a_backorder_lacks_is_promised_at_the_first_location() -> None:
+    product = make_product(stock=3, backorderable=True)
+    book = open_stock_allocator([product.id])
+
+    book.reserve(product.id, 10, cause=cause())
+    saved(book)
+
+    level = StockLevel.objects.get()
+    assert (level.on_hand, level.reserved, level.available) == (3, 10, -7)
+    assert not book.can_reserve(product.id, 2_000_000_000)
+
+
+def test_steps_that_were_not_saved_leave_no_trace() -> None:
+    product = make_product(stock=3)
+    book = open_stock_allocator([product.id])
+
+    book.reserve(product.id, 2, cause=cause())
+
+    assert StockLevel.objects.get().reserved == 0
+    assert StockMovement.objects.filter(kind="reserve").count() == 0
+
+
+def test_a_step_takes_effect_once() -> None:
+    product = make_product(stock=3)
+    why = cause()
+    for attempt in (1, 2):
+        book = open_stock_allocator([product.id])
+        book.reserve(product.id, 1, cause=why)
+        if attempt == 1:
+            saved(book)
+        else:
+            with pytest.raises(IntegrityError, match="movement_once"), transaction.atomic():
+                saved(book)
+
+    check_balances([product])
+
+
+@pytest.mark.parametrize("number", [1, 15])
+def test_the_statements_do_not_grow_with_the_pieces(
+    number: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    products = [make_product(stock=5, low_stock_threshold=4) for _ in range(number)]
+
+    with django_assert_num_queries(4):  # lock, levels, ledger, news
+        book = open_stock_allocator(product.id for product in products)
+        for product in products:
+            book.reserve(product.id, 2, cause=cause())
+        saved(book)
+
+    check_balances(products)
+    assert Event.objects.filter(type="product.stock_ran_low").count() == number
+
+
+def test_a_book_is_opened_inside_a_transaction_only(transactional_db: None) -> None:
+    product = make_product()
+
+    with pytest.raises(RuntimeError, match="must run inside a transaction"):
+        open_stock_allocator([product.id])
+
+
+def test_what_was_shipped_and_came_back_is_known_by_order() -> None:
+    product, order_id = make_product(stock=5), new_id()
+    book = open_stock_allocator([product.id])
+    level = book.product(product.id)
+    assert level is not None
+    here = (product.id, level.location_id)
+    book.reserve(product.id, 4, cause=cause(order_id=order_id))
+    book.ship({here: 3}, cause=cause(order_id=order_id))
+    book.return_units({here: 1}, cause=cause(order_id=order_id))
+    saved(book)
+
+    assert reserved_quantities_of([order_id]) == {order_id: {here: 1}}
+    assert shipped_quantities_of([order_id]) == {order_id: {here: 2}}
+    assert shipped_quantities_of([new_id()]).popitem()[1] == {}

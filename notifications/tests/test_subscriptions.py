@@ -1,0 +1,263 @@
+"""Who is told of what, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from inventory.events import StockRanLow
+from notifications.models import Channel, DeliveryState, Notification
+from notifications.operations.subscriptions import queue_notifications
+from notifications.tests.conftest import PlaceOrder
+from oms.core import clock
+from oms.core.actor import system
+from oms.events.relay import RecordedEvent
+from oms.events.types import DomainEvent
+from oms.testing.factories import make_customer, make_staff
+from orders.events import (
+    OrderCancelled,
+    OrderDelivered,
+    OrderExpired,
+    OrderFact,
+    OrderPaid,
+    OrderPaymentFailed,
+    OrderPlaced,
+    OrderRefunded,
+)
+from orders.models import Order
+from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.status_changes import set_order_status
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STAFF = system("tests")
+Relay = Callable[[], int]
+
+
+def heard(*facts: DomainEvent) -> list[RecordedEvent]:
+    return [
+        RecordedEvent(id=uuid4(), fact=fact, actor=STAFF, occurred_at=clock.now()) for fact in facts
+    ]
+
+
+def fact_of(order: Order, fact_class: type[OrderFact], **data: object) -> OrderFact:
+    return fact_class(
+        order_id=order.id,
+        number=order.number,
+        customer_id=order.customer_id,
+        **data,
+    )
+
+
+def low_stock() -> StockRanLow:
+    return StockRanLow(
+        product_id=uuid4(), sku="LAMP-1", name="Desk\nlamp", available=1, threshold=5
+    )
+
+
+def told(kind: str, channel: Channel = Channel.EMAIL) -> Notification:
+    return Notification.objects.get(kind=kind, channel=channel)
+
+
+def test_placing_tells_the_customer_by_mail_and_in_the_shop(
+    place: PlaceOrder, relay: Relay
+) -> None:
+    customer = make_customer(full_name="Ada Lovelace", email="ada@example.com")
+    order = place(customer, 2, 1)
+
+    relay()
+
+    mail, in_app = told("order_placed"), told("order_placed", Channel.IN_APP)
+    assert (mail.email, mail.recipient_id, mail.state) == (
+        "ada@example.com",
+        customer.id,
+        DeliveryState.QUEUED,
+    )
+    assert mail.subject == f"Your order {order.number}"
+    assert mail.message_id == f"<{mail.id}@example.com>"
+    assert mail.next_attempt_at is not None
+    for text in (mail.body, mail.body_html):
+        assert "Hello Ada," in text
+        assert order.number in text
+        assert "59.70\N{NO-BREAK SPACE}EUR" in text
+        assert "Invalidenstraße 44" in text
+        assert "10115 Berlin" in text
+        assert "Northwind Supply" in text
+        assert all(item.name in text for item in order.items.all())
+    assert (in_app.recipient_id, in_app.state, in_app.next_attempt_at, in_app.read_at) == (
+        customer.id,
+        DeliveryState.SENT,
+        None,
+        None,
+    )
+    assert in_app.sent_at == in_app.created_at
+    assert in_app.order_id == order.id
+    assert in_app.body.startswith("We have received your order")
+    assert Notification.objects.count() == 2
+
+
+def test_every_parcel_is_told_of_with_its_own_goods_and_tracking_number(
+    place: PlaceOrder, relay: Relay
+) -> None:
+    order = place(make_customer(), 3)
+    set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.CONFIRMED)
+    [item] = order.items.all()
+
+    for quantity, tracking_number in ((1, "TRACK-1"), (2, "TRACK-2")):
+        ship_items(
+            actor=STAFF,
+            order_id=order.id,
+            items=[ShippedItem(order_item_id=item.id, quantity=quantity)],
+            carrier="DHL",
+            tracking_number=tracking_number,
+        )
+    relay()
+
+    first, second = Notification.objects.filter(
+        kind="order_shipped", channel=Channel.EMAIL
+    ).order_by("id")
+    assert "TRACK-1" in first.body
+    assert "TRACK-2" not in first.body
+    assert f"1 × {item.name}" in first.body
+    assert "The rest follows" in first.body
+    assert "TRACK-2" in second.body_html
+    assert "DHL" in second.body_html
+    assert f"2 × {item.name}" in second.body
+    assert "your order is complete" in second.body
+
+
+@pytest.mark.parametrize(
+    ("fact_class", "data", "kind", "said"),
+    [
+        (
+            OrderPaid,
+            {"payment_id": uuid4(), "amount": "1299.00", "currency": "EUR"},
+            "order_paid",
+            "1,299.00\N{NO-BREAK SPACE}EUR",
+        ),
+        (
+            OrderPaymentFailed,
+            {"payment_id": uuid4(), "code": "insufficient_funds"},
+            "payment_failed",
+            "insufficient funds",
+        ),
+        (
+            OrderDelivered,
+            {"previous_status": "shipped", "status": "delivered"},
+            "order_delivered",
+            "Your order has arrived",
+        ),
+        (
+            OrderCancelled,
+            {"previous_status": "pending", "status": "cancelled", "reason": "fraud?"},
+            "order_cancelled",
+            "has been cancelled",
+        ),
+        (
+            OrderExpired,
+            {"previous_status": "pending", "status": "expired"},
+            "order_expired",
+            "not paid in time",
+        ),
+        (
+            OrderRefunded,
+            {"refund_id": uuid4(), "amount": "5.50", "currency": "EUR"},
+            "order_refunded",
+            "5.50\N{NO-BREAK SPACE}EUR",
+        ),
+    ],
+)
+def test_the_customer_is_told_of(
+    place: PlaceOrder,
+    fact_class: type[OrderFact],
+    data: dict[str, object],
+    kind: str,
+    said: str,
+) -> None:
+    order = place(make_customer())
+    if "amount" in data:
+        data = {**data, "amount": Decimal(str(data["amount"]))}
+
+    with transaction.atomic():
+        queue_notifications(heard(fact_of(order, fact_class, **data)))
+
+    mail = told(kind)
+    assert said in mail.body
+    assert said in mail.body_html
+    assert order.number in mail.subject
+    assert "fraud" not in mail.body + mail.body_html
+    assert told(kind, Channel.IN_APP).order_id == order.id
+
+
+def test_low_stock_is_told_to_all_active_staff_by_mail_alone() -> None:
+    make_customer()
+    make_staff(is_active=False)
+    staff = {make_staff().email, make_staff().email}
+
+    with transaction.atomic():
+        queue_notifications(heard(low_stock()))
+
+    mails = Notification.objects.all()
+    assert {mail.email for mail in mails} == staff
+    assert {(mail.channel, mail.recipient_id) for mail in mails} == {(Channel.EMAIL, None)}
+    assert all(mail.subject == "Low stock: Desk lamp (LAMP-1)" for mail in mails)
+    assert all("/admin/inventory/product/" in mail.body_html for mail in mails)
+
+
+def test_an_event_heard_twice_is_told_once(place: PlaceOrder) -> None:
+    make_staff()
+    order = place(make_customer())
+    events = heard(
+        fact_of(order, OrderDelivered, previous_status="shipped", status="delivered"), low_stock()
+    )
+
+    for _ in range(2):
+        with transaction.atomic():
+            queue_notifications(events)
+
+    assert Notification.objects.count() == 3
+
+
+def test_the_number_of_statements_does_not_depend_on_the_number_of_events(
+    place: PlaceOrder,
+) -> None:
+    make_staff()
+
+    def statements(count: int) -> int:
+        facts: list[DomainEvent] = [low_stock() for _ in range(count)]
+        for _ in range(count):
+            order = place(make_customer())
+            placed = {"status": "pending", "total": order.total, "currency": "EUR"}
+            facts.append(fact_of(order, OrderPlaced, **placed))
+        with (
+            transaction.atomic(),
+            CaptureQueriesContext(
+                connection,
+            ) as queries,
+        ):
+            queue_notifications(heard(*facts))
+        return len(queries)
+
+    few, many = statements(1), statements(12)
+
+    assert few == many == 7
+
+
+def test_names_of_customers_and_products_cannot_become_markup(place: PlaceOrder) -> None:
+    order = place(make_customer(full_name="<b>Eve</b>"))
+    order.items.update(name="<script>alert(1)</script>")
+    placed = {"status": "pending", "total": order.total, "currency": "EUR"}
+
+    with transaction.atomic():
+        queue_notifications(heard(fact_of(order, OrderPlaced, **placed)))
+
+    html = told("order_placed").body_html
+    assert "<script>" not in html
+    assert "<b>Eve" not in html
+    assert "&lt;script&gt;" in html

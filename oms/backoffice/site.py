@@ -1,0 +1,39 @@
+"""The admin site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+from django.utils import timezone
+from unfold.sites import UnfoldAdminSite
+
+from oms.backoffice.display import NOTHING
+
+
+class BackOfficeSite(UnfoldAdminSite):
+    """The admin site of django-unfold, in the time zone of the business."""
+
+    enable_nav_sidebar = True
+    empty_value_display = NOTHING
+
+    def admin_view(
+        self, view: Callable[..., HttpResponseBase], cacheable: bool = False
+    ) -> Callable[..., HttpResponseBase]:
+        """Guard `view`, and let it read and write times of day in the business time zone."""
+
+        @wraps(view)
+        def in_business_time(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            with timezone.override(settings.BUSINESS_TIME_ZONE):
+                response = view(request, *args, **kwargs)
+                # Otherwise it would be rendered after the override has ended.
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()
+                return response
+
+        guarded: Callable[..., HttpResponseBase] = super().admin_view(in_business_time, cacheable)
+        return guarded

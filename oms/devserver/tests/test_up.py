@@ -1,0 +1,209 @@
+"""`manage.py up` as a person runs it: a real process, from an empty folder to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from oms.devserver import free_port
+from oms.testing.environment import ROOT
+
+_FROM_THE_TESTS = ("DATABASE_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL", "PYTEST_XDIST_WORKER")
+# A shop without the demo, with the secrets of the tests' environment: it opens sooner.
+_EMPTY = {"DEBUG": "0"}
+
+
+def _three_free_ports() -> int:
+    """A port that is free, as are the two after it."""
+    while True:
+        first = free_port()
+        if first > 65_000:
+            continue
+        try:
+            with (
+                socket.create_server(("127.0.0.1", first + 1)),
+                socket.create_server(("127.0.0.1", first + 2)),
+            ):
+                return first
+        except OSError:
+            continue
+
+
+class Shop:
+    """One `manage.py up`, its output in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _three_free_ports()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, more: Mapping[str, str] | None = None, *, is_measured: bool = False) -> None:
+        """Start it; `more` are further environment variables.
+
+        Coverage is measured in all of its processes if `is_measured`. Once is enough: it slows
+        every start by half.
+        """
+        environment = {k: v for k, v in os.environ.items() if k not in _FROM_THE_TESTS}
+        if not is_measured:
+            environment.pop("COVERAGE_PROCESS_CONFIG", None)
+        environment |= {
+            "DEBUG": "1",
+            "LOG_LEVEL": "INFO",
+            "DJANGO_SETTINGS_MODULE": "oms.settings",
+            "PORT": str(self.port),
+            "VAR_DIR": str(self.folder / "var"),
+            "WEB_WORKERS": "1",
+            "WORKER_CONCURRENCY": "1",
+            "PAYMENTS_CONCURRENCY": "1",
+            "NOTIFICATIONS_CONCURRENCY": "1",
+            **(more or {}),
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_open(self) -> None:
+        self._wait_until_said("Ctrl-C stops everything")
+
+    def wait_until_at_work(self) -> None:
+        """Until the three workers, which are started when the shop is open, are ready."""
+        self._wait_until_said(" ready.", times=3)
+
+    def _wait_until_said(self, text: str, *, times: int = 1) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + 90
+        while self.said().count(text) < times:
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def family(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: signal.Signals) -> tuple[int, float]:
+        """Send the signal; returns the exit code and the seconds that it took."""
+        assert self.process is not None
+        started = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=30)
+        return code, time.monotonic() - started
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    if shop.process is not None and shop.process.poll() is None:
+        shop.end(signal.SIGTERM)
+
+
+def _still_running(family: list[psutil.Process]) -> list[str]:
+    _, alive = psutil.wait_procs(family, timeout=8)
+    return [
+        f"{p.pid} {p.name()}"
+        for p in alive
+        if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(shop: Shop) -> None:
+    shop.start(is_measured=True)
+    shop.wait_until_open()
+    products = httpx.get(f"{shop.url}/api/v1/products").json()["results"]
+    assert products, "the demo shop has products"
+    shop.wait_until_at_work()
+    family = shop.family()
+    assert len(family) >= 10
+
+    code, seconds = shop.end(signal.SIGINT)
+
+    assert code == 0, shop.said()
+    assert seconds < 10
+    assert _still_running(family) == []
+
+    started = time.monotonic()
+    shop.start()
+    shop.wait_until_open()
+    assert time.monotonic() - started < 30
+    assert httpx.get(f"{shop.url}/api/v1/products").json()["results"] == products
+    family = shop.family()
+
+    code, seconds = shop.end(signal.SIGTERM)
+
+    assert code == 0, shop.said()
+    assert seconds < 10
+    assert _still_running(family) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_without_debug_the_shop_opens_empty_and_nobody_has_a_known_password(shop: Shop) -> None:
+    shop.start(_EMPTY)
+    shop.wait_until_open()
+
+    assert httpx.get(f"{shop.url}/api/v1/products").json()["results"] == []
+    login = {"email": "admin@example.com", "password": "admin-demo-1"}
+    assert httpx.post(f"{shop.url}/api/v1/auth/token", json=login).status_code == 401
+    assert "admin-demo-1" not in shop.said()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_nothing_is_left_of_a_shop_that_is_killed(shop: Shop) -> None:
+    shop.start(_EMPTY)
+    shop.wait_until_at_work()
+    family = shop.family()
+
+    shop.end(signal.SIGKILL)
+
+    assert _still_running(family) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_end_of_one_process_stops_all_and_names_it(shop: Shop) -> None:
+    shop.start(_EMPTY)
+    shop.wait_until_at_work()
+    family = shop.family()
+    provider = next(p for p in family if "payments.sandbox" in p.cmdline())
+
+    provider.kill()
+
+    assert shop.process is not None
+    assert shop.process.wait(timeout=15) == 1
+    assert "The process `provider` ended by itself" in shop.said()
+    assert _still_running(family) == []
+
+
+def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", shop.port)):
+        shop.start()
+        assert shop.process is not None
+        assert shop.process.wait(timeout=30) == 1
+
+    assert f"Port {shop.port}, needed for the shop itself, is taken" in shop.said()
+    assert "Traceback" not in shop.said()
+    assert not (shop.folder / "var" / "postgres").exists()

@@ -1,0 +1,11 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """The table keeps its name: only the model is renamed."""
+
+    dependencies = [("events", "0004_find_by_type")]
+    operations = [
+        migrations.AlterModelTable("ParkedEvent", "events_parkedevent"),
+        migrations.RenameModel("ParkedEvent", "DeadLetter"),
+    ]

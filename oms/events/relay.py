@@ -1,0 +1,260 @@
+"""Handing the log to its consumers, in order and without a gap.
+
+A consumer's handler and the step of its offset commit together, so each event takes effect in the
+database once. An event is readable once every transaction that began before its own has ended:
+positions are drawn before commits, so a reader that went by position alone would skip the late.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
+
+from oms.core.actor import Actor, ActorKind
+from oms.core.errors import Unavailable
+from oms.db.pipeline import ask, pipelined
+from oms.db.transactions import with_retries
+from oms.events.models import ConsumerOffset, DeadLetter, Event
+from oms.events.publishing import RELAY_TASK
+from oms.events.types import DomainEvent, decode
+from oms.queue.leases import backoff
+from oms.queue.wakeups import wake_on_commit
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+MAX_ATTEMPTS = 8
+
+# Of the next so many rows, those that the consumer hears, and the last one for its offset. The
+# others, which are the most, never leave the database.
+_READABLE = """
+    WITH batch AS MATERIALIZED (
+        SELECT id, type, data, actor_kind, actor_id, actor_label, request_id, ip, occurred_at,
+               transaction, position
+        FROM events_event
+        WHERE (transaction, position) > (%s::text::xid8, %s)
+          AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY transaction, position
+        LIMIT %s
+    ), numbered AS (
+        SELECT *, row_number() OVER (ORDER BY transaction DESC, position DESC) AS from_the_end,
+               count(*) OVER () AS batch_size
+        FROM batch
+    )
+    SELECT id, type, data::text, actor_kind, actor_id, actor_label, request_id, host(ip),
+           occurred_at, transaction::text, position, batch_size
+    FROM numbered WHERE type = ANY(%s) OR from_the_end = 1 ORDER BY transaction, position
+"""
+_LOCKED = """
+    SELECT transaction::text, position FROM events_consumeroffset
+    WHERE consumer = %s FOR NO KEY UPDATE
+"""
+_REACHED = """
+    UPDATE events_consumeroffset
+    SET transaction = %s::text::xid8, position = %s, updated_at = now() WHERE consumer = %s
+"""
+
+
+# The oldest event that each consumer has not read, whether it hears it or not.
+_UNREAD = """
+    SELECT reached.consumer, extract(epoch FROM now() - unread.occurred_at)::float8
+    FROM events_consumeroffset AS reached
+    LEFT JOIN LATERAL (
+        SELECT occurred_at FROM events_event
+        WHERE (transaction, position) > (reached.transaction, reached.position)
+        ORDER BY transaction, position
+        LIMIT 1
+    ) AS unread ON true
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedEvent:
+    """A fact as it stands in the log."""
+
+    id: UUID
+    fact: DomainEvent
+    actor: Actor
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """One who hears events.
+
+    `handle` gets the events of the classes `hears`, oldest first, inside the transaction that also
+    moves the offset. It writes rows and calls nothing outside the database.
+    """
+
+    name: str
+    event_types: tuple[type[DomainEvent], ...]
+    handle: Callable[[Sequence[RecordedEvent]], None]
+
+
+class _Row(NamedTuple):
+    """An event as it is read of the log; `data` is JSON."""
+
+    id: UUID
+    type: str
+    data: str
+    actor_kind: str
+    actor_id: UUID | None
+    actor_label: str
+    request_id: str
+    ip: str | None
+    occurred_at: datetime
+    transaction: str
+    position: int
+    batch_size: int
+
+
+def recorded(event: Event | _Row) -> RecordedEvent:
+    """The row `event` as consumers get it."""
+    return RecordedEvent(
+        id=event.id,
+        fact=decode(event.type, event.data),
+        actor=Actor(
+            kind=ActorKind(event.actor_kind),
+            id=event.actor_id,
+            label=event.actor_label,
+            request_id=event.request_id,
+            ip=event.ip,
+        ),
+        occurred_at=event.occurred_at,
+    )
+
+
+def deliver(consumer: Consumer, *, deadline: float = inf) -> int:
+    """Hand `consumer` what is readable, until `deadline` of `time.monotonic`, but one batch always.
+
+    Returns how many events it heard; if time ran out before it heard any, 1, for there is more.
+    """
+    heard = 0
+    while True:
+        count, more = with_retries(lambda: _deliver_batch(consumer))
+        heard += count
+        if not more:
+            return heard
+        if time.monotonic() >= deadline:
+            return max(1, heard)
+
+
+def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
+    types = [event_class.type for event_class in consumer.event_types]
+    with transaction.atomic():
+        rows = _readable(_locked_offset(consumer), types)
+        if not rows:
+            return 0, False
+        events = [row for row in rows if row.type in types]
+        _hand_over(consumer, events)
+        _note_reached(consumer, rows[-1])
+    return len(events), rows[-1].batch_size == BATCH
+
+
+def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
+    # A log that has grown since it was last analysed seems so short that PostgreSQL would sort the
+    # whole backlog for every batch, where its indexes have it in order.
+    with pipelined():
+        ask("SET LOCAL enable_sort = off", prepared=False)
+        found = ask(_READABLE, [*offset, BATCH, types], prepared=False)
+        ask("SET LOCAL enable_sort = on", prepared=False)
+        return [_Row._make(values) for values in found.rows()]
+
+
+def _locked_offset(consumer: Consumer) -> tuple[str, int]:
+    """The transaction and the position of the last event that `consumer` has read."""
+    locked = ask(_LOCKED, [consumer.name]).rows()
+    if not locked:
+        ConsumerOffset.objects.get_or_create(consumer=consumer.name)
+        locked = ask(_LOCKED, [consumer.name]).rows()
+    [(reached, position)] = locked
+    return reached, position
+
+
+def _note_reached(consumer: Consumer, last: _Row) -> None:
+    ask(_REACHED, [last.transaction, last.position, consumer.name])
+
+
+def _hand_over(consumer: Consumer, events: Sequence[_Row]) -> None:
+    if not events:
+        return
+    if _taken(consumer, events) is None:
+        return
+    for event in events:
+        error = _taken(consumer, [event])
+        if error is not None:
+            DeadLetter.objects.create(
+                consumer=consumer.name,
+                event_id=event.id,
+                next_attempt_at=Now() + _pause(1),
+                last_error=repr(error),
+            )
+
+
+def _taken(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
+    """None if the handler took the events; else what it raised, with its writes undone.
+
+    A busy or lost database is nobody's fault: it is raised, and the whole batch comes again.
+    """
+    try:
+        with transaction.atomic():
+            consumer.handle([recorded(event) for event in events])
+    except (OperationalError, Unavailable):
+        raise
+    except Exception as error:  # whatever a handler does wrong must not stop the others' events
+        log.exception("event_not_taken", consumer=consumer.name, events=[str(e.id) for e in events])
+        return error
+    return None
+
+
+def seconds_behind() -> dict[str, float]:
+    """For how long the oldest event has waited that each consumer has not read; 0 if none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNREAD)
+        return {consumer: max(0.0, waited or 0.0) for consumer, waited in cursor.fetchall()}
+
+
+def retry_failed_events(consumer: Consumer) -> int:
+    """Hand `consumer` its parked events that are due again; returns how many it took."""
+    took = 0
+    due = DeadLetter.objects.filter(consumer=consumer.name, next_attempt_at__lte=Now())
+    for id in list(due.order_by("event_id").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            parked = (
+                due.filter(pk=id)
+                .select_for_update(of=("self",), skip_locked=True)
+                .select_related("event")
+                .first()
+            )
+            if parked is None:
+                continue
+            error = _taken(consumer, [parked.event])
+            if error is None:
+                parked.delete()
+                took += 1
+                continue
+            parked.attempts += 1
+            parked.last_error = repr(error)
+            dead = parked.attempts >= MAX_ATTEMPTS
+            parked.next_attempt_at = None if dead else Now() + _pause(parked.attempts)
+            parked.save(update_fields=["attempts", "last_error", "next_attempt_at"])
+    return took
+
+
+def retry_dead_letter(*, parked_id: int) -> None:
+    """Let a parked event be handed over at once, with all its attempts before it again."""
+    DeadLetter.objects.filter(pk=parked_id).update(next_attempt_at=Now(), attempts=0)
+    wake_on_commit(RELAY_TASK)
+
+
+def _pause(attempts: int) -> timedelta:
+    return backoff(attempts, first=5, longest=3600)

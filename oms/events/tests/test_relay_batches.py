@@ -1,0 +1,105 @@
+"""What a batch of the relay costs, and how consumers share a worker's time."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from oms.core.actor import system
+from oms.core.ids import new_id
+from oms.events import relay
+from oms.events.models import ConsumerOffset, Event
+from oms.events.publishing import RELAY_TASK, publish
+from oms.events.relay import Consumer
+from oms.events.tests.consumers import consumer, deliver, note, tell
+from oms.queue.wakeups import stay_awake, woken
+from oms.subscriptions import relay_events
+from oms.testing.event_log import wait_until_readable
+from oms.users.events import UserLoggedIn, UserRegistered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_only_what_is_heard_leaves_the_database(heard: Any) -> None:
+    user_id = new_id()
+    with transaction.atomic():
+        for _ in range(5):
+            publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
+    tell(user_id)
+    with transaction.atomic():
+        publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
+    wait_until_readable()
+
+    with patch.object(relay, "recorded", wraps=relay.recorded) as recorded:
+        assert relay.deliver(consumer()) == 1
+
+    assert recorded.call_count == 1
+    last = Event.objects.order_by("transaction", "position").last()
+    assert last is not None
+    assert ConsumerOffset.objects.get(consumer="tests").position == last.position
+
+
+def test_many_events_take_as_many_statements_as_one(heard: Any) -> None:
+    def statements(count: int) -> int:
+        tell(*[new_id() for _ in range(count)])
+        wait_until_readable()
+        with CaptureQueriesContext(connection) as captured:
+            assert relay.deliver(consumer(lambda events: None)) == count
+        return len(captured)
+
+    deliver(consumer())
+    assert statements(50) == statements(1)
+
+
+def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> None:
+    with patch("oms.subscriptions.deliver") as delivering:
+        stay_awake(RELAY_TASK)
+        relay_events()
+        assert delivering.call_count == 0
+
+        woken(RELAY_TASK)
+        delivering.return_value = 0
+        relay_events()
+        assert delivering.call_count > 0
+
+
+def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: Any) -> None:
+    turns: list[str] = []
+
+    def one(name: str) -> Consumer:
+        return Consumer(
+            name=name, event_types=(UserRegistered,), handle=lambda _: turns.append(name)
+        )
+
+    consumers = [one("first"), one("second")]
+    for each in consumers:
+        deliver(each)
+    turns.clear()
+    tell(*[new_id() for _ in range(3)])
+    wait_until_readable()
+
+    with (
+        patch("oms.subscriptions.CONSUMERS", consumers),
+        patch("oms.subscriptions._TURN", 0.0),
+        patch("oms.events.relay.BATCH", 1),
+    ):
+        relay_events()
+
+    assert turns == ["first", "second"] * 3
+
+
+def test_time_that_runs_out_amid_what_a_consumer_does_not_hear_leaves_more_to_do(
+    heard: Any,
+) -> None:
+    other = Consumer(name="tests", event_types=(), handle=note)
+    deliver(other)
+    tell(new_id(), new_id(), new_id())
+    wait_until_readable()
+
+    with patch("oms.events.relay.BATCH", 2):
+        assert relay.deliver(other, deadline=0.0) == 1
+        assert relay.deliver(other, deadline=0.0) == 0

@@ -1,0 +1,91 @@
+"""Calls of the lane for tests, as its event loop would accept them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+from oms.fastpath.dispatch import accept
+from oms.fastpath.types import FastPathAnswer, FastPathCall, FastPathRequest
+from oms.testing.factories import tokens_for
+from oms.testing.ordering import ADDRESS
+from oms.users.models import User
+
+
+def order_body(*lines: tuple[UUID, int]) -> dict[str, Any]:
+    """The body of an order of products and quantities."""
+    return {
+        "items": [{"product_id": str(id), "quantity": quantity} for id, quantity in lines],
+        "shipping_address": {k: v for k, v in ADDRESS.items() if v},
+    }
+
+
+def request(
+    method: str, path: str, *, token: str, body: Any = None, key: str = "", **changes: Any
+) -> FastPathRequest:
+    """A request in good order; `changes` are other fields of it."""
+    headers = {"host": "testserver", "authorization": f"Bearer {token}"}
+    if body is not None:
+        headers["content-type"] = "application/json"
+    if key:
+        headers["idempotency-key"] = key
+    fields: dict[str, Any] = {
+        "method": method,
+        "path": path,
+        "query": b"",
+        "headers": headers,
+        "body": b"" if body is None else json.dumps(body).encode(),
+        "scheme": "http",
+        "remote_address": "127.0.0.1",
+    }
+    return FastPathRequest(**{**fields, **changes})
+
+
+def accepted(request: FastPathRequest) -> FastPathCall:
+    """The call that the lane makes of it; fails if it leaves it to Django."""
+    call = accept(request)
+    assert call is not None, "the lane has left it to Django"
+    return call
+
+
+def placing(*lines: tuple[UUID, int], token: str, key: str = "") -> FastPathCall:
+    """A call that places an order."""
+    body = order_body(*lines)
+    return accepted(request("POST", "/api/v1/orders", token=token, body=body, key=key))
+
+
+def reading(order_id: UUID, *, token: str, status: bool = False) -> FastPathCall:
+    """A call that reads an order, or its status."""
+    path = f"/api/v1/orders/{order_id}{'/status' if status else ''}"
+    return accepted(request("GET", path, token=token))
+
+
+def token_of(user: User) -> str:
+    """An access token of a new session of the user."""
+    return tokens_for(user).access
+
+
+def statuses(answers: Sequence[FastPathAnswer | None]) -> list[int | None]:
+    """The status of each answer; None for one that is left to Django."""
+    return [None if answer is None else answer.status for answer in answers]
+
+
+def login() -> dict[str, Any]:
+    """What psycopg needs to connect to the test's database past Django."""
+    parameters = connection.get_connection_params()
+    names = ("dbname", "user", "password", "host", "port")
+    return {name: parameters[name] for name in names if name in parameters}
+
+
+def terminate_own_connection() -> None:
+    """End this thread's connection from another one, as a restart of PostgreSQL does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    with psycopg.connect(**login(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])

@@ -1,0 +1,221 @@
+"""Gathering calls: batches grow with the load, and no answer is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Lock, get_ident
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from oms.fastpath.batcher import Batcher
+from oms.fastpath.wakeups import Waker
+
+_SECONDS = 10.0
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Run the test in an event loop, for no longer than `_SECONDS`."""
+    asyncio.run(asyncio.wait_for(test, _SECONDS))
+
+
+class Work:
+    """Doubles numbers once it is let to; remembers the batches and who did them."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.begun, self.go_on = Event(), Event()
+        self.threads: set[int] = set()
+
+    def __call__(self, calls: Sequence[int]) -> list[int]:
+        self.batches.append(list(calls))
+        self.threads.add(get_ident())
+        self.begun.set()
+        assert self.go_on.wait(_SECONDS)
+        if -1 in calls:
+            raise ValueError(calls)
+        return [2 * call for call in calls]
+
+
+def test_what_comes_in_a_pause_is_worked_off_together() -> None:
+    async def test() -> None:
+        work = Work()
+        work.go_on.set()
+        batcher = Batcher(work, name="tests", limit=100, pause=0.3)
+        began = time.monotonic()
+
+        assert await batcher.submit(0) == 0
+        assert time.monotonic() - began < 0.2  # the first waits for nothing
+        assert await asyncio.gather(*[batcher.submit(n) for n in (1, 2, 3)]) == [2, 4, 6]
+        await batcher.close()
+
+        assert work.batches == [[0], [1, 2, 3]]
+
+    run(test())
+
+
+def test_what_comes_while_another_process_has_the_turn_is_worked_off_together() -> None:
+    async def test() -> None:
+        work, turn = Work(), Lock()
+        work.go_on.set()
+
+        @contextmanager
+        def mine() -> Iterator[None]:
+            with turn:
+                yield
+
+        with turn:
+            batcher = Batcher(work, name="test", limit=9, turn=mine)
+            calls = [batcher.submit(number) for number in range(3)]
+            await asyncio.sleep(0.05)
+            assert work.batches == []
+        assert await asyncio.gather(*calls) == [0, 2, 4]
+        assert work.batches == [[0, 1, 2]]
+        await batcher.close()
+
+    run(test())
+
+
+def test_what_comes_while_the_thread_is_busy_is_worked_off_together() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = Batcher(work, name="test", limit=3)
+        first = batcher.submit(0)
+        await asyncio.to_thread(work.begun.wait, _SECONDS)
+        others = [batcher.submit(number) for number in range(1, 6)]
+        work.go_on.set()
+
+        assert await asyncio.gather(first, *others) == [0, 2, 4, 6, 8, 10]
+        # The first did not wait for others, and no batch passed the limit.
+        assert work.batches == [[0], [1, 2, 3], [4, 5]]
+        assert len(work.threads) == 1
+        assert work.threads != {get_ident()}
+        await batcher.close()
+
+    run(test())
+
+
+def test_a_heavy_call_fills_a_batch() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = Batcher(work, name="test", limit=10, weight=lambda call: call)
+        first = batcher.submit(1)
+        await asyncio.to_thread(work.begun.wait, _SECONDS)
+        others = [batcher.submit(number) for number in (4, 500, 1, 1)]
+        work.go_on.set()
+
+        await asyncio.gather(first, *others)
+        assert work.batches == [[1], [4, 500], [1, 1]]
+        await batcher.close()
+
+    run(test())
+
+
+def test_an_error_is_for_those_of_its_batch_and_the_thread_goes_on() -> None:
+    async def test() -> None:
+        work = Work()
+        work.go_on.set()
+        batcher = Batcher(work, name="test", limit=1)
+        outcomes = await asyncio.gather(
+            *[batcher.submit(number) for number in (1, -1, 2)], return_exceptions=True
+        )
+
+        assert [outcomes[0], outcomes[2]] == [2, 4]
+        assert isinstance(outcomes[1], ValueError)
+        await batcher.close()
+
+    run(test())
+
+
+def test_too_few_answers_leave_nobody_waiting() -> None:
+    async def test() -> None:
+        def forgetful(calls: Sequence[int]) -> list[int]:
+            return []
+
+        batcher = Batcher(forgetful, name="test", limit=5)
+        with pytest.raises(ValueError, match="answers"):
+            await batcher.submit(1)
+        await batcher.close()
+
+    run(test())
+
+
+def test_whoever_stops_waiting_does_not_disturb_the_others() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = Batcher(work, name="test", limit=5)
+        gone, stays = batcher.submit(1), batcher.submit(2)
+        await asyncio.to_thread(work.begun.wait, _SECONDS)
+        gone.cancel()
+        work.go_on.set()
+
+        assert await stays == 4
+        await batcher.close()
+
+    run(test())
+
+
+def test_closing_works_off_what_was_submitted() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = Batcher(work, name="test", limit=2)
+        futures = [batcher.submit(number) for number in range(7)]
+        asyncio.get_running_loop().call_later(0.05, work.go_on.set)
+
+        await batcher.close()
+        await asyncio.sleep(0)
+
+        assert [future.result() for future in futures] == [0, 2, 4, 6, 8, 10, 12]
+        assert not batcher._thread.is_alive()
+
+    run(test())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_wake_ups_that_come_together_are_sent_as_one() -> None:
+    woken: list[str] = []
+    with patch("oms.fastpath.wakeups.wake", woken.append):
+        waker = Waker()
+        waker.wake(["a"])
+        wait_until(lambda: woken == ["a"])
+        for _ in range(100):  # while it pauses
+            waker.wake(["a", "b"])
+        waker.close()
+
+    assert sorted(woken) == ["a", "a", "b"]
+
+
+def test_closing_the_waker_sends_what_is_left() -> None:
+    woken: list[str] = []
+    with patch("oms.fastpath.wakeups.wake", woken.append):
+        waker = Waker()
+        waker.wake(["a"])
+        waker.close()
+
+    assert woken == ["a"]
+
+
+def test_the_waker_survives_what_it_cannot_send() -> None:
+    woken: list[str] = []
+
+    def wake(task: str) -> None:
+        if task == "bad":
+            raise RuntimeError(task)
+        woken.append(task)
+
+    with patch("oms.fastpath.wakeups.wake", wake):
+        waker = Waker()
+        waker.wake(["bad"])
+        waker.wake(["good"])
+        wait_until(lambda: woken == ["good"])
+        waker.close()

@@ -1,0 +1,164 @@
+"""Batches that fail: nothing is acknowledged that is not so, and nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError, connection
+
+from oms.fastpath.connections import opened_connection
+from oms.fastpath.dispatch import answer
+from oms.fastpath.tests.calls import placing, statuses, terminate_own_connection, token_of
+from oms.http.models import IdempotencyRecord
+from oms.http.operations.idempotency import finish_calls
+from oms.queue.wakeups import collected_wakeups
+from oms.testing.factories import make_customer, make_product
+from oms.testing.ordering import stock_of
+from orders.models import Order
+from orders.operations import placing as operations
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_bug_that_one_call_meets_is_its_own() -> None:
+    mug, users = make_product(), [make_customer() for _ in range(3)]
+    calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in users]
+    real = operations._placed
+
+    def buggy(placement: Any, **options: Any) -> Any:
+        if placement.customer_id == users[1].id:
+            raise ZeroDivisionError
+        return real(placement, **options)
+
+    with patch.object(operations, "_placed", buggy):
+        answers = answer(calls)
+
+    assert statuses(answers) == [201, None, 201]
+    assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
+    assert not Order.objects.filter(customer_id=users[1].id).exists()
+
+
+def test_an_error_that_surfaces_late_is_not_an_acknowledgement() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    numbers = iter(["20261121-AAAAAA", "20261121-AAAAAA", *(f"20261121-{n:06}" for n in range(9))])
+
+    # Two orders draw one number; nobody fetches the insert's result before the commit.
+    with patch.object(operations, "order_number", lambda **_: next(numbers)):
+        answers = answer([placing((mug.id, 1), token=token) for _ in range(2)])
+
+    assert statuses(answers) == [201, 201]
+    assert Order.objects.count() == 2
+    assert {json.loads(one.body)["number"] for one in answers if one} == set(
+        Order.objects.values_list("number", flat=True)
+    )
+    assert stock_of(mug) == (10, 2)
+
+
+@contextmanager
+def trigger(body: str) -> Any:
+    """Let each order run that PL/pgSQL as its transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {body} RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON orders_order"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()"
+        )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION at_commit CASCADE")
+
+
+def test_what_fails_at_the_commit_is_not_acknowledged_and_wakes_nobody() -> None:
+    mug, customers = make_product(), [make_customer() for _ in range(3)]
+    calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in customers]
+    refuse = f"IF NEW.customer_id = '{customers[0].id}' THEN RAISE EXCEPTION 'no'; END IF;"
+
+    with trigger(refuse):
+        with collected_wakeups() as woken_by_one:
+            assert statuses(answer(calls[:1])) == [None]
+        with collected_wakeups() as woken_by_all:
+            assert statuses(answer(calls)) == [None, 201, 201]
+
+    assert not woken_by_one
+    assert woken_by_all
+    assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
+    assert stock_of(mug) == (10, 2)
+
+
+def test_a_lost_connection_costs_one_round_and_no_more() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    calls = [placing((mug.id, 1), token=token, key=f"k{n}") for n in range(3)]
+    terminate_own_connection()
+
+    first, second = answer(calls), answer(calls)
+
+    assert statuses(first) == [503] * 3
+    assert statuses(second) == [201] * 3
+    assert Order.objects.count() == 3
+
+
+def test_a_connection_lost_at_the_commit_tells_nobody_that_it_went_well() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    call = placing((mug.id, 1), token=token, key="k")
+
+    with trigger("PERFORM pg_terminate_backend(pg_backend_pid());"):
+        answers = answer([call])
+
+    assert statuses(answers) == [503]
+    assert not Order.objects.exists()
+    assert statuses(answer([call])) == [201]
+    assert Order.objects.count() == 1
+
+
+def test_a_commit_whose_answer_is_lost_is_not_done_again() -> None:
+    mug, token = make_product(), token_of(make_customer())
+    calls = [placing((mug.id, 1), token=token, key=f"k{n}") for n in range(3)]
+    commit = connection._commit  # type: ignore[attr-defined]  # the stubs leave it out
+
+    def commit_and_lose_the_answer() -> None:
+        commit()
+        connection.connection.close()
+        raise OperationalError("the connection is lost")
+
+    with patch.object(connection, "_commit", commit_and_lose_the_answer):
+        answers = answer(calls)
+
+    assert statuses(answers) == [503] * 3
+    assert Order.objects.count() == 3
+    # Each client learns by its key.
+    learnt = answer(calls)
+    assert statuses(learnt) == [201] * 3
+    assert all("Idempotent-Replayed" in one.headers for one in learnt if one)
+    assert Order.objects.count() == 3
+
+
+def test_what_fails_late_is_begun_again_on_the_same_connection() -> None:
+    """To roll back in a broken pipeline would cost the connection, and so every client a 503."""
+    token = token_of(make_customer())
+    calls = [placing((make_product().id, 1), token=token, key=f"k{n}") for n in range(3)]
+    left = iter(range(2))
+
+    def failing(**arguments: Any) -> None:
+        if next(left, None) is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+            time.sleep(0.05)  # the error is there when the next statement is sent
+        finish_calls(**arguments)
+
+    before = opened_connection()
+    with patch("oms.fastpath.placing.finish_calls", failing):
+        answers = answer(calls)
+
+    assert statuses(answers) == [201, 201, 201]
+    assert opened_connection() is before
+    assert Order.objects.count() == 3

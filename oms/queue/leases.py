@@ -1,0 +1,167 @@
+"""Rows that are work: claimed under a lease, tried again later, dead after too many attempts.
+
+A message only wakes a worker; what is due stands in the row. Times are of the database's clock.
+The fencing token grows with each claim, so that a worker whose lease ran out while it was busy can
+no longer write its outcome over that of its successor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db import connection, models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from oms.db.pipeline import ask
+from oms.db.transactions import with_retries
+from oms.queue.wakeups import stay_awake, wake, woken
+
+
+class LeasedWork(models.Model):
+    """What a claimable row has besides its own fields.
+
+    It is due from the moment it is inserted. `next_attempt_at` is null when nothing is left to do,
+    `lease_until` when nobody works on it.
+    """
+
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False, db_default=Now())
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    fencing_token = models.PositiveBigIntegerField(default=0, editable=False)
+    last_error = models.TextField(blank=True, default="", editable=False)
+
+    class Meta:
+        abstract = True
+
+
+Work = TypeVar("Work", bound=LeasedWork)
+
+# While there is a backlog, another worker is called for once in so many seconds.
+_CALLING_EVERY = 1.0
+
+
+def due(model: type[Work]) -> models.QuerySet[Work]:
+    """The rows of `model` that are due and that nobody holds a lease on, the most overdue first."""
+    manager: Any = model._default_manager
+    rows: models.QuerySet[Work] = (
+        manager.filter(next_attempt_at__lte=Now())
+        .filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
+        .order_by("next_attempt_at")
+    )
+    return rows
+
+
+def seconds_overdue(model: type[Work]) -> float:
+    """For how long the most overdue row of `model` has waited; 0 if none does."""
+    oldest = due(model).annotate(waited=Now() - F("next_attempt_at"))
+    waited: timedelta | None = oldest.values_list("waited", flat=True).first()
+    return 0.0 if waited is None else waited.total_seconds()
+
+
+def claim_due(model: type[Work], *, lease: timedelta, limit: int, changes: str = "") -> list[Work]:
+    """Take the leases on up to `limit` of the most overdue rows of `model`, and count the attempts.
+
+    `changes` are assignments of SQL, of the table called `work`, that the same statement makes.
+    Returns the rows with their new `attempts` and `fencing_token`, and else as they were before,
+    the most overdue first; empty if nothing is due that nobody holds.
+
+    A row that was claimed before is claimed alone: should it be the one that kills its workers, it
+    must not use up the attempts of others.
+    """
+    names = [field.attname for field in model._meta.concrete_fields]
+    # A statement is a transaction of its own. It is planned for the rows that are due now.
+    statement = _claim_statement(model, changes)
+    claimed = with_retries(lambda: ask(statement, [limit, lease], prepared=False).rows())
+    rows = []
+    for _, *values in sorted(claimed):
+        row = model.from_db(connection.alias, names, values)
+        row.attempts += 1
+        row.fencing_token += 1
+        rows.append(row)
+    return rows
+
+
+@cache
+def _claim_statement(model: type[LeasedWork], changes: str) -> str:
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    fields: Any = model._meta.concrete_fields
+    columns = ", ".join(f"claimed.{quote(field.column)}" for field in fields)
+    # Names come from the model, and changes from the code, alone.
+    return f"""
+        WITH due AS MATERIALIZED (
+            SELECT * FROM {table}
+            WHERE next_attempt_at <= statement_timestamp()
+              AND (lease_until IS NULL OR lease_until < statement_timestamp())
+            ORDER BY next_attempt_at LIMIT %s
+            FOR NO KEY UPDATE SKIP LOCKED
+        ), numbered AS (
+            SELECT *, row_number() OVER so_far AS place,
+                   bool_or(attempts > 0) OVER so_far AS is_behind_a_tried_one
+            FROM due
+            WINDOW so_far AS (ORDER BY next_attempt_at, id ROWS UNBOUNDED PRECEDING)
+        ), claimed AS (
+            SELECT * FROM numbered WHERE place = 1 OR NOT is_behind_a_tried_one
+        )
+        UPDATE {table} AS work
+        SET attempts = work.attempts + 1, fencing_token = work.fencing_token + 1,
+            lease_until = statement_timestamp() + %s{", " if changes else ""}{changes}
+        FROM claimed WHERE work.id = claimed.id
+        RETURNING claimed.place, {columns}
+    """  # noqa: S608
+
+
+def process_due_work(
+    task: str,
+    step: Callable[[], int],
+    *,
+    seconds: float,
+    pause: float = 0.0,
+    full: int | None = None,
+) -> int:
+    """Call `step`, which returns how much it did, until it does nothing or `seconds` have passed.
+
+    Returns how much all did. The steps begin `pause` seconds apart: the first at once, so that a
+    single piece of work waits for nothing, and the later ones find together what came meanwhile.
+    As long as this goes on no messages are sent for the Celery task called `task`, whose work this
+    is, unless a step did `full` or more: then this worker has its hands full, and another one is
+    woken, once a second at most. So is one at the end where time ran out first.
+    """
+    until = time.monotonic() + seconds
+    woken(task)
+    began = time.monotonic()
+    done = did = step()
+    called = float("-inf")
+    try:
+        while did:
+            now = time.monotonic()
+            is_over, is_full = now >= until, full is not None and did >= full
+            if is_over or (is_full and now - called >= _CALLING_EVERY):
+                called = now
+                woken(task)
+                wake(task)
+            elif not is_full:
+                stay_awake(task)
+            if is_over:
+                break
+            time.sleep(max(0.0, began + pause - time.monotonic()))
+            began = time.monotonic()
+            did = step()
+            if not did:
+                woken(task)
+                did = step()  # what was committed just before, and so sent no message
+            done += did
+    except BaseException:
+        woken(task)  # nobody looks again: the next message must not be held back
+        raise
+    return done
+
+
+def backoff(attempts: int, *, first: float, longest: float) -> timedelta:
+    """The pause after that many attempts: doubling from `first`, at most `longest` seconds."""
+    return timedelta(seconds=min(longest, first * 2 ** min(max(attempts - 1, 0), 30)))

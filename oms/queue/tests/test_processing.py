@@ -1,0 +1,140 @@
+"""Workers that stay with their work, and the messages that this spares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+from django.core.cache import cache
+
+from oms.queue import wakeups
+from oms.queue.leases import process_due_work
+from oms.queue.wakeups import is_awake, wake
+
+TASK = "tests.drain"
+
+
+@pytest.fixture
+def sent() -> Iterator[list[str]]:
+    """The tasks for which a message was sent."""
+    tasks: list[str] = []
+    cache.delete(f"wake:{TASK}")
+    with (
+        patch("oms.queue.wakeups.current_app.send_task", tasks.append),
+        patch.object(wakeups, "_closed_until", 0.0),
+    ):
+        yield tasks
+    cache.delete(f"wake:{TASK}")
+
+
+def test_a_worker_goes_on_until_nothing_is_left(sent: list[str]) -> None:
+    left = [3, 2, 1, 0, 0]
+
+    assert process_due_work(TASK, lambda: left.pop(0), seconds=5) == 6
+
+    assert left == []
+    assert sent == []
+
+
+def test_no_message_is_sent_while_a_worker_will_look_again(sent: list[str]) -> None:
+    looks = 0
+
+    def step() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            assert is_awake(TASK)
+            wake(TASK)
+            assert sent == []
+        return 1 if looks < 3 else 0
+
+    process_due_work(TASK, step, seconds=5)
+
+    assert not is_awake(TASK)
+
+
+def test_what_comes_during_the_last_look_sends_a_message(sent: list[str]) -> None:
+    looks = 0
+
+    def step() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 3:  # the second in vain, the last one
+            wake(TASK)
+        return 1 if looks == 1 else 0
+
+    process_due_work(TASK, step, seconds=5)
+
+    assert looks == 3
+    assert sent == [TASK]
+
+
+def test_what_came_just_before_the_last_look_is_found_by_it(sent: list[str]) -> None:
+    found = [1, 0, 1, 0, 0]
+
+    assert process_due_work(TASK, lambda: found.pop(0), seconds=5) == 2
+    assert found == []
+
+
+def test_a_backlog_calls_one_more_worker(sent: list[str]) -> None:
+    left = [9, 10, 10, 10, 0, 0]
+
+    process_due_work(TASK, lambda: left.pop(0), seconds=5, full=10)
+
+    assert sent == [TASK]
+
+
+def test_the_worker_that_was_called_is_not_told_that_there_is_one_at_it(sent: list[str]) -> None:
+    seen: list[bool] = []
+
+    def step() -> int:
+        seen.append(is_awake(TASK))
+        return 10 if len(seen) == 1 else 0
+
+    process_due_work(TASK, step, seconds=5, full=10)
+
+    assert seen == [False, False, False]
+
+
+def test_a_worker_that_has_its_hands_full_tells_nobody_to_leave_the_work_to_it(
+    sent: list[str],
+) -> None:
+    seen: list[bool] = []
+
+    def step() -> int:
+        seen.append(is_awake(TASK))
+        return 10 if len(seen) < 4 else 0
+
+    process_due_work(TASK, step, seconds=5, full=10)
+
+    assert seen == [False] * 5
+    assert sent == [TASK]
+
+
+def test_a_worker_that_fails_holds_no_messages_back(sent: list[str]) -> None:
+    left = [1, 0]
+
+    with pytest.raises(ZeroDivisionError):
+        process_due_work(TASK, lambda: 1 // left.pop(0), seconds=5)
+
+    assert not is_awake(TASK)
+    wake(TASK)
+    assert sent == [TASK]
+
+
+def test_one_whose_time_is_up_leaves_the_rest_to_another(sent: list[str]) -> None:
+    assert process_due_work(TASK, lambda: 1, seconds=0) == 1
+
+    assert sent == [TASK]
+
+
+def test_later_steps_wait_for_work_to_gather_and_the_first_one_does_not(sent: list[str]) -> None:
+    left = [1, 1, 0, 0]
+    slept: list[float] = []
+
+    with patch("oms.queue.leases.time.sleep", slept.append):
+        process_due_work(TASK, lambda: left.pop(0), seconds=5, pause=0.5)
+
+    assert len(slept) == 2
+    assert all(0.3 < pause <= 0.5 for pause in slept)

@@ -1,0 +1,286 @@
+"""The hot lane on real servers: what only real processes and real bytes can show."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from django.db import connection
+
+from oms.core.ids import new_id
+from oms.fastpath.dispatch import answer
+from oms.fastpath.tests.calls import login, order_body, placing, token_of
+from oms.http.operations import idempotency
+from oms.testing.factories import make_customer, make_product
+from oms.testing.ordering import outcomes_at_once, place, stock_of
+from oms.testing.processes import Processes, RunningProcess
+from orders.models import Order
+
+pytestmark = pytest.mark.slow
+
+PATH = "/api/v1/orders"
+# Differ from one answer to the next.
+_OF_THE_MOMENT = {"date", "location", "ratelimit", "x-request-id", "content-length"}
+
+
+def raw(url: str, head: str, headers: Mapping[str, str], body: bytes = b"") -> httpx.Response:
+    """The answer to a request that is sent as it stands; HTTP/1.1, one to a connection."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    lines = [head, f"Host: {host}:{port}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        wire.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        received = b""
+        while chunk := wire.recv(65536):
+            received += chunk
+    top, _, content = received.partition(b"\r\n\r\n")
+    status, *fields = top.decode("latin-1").split("\r\n")
+    pairs = [(name, value.strip()) for name, _, value in (f.partition(":") for f in fields)]
+    return httpx.Response(
+        int(status.split(" ")[1]),
+        headers=[pair for pair in pairs if pair[0].lower() != "transfer-encoding"],
+        content=content,
+    )
+
+
+def lasting(answer: httpx.Response) -> dict[str, str]:
+    return {k: v for k, v in answer.headers.items() if k not in _OF_THE_MOMENT}
+
+
+def test_on_the_wire_the_lane_answers_as_django_does(processes: Processes) -> None:
+    web = processes.start("web", {"RATE_LIMIT_PLACE": "1000/minute"})
+    url, customer, mug = processes.web_url, make_customer(), make_product(stock=1_000)
+    token = token_of(customer)
+    order = place((mug, 1), customer=customer)
+    auth = {"Authorization": f"Bearer {token}"}
+    json_headers = {**auth, "Content-Type": "application/json"}
+    body = json.dumps(order_body((mug.id, 1))).encode()
+    # The deadline goes to Django, and changes nothing else.
+    by_django = {"X-Request-Timeout-Ms": "20000"}
+
+    def both(head: str, headers: Mapping[str, str], content: bytes = b"") -> httpx.Response:
+        one, other = (raw(url, head, {**headers, **more}, content) for more in ({}, by_django))
+        assert one.status_code == other.status_code, (one.text, other.text)
+        assert lasting(one) == lasting(other)
+        return one
+
+    placed = both(f"POST {PATH} HTTP/1.1", json_headers, body)
+    shown = both(f"GET {PATH}/{order.id} HTTP/1.1", auth)
+    unchanged = both(f"GET {PATH}/{order.id} HTTP/1.1", {**auth, "If-None-Match": '"v1"'})
+    missing = both(f"GET {PATH}/{new_id()} HTTP/1.1", auth)
+    for path in (PATH, "/api/v1/products", f"/api/v1/products/{mug.id}"):
+        listed = both(f"GET {path} HTTP/1.1", auth)
+        again = both(f"GET {path} HTTP/1.1", {**auth, "If-None-Match": listed.headers["etag"]})
+        assert (listed.status_code, again.status_code) == (200, 304)
+    short = order_body((make_product(stock=0).id, 1))
+    refused = both(f"POST {PATH} HTTP/1.1", json_headers, json.dumps(short).encode())
+    found = [placed, shown, unchanged, missing, refused]
+    assert [a.status_code for a in found] == [201, 200, 304, 404, 409]
+    assert unchanged.content == b""
+    assert "content-length" not in unchanged.headers
+
+    # Addresses written otherwise are the same address.
+    assert both(f"GET /api/v1/%6Frders/{order.id} HTTP/1.1", auth).status_code == 200
+    assert both(f"GET {url}{PATH}/{order.id} HTTP/1.1", auth).status_code == 200
+    assert both(f"GET {PATH}/{order.id}%0A HTTP/1.1", auth).status_code == 404
+    assert both(f"GET {PATH}/{order.id}/ HTTP/1.1", auth).status_code == 404
+    both(f"GET {PATH}/{str(order.id).upper()} HTTP/1.1", auth)
+    head = both(f"HEAD {PATH}/{order.id} HTTP/1.1", auth)
+    assert (head.status_code, head.content) == (200, b"")
+
+    # A body belongs to what has one, has an end, and is not too large.
+    assert both(f"GET {PATH}/{order.id} HTTP/1.1", auth, b"x" * 70_000).status_code == 413
+    assert both(f"GET {PATH}/{order.id} HTTP/1.1", auth, b"x").status_code == 200
+    padded = body[:-1] + b" " * 70_000 + b"}"
+    assert both(f"POST {PATH} HTTP/1.1", json_headers, padded).status_code == 413
+    assert both(f"POST {PATH} HTTP/1.1", json_headers).status_code == 400
+    chunked = {**json_headers, "Transfer-Encoding": "chunked"}
+    before = Order.objects.count()
+    assert raw(url, f"POST {PATH} HTTP/1.1", chunked, b"").status_code in (400, 411)
+    half_sent(url, json_headers, body)
+
+    # One header twice has no clear meaning, and names with an underscore are nobody's.
+    twice = {**json_headers, "Idempotency-Key": "a", "idempotency-key": "b"}
+    first, second = (raw(url, f"POST {PATH} HTTP/1.1", twice, body) for _ in range(2))
+    assert (first.status_code, second.headers["idempotent-replayed"]) == (201, "true")
+    before = Order.objects.count()
+    smuggled = {**json_headers, "Idempotency_Key": "a", "X_Request_Timeout_Ms": "soon"}
+    for _ in range(2):
+        answered = both(f"POST {PATH} HTTP/1.1", smuggled, body)
+        assert answered.status_code == 201
+        assert "idempotent-replayed" not in answered.headers
+    assert Order.objects.count() == before + 4
+    assert both(f"GET {PATH}?search=%ff HTTP/1.1", auth).status_code == 400
+    odd = raw(url, f"GET {PATH}?search=\xe4 HTTP/1.1", auth)
+    assert odd.status_code == 400
+    assert "Traceback" not in web.log_text()
+
+
+def half_sent(url: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Send a request whose client goes away after half of the body; it must have no effect."""
+    before = Order.objects.count()
+    host, _, port = url.removeprefix("http://").partition(":")
+    lines = [f"POST {PATH} HTTP/1.1", f"Host: {host}:{port}", f"Content-Length: {len(body) + 9}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        wire.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        time.sleep(0.1)
+    time.sleep(0.2)
+    assert Order.objects.count() == before
+
+
+def placed_at_once(
+    url: str, token: str, keys: list[str], *, product: UUID, clients: int = 20
+) -> list[httpx.Response]:
+    """The answers to one placing for each of the keys ("" for none), sent by many clients."""
+    body = order_body((product, 1))
+
+    def one(key: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}", **({"Idempotency-Key": key} if key else {})}
+        return client.post(PATH, json=body, headers=headers)
+
+    with (
+        httpx.Client(base_url=url, timeout=20, verify=False) as client,  # noqa: S501  # no TLS here
+        ThreadPoolExecutor(clients) as threads,
+    ):
+        return list(threads.map(one, keys))
+
+
+def test_over_two_processes_a_key_has_one_effect_and_limits_hold_exactly(
+    processes: Processes,
+) -> None:
+    processes.start("web", {"WEB_WORKERS": "2", "RATE_LIMIT_PLACE": "150/hour"})
+    mug = make_product(stock=1_000)
+    keyed, limited = token_of(make_customer()), token_of(make_customer())
+
+    # Each of fifty keys twice, and one that all know.
+    keys = [f"k{n // 2}" for n in range(100)] + ["one"] * 40
+    answers = placed_at_once(processes.web_url, keyed, keys, product=mug.id)
+
+    assert {a.status_code for a in answers} <= {201, 409}
+    first = [a for a in answers if a.status_code == 201 and "Idempotent-Replayed" not in a.headers]
+    assert len(first) == 51
+    assert {a.json()["code"] for a in answers if a.status_code == 409} <= {
+        "idempotency_in_progress"
+    }
+    assert Order.objects.count() == 51
+    assert stock_of(mug) == (1_000, 51)
+
+    answers = placed_at_once(processes.web_url, limited, [""] * 170, product=mug.id)
+
+    assert Counter(a.status_code for a in answers) == {201: 150, 429: 20}
+    assert Order.objects.count() == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_lock_on_its_key_a_call_has_several_effects() -> None:
+    """The negative control of the test above: it would notice if keys were not locked."""
+    mug, token = make_product(stock=1_000), token_of(make_customer())
+    works = [lambda n=n: answer([placing((mug.id, 1), token=token, key=f"k{n}")]) for n in [1] * 8]
+    unlocked = idempotency._LOCK_KEYS.replace("pg_try_advisory_xact_lock(key.number)", "true")
+    assert unlocked != idempotency._LOCK_KEYS
+
+    outcomes_at_once(works)
+    with_lock = Order.objects.count()
+    with patch.object(idempotency, "_LOCK_KEYS", unlocked):
+        for _ in range(10):
+            outcomes_at_once([lambda: answer([placing((mug.id, 1), token=token, key="x")])] * 8)
+            if Order.objects.count() > with_lock + 1:
+                break
+
+    assert with_lock == 1
+    assert Order.objects.count() > 2
+
+
+def terminate_all(name: str) -> int:
+    """End every connection of the application called `name`; returns how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity"
+            " WHERE application_name = %s AND datname = current_database()",
+            [name],
+        )
+        [ended] = cursor.fetchone()
+    return int(ended)
+
+
+def test_lost_connections_are_noticed_once_and_nothing_is_done_twice(
+    processes: Processes,
+) -> None:
+    processes.start("web")
+    mug, token = make_product(stock=1_000), token_of(make_customer())
+    url = processes.web_url
+
+    def round_of(name: str) -> list[int]:
+        keys = [f"{name}{n}" for n in range(10)]
+        answers = placed_at_once(url, token, keys, product=mug.id, clients=10)
+        return [a.status_code for a in answers]
+
+    assert round_of("a") == [201] * 10
+    assert terminate_all("web") >= 1
+    after_the_loss = round_of("b")
+    assert set(after_the_loss) <= {201, 503}
+    assert round_of("c") == [201] * 10
+    # Each that was refused resolves by its key.
+    assert round_of("b") == [201] * 10
+    assert Order.objects.count() == 30
+    assert stock_of(mug) == (1_000, 30)
+
+    # One that was idle when its connection was lost does not make a client find out.
+    terminate_all("web")
+    time.sleep(0.6)
+    assert set(round_of("d")) == {201}
+
+
+def test_a_server_that_is_told_to_end_answers_what_it_has_begun(processes: Processes) -> None:
+    web: RunningProcess = processes.start("web", {"FAST_PATH_LOCK_TIMEOUT_MS": "3000"})
+    mug, tokens = make_product(stock=1_000), [token_of(make_customer()) for _ in range(5)]
+    url = processes.web_url
+
+    def buy(token: str) -> int:
+        return placed_at_once(url, token, ["k"], product=mug.id, clients=1)[0].status_code
+
+    with ThreadPoolExecutor(5) as threads:
+        with psycopg.connect(**login()) as holder:
+            holder.execute(
+                "SELECT 1 FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [mug.id]
+            )
+            buying = [threads.submit(buy, token) for token in tokens]
+            wait_for_waiting()
+            web.popen.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            assert not any(one.done() for one in buying)
+        assert [one.result(timeout=10) for one in buying] == [201] * 5
+
+    assert web.terminate() == 0
+    assert Order.objects.count() == 5
+    assert not re.search("Traceback|error", web.log_text(), re.IGNORECASE)
+
+
+def wait_for_waiting() -> None:
+    """Wait until a web process waits for a lock."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE application_name = 'web' AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() != (0,):
+                time.sleep(0.2)  # for the other calls
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")

@@ -1,0 +1,116 @@
+"""What staff do with accounts: add them, set passwords, give rights, end sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, Permission
+
+from oms.core.actor import Actor
+from oms.db.transactions import transaction
+from oms.events.publishing import publish
+from oms.users.events import PasswordSet, UserChanged
+from oms.users.locks import lock_user
+from oms.users.models import User
+from oms.users.operations.accounts import check_password_strength, register_user
+from oms.users.operations.authorization import check_authority
+from oms.users.operations.sessions import end_sessions
+
+
+@transaction
+def create_account(
+    *,
+    actor: Actor,
+    email: str,
+    password: str,
+    full_name: str,
+    phone: str = "",
+    is_staff: bool = False,
+) -> User:
+    """Add an account for somebody else, of a customer or of one of the staff.
+
+    Raises Invalid for a password that the validators refuse, EmailTaken, and SuperuserNeeded for
+    one of the staff.
+    """
+    user = register_user(
+        actor=actor, email=email, password=password, full_name=full_name, phone=phone
+    )
+    if is_staff:
+        check_authority(actor=actor, user=user, changed=["is_staff"])
+        user.is_staff = True
+        user.save(update_fields=["is_staff", "updated_at"])
+        publish(UserChanged(user_id=user.id, changes={"is_staff": [False, True]}), actor=actor)
+    return user
+
+
+@transaction
+def set_password(*, actor: Actor, user_id: UUID, password: str) -> User:
+    """Give the user another password; all their sessions end. Returns the user.
+
+    Raises NotFound, SuperuserNeeded, and Invalid for a password that the validators refuse.
+    """
+    user = lock_user(user_id)
+    check_authority(actor=actor, user=user)
+    check_password_strength(password, user=user)
+    user.set_password(password)
+    user.save(update_fields=["password", "updated_at"])
+    publish(PasswordSet(user_id=user.id), actor=actor)
+    end_sessions(actor=actor, user_id=user.id, reason="password set")
+    return user
+
+
+@transaction
+def grant_rights(
+    *,
+    actor: Actor,
+    user_id: UUID,
+    is_superuser: bool | None = None,
+    groups: Iterable[Group] | None = None,
+    permissions: Iterable[Permission] | None = None,
+) -> User:
+    """Set what the user may do in the back office; None leaves as it is.
+
+    Raises NotFound, SuperuserNeeded and OwnRights.
+    """
+    user = lock_user(user_id)
+    changes: dict[str, list[Any]] = {}
+    if is_superuser is not None:
+        _note(changes, "is_superuser", user.is_superuser, is_superuser)
+    if groups is not None:
+        groups = list(groups)
+        before = sorted(user.groups.values_list("name", flat=True))
+        _note(changes, "groups", before, sorted(group.name for group in groups))
+    if permissions is not None:
+        permissions = list(permissions)
+        before = sorted(user.user_permissions.values_list("codename", flat=True))
+        after = sorted(permission.codename for permission in permissions)
+        _note(changes, "user_permissions", before, after)
+    if not changes:
+        return user
+    check_authority(actor=actor, user=user, changed=changes)
+    if is_superuser is not None:
+        user.is_superuser = is_superuser
+        user.save(update_fields=["is_superuser", "updated_at"])
+    if groups is not None:
+        user.groups.set(groups)
+    if permissions is not None:
+        user.user_permissions.set(permissions)
+    publish(UserChanged(user_id=user.id, changes=changes), actor=actor)
+    return user
+
+
+@transaction
+def log_out_everywhere(*, actor: Actor, user_id: UUID) -> None:
+    """End all sessions of the user, whose tokens are dead at once.
+
+    Raises NotFound and SuperuserNeeded.
+    """
+    check_authority(actor=actor, user=lock_user(user_id))
+    end_sessions(actor=actor, user_id=user_id, reason="by staff")
+
+
+def _note(changes: dict[str, list[Any]], name: str, before: object, after: object) -> None:
+    if before != after:
+        changes[name] = [before, after]

@@ -1,0 +1,93 @@
+"""What an actor may do with an order now, for clients that show buttons.
+
+`edit`               the items, the address or the note            PATCH /orders/{id}
+`pay`                make another attempt at paying                POST /orders/{id}/payments
+`cancel`             cancel it                                     PUT /orders/{id}/cancel
+`delete`             take it out of every list                     DELETE /orders/{id}
+
+and staff also:
+
+`set_status:<s>`     let it go to the status s by hand             PUT /orders/{id}/status
+`ship`               send a parcel                                 POST /admin/orders/{id}/shipments
+`refund`             give money of a payment back                  POST /admin/payments/{id}/refunds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+from uuid import UUID
+
+from oms.core.actor import Actor
+from orders.operations.status_changes import allowed_by_hand
+from orders.rules import OrderRules
+from orders.states import OrderStatus, PaymentState
+
+_REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
+
+
+class OwnedOrder(Protocol):
+    """An order in whatever form: an instance, a row, or one that is about to be saved."""
+
+    @property
+    def customer_id(self) -> UUID: ...
+    @property
+    def status(self) -> Any: ...
+    @property
+    def payment_status(self) -> Any: ...
+    @property
+    def fulfilment_status(self) -> Any: ...
+    @property
+    def total(self) -> Any: ...
+
+
+def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
+    """The actions above that the order's statuses allow the actor now, in that order.
+
+    It reads nothing but the order itself, so it follows from the order's version. What depends on
+    more can still be refused: a parcel of backordered pieces, a refund of what is on its way back.
+    """
+    if not actor.may_see_of(order.customer_id):
+        return ()
+    return _actions(
+        order.status,
+        order.payment_status,
+        order.fulfilment_status,
+        is_free=order.total <= 0,
+        for_staff=actor.is_staff,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _State(OrderRules):
+    status: Any
+    payment_status: Any
+    fulfilment_status: Any
+    total: Any
+
+
+# There are a few hundred combinations, and a list asks of each order.
+@cache
+def _actions(
+    status: str, payment_status: str, fulfilment_status: str, *, is_free: bool, for_staff: bool
+) -> tuple[str, ...]:
+    order = _State(
+        status=status,
+        payment_status=payment_status,
+        fulfilment_status=fulfilment_status,
+        total=0 if is_free else 1,
+    )
+    offered = {
+        "edit": order.is_awaiting_payment,
+        "pay": order.is_payable,
+        "cancel": OrderStatus.CANCELLED in order.allowed,
+        "delete": order.is_deletable,
+    }
+    if for_staff:
+        by_hand = allowed_by_hand(order)
+        offered |= {f"set_status:{s.value}": s in by_hand for s in OrderStatus}
+        offered["ship"] = order.is_shippable
+        offered["refund"] = order.payment_status in _REFUNDABLE and not is_free
+    return tuple(action for action, is_offered in offered.items() if is_offered)

@@ -1,0 +1,72 @@
+"""Staff's changes of an order's status: each legal step, by its own operation."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.db.transactions import transaction
+from orders.errors import InvalidTransition
+from orders.locks import lock_order
+from orders.models import Order
+from orders.operations.cancelling import cancel_locked
+from orders.operations.fulfilling import deliver_locked, ship_locked
+from orders.operations.transitions import move_order
+from orders.rules import OrderRules
+from orders.states import OrderStatus
+
+# An order expires by the clock, and comes back from that by its money; staff do neither by hand.
+_NOT_BY_HAND = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
+
+
+def allowed_by_hand(order: OrderRules) -> frozenset[OrderStatus]:
+    """The statuses that staff may set the order to."""
+    if order.status == OrderStatus.EXPIRED:
+        return frozenset()
+    return order.allowed - _NOT_BY_HAND
+
+
+@transaction
+def set_order_status(
+    *,
+    actor: Actor,
+    order_id: UUID,
+    status: OrderStatus,
+    reason: str = "",
+    carrier: str = "",
+    tracking_number: str = "",
+    expected_version: int | None = None,
+) -> Order:
+    """Let the order go to `status` with all that belongs to it; the same status again does nothing.
+
+    Shipping sends all that is left, with `carrier` and `tracking_number`; cancelling gives back
+    stock and money. Raises NotFound, StaleVersion and InvalidTransition.
+    """
+    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    if order.status == status:
+        return order
+    if status not in allowed_by_hand(order):
+        raise InvalidTransition(
+            f"An order that is {order.status} cannot be set to {status}.",
+            status=order.status,
+            allowed=allowed_by_hand(order),
+        )
+    now = clock.now()
+    if status is OrderStatus.CANCELLED:
+        cancel_locked(order, actor=actor, at=now, reason=reason)
+    elif status is OrderStatus.SHIPPED:
+        ship_locked(
+            order,
+            actor=actor,
+            items=None,
+            carrier=carrier,
+            tracking_number=tracking_number,
+            reason=reason,
+            at=now,
+        )
+    elif status is OrderStatus.DELIVERED:
+        deliver_locked(order, actor=actor, at=now, reason=reason)
+    else:
+        move_order(order, status, actor=actor, at=now, reason=reason)
+    return order

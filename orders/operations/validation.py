@@ -1,0 +1,77 @@
+"""What placing, editing and late money check before stock is promised; every fault is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from inventory.errors import OutOfStock, Shortage
+from inventory.operations.stock import StockAllocator
+from oms.core.errors import InputError, Invalid
+from orders.placements import OrderedItem
+
+
+def check_sellable(
+    items: Sequence[OrderedItem],
+    *,
+    book: StockAllocator,
+    kept: Collection[UUID] = (),
+    currency: str = "",
+) -> Invalid | None:
+    """The refusal of items that name a product that is not sold, or mix currencies; else None.
+
+    The products `kept` are in the order already: they keep their price, and need not be on sale
+    any more. `currency` is the order's, by default that of its first product.
+    """
+    errors = []
+    for line, item in enumerate(items):
+        pointer = f"/items/{line}/product_id"
+        product = book.product(item.product_id)
+        if item.product_id in kept and product is not None:
+            continue
+        if product is None or not product.is_active:
+            errors.append(
+                InputError(
+                    pointer=pointer, code="not_found", detail="There is no such product on sale."
+                )
+            )
+            continue
+        currency = currency or product.currency
+        if product.currency != currency:
+            errors.append(
+                InputError(
+                    pointer=pointer,
+                    code="currency_mismatch",
+                    detail=f"Its price is in {product.currency}, the order is in {currency}.",
+                )
+            )
+    return Invalid(errors) if errors else None
+
+
+def check_stock(
+    items: Sequence[OrderedItem], *, book: StockAllocator, held: Mapping[UUID, int] | None = None
+) -> OutOfStock | None:
+    """The refusal that names every line with too little stock; None if all can be had.
+
+    `held` are the pieces by product that are promised to this order already.
+    """
+    held = held or {}
+    asked: Counter[UUID] = Counter()
+    shortages = []
+    for line, item in enumerate(items):
+        asked[item.product_id] += item.quantity
+        more = asked[item.product_id] - held.get(item.product_id, 0)
+        if more > 0 and not book.can_reserve(item.product_id, more):
+            product = book.product(item.product_id)
+            shortages.append(
+                Shortage(
+                    line=line,
+                    product_id=item.product_id,
+                    sku=product.sku if product else "",
+                    requested=asked[item.product_id],
+                    available=max(book.available(item.product_id), 0)
+                    + held.get(item.product_id, 0),
+                )
+            )
+    return OutOfStock(shortages) if shortages else None

@@ -1,0 +1,151 @@
+"""The payment worker, the real sandbox provider, and money on its way back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from unittest.mock import patch
+
+import pytest
+from pytest_django import Settings
+
+from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.ordering import paid_order, payment_of, settle
+from orders.operations.refunding import refund_payment
+from payments.gateways.base import GatewayRejected
+from payments.gateways.sandbox import SandboxGateway
+from payments.models import Refund
+from payments.operations import processing
+from payments.operations.retry_policy import MAX_ATTEMPTS
+from payments.operations.retrying import retry_now
+from payments.tests.processors import NOWHERE, charged_order, work
+from payments.tests.sandbox_process import SandboxProcess
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
+
+
+def test_a_refund_reaches_the_provider_and_comes_back_as_news(sandbox: SandboxProcess) -> None:
+    order = charged_order()
+    payment = payment_of(order)
+    refund = refund_payment(
+        actor=actor_for(make_staff()), payment_id=payment.id, amount=Decimal("20.00")
+    )
+
+    assert work()
+    assert not work()
+    settle()
+
+    refund.refresh_from_db()
+    assert refund.status == "succeeded"
+    assert sandbox.rows(
+        "SELECT refunded_amount FROM charges WHERE idempotency_key = ?", str(payment.id)
+    ) == [(2000,)]
+    order.refresh_from_db()
+    assert order.payment_status == "partially_refunded"
+
+
+def test_a_worker_killed_after_refunding_refunds_once(sandbox: SandboxProcess) -> None:
+    order = charged_order()
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    with (
+        patch.object(processing, "record_refund", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        work()
+
+    Refund.objects.filter(pk=refund.pk).update(lease_until=None)
+    assert work()
+
+    refund.refresh_from_db()
+    assert refund.status == "succeeded"
+    [(count,)] = sandbox.rows(
+        "SELECT count(*) FROM refunds WHERE idempotency_key = ?", str(refund.id)
+    )
+    assert count == 1
+
+
+def test_a_refund_without_an_answer_is_unknown_and_looked_up(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
+    order = charged_order()
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    settings.SANDBOX_PROVIDER_URL = NOWHERE
+    work()
+    refund.refresh_from_db()
+    assert refund.status == "unknown"
+
+    settings.SANDBOX_PROVIDER_URL = sandbox.url
+    retry_now(work=refund)
+    work()
+
+    refund.refresh_from_db()
+    assert refund.status == "succeeded"
+
+
+def test_a_refund_that_fails_gives_its_amount_back_to_what_can_be_refunded() -> None:
+    order = charged_order("tok_refund_fails")
+    payment = payment_of(order)
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment.id)
+
+    work()
+
+    refund.refresh_from_db()
+    payment.refresh_from_db()
+    assert refund.status == "failed"
+    assert payment.refundable == payment.amount
+
+
+def test_a_refund_that_the_provider_refuses_fails() -> None:
+    order = paid_order((make_product(), 1))  # captured here, but not at the provider
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+
+    work()
+
+    refund.refresh_from_db()
+    assert refund.status == "failed"
+    assert refund.failure_code
+
+
+def test_a_refused_look_up_is_no_verdict_on_the_refund(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
+    order = charged_order()
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    settings.SANDBOX_PROVIDER_URL = NOWHERE
+    work()
+    settings.SANDBOX_PROVIDER_URL = sandbox.url
+    retry_now(work=refund)
+
+    refusal = GatewayRejected(code="invalid_query", message="Not like this.")
+    with patch.object(SandboxGateway, "look_up_refund", side_effect=refusal):
+        work()
+
+    refund.refresh_from_db()
+    assert refund.status == "unknown"
+    assert refund.next_attempt_at is not None
+
+
+def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None:
+    """Its amount may be promised to another refund by now."""
+    order = charged_order()
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refusal = GatewayRejected(code="not_now", message="Not now.")
+    with patch.object(SandboxGateway, "refund", side_effect=refusal):
+        work()
+    refund.refresh_from_db()
+    assert refund.status == "failed"
+
+    retry_now(work=refund)
+    assert not work()
+
+    assert sandbox.rows("SELECT * FROM refunds WHERE idempotency_key = ?", str(refund.id)) == []
+
+
+def test_a_refund_that_kills_its_workers_is_given_up_for_staff_to_see() -> None:
+    order = charged_order()
+    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    Refund.objects.update(attempts=MAX_ATTEMPTS, status="unknown")
+
+    assert not work()
+
+    refund.refresh_from_db()
+    assert (refund.status, refund.next_attempt_at, refund.lease_until) == ("unknown", None, None)

@@ -1,0 +1,87 @@
+"""Whether the stored reports are what the shop's books still add up to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from itertools import groupby
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db.models import Sum
+
+from oms.core import clock
+from oms.core.money import ZERO
+from oms.reconcile.checks import Finding, Violation
+from oms.reconcile.snapshot import SHOWN
+from reports.figures import DayFigures
+from reports.models import DailyReport, DailySales
+from reports.queries import add_up
+
+
+def reports_finding() -> Finding:
+    """Each final report against the same days added up anew.
+
+    By the reports' own statement, a month at a time, so that a change of either shows. Not
+    compared is what is of the moment of storing: how the day's orders stood, and products' names.
+    """
+    began = time.monotonic()
+    violations = list(_violations())
+    return Finding(
+        name="final_reports_still_hold",
+        promise="The stored report of a closed day is what the day adds up to.",
+        violations=tuple(violations[:SHOWN]),
+        total=len(violations),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _violations() -> Iterator[Violation]:
+    rows = DailyReport.objects.filter(timezone=str(settings.BUSINESS_TIME_ZONE))
+    rows = rows.order_by("currency", "date")
+    for (currency, _), group in groupby(
+        rows, key=lambda row: (row.currency, row.date.strftime("%Y-%m"))
+    ):
+        reports = list(group)
+        anew = add_up(
+            first=reports[0].date, last=reports[-1].date, currency=currency, at=clock.now()
+        )
+        kept = _kept(reports)
+        for report in reports:
+            stored = msgspec.convert(report.data, type=DayFigures)
+            differing = _differing(stored, anew.days[report.date])
+            if kept.get(report.id, (0, ZERO)) != _sold(stored):
+                differing.append("other sales of its products")
+            if differing:
+                yield Violation(id=str(report), detail="; ".join(differing))
+
+
+def _differing(stored: DayFigures, anew: DayFigures) -> list[str]:
+    differing = [
+        f"{name}: stored {old}, now {new}"
+        for name, old in asdict(stored.totals).items()
+        if old != (new := getattr(anew.totals, name))
+    ]
+    if stored.by_hour != anew.by_hour:
+        differing.append("other hours")
+    if _sales(stored) != _sales(anew):
+        differing.append("other best-selling products")
+    return differing
+
+
+def _kept(reports: Sequence[DailyReport]) -> dict[UUID, tuple[int, Decimal]]:
+    """The pieces and the revenue of all products together that are kept with each report."""
+    sales = DailySales.objects.filter(report__in=[report.id for report in reports])
+    sums = sales.values_list("report_id").annotate(units=Sum("units"), revenue=Sum("revenue"))
+    return {id: (units, revenue) for id, units, revenue in sums}
+
+
+def _sold(day: DayFigures) -> tuple[int, Decimal]:
+    return day.totals.units_sold, day.totals.gross_sales
+
+
+def _sales(day: DayFigures) -> list[tuple[object, ...]]:
+    return [(sale.product_id, sale.units, sale.revenue) for sale in day.top_products]
