@@ -41,6 +41,7 @@ BAD = [
     ("description", "x" * 10_001, "max_length"),
     ("category", "x" * 65, "max_length"),
     ("price", "-0.01", "min_value"),
+    ("price", "-0.00", "invalid"),
     ("price", "10000000.00", "max_value"),
     ("price", "1.999", "invalid"),
     ("price", 12.5, "invalid"),

@@ -21,7 +21,8 @@ from oms.api.countries import COUNTRIES
 from oms.core.money import CENT, CURRENCIES, MAX_PRICE, ZERO
 from oms.core.timestamps import parse_instant
 
-_AMOUNT = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?", flags=re.ASCII)
+# Zero has no sign: "-0.00" is not an amount.
+_AMOUNT = re.compile(r"(?!-0(\.0*)?\Z)-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?", flags=re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
 
 

@@ -87,8 +87,12 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageAsked:
-    """What a query asks of a list: how much of it, in which order, from where."""
+    """What a query asks of a list: how much of it, in which order, from where.
 
+    `scope` names the list and its filters: cursors are signed with it, and are valid for it alone.
+    """
+
+    scope: str
     size: int
     ordering: Ordering
     cursor: Cursor | None
@@ -124,27 +128,31 @@ class PageAsked:
         value = None if self.ordering.field == "id" else _value(row, self.ordering.field)
         content = [self.ordering.name, reverse, value, _value(row, "id")]
         payload = base64.urlsafe_b64encode(encode(content)).decode().rstrip("=")
-        return _signer().sign(payload)
+        return _signer().sign(self.scope + payload).removeprefix(self.scope)
 
 
 def page_asked(
     params: Mapping[str, str],
     *,
+    path: str,
     model: Any,
     orderings: Mapping[str, str],
     default_ordering: str = DEFAULT_ORDERING,
     annotations: Mapping[str, Any] | None = None,
 ) -> PageAsked:
-    """What the query's parameters ask of a list of `model`. Raises InvalidQuery.
+    """What the query's parameters ask of the list of `model` at `path`. Raises InvalidQuery.
 
     `orderings` are the fields of the list, which are never null, by the names that `ordering` takes
     for them; `annotations` are expressions among them.
     """
     ordering = _ordering(params, orderings, default_ordering)
+    filters = sorted((name, text) for name, text in params.items() if name not in PARAMETERS)
+    scope = f"{path}?{urlencode(filters)}:"
     return PageAsked(
+        scope=scope,
         size=_page_size(params),
         ordering=ordering,
-        cursor=_cursor(params, ordering, model, annotations or {}),
+        cursor=_cursor(params, scope, ordering, model, annotations or {}),
     )
 
 
@@ -154,13 +162,17 @@ def _signer() -> signing.Signer:
 
 
 def _cursor(
-    params: Mapping[str, str], ordering: Ordering, model: Any, annotations: Mapping[str, Any]
+    params: Mapping[str, str],
+    scope: str,
+    ordering: Ordering,
+    model: Any,
+    annotations: Mapping[str, Any],
 ) -> Cursor | None:
     text = params.get("cursor")
     if text is None:
         return None
     try:
-        payload = _signer().unsign(text)
+        payload = _signer().unsign(scope + text).removeprefix(scope)
         name, reverse, value, id = orjson.loads(
             base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         )

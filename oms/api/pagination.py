@@ -24,6 +24,7 @@ def asked_of(queryset: QuerySet[Any], request: Request, view: Any) -> PageAsked:
     """What the request asks of the view's list `queryset`. Raises InvalidQuery."""
     return page_asked(
         request.query_params.dict(),
+        path=request.path,
         model=queryset.model,
         orderings=view.orderings,
         default_ordering=view.default_ordering,

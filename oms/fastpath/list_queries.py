@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from inventory.api.views import ProductViewSet
 from oms.api.keyset import PARAMETERS, PageAsked, page_asked
@@ -98,6 +99,7 @@ def _asked(view: Any, query: bytes, *, address: str, known: AbstractSet[str]) ->
     try:
         page = page_asked(
             params,
+            path=urlsplit(address).path,
             model=filterset._meta.model,
             orderings=view.orderings,
             default_ordering=view.default_ordering,

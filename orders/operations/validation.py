@@ -19,14 +19,20 @@ def check_sellable(
     kept: Collection[UUID] = (),
     currency: str = "",
 ) -> Invalid | None:
-    """The refusal of items that name a product that is not sold, or mix currencies; else None.
+    """The refusal of items that name a product twice or one not sold, or mix currencies; else None.
 
     The products `kept` are in the order already: they keep their price, and need not be on sale
     any more. `currency` is the order's, by default that of its first product.
     """
     errors = []
+    seen: set[UUID] = set()
     for line, item in enumerate(items):
         pointer = f"/items/{line}/product_id"
+        if item.product_id in seen:
+            detail = "Duplicate product: combine the quantities in one line."
+            errors.append(InputError(pointer=pointer, code="duplicate", detail=detail))
+            continue
+        seen.add(item.product_id)
         product = book.product(item.product_id)
         if item.product_id in kept and product is not None:
             continue

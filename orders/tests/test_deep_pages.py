@@ -45,7 +45,7 @@ def page(number: int, *, name: str, reverse: bool = False) -> QuerySet[Order]:
     if number > 1:
         before = all_orders().order_by(*ordering.terms(reverse=reverse))[(number - 1) * SIZE - 1]
         cursor = Cursor(reverse=reverse, value=getattr(before, field), id=before.id)
-    return PageAsked(size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
+    return PageAsked(scope="", size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
 
 
 def test_a_deep_page_of_all_orders_costs_what_the_first_does() -> None:

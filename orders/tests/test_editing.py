@@ -165,6 +165,18 @@ def test_less_of_an_order_from_two_locations_is_released_where_it_was_promised()
     assert stock_of(mug) == (5, 0)
 
 
+def test_a_product_twice_is_refused_at_its_second_line() -> None:
+    mug, pot = make_product(), make_product()
+    order = place((mug, 1))
+
+    with pytest.raises(Invalid) as refused:
+        edited(order, (mug, 1), (pot, 1), (mug, 2))
+
+    [error] = refused.value.errors
+    assert (error.pointer, error.code) == ("/items/2/product_id", "duplicate")
+    assert stock_of(mug) == (10, 1)
+
+
 def test_paid_orders_and_those_being_paid_cannot_be_edited() -> None:
     mug = make_product()
 

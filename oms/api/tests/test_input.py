@@ -42,7 +42,24 @@ def test_integers_have_both_bounds(client: APIClient, value: int, code: str) -> 
 
 
 @pytest.mark.parametrize(
-    "value", [9.99, 10, "1e3", "NaN", "1.999", "01.00", " 1", "1,00", "١.00", "", "+1", True]
+    "value",
+    [
+        9.99,
+        10,
+        "1e3",
+        "NaN",
+        "1.999",
+        "01.00",
+        " 1",
+        "1,00",
+        "١.00",
+        "",
+        "+1",
+        True,
+        "-0",
+        "-0.0",
+        "-0.00",
+    ],
 )
 def test_money_that_is_no_plain_decimal_string_is_refused(client: APIClient, value: Any) -> None:
     assert faults(echo(client, {"price": value})) == [("/price", "invalid")]

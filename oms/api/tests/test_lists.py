@@ -169,6 +169,25 @@ def test_a_cursor_of_one_ordering_is_refused_by_another(client: APIClient) -> No
     assert response.status_code == 400
 
 
+def test_a_cursor_is_refused_by_another_list_and_with_other_filters(client: APIClient) -> None:
+    make_things(*"aaab")
+    url = client.get("/api/v1/things?page_size=1&search=a").json()["next"]
+
+    others = [
+        url.replace("/things", "/other-things"),
+        url.replace("search=a", "search=b"),
+        url.replace("&search=a", ""),
+        url + "&status=a",
+    ]
+
+    for other in others:
+        response = client.get(other)
+        assert response.status_code == 400, other
+        [error] = response.json()["errors"]
+        assert (error["parameter"], error["code"]) == ("cursor", "invalid_cursor")
+    assert client.get(url.replace("page_size=1", "page_size=2")).status_code == 200
+
+
 def test_unknown_parameters_are_400_on_details_and_writes_too(client: APIClient) -> None:
     id = "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27"
 

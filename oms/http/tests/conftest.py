@@ -11,12 +11,12 @@ from oms.http import rate_limits
 
 
 @pytest.fixture(autouse=True)
-def _urls(settings: Any) -> None:
+def urls_of_the_tests(settings: Any) -> None:
     settings.ROOT_URLCONF = "oms.http.tests.urls"
 
 
 @pytest.fixture(autouse=True)
-def _limits_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
     monkeypatch.setattr(rate_limits, "_redis_closed_until", 0.0)
 

@@ -9,6 +9,7 @@ from oms.http.tests import views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("things", views.ThingViewSet, basename="things")
+router.register("other-things", views.ThingViewSet, basename="other-things")
 
 urlpatterns = [
     path("api/v1/", include(router.urls)),
