@@ -55,7 +55,7 @@ _GROUPS: tuple[tuple[Any, tuple[_Entry, ...]], ...] = (
         (
             _Entry(_("Audit trail"), "events.event", "history"),
             _Entry(_("Notifications"), "notifications.notification", "mail"),
-            _Entry(_("Parked events"), "events.parkedevent", "pause_circle"),
+            _Entry(_("Parked events"), "events.deadletter", "pause_circle"),
             _Entry(_("Consumers"), "events.consumeroffset", "conveyor_belt"),
             _Entry(_("Provider messages"), "payments.providermessage", "webhook"),
         ),

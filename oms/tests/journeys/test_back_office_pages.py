@@ -198,7 +198,7 @@ def test_an_open_payment_is_looked_up_again_and_a_settled_one_is_not(staff: Clie
 def test_a_parked_event_is_handed_over_again(staff: Client, shop: Order) -> None:
     parked = DeadLetter.objects.get()
 
-    staff.post(f"/admin/events/parkedevent/{parked.pk}/retry/")
+    staff.post(f"/admin/events/deadletter/{parked.pk}/retry/")
 
     parked.refresh_from_db()
     assert parked.attempts == 0
