@@ -24,7 +24,7 @@ RUN python -m compileall -q .
 # The static files belong to the image; the secrets here are for this one command.
 RUN SECRET_KEY=only-while-building JWT_SIGNING_KEY=only-while-building-the-static-files \
     SANDBOX_API_KEY=only-while-building SANDBOX_WEBHOOK_SECRET=only-while-building \
-    DATABASE_URL=postgresql://nobody@127.0.0.1/none \
+    DATABASE_URL=postgresql://nobody@127.0.0.1/none REDIS_URL=redis://127.0.0.1/0 \
     python manage.py collectstatic --noinput --verbosity 0 \
     && mkdir -p var/beat var/mail var/sandbox \
     && chown -R 10001 var

@@ -11,6 +11,9 @@ def main() -> None:
     # workers, which start elsewhere, keep the short limits of the settings.
     os.environ.setdefault("DB_STATEMENT_TIMEOUT_MS", "0")
     os.environ.setdefault("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", "0")
+    if sys.argv[1:2] == ["up"]:
+        # It starts these servers itself, also without DEBUG.
+        os.environ.setdefault("EMBEDDED_SERVICES", "1")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -14,9 +14,6 @@ from oms.settings.environment import env, secret
 AUTH_USER_MODEL = "users.User"
 # Of the back office; the API has tokens.
 AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
-# E-mail addresses are unique in whatever case, by a constraint on Lower("email") that Django's
-# check does not count.
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 PASSWORD_HASHERS = ["oms.users.hashers.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -1,4 +1,4 @@
-"""Where the settings come from: the environment, and secrets that a development copy keeps."""
+"""Reads settings from the environment; generates the secrets of a development copy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import environ
@@ -17,20 +18,37 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
 
-# Everything a development copy keeps: the embedded database, mail files, logs, its own secrets.
+# All files of a development copy: the embedded database, mail, logs, generated secrets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
-# PORT moves all of them.
+# The other ports follow PORT.
 PORT = env.int("PORT", default=8000)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=PORT + 1)
 VALKEY_PORT = PORT + 2
 
 
+# Whether a missing DATABASE_URL or REDIS_URL means the servers that `manage.py up` starts itself.
+EMBEDDED_SERVICES = env.bool("EMBEDDED_SERVICES", default=DEBUG)
+
+
+def service_url(name: str, *, embedded: Callable[[], str]) -> str:
+    """The URL called `name` from the environment, else the one of the embedded server.
+
+    Raises ImproperlyConfigured where nothing is set and embedded servers are not used: a production
+    process must not fall back to whatever answers on its own machine.
+    """
+    if value := env.str(name, default=""):
+        return value
+    if not EMBEDDED_SERVICES:
+        raise ImproperlyConfigured(f"{name} must be set when DEBUG is off.")
+    return embedded()
+
+
 def secret(name: str) -> str:
     """The secret called `name` from the environment.
 
-    With DEBUG on, a missing one is made once and kept in var/secrets/, so that every process of a
-    development copy agrees on it. Without DEBUG a missing secret stops the start.
+    With DEBUG on, a missing secret is generated once and stored in var/secrets/, so that all
+    processes of a development copy share it. Raises ImproperlyConfigured without DEBUG.
     """
     if value := env.str(name, default=""):
         return value
@@ -39,7 +57,7 @@ def secret(name: str) -> str:
     path = VAR_DIR / "secrets" / name.lower()
     try:
         if not path.exists():
-            _keep(secrets.token_urlsafe(48), path)
+            _store(secrets.token_urlsafe(48), path)
         return path.read_text().strip()
     except PermissionError as error:
         raise ImproperlyConfigured(
@@ -48,10 +66,10 @@ def secret(name: str) -> str:
         ) from error
 
 
-def _keep(text: str, path: Path) -> None:
-    """Write `text` to a new file for the owner alone, unless another process was quicker.
+def _store(text: str, path: Path) -> None:
+    """Write `text` to a new file readable by its owner only, unless another process was first.
 
-    The file appears whole: whoever finds it may read it.
+    The file is linked into place when complete, so that readers never see a part of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from oms.settings.environment import VALKEY_PORT, VAR_DIR, env
+from oms.settings.environment import VALKEY_PORT, VAR_DIR, env, service_url
+
 
 # --- Database -------------------------------------------------------------------------------------
-# Without DATABASE_URL: the embedded PostgreSQL of `make run`, reached by a socket in its folder.
-DATABASE_URL = env.str("DATABASE_URL", default="")
-if not DATABASE_URL:
+def _embedded_postgres() -> str:
+    # Production images do not contain the embedded servers.
     from oms.devserver.sockets import socket_directory
 
-    DATABASE_URL = (
-        f"postgresql://postgres@/oms?host={quote(str(socket_directory(VAR_DIR / 'postgres')))}"
-    )
+    return f"postgresql://postgres@/oms?host={quote(str(socket_directory(VAR_DIR / 'postgres')))}"
+
+
+DATABASE_URL = service_url("DATABASE_URL", embedded=_embedded_postgres)
 
 # Milliseconds; each is a layer of its own, so that nothing ever waits without end.
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
@@ -57,7 +58,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis or Valkey: broker, cache, limits -------------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", default="") or f"redis://127.0.0.1:{VALKEY_PORT}/0"
+REDIS_URL = service_url("REDIS_URL", embedded=lambda: f"redis://127.0.0.1:{VALKEY_PORT}/0")
 
 CACHES = {
     "default": {

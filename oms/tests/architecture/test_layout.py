@@ -102,7 +102,7 @@ class TestSettings:
 
     def test_every_setting_is_in_the_example(self) -> None:
         code = "".join(path.read_text() for path in (ROOT / "oms" / "settings").glob("*.py"))
-        read = set(re.findall(r'(?:env(?:\.\w+)?|secret|rate)\(\s*"([A-Z_]+)"', code))
+        read = set(re.findall(r'(?:env(?:\.\w+)?|secret|service_url|rate)\(\s*"([A-Z_]+)"', code))
         for name in ("Procfile", "deploy/background", "docker-compose.yml"):
             read |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / name).read_text()))
         example = (ROOT / ".env.example").read_text()

@@ -1,15 +1,20 @@
-"""The secrets that a development copy makes for itself."""
+"""What a process must be given without DEBUG, and what a development copy generates itself."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from oms.settings import environment
+from oms.testing.environment import ROOT
 
 
 @pytest.fixture
@@ -67,3 +72,45 @@ def test_without_debug_a_missing_secret_stops_the_start(
     with pytest.raises(ImproperlyConfigured, match="A_SECRET must be set"):
         environment.secret("A_SECRET")
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_without_debug_a_missing_server_stops_the_start(name: str) -> None:
+    environment_without = {**os.environ, "DEBUG": "0", name: ""}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import oms.settings"],
+        cwd=ROOT,
+        env=environment_without,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert f"ImproperlyConfigured: {name} must be set when DEBUG is off." in ended.stderr
+
+
+def test_with_debug_missing_servers_are_the_embedded_ones(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from oms import settings; print(settings.DATABASE_URL, settings.REDIS_URL)",
+        ],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "DEBUG": "1", "PORT": "9000", "VAR_DIR": str(tmp_path)}
+        | {"DATABASE_URL": "", "REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    database, redis = ended.stdout.split()
+    assert database.startswith("postgresql://postgres@/oms?host=/")
+    assert redis == "redis://127.0.0.1:9002/0"
+
+
+def test_hsts_covers_other_hosts_only_on_request() -> None:
+    assert settings.SECURE_HSTS_INCLUDE_SUBDOMAINS is False
+    assert settings.SECURE_HSTS_PRELOAD is False
