@@ -1,4 +1,1 @@
-# The same small resource, and the same fresh limits, as in the tests of oms.http.
-from oms.http.tests.conftest import _limits_afresh, _urls, client, customer, staff
-
-__all__ = ["_limits_afresh", "_urls", "client", "customer", "staff"]
+from oms.http.tests.conftest import *  # noqa: F403  # the same small resource for both
