@@ -17,7 +17,7 @@ from oms.events.partitions import maintain_partitions
 from oms.events.publishing import RELAY_TASK
 from oms.events.relay import Consumer, deliver, retry_failed_events
 from oms.http.operations.idempotency import purge_idempotency_records
-from oms.queue.lag import log_queue_lags
+from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import is_awake
 from oms.users.operations.sessions import purge_sessions
@@ -61,7 +61,7 @@ def _deliver_to_all() -> int:
 @shared_task(name="oms.report_lag")
 def report_lag() -> None:
     """Write to the log how far behind the background is."""
-    log_queue_lags()
+    report_queue_lags()
 
 
 @shared_task(name="oms.purge")

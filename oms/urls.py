@@ -6,11 +6,9 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from oms.queue.lag import expose_lags
 from oms.users.admin.own_password import OwnPasswordView
 
 admin.autodiscover()
-expose_lags()
 
 urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),

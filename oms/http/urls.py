@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from django.urls import path
-from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from oms.http.health import health, ready
+from oms.http.metrics import metrics
 from oms.http.problem_types import problem_types
 
 urlpatterns = [
     path("health", health, name="health"),
     path("health/ready", ready, name="ready"),
-    path("metrics", ExportToDjangoView, name="metrics"),
+    path("metrics", metrics, name="metrics"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/docs/problems", problem_types, name="problem-types"),

@@ -1,15 +1,11 @@
-"""How far the background is behind: in the log, and for Prometheus."""
+"""How far background work is behind: in the log, and as gauges for Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+import time
 
 import structlog
-from django.db import DatabaseError
-from prometheus_client import REGISTRY
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import Gauge
 
 from notifications.queries import seconds_mail_overdue
 from oms.events.relay import seconds_behind
@@ -19,6 +15,20 @@ log = structlog.get_logger(__name__)
 
 # Behind by more seconds than that, the background is a matter for a person.
 _LONG = 60.0
+
+# The latest figure of any process is the true one, even after that process has ended; the time of
+# the measurement shows whether anybody still measures.
+_LAG = Gauge(
+    "oms_background_lag_seconds",
+    "For how long the oldest due work of each kind has been waiting",
+    labelnames=["work"],
+    multiprocess_mode="mostrecent",
+)
+_MEASURED_AT = Gauge(
+    "oms_background_lag_measured_timestamp_seconds",
+    "When oms_background_lag_seconds was last measured",
+    multiprocess_mode="mostrecent",
+)
 
 
 def lags() -> dict[str, float]:
@@ -33,40 +43,11 @@ def lags() -> dict[str, float]:
     }
 
 
-def log_queue_lags() -> None:
-    """Write to the log how far behind everything is; a warning if anything is, by a minute."""
-    found = {kind.replace(" ", "_"): round(seconds, 1) for kind, seconds in lags().items()}
-    tell = log.warning if max(found.values()) > _LONG else log.info
-    tell("background_lag", **found)
-
-
-class LagCollector(Collector):
-    """The gauge oms_background_lag_seconds, asked of the database with each scrape."""
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Its name alone, so that registering it asks no database."""
-        yield _gauge()
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Its present values; none while the database is away, which /health/ready tells."""
-        gauge = _gauge()
-        try:
-            for kind, seconds in lags().items():
-                gauge.add_metric([kind], seconds)
-        except DatabaseError as error:
-            log.warning("lag_unknown", error=type(error).__name__)
-        yield gauge
-
-
-@cache
-def expose_lags() -> None:
-    """Let /metrics show how far behind everything is."""
-    REGISTRY.register(LagCollector())
-
-
-def _gauge() -> GaugeMetricFamily:
-    return GaugeMetricFamily(
-        "oms_background_lag_seconds",
-        "For how long the oldest piece of work of each kind has been waiting",
-        labels=["work"],
-    )
+def report_queue_lags() -> None:
+    """Log each lag and set its gauge; the log line is a warning if any exceeds a minute."""
+    found = lags()
+    for kind, seconds in found.items():
+        _LAG.labels(kind).set(seconds)
+    _MEASURED_AT.set(time.time())
+    report = log.warning if max(found.values()) > _LONG else log.info
+    report("background_lag", **{k.replace(" ", "_"): round(s, 1) for k, s in found.items()})

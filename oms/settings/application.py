@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging.config
+import os
+import socket
+from pathlib import Path
 
 import django_stubs_ext
 
@@ -138,4 +141,16 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = None
 logging.config.dictConfig(structlog_configuration(log_format=LOG_FORMAT, level=LOG_LEVEL))
 
+
+# --- Metrics --------------------------------------------------------------------------------------
+# Who may read /metrics: with a token its bearers, without one this machine alone.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Holds a folder for each host name, because files go by process numbers, which containers that
+# share it have in common.
+METRICS_DIR = Path(env.str("METRICS_DIR", default="") or VAR_DIR / "metrics")
+# Read by prometheus_client when it is first imported, which is after the settings.
+_multiprocess_folder = METRICS_DIR / socket.gethostname()
+_multiprocess_folder.mkdir(parents=True, exist_ok=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_multiprocess_folder)
+# It would be a gauge of each process, from a query at each start.
 PROMETHEUS_EXPORT_MIGRATIONS = False

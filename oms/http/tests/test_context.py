@@ -131,11 +131,3 @@ def test_a_hanging_dependency_is_given_one_second(client: APIClient, settings: A
         response = client.get("/health/ready")
 
     assert response.json()["dependencies"]["redis"]["status"] == "down"
-
-
-def test_metrics_are_in_the_format_of_prometheus(client: APIClient) -> None:
-    client.get("/api/v1/things")
-
-    text = client.get("/metrics").content.decode()
-
-    assert "django_http_requests_total_by_method_total" in text
