@@ -52,7 +52,7 @@ bench-micro: $(VENV)/.installed-dev
 		--benchmark-columns=mean,median,min,rounds
 
 profile: BENCH := --only place16 --rounds 1 --seconds 10 --profile var/bench/profile \
-	--no-concurrency-suite
+	--no-concurrency-tests
 profile: bench
 
 check: lint types imports migrations deployment

@@ -1,135 +1,116 @@
-"""Placing while everything that an order goes through afterwards goes on too."""
+"""Placing orders while the workers process them: payment, events, e-mails."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TypeAlias
 
-from benchmarks import calls, cpu
-from benchmarks.backends import Backends
-from benchmarks.machine import BenchError, Servers, Shop
-from benchmarks.measuring import Measured, load, measure
-from benchmarks.reconciling import broken_promises
-from benchmarks.stocking import Stock
-from benchmarks.watching import Backlog, await_an_empty_backlog, backlog_of
+from benchmarks import requests
+from benchmarks.cpu import backend_cpu_seconds, cpu_seconds
+from benchmarks.measurement import Measurement, generate_load, measure
+from benchmarks.monitoring import read_backlog, wait_for_empty_backlog
+from benchmarks.processes import Shop
+from benchmarks.seeding import Dataset
+from benchmarks.servers import BenchError, Connection, Servers
+from benchmarks.verification import reconcile
 
-_DATABASE = "background"
 _CONNECTIONS = 16
-# Orders a second that the background is to keep up with.
-_PACE = 500.0
-
-_ORDERS = "SELECT count(*) FROM orders_order"
-_CAPTURED = "SELECT count(*) FROM payments_payment WHERE status = 'captured'"
-
-Number: TypeAlias = Callable[[str], int]
+# Orders a second that the workers are meant to keep up with.
+_TARGET_RATE = 500.0
 
 
 def measure_with_background(
-    servers: Servers, shop: Shop, stock: Stock, *, seconds: float
-) -> Measured:
-    """Place orders in a shop of its own whose workers run, a copy of the stocked one.
+    servers: Servers, shop: Shop, data: Dataset, *, seconds: float
+) -> Measurement:
+    """Place orders in a copy of the seeded shop whose workers run, and reconcile it.
 
-    First so many a second as the background is to keep up with, then as many as 16 connections can.
-
-    `cpu` is what an order costs until all of its payment, news and mail is done, by process; the
-    backends of PostgreSQL are there by whom they work for too, as "pg web" and the like. `notes`
-    has `captured` (payments a second while placing), `payments_waiting`, `events_waiting`,
-    `mails_waiting` (all three at the end of it), `events_lag` (seconds, of the oldest event that a
-    consumer has not read), and `caught_up` (the seconds until nothing was left to do); and of the
-    first part `paced_placed`, `paced_captured` (a second) and `paced_caught_up`. Raises BenchError
-    if `reconcile` finds anything afterwards.
+    First at the rate that the workers are meant to keep up with, then as many as 16 connections
+    can. `cpu` is what an order costs until nothing is left to process, by process; PostgreSQL
+    backends also by client, as "pg web" and so on. `background` has, for the first part,
+    `paced_placed` and `paced_captured` (a second) and `paced_caught_up` (seconds until done); for
+    the second `captured` (payments a second while placing), `payments`, `events` and `mails`
+    (still unprocessed at its end), `events_lag` (age of the oldest in seconds) and `caught_up`.
+    Raises BenchError if `reconcile` finds anything.
     """
-    servers.make_database(_DATABASE, like="stocked")
-    with ExitStack() as ends:
+    database = f"background_{shop.checkout.name}"
+    servers.create_database(database, template=data.template)
+    with ExitStack() as cleanup:
         busy = Shop(
+            checkout=shop.checkout,
             servers=servers,
-            database=_DATABASE,
-            redis_number=2,
-            ends=ends,
-            settings=shop.environment,
+            database=database,
+            redis_number=9,
+            settings=shop.settings,
+            cleanup=cleanup,
         )
         busy.start_web()
         busy.start_background()
-        connection = ends.enter_context(servers.connect(_DATABASE))
-
-        def number(statement: str) -> int:
-            row = connection.execute(statement.encode()).fetchone()
-            assert row is not None
-            return int(str(row[0]))
-
-        trees = {**busy.trees(), **servers.trees()}
-        backends = ends.enter_context(Backends.watched(servers.connect(_DATABASE)))
-
-        def look() -> Backlog:
-            return backlog_of(connection, ledger=busy.folder / "sandbox" / "ledger.sqlite3")
-
-        placed = number(_ORDERS)
-        spent = cpu.seconds_of(trees)
-        paced = _placed_at_pace(number, look, stock=stock, port=busy.port, seconds=seconds)
-        captured = number(_CAPTURED)
-        began = time.monotonic()
+        connection = cleanup.enter_context(servers.connect(database))
+        process_ids = {**busy.process_ids(), **servers.process_ids()}
+        backends = cleanup.enter_context(backend_cpu_seconds(servers.connect(database)))
+        placed, before = _count_orders(connection), cpu_seconds(process_ids)
+        paced = _place_at_target_rate(connection, busy, data, seconds=seconds)
+        captured, began = _count_captured(connection), time.monotonic()
         measured = measure(
-            calls.placing(stock),
+            requests.placing(data),
             port=busy.port,
             connections=_CONNECTIONS,
             seconds=seconds,
             orders=1,
-            trees=trees,
+            process_ids=process_ids,
         )
-        took, ended = time.monotonic() - began, time.monotonic()
-        left = look()
-        notes = {
-            "captured": (number(_CAPTURED) - captured) / took,
-            "payments_waiting": left.payments,
-            "mails_waiting": left.mails,
-            "events_waiting": left.events,
-            "events_lag": left.events_lag,
+        took = time.monotonic() - began
+        left = read_backlog(connection, ledger=busy.ledger)
+        background = {
             **paced,
+            "captured": (_count_captured(connection) - captured) / took,
+            "payments": left.payments,
+            "mails": left.mails,
+            "events": left.events,
+            "events_lag": left.events_lag,
+            "caught_up": wait_for_empty_backlog(connection, ledger=busy.ledger),
         }
-        await_an_empty_backlog(look)
-        notes["caught_up"] = time.monotonic() - ended
-        orders = number(_ORDERS) - placed
-        measured = replace(
-            measured,
-            cpu=_per_order(
-                orders=orders,
-                spent={name: later - spent[name] for name, later in cpu.seconds_of(trees).items()}
-                | backends.seconds(),
-                loader=measured.cpu["loader"],
-            ),
-            notes=notes,
-        )
-        broken = broken_promises(busy, is_background_on=True)
-    servers.drop_database(_DATABASE)
+        orders = max(1, _count_orders(connection) - placed)
+        spent = {name: now - before[name] for name, now in cpu_seconds(process_ids).items()}
+        cpu = {name: used / orders for name, used in {**spent, **backends()}.items()}
+        broken = reconcile(busy, with_background=True)
+    servers.drop_database(database)
     if broken:
-        raise BenchError("With the background on: " + "; ".join(broken))
-    return measured
+        raise BenchError("With workers running: " + "; ".join(broken))
+    cpu["loader"] = measured.cpu["loader"]
+    return replace(measured, cpu=cpu, background=background)
 
 
-def _placed_at_pace(
-    number: Number, look: Callable[[], Backlog], *, stock: Stock, port: int, seconds: float
+def _place_at_target_rate(
+    connection: Connection, shop: Shop, data: Dataset, *, seconds: float
 ) -> dict[str, float]:
-    captured, began = number(_CAPTURED), time.monotonic()
-    report = load(
-        calls.placing(stock),
-        port=port,
+    captured, began = _count_captured(connection), time.monotonic()
+    report = generate_load(
+        requests.placing(data),
+        port=shop.port,
         connections=4 * _CONNECTIONS,
         seconds=seconds,
         warm_up=0,
-        rate=_PACE,
+        rate=_TARGET_RATE,
     )
-    ended = time.monotonic()
-    done = number(_CAPTURED) - captured
-    await_an_empty_backlog(look)
+    took = time.monotonic() - began
     return {
-        "paced_placed": report["answered"] / (ended - began),
-        "paced_captured": done / (ended - began),
-        "paced_caught_up": time.monotonic() - ended,
+        "paced_placed": report["answered"] / took,
+        "paced_captured": (_count_captured(connection) - captured) / took,
+        "paced_caught_up": wait_for_empty_backlog(connection, ledger=shop.ledger),
     }
 
 
-def _per_order(*, orders: float, spent: Mapping[str, float], loader: float) -> dict[str, float]:
-    return {name: seconds / max(1, orders) for name, seconds in spent.items()} | {"loader": loader}
+def _count_orders(connection: Connection) -> int:
+    return _count(connection, "SELECT count(*) FROM orders_order")
+
+
+def _count_captured(connection: Connection) -> int:
+    return _count(connection, "SELECT count(*) FROM payments_payment WHERE status = 'captured'")
+
+
+def _count(connection: Connection, statement: str) -> int:
+    row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,8 +1,7 @@
 """Where the web process spends its time under load: py-spy's samples, by layer and as a graph.
 
-A profile is an extra run after the measured one: sampling stops the process for a moment each time.
-Only threads that hold the GIL are sampled, so this is the time of Python and of what it calls, not
-that of waiting, nor of the server's own threads.
+Only threads that hold the GIL are sampled: Python code and what it calls, no waiting, and none of
+the server's own threads. Sampling slows the process, so it runs after the measurements.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.machine import BenchError
+from benchmarks.servers import BenchError
 
 _RATE = 200
 _SHOWN_LINES = 15
-# The layer of a sample is that of the innermost frame whose file has one of these in its path; the
-# standard library's own frames count as their callers'. More particular ones come first.
+# The layer of a sample is that of its innermost frame whose path contains one of these; frames of
+# the standard library count as their callers'.
 _LAYERS = (
     ("psycopg", "driver (psycopg)"),
     ("django_prometheus/db", "metrics"),
@@ -43,8 +42,11 @@ _LAYERS = (
     ("granian", "server (granian)"),
     ("oms/fastpath", "oms.fastpath"),
     ("oms/http", "oms.http"),
+    ("oms/api", "oms.api"),
     ("oms/users", "oms.users"),
     ("oms/events", "oms.events"),
+    ("oms/queue", "oms.queue"),
+    ("oms/db", "oms.db"),
     ("oms/core", "oms.core"),
     ("inventory/", "inventory"),
     ("payments/", "payments"),
@@ -54,11 +56,11 @@ _OTHER = "other"
 
 
 @contextmanager
-def profiled(pid: int, *, file: Path, seconds: float, as_graph: bool) -> Iterator[None]:
+def profiled(pid: int, *, file: Path, seconds: float) -> Iterator[None]:
     """Sample process `pid` and its children while the block loads it.
 
-    `file` gets a flame graph (SVG), or the stacks with their numbers of samples, one a line.
-    Raises BenchError if py-spy is missing or not allowed to look.
+    An SVG `file` gets a flame graph, any other the stacks with their numbers of samples, one a
+    line. Raises BenchError if py-spy is missing or lacks the permission.
     """
     found = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if found is None:
@@ -67,7 +69,7 @@ def profiled(pid: int, *, file: Path, seconds: float, as_graph: bool) -> Iterato
         [
             *(found, "record", "--pid", str(pid), "--subprocesses", "--gil", "--rate", str(_RATE)),
             *("--duration", str(round(seconds)), "--output", str(file)),
-            *("--format", "flamegraph" if as_graph else "raw"),
+            *("--format", "flamegraph" if file.suffix == ".svg" else "raw"),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -76,12 +78,12 @@ def profiled(pid: int, *, file: Path, seconds: float, as_graph: bool) -> Iterato
     try:
         yield
     finally:
-        _, said = spy.communicate(timeout=120)
+        _, errors = spy.communicate(timeout=120)
     if spy.returncode:
-        raise BenchError(f"py-spy could not sample the web process:\n{said[-2000:]}")
+        raise BenchError(f"py-spy could not sample the web process:\n{errors[-2000:]}")
 
 
-def by_layer(stacks: Path, *, title: str) -> Table:
+def time_by_layer(stacks: Path, *, title: str) -> Table:
     """The shares of the layers, and of the lines of code that took most, from py-spy's raw file."""
     layers: Counter[str] = Counter()
     lines: Counter[str] = Counter()

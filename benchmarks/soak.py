@@ -1,37 +1,134 @@
 """`python -m benchmarks.soak`: a steady load for minutes, and what grows under it.
 
-The shop runs as in production with all its workers. First it is loaded as fast as it goes for some
-seconds, and given the time to work everything off: so many orders a second it can bring to their
-end. A share of that is then placed for as long as is asked for, while memory, tables and what waits
-are looked at every ten seconds. See docs/performance.md.
+The shop runs as in production with all its workers. A closed loop of some seconds, and the time
+until everything is processed, give the rate that it can sustain; a share of that is then placed
+while memory, tables and unprocessed items are sampled every ten seconds. See docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from benchmarks.beginning import begin, run
-from benchmarks.machine import ROOT
+from benchmarks import requests
+from benchmarks.measurement import generate_load
+from benchmarks.monitoring import (
+    bloat_of,
+    memory_of,
+    read_backlog,
+    tables_of,
+    wait_for_empty_backlog,
+)
+from benchmarks.processes import Checkout, Shop
+from benchmarks.report import machine
+from benchmarks.seeding import Dataset, production_settings, seed
+from benchmarks.servers import ROOT, Connection, Servers, commit_of, run_with_servers
+from benchmarks.soak_report import Soak, Window
+from benchmarks.verification import reconcile
+
+_DATABASE = "soak"
+_CONNECTIONS = 16
+_WINDOW_SECONDS = 10.0
+_TRIAL_SECONDS = 6.0
 
 
 def main() -> int:
-    """Run the soak; 0 if nothing grows and nothing is broken."""
+    """Run the soak test; 0 if nothing grows and nothing is broken."""
     options = _options()
-    return run(partial(_run, options))
+    return run_with_servers(options.var, partial(_run, options))
 
 
-def _run(options: argparse.Namespace, console: Console, ends: ExitStack) -> int:
-    beginning = begin(folder=options.var, console=console, ends=ends)
-    # What imports models can be imported only now.
-    from benchmarks.steady import soak_shop
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    shop: Shop
+    data: Dataset
+    connection: Connection
 
-    return soak_shop(beginning, options=options, console=console, ends=ends)
+    def place_orders(self, *, seconds: float, rate: float | None) -> dict[str, Any]:
+        # Prepared anew each time, because access tokens expire.
+        return generate_load(
+            requests.placing(self.data),
+            port=self.shop.port,
+            connections=_CONNECTIONS,
+            seconds=seconds,
+            warm_up=0,
+            rate=rate,
+        )
+
+
+def _run(
+    options: argparse.Namespace, servers: Servers, console: Console, cleanup: ExitStack
+) -> int:
+    console.print("Seeding the shop …")
+    settings = production_settings()
+    checkout = Checkout(name="here", folder=ROOT, python=Path(sys.executable))
+    data = seed(servers=servers, checkout=checkout, settings=settings)
+    servers.create_database(_DATABASE, template=data.template)
+    shop = Shop(
+        checkout=checkout,
+        servers=servers,
+        database=_DATABASE,
+        redis_number=1,
+        settings=settings,
+        cleanup=cleanup,
+    )
+    shop.start_web()
+    shop.start_background()
+    connection = cleanup.enter_context(servers.connect(_DATABASE))
+    target = _Target(shop=shop, data=data, connection=connection)
+    rate = options.rate or options.share * _sustainable_rate(target, console)
+    console.print(f"Placing {rate:,.0f} orders a second for {options.seconds:.0f} seconds …")
+    soak = Soak(tables_before=tables_of(connection))
+    process_ids = {**shop.process_ids(), **servers.process_ids()}
+    began = time.monotonic()
+    while (left := options.seconds - (time.monotonic() - began)) > 0.5:
+        report = target.place_orders(seconds=min(left, _WINDOW_SECONDS), rate=rate)
+        window = Window(
+            at=time.monotonic() - began,
+            answered=report["answered"],
+            rate=report["rate"],
+            p50=report["p50"],
+            p99=report["p99"],
+            errors=report["unexpected"],
+            examples=report["examples"],
+            backlog=read_backlog(connection, ledger=shop.ledger),
+            memory=memory_of(process_ids),
+            dead={name: table.dead for name, table in tables_of(connection).items()},
+        )
+        soak.windows.append(window)
+        console.print(window.line())
+    soak.caught_up = wait_for_empty_backlog(connection, ledger=shop.ledger)
+    soak.tables_after = tables_of(connection)
+    soak.bloat = bloat_of(connection, soak.written_tables())
+    console.print(soak.memory_table())
+    console.print(soak.size_table())
+    failures = [*soak.failures(), *reconcile(shop, with_background=True)]
+    for sentence in failures or ["Nothing grows, reconcile finds no violations."]:
+        console.print(sentence, style="red" if failures else None, markup=False)
+    if options.json:
+        document = {"commit": commit_of(ROOT), "machine": machine(), "rate": rate, **asdict(soak)}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    return 1 if failures else 0
+
+
+def _sustainable_rate(target: _Target, console: Console) -> float:
+    """Orders a second that the shop places, charges, relays and mails."""
+    console.print("Measuring the sustainable rate …")
+    began = time.monotonic()
+    report = target.place_orders(seconds=_TRIAL_SECONDS, rate=None)
+    wait_for_empty_backlog(target.connection, ledger=target.shop.ledger)
+    rate: float = report["answered"] / (time.monotonic() - began)
+    console.print(f"{rate:,.0f} orders a second from placing to the last mail.")
+    return rate
 
 
 def _options() -> argparse.Namespace:
@@ -41,13 +138,11 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=600, help="for how long (600)")
-    parser.add_argument("--rate", type=float, help="orders a second, in place of a share")
+    parser.add_argument("--rate", type=float, help="orders a second, instead of a share")
+    parser.add_argument("--share", type=float, default=0.6, help="of the sustainable rate (0.6)")
+    parser.add_argument("--json", type=Path, help="write all samples to this file")
     parser.add_argument(
-        "--share", type=float, default=0.6, help="of what the shop can bring to its end (0.6)"
-    )
-    parser.add_argument("--json", type=Path, help="write everything that was seen to this file")
-    parser.add_argument(
-        "--var", type=Path, default=ROOT / "var" / "bench", help="the bench's data (var/bench)"
+        "--var", type=Path, default=ROOT / "var" / "bench", help="data of the servers (var/bench)"
     )
     options = parser.parse_args()
     if not 30 <= options.seconds <= 86_400:

@@ -1,8 +1,7 @@
 """How many SQL statements PostgreSQL ran, by pg_stat_statements.
 
-Counting costs PostgreSQL a little, so it is on for a short extra run only, and never while a rate
-is measured. BEGIN and COMMIT count as what they are: round trips. What PostgreSQL asks itself at
-COMMIT, to check deferred foreign keys, is shown but is no statement of the client's.
+Tracking slows PostgreSQL a little, so it is on for a short extra run only. BEGIN and COMMIT count,
+because they are round trips; the foreign key checks that PostgreSQL runs itself do not.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.machine import Servers
+from benchmarks.servers import Servers
 
-# Until every backend has heard of a changed setting.
+# Until every backend has reloaded the settings.
 _RELOAD_SECONDS = 0.3
 _FOREIGN_KEY = "SELECT 1 FROM ONLY"
 
 
 @dataclass(kw_only=True)
-class Count:
-    """How often each statement was run in a database, once the counting is over."""
+class StatementCount:
+    """How often each statement ran; empty until the counting has ended."""
 
     statements: dict[str, int] = field(default_factory=dict)
 
@@ -34,9 +33,9 @@ class Count:
 
 
 @contextmanager
-def counted(servers: Servers, database: str) -> Iterator[Count]:
+def count_statements(servers: Servers, database: str) -> Iterator[StatementCount]:
     """Count the statements in `database` while the block runs."""
-    count = Count()
+    count = StatementCount()
     with servers.connect() as connection:
         connection.execute("ALTER SYSTEM SET pg_stat_statements.track = top")
         connection.execute("SELECT pg_reload_conf()")
@@ -54,4 +53,4 @@ def counted(servers: Servers, database: str) -> Iterator[Count]:
             ).fetchall()
             connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
             connection.execute("SELECT pg_reload_conf()")
-    count.statements = {str(text): int(str(number)) for text, number in rows}
+    count.statements = dict(rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.test import RequestFactory
 
-from benchmarks.stocking import ADDRESS
+from benchmarks.seeding import ADDRESS
 from oms.core.actor import Actor, ActorKind
 from oms.core.ids import new_id, order_number
 from oms.events.types import encode as encode_event

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.soaking import Soak, Window
-from benchmarks.trends import trend_of
-from benchmarks.watching import Backlog, Memory
+from benchmarks.monitoring import Backlog, Memory
+from benchmarks.soak_report import Soak, Window, trend_of
 
 
 def _window(at: float, *, web: float, postgres: float = 100.0, errors: int = 0) -> Window:
@@ -19,7 +18,7 @@ def _window(at: float, *, web: float, postgres: float = 100.0, errors: int = 0) 
         p50=0.01,
         p99=0.02,
         errors=errors,
-        troubles=["answered 500"] if errors else [],
+        examples=["answered 500"] if errors else [],
         backlog=Backlog(payments=0, mails=0, events=0, events_lag=0.0, webhooks=0),
         memory={
             "web": Memory(rss=web, pss=web / 2),
@@ -53,19 +52,19 @@ def test_a_line_is_told_by_its_slope_a_minute() -> None:
     ],
 )
 def test_filling_up_at_first_noise_and_falling_are_no_growth(sizes: list[float]) -> None:
-    assert _soak(sizes).complaints() == []
+    assert _soak(sizes).failures() == []
 
 
 def test_a_process_that_grows_is_named() -> None:
-    [complaint] = _soak([80 + 2 * n for n in range(12)]).complaints()
+    [failure] = _soak([80 + 2 * n for n in range(12)]).failures()
 
-    assert complaint == "web grows: +12.00 MB a minute."
+    assert failure == "web grows: +12.00 MB a minute."
 
 
 def test_a_process_that_is_too_large_is_named_even_if_it_shrinks_again() -> None:
-    [complaint] = _soak([100, 100, 151, *[100] * 12]).complaints()
+    [failure] = _soak([100, 100, 151, *[100] * 12]).failures()
 
-    assert complaint == "web held 151 MB, more than 150."
+    assert failure == "web held 151 MB, more than 150."
 
 
 def test_the_caches_of_postgresql_may_fill() -> None:
@@ -74,12 +73,12 @@ def test_the_caches_of_postgresql_may_fill() -> None:
         windows=[_window(10.0 * n, web=100, postgres=100 + 20 * n) for n in range(12)],
     )
 
-    assert soak.complaints() == []
+    assert soak.failures() == []
 
 
 def test_answers_that_were_not_as_expected_are_counted() -> None:
     soak = Soak(tables_before={}, windows=[_window(10, web=90, errors=2), _window(20, web=90)])
 
-    [complaint] = soak.complaints()
+    [failure] = soak.failures()
 
-    assert complaint.startswith("2 answers were not as expected, such as ['answered 500']")
+    assert failure.startswith("2 answers were not as expected, such as ['answered 500']")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.loader import Job, report
+from benchmarks.load_generator import Job, report
 
 _BODY = b'{"items":[{"id":1},{"id":2}]}'
 _PLAIN = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
@@ -108,7 +108,7 @@ def test_a_status_that_was_not_expected_is_told() -> None:
     said = _report(lambda connection, request: connection.sendall(refusal))
 
     assert said["unexpected"] == said["answered"] > 0
-    assert "409 Conflict" in said["troubles"][0]
+    assert "409 Conflict" in said["examples"][0]
 
 
 def test_an_answer_with_too_few_items_is_told() -> None:
@@ -118,7 +118,7 @@ def test_an_answer_with_too_few_items_is_told() -> None:
     )
 
     assert said["unexpected"] == said["checked"] > 0
-    assert "not 3 items" in said["troubles"][0]
+    assert "not 3 items" in said["examples"][0]
 
 
 def test_a_server_that_hangs_up_is_told() -> None:

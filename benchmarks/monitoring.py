@@ -1,11 +1,11 @@
-"""What a shop under a steady load is looked at for: memory, tables, what waits."""
+"""Memory of processes, sizes of tables, and what the workers have still to process."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import psycopg
 
-from benchmarks.machine import BenchError
+from benchmarks.servers import BenchError, Connection
 
 _MEGABYTE = 1_000_000
-# What a load leaves to do is done within so many seconds, or something is wrong.
-_LONGEST_BACKLOG = 300.0
+# The workers catch up after a load within so many seconds, or something is wrong.
+_MAX_BACKLOG_SECONDS = 300.0
 
 # Partitions count as the table that they are parts of.
 _TABLES = """
@@ -34,7 +34,7 @@ _BLOAT = """
 """
 _PAYMENTS = "SELECT count(*) FROM payments_payment WHERE status NOT IN ('captured', 'failed')"
 _MAILS = "SELECT count(*) FROM notifications_notification WHERE state IN ('queued', 'sending')"
-# Of the consumer that is furthest behind: the events it has not read, and the oldest one's age.
+# Of the consumer that is furthest behind: its unread events, and the age of the oldest.
 _EVENTS = """
     SELECT coalesce(max(waiting.number), 0),
            coalesce(extract(epoch FROM now() - min(waiting.since)), 0)
@@ -45,8 +45,6 @@ _EVENTS = """
     ) AS waiting
 """
 _WEBHOOKS = "SELECT count(*) FROM webhooks WHERE next_attempt_at IS NOT NULL"
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ class TableState:
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """What still is to be done; `events_lag` is the age of the oldest unread event in seconds."""
+    """Numbers of unprocessed items; `events_lag` is the age of the oldest event in seconds."""
 
     payments: int
     mails: int
@@ -154,8 +152,8 @@ def bloat_of(connection: Connection, tables: Sequence[str]) -> dict[str, tuple[f
     return found
 
 
-def backlog_of(connection: Connection, *, ledger: Path) -> Backlog:
-    """What the workers have still to do, and the provider, whose books are the file `ledger`."""
+def read_backlog(connection: Connection, *, ledger: Path) -> Backlog:
+    """What the workers and the provider, whose database is the file `ledger`, have still to do."""
 
     def first(statement: str) -> tuple[Any, ...]:
         row = connection.execute(statement.encode()).fetchone()
@@ -163,8 +161,8 @@ def backlog_of(connection: Connection, *, ledger: Path) -> Backlog:
         return row
 
     events, lag = first(_EVENTS)
-    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as books:
-        webhooks = int(books.execute(_WEBHOOKS).fetchone()[0])
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as provider:
+        webhooks = int(provider.execute(_WEBHOOKS).fetchone()[0])
     return Backlog(
         payments=int(first(_PAYMENTS)[0]),
         mails=int(first(_MAILS)[0]),
@@ -174,11 +172,11 @@ def backlog_of(connection: Connection, *, ledger: Path) -> Backlog:
     )
 
 
-def await_an_empty_backlog(look: Callable[[], Backlog]) -> float:
-    """The seconds until nothing is left to do. Raises BenchError if they are too many."""
+def wait_for_empty_backlog(connection: Connection, *, ledger: Path) -> float:
+    """The seconds until nothing is left to process. Raises BenchError if they are too many."""
     began = time.monotonic()
-    while not (left := look()).is_empty:
-        if time.monotonic() - began > _LONGEST_BACKLOG:
-            raise BenchError(f"After {_LONGEST_BACKLOG:.0f} seconds there is still to do: {left}.")
+    while not (left := read_backlog(connection, ledger=ledger)).is_empty:
+        if time.monotonic() - began > _MAX_BACKLOG_SECONDS:
+            raise BenchError(f"After {_MAX_BACKLOG_SECONDS:.0f} seconds still unprocessed: {left}.")
         time.sleep(0.25)
     return time.monotonic() - began

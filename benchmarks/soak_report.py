@@ -1,30 +1,73 @@
-"""What a soak saw, window by window, and what is to be said of it."""
+"""The samples of a soak test, and what they show."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from benchmarks.trends import RULE, Trend, trend_of
-from benchmarks.watching import Backlog, Memory, TableState
+from benchmarks.monitoring import Backlog, Memory, TableState
 
-# MB that one process of the web and of the workers may hold at most.
-LARGEST = 150.0
+# What one web or worker process may hold.
+MAX_MEGABYTES = 150.0
 _LIMITED = ("web", "worker", "payments", "notifications")
 # PostgreSQL's memory is that of its caches, which fill up to their setting.
 _NOT_JUDGED = ("postgres",)
 _SHOWN_TABLES = 14
 _MEGABYTE = 1_000_000
+# While caches fill and code is first used, growth means nothing.
+_WARM_UP_SHARE = 1 / 3
+# A rise counts above so many MB and that share of the mean.
+_MIN_RISE = 3.0
+_MIN_SHARE = 0.03
+
+_RULE = (
+    f"grows: in the last {1 - _WARM_UP_SHARE:.0%} of the time the fitted line rises by more than "
+    f"{_MIN_RISE:.0f} MB and {_MIN_SHARE:.0%}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """The straight line through the points after the warm-up (least squares).
+
+    `slope` is in units a minute, `rise` what the line climbs over those points, `mean` their mean.
+    """
+
+    slope: float
+    rise: float
+    mean: float
+
+    @property
+    def grows(self) -> bool:
+        """Whether it grows by `_RULE`."""
+        return self.rise > _MIN_RISE and self.rise > _MIN_SHARE * self.mean
+
+
+def trend_of(points: Sequence[tuple[float, float]]) -> Trend:
+    """The trend of points (seconds, value) in the order of time; flat for fewer than three."""
+    last = points[-1][0] if points else 0.0
+    first = points[0][0] if points else 0.0
+    kept = [point for point in points if point[0] >= first + (last - first) * _WARM_UP_SHARE]
+    if len(kept) < 3:
+        return Trend(slope=0.0, rise=0.0, mean=statistics.fmean(v for _, v in kept) if kept else 0)
+    times, values = zip(*kept, strict=True)
+    line = statistics.linear_regression(times, values)
+    return Trend(
+        slope=line.slope * 60,
+        rise=line.slope * (times[-1] - times[0]),
+        mean=statistics.fmean(values),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Some seconds of the load, and how things stood at their end.
+    """Some seconds of the load, and a sample at their end.
 
-    `at` is seconds since the beginning, latencies are seconds from when a request was due, `dead`
-    are the dead rows of each table.
+    `at` is seconds since the start, latencies are seconds since a request was due, `dead` are the
+    dead rows of each table.
     """
 
     at: float
@@ -33,7 +76,7 @@ class Window:
     p50: float
     p99: float
     errors: int
-    troubles: Sequence[str]
+    examples: Sequence[str]
     backlog: Backlog
     memory: Mapping[str, Memory]
     dead: Mapping[str, int]
@@ -43,7 +86,7 @@ class Window:
         shop = [one.rss for name, one in self.memory.items() if name.split()[0] in _LIMITED]
         return (
             f"{self.at:>5.0f} s {self.rate:>6,.0f}/s   p50 {self.p50 * 1000:>6.1f} ms   "
-            f"p99 {self.p99 * 1000:>7.1f} ms   waiting: {self.backlog.payments:>5,} payments "
+            f"p99 {self.p99 * 1000:>7.1f} ms   unprocessed: {self.backlog.payments:>5,} payments "
             f"{self.backlog.events:>6,} events ({self.backlog.events_lag:.1f} s) "
             f"{self.backlog.mails:>5,} mails   largest {max(shop, default=0):.0f} MB"
             + (f"   {self.errors} bad" if self.errors else "")
@@ -52,16 +95,16 @@ class Window:
 
 @dataclass(kw_only=True)
 class Soak:
-    """The whole of it; `worked_off` is how many seconds the backlog took after the last order."""
+    """All samples; `caught_up` is the seconds that the backlog took after the last order."""
 
     tables_before: Mapping[str, TableState]
     windows: list[Window] = field(default_factory=list)
     tables_after: Mapping[str, TableState] = field(default_factory=dict)
     bloat: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    worked_off: float = 0.0
+    caught_up: float = 0.0
 
     def written_tables(self) -> list[str]:
-        """The tables that were written to, the one that grew most first."""
+        """The tables that were written to, by growth, largest first."""
         grown = {
             name: after.size + after.indexes - (before.size + before.indexes)
             for name, after in self.tables_after.items()
@@ -70,23 +113,23 @@ class Soak:
         }
         return sorted(grown, key=lambda name: -grown[name])
 
-    def complaints(self) -> list[str]:
-        """Sentences about what should not be; empty if all is well but for the promises."""
+    def failures(self) -> list[str]:
+        """A sentence for each process that grows or is too large, and for unexpected answers."""
         found = []
         for name in self._processes():
             trend, largest = self._rss(name)
             if trend.grows and name not in _NOT_JUDGED:
                 found.append(f"{name} grows: {trend.slope:+.2f} MB a minute.")
-            if name.split()[0] in _LIMITED and largest > LARGEST:
-                found.append(f"{name} held {largest:.0f} MB, more than {LARGEST:.0f}.")
+            if name.split()[0] in _LIMITED and largest > MAX_MEGABYTES:
+                found.append(f"{name} held {largest:.0f} MB, more than {MAX_MEGABYTES:.0f}.")
         if errors := sum(window.errors for window in self.windows):
-            examples = [trouble for window in self.windows for trouble in window.troubles]
+            examples = [trouble for window in self.windows for trouble in window.examples]
             found.append(f"{errors} answers were not as expected, such as {examples[:1]}")
         return found
 
     def memory_table(self) -> Table:
         """The memory of each process: how large, and how fast it grows."""
-        table = Table(title="Memory in MB", caption=RULE)
+        table = Table(title="Memory in MB", caption=_RULE)
         for heading in ("Process", "RSS first", "last", "largest", "PSS last", "MB a minute", ""):
             table.add_column(heading, justify="right" if heading != "Process" else "left")
         for name in self._processes():
@@ -105,11 +148,11 @@ class Soak:
             )
         return table
 
-    def table_of_tables(self) -> Table:
-        """The tables that grew most: how much an order takes, what is dead, what was vacuumed."""
+    def size_table(self) -> Table:
+        """The tables that grew most: bytes an order, dead rows, vacuums."""
         orders = max(1, sum(window.answered for window in self.windows))
         table = Table(
-            title=f"PostgreSQL over {orders:,} orders, worked off after {self.worked_off:.1f} s",
+            title=f"PostgreSQL: {orders:,} orders, all processed {self.caught_up:.1f} s later",
             caption="B an order: bytes of the table and its indexes; dead: most at one time; "
             "HOT: share of updates that touched no index; free: of the table, reusable",
         )

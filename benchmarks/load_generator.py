@@ -1,10 +1,10 @@
-"""Sends prepared HTTP/1.1 requests over kept-alive connections, as cheaply as Python can.
+"""Sends prepared HTTP/1.1 requests over keep-alive connections, as cheaply as Python can.
 
-It runs as a script, alone, so that its cost is known and is not the shop's: it may import nothing
-but the standard library. A job comes as JSON on standard input, a report goes as JSON to standard
-output; `Job` and `report` say what stands in them. Each connection has one request under way, and
-sends the next when it is answered (a closed loop) or, at a steady rate, when one is due; latencies
-then count from when it was due, so that a server that stands still is not spared.
+A script of its own, so that its CPU time is known and is not the shop's; it imports only the
+standard library. It reads a `Job` as JSON from standard input and writes the `report` as JSON to
+standard output. Each connection has one request in flight. It sends the next one when that is
+answered (a closed loop) or, at a fixed rate, when one is due; latencies then count from the due
+time, so that a stalled server is not spared (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST_RUN = 900.0
-_MOST_CONNECTIONS = 1024
+_MAX_SECONDS = 900.0
+_MAX_CONNECTIONS = 1024
 _DRAIN_SECONDS = 15.0
 _READ = 1 << 18
-_MOST_SAMPLES = 300
-_MOST_TROUBLES = 5
+_MAX_SAMPLES = 300
+_MAX_EXAMPLES = 5
 _NO_BODY = {b"204", b"304"}
 
 
@@ -33,12 +33,11 @@ _NO_BODY = {b"204", b"304"}
 class Job:
     """What to send.
 
-    `requests` are [head, tail, check], taken in turn: head and tail are texts of ISO 8859-1, and
-    between them a number is put that no other request has, unless tail is null. `check` says what
-    the body of a good answer holds: {"list": name, "length": n, "status": each element's or null},
-    {"has": name} or {"empty": true}. `expected` are the good statuses, `sample` every how many
-    answers the body is checked, `warm_up` and `seconds` how long, the first not being counted.
-    `rate` is how many a second are sent at most; as many as are answered if it is null.
+    `requests` are [head, tail, check], sent in turn: ISO 8859-1 texts with a unique number between
+    head and tail, unless tail is null. `check` describes the body of a good answer: {"list": name,
+    "length": n, "status": of each element or null}, {"has": name} or {"empty": true}. `expected`
+    are the good statuses; the body of one answer in `sample` is checked. `seconds` are measured
+    after `warm_up` seconds. `rate` is requests a second, null for a closed loop.
     """
 
     port: int
@@ -52,19 +51,19 @@ class Job:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds + self.warm_up <= _LONGEST_RUN:
-            raise ValueError(f"A run takes at most {_LONGEST_RUN:.0f} seconds.")
-        if not 1 <= self.connections <= _MOST_CONNECTIONS:
-            raise ValueError(f"There may be 1 to {_MOST_CONNECTIONS} connections.")
+        if not 0 < self.seconds + self.warm_up <= _MAX_SECONDS:
+            raise ValueError(f"A run takes at most {_MAX_SECONDS:.0f} seconds.")
+        if not 1 <= self.connections <= _MAX_CONNECTIONS:
+            raise ValueError(f"There may be 1 to {_MAX_CONNECTIONS} connections.")
         if self.rate is not None and self.rate <= 0:
-            raise ValueError("A rate is above zero.")
+            raise ValueError("The rate must be above zero.")
 
 
 class _Connection:
     __slots__ = ("began", "check", "pending", "recv", "send", "socket")
 
     def __init__(self, port: int) -> None:
-        # Loopback and nothing else: this is no tool against others' machines.
+        # Only ever this machine.
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -92,18 +91,18 @@ class _Run:
         self.latencies = array("d")
         self.statuses: Counter[bytes] = Counter()
         self.samples: list[tuple[Any, bytes]] = []
-        self.troubles: list[str] = []
+        self.examples: list[str] = []
         self.broken = 0
         self.answered = 0
         self.in_window = 0
         self.number = job.first_number
         self.poll = select.epoll()
         self.open: dict[int, _Connection] = {}
-        self.idle: list[_Connection] = []  # only at a steady rate, as is when the next is due
+        self.idle: list[_Connection] = []  # idle and due are used at a fixed rate only
         self.due = 0.0
 
     def drive(self) -> None:
-        """Send until time is up, then wait for the answers that are still to come."""
+        """Send until time is up, then wait for the remaining answers."""
         job, poll, opened, latencies = self.job, self.poll, self.open, self.latencies
         statuses, expected, clock = self.statuses, self.expected, time.perf_counter
         for _ in range(job.connections):
@@ -144,7 +143,7 @@ class _Run:
                     self.in_window += 1
                 if status not in expected:
                     self._note(f"answered {data[:2000].decode('latin-1')}")
-                elif not self.answered % job.sample and len(self.samples) < _MOST_SAMPLES:
+                elif not self.answered % job.sample and len(self.samples) < _MAX_SAMPLES:
                     self.samples.append((connection.check, data))
                 if now >= stop:
                     self._close(connection)
@@ -158,7 +157,7 @@ class _Run:
                 break
 
     def _send_due(self, stop: float) -> float:
-        """Send what is due by now, over connections that are idle; how long the next may wait."""
+        """Send what is due on idle connections; returns the seconds until the next is due."""
         assert self.job.rate is not None
         now = time.perf_counter()
         if now >= stop:
@@ -187,11 +186,11 @@ class _Run:
             if sent < len(data):
                 connection.send_rest(data[sent:])
         except OSError as error:
-            # The server has closed it; reading from it says so too, and it is replaced there.
+            # The server has closed it; the next read replaces it.
             self._note(f"could not send: {error}")
 
     def _replace(self, connection: _Connection, stop: float) -> None:
-        if connection not in self.idle:  # those that wait for nothing it may close
+        if connection not in self.idle:  # the server may close idle ones
             self.broken += 1
             self._note("the server closed a connection that waited for an answer")
         self._close(connection)
@@ -209,13 +208,13 @@ class _Run:
         del self.open[connection.socket.fileno()]
         connection.socket.close()
 
-    def _note(self, trouble: str) -> None:
-        if len(self.troubles) < _MOST_TROUBLES:
-            self.troubles.append(trouble)
+    def _note(self, problem: str) -> None:
+        if len(self.examples) < _MAX_EXAMPLES:
+            self.examples.append(problem)
 
 
 def _is_complete(data: bytes, head: int) -> bool:
-    """Whether `data`, whose header ends at `head`, holds the whole answer."""
+    """Whether `data`, whose headers end at `head`, is a whole answer."""
     fields = data[:head].lower()
     at = fields.find(b"\r\ncontent-length:")
     if at >= 0:
@@ -240,7 +239,7 @@ def _body(data: bytes) -> bytes:
     return b"".join(chunks)
 
 
-def _trouble_with(check: dict[str, Any], data: bytes) -> str | None:
+def _body_problem(check: dict[str, Any], data: bytes) -> str | None:
     """What is wrong with the body of an answer; None if nothing is."""
     body = _body(data)
     if check.get("empty"):
@@ -251,18 +250,19 @@ def _trouble_with(check: dict[str, Any], data: bytes) -> str | None:
     found = document.get(check["list"])
     if not isinstance(found, list) or len(found) != check["length"]:
         return f"not {check['length']} {check['list']} in {body[:500]!r}"
-    wanted = check.get("status")
-    if wanted is not None and (bad := [one for one in found if one.get("status") != wanted]):
-        return f"{len(bad)} of {len(found)} were refused: {bad[0]!r}"[:1000]
+    status = check.get("status")
+    if status is not None and (bad := [one for one in found if one.get("status") != status]):
+        return f"{len(bad)} of {len(found)} had another status: {bad[0]!r}"[:1000]
     return None
 
 
 def report(job: Job) -> dict[str, Any]:
-    """Do the job.
+    """Run the job.
 
-    Gives `answered` (all), `rate` (answers a second after the warm-up), `statuses`, `broken`,
-    `troubles` (sentences about the first few bad answers), `checked`, `p50`, `p90`, `p99`, `max`
-    (seconds) and `cpu` (seconds that this process took for all of them).
+    Returns `answered` (all answers), `rate` (answers a second after the warm-up), `statuses`
+    (their numbers), `broken` (lost connections), `unexpected` (all bad answers), `examples` (texts
+    about the first few), `checked` (bodies), `p50`, `p90`, `p99`, `max` (seconds) and `cpu`
+    (seconds of this process).
     """
     run = _Run(job)
     gc.collect()
@@ -271,7 +271,7 @@ def report(job: Job) -> dict[str, Any]:
     run.drive()
     cpu = time.process_time() - before
     gc.enable()
-    wrong = [trouble for check, data in run.samples if (trouble := _trouble_with(check, data))]
+    wrong = [problem for check, data in run.samples if (problem := _body_problem(check, data))]
     ordered = sorted(run.latencies)
     unexpected = sum(n for status, n in run.statuses.items() if status not in run.expected)
 
@@ -284,9 +284,8 @@ def report(job: Job) -> dict[str, Any]:
         "statuses": {status.decode(): number for status, number in run.statuses.items()},
         "unexpected": unexpected + run.broken + len(wrong),
         "broken": run.broken,
-        "troubles": (run.troubles + wrong)[:_MOST_TROUBLES],
+        "examples": (run.examples + wrong)[:_MAX_EXAMPLES],
         "checked": len(run.samples),
-        "next_number": run.number,
         "p50": percentile(0.50),
         "p90": percentile(0.90),
         "p99": percentile(0.99),

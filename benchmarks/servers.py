@@ -1,0 +1,157 @@
+"""The database servers of a benchmark run, separate from any other shop on the machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import psycopg
+from rich.console import Console
+
+from oms.devserver import (
+    EmbeddedPostgres,
+    EmbeddedServiceError,
+    EmbeddedValkey,
+    Guard,
+    free_port,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class BenchError(Exception):
+    """The run cannot go on; the message is for the person at the terminal."""
+
+
+class Servers:
+    """PostgreSQL, whose data stay in `folder` from run to run, and an empty Valkey.
+
+    Both stop when `cleanup` is closed, or when this process dies.
+    """
+
+    def __init__(self, *, folder: Path, cleanup: ExitStack) -> None:
+        self.folder = folder.absolute()
+        self.guard = Guard()
+        cleanup.callback(self.guard.close)
+        logs = self.folder / "log"
+        self._postgres = EmbeddedPostgres(
+            data=self.folder / "postgres",
+            log=logs / "postgres.log",
+            guard=self.guard,
+            database="postgres",
+        )
+        self._valkey = EmbeddedValkey(
+            data=self.folder / "valkey",
+            log=logs / "valkey.log",
+            port=free_port(),
+            guard=self.guard,
+            durable=False,
+        )
+        cleanup.callback(self._postgres.stop)
+        self._postgres.start()
+        self._load_pg_stat_statements()
+        cleanup.callback(self._valkey.stop)
+        self._valkey.start()
+
+    def database_url(self, name: str) -> str:
+        """DATABASE_URL of the named database."""
+        return self._postgres.url.replace("/postgres?", f"/{name}?")
+
+    def redis_url(self, number: int) -> str:
+        """REDIS_URL of the numbered Valkey database."""
+        return self._valkey.url.removesuffix("0") + str(number)
+
+    def process_ids(self) -> dict[str, int]:
+        """The main process of each server by name."""
+        found = {"postgres": self._postgres.pid, "valkey": self._valkey.pid}
+        return {name: pid for name, pid in found.items() if pid is not None}
+
+    def connect(self, database: str = "postgres") -> Connection:
+        """An autocommit connection."""
+        return psycopg.connect(self.database_url(database), autocommit=True)
+
+    def create_database(self, name: str, *, template: str | None = None) -> None:
+        """Create the database, replacing one of that name; nobody may use `template` meanwhile."""
+        copied = f" TEMPLATE {template}" if template else ""
+        self.drop_database(name)
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}{copied}".encode())
+
+    def drop_database(self, name: str) -> None:
+        """Drop the database if it exists, closing its connections."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+    def _load_pg_stat_statements(self) -> None:
+        """Load the extension with tracking off; `count_statements` turns it on."""
+        with self.connect() as connection:
+            loaded = connection.execute("SHOW shared_preload_libraries").fetchone()
+            if loaded != ("pg_stat_statements",):
+                connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
+                connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
+        if loaded != ("pg_stat_statements",):
+            self._postgres.stop()
+            self._postgres.start()
+        with self.connect() as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+
+def run_with_servers(folder: Path, work: Callable[[Servers, Console, ExitStack], int]) -> int:
+    """The exit code of `work`, which gets running servers; stops everything afterwards.
+
+    130 if interrupted, 1 if `work` raises BenchError.
+    """
+    # Wide enough for the table even without a terminal.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    _exit_on_signals()
+    load = os.getloadavg()[0]
+    if load > 0.3 * len(os.sched_getaffinity(0)):
+        console.print(
+            f"Load average {load:.1f}: other processes use this machine, rates will be low.",
+            style="bold yellow",
+        )
+    try:
+        with ExitStack() as cleanup:
+            console.print("Starting PostgreSQL and Valkey …")
+            return work(Servers(folder=folder, cleanup=cleanup), console, cleanup)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return 130
+    except (BenchError, EmbeddedServiceError) as error:
+        console.print(str(error), style="bold red", markup=False)
+        return 1
+
+
+def _exit_on_signals() -> None:
+    """Turn the first stop signal into KeyboardInterrupt, and ignore later ones."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for ignored in _SIGNALS:
+            signal.signal(ignored, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in _SIGNALS:
+        signal.signal(number, interrupt)
+
+
+def commit_of(folder: Path) -> str:
+    """The commit of a checkout, with "-dirty" if it was changed since."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
