@@ -1,4 +1,4 @@
-"""The addresses of the project."""
+"""The URLs of the project."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from oms.home import home
+from oms.http.methods import read_only
 from oms.users.admin.own_password import OwnPasswordView
 
 admin.autodiscover()
 
 urlpatterns = [
+    path("", read_only(home), name="home"),
     path("admin", RedirectView.as_view(url="/admin/")),
-    # In place of Django's own, whose change no event would tell of.
+    # Replaces Django's view, which records no event.
     path("admin/password_change/", admin.site.admin_view(OwnPasswordView.as_view())),
     path("admin/", admin.site.urls),
     path("", include("oms.http.urls")),

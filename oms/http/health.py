@@ -13,7 +13,6 @@ import redis
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
 from oms.http.payloads import encode
 
@@ -24,13 +23,11 @@ TIMEOUT = 1.0
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="readiness")
 
 
-@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """200 for as long as the process serves at all."""
     return _answer({"status": "ok"}, status=200)
 
 
-@require_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """200 if the process can take orders, else 503; and the state of each dependency either way.
 

@@ -7,13 +7,11 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from oms.core.errors import OperationError
 from oms.http.problems import CODES, problem_of_class, title_of
 
 
-@require_safe
 def problem_types(request: HttpRequest) -> HttpResponse:
     """All types of problems, each under the anchor of its code."""
     described = {code: (status, f"{HTTPStatus(status).phrase}.") for status, code in CODES.items()}
