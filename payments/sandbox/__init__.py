@@ -1,6 +1,6 @@
-"""The sandbox payment provider: a program of its own, with a ledger of its own.
+"""The sandbox payment provider: a separate program with its own ledger.
 
-It stands for a real provider on development machines and in experiments, so it imports nothing of
-the product, and the product reaches it over HTTP alone. What its answers, tokens and webhooks are
-is described in `python -m payments.sandbox --help` and in the modules here.
+It stands in for a real provider in development and in experiments. It imports nothing of the
+product, which reaches it over HTTP alone. `python -m payments.sandbox --help` lists its options,
+tokens.py what each test token does.
 """

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import uvloop
+from aiohttp import web
 
+from payments.sandbox.api import Api
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.provider import Provider
-from payments.sandbox.server import Server
-from payments.sandbox.webhooks import Receiver, WebhookDispatcher
+from payments.sandbox.webhooks import WebhookDispatcher
 
 log = logging.getLogger("payments.sandbox")
 
-# Seconds that requests and deliveries under way get to finish.
-_GRACE = 5.0
+# Seconds that requests, and then deliveries, in flight get to finish.
+_REQUESTS_GRACE, _DELIVERIES_GRACE = 4.0, 1.0
+_BACKLOG = 512
 
 
-def _rate(said: str) -> float:
-    rate = float(said)
+def _rate(text: str) -> float:
+    rate = float(text)
     if not 0 <= rate <= 1:
         raise argparse.ArgumentTypeError("a number from 0 to 1")
     return rate
 
 
-def _kinds(said: str) -> tuple[Fault, ...]:
+def _kinds(text: str) -> tuple[Fault, ...]:
     try:
-        return tuple(Fault(kind) for kind in said.split(","))
+        return tuple(Fault(kind) for kind in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"some of {', '.join(Fault)}") from error
 
@@ -42,13 +44,13 @@ def _kinds(said: str) -> tuple[Fault, ...]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m payments.sandbox",
-        description="A payment provider for development. Secrets are taken from the environment:"
+        description="A payment provider for development. Secrets are read from the environment:"
         " SANDBOX_API_KEY and SANDBOX_WEBHOOK_SECRET.",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001, help="0 is any free port")
     parser.add_argument("--ledger", type=Path, required=True, help="SQLite file; made if missing")
-    parser.add_argument("--webhook-url", default="", help="where results are reported; none if ''")
+    parser.add_argument("--webhook-url", default="", help="where webhooks are sent; none if ''")
     parser.add_argument(
         "--webhook-retry-seconds",
         type=float,
@@ -84,40 +86,39 @@ def main() -> None:
 
 
 async def _serve(arguments: argparse.Namespace, *, api_key: str, webhook_secret: str) -> None:
-    ending = asyncio.Event()
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    ledger = Ledger(arguments.ledger, reports=bool(arguments.webhook_url))
-    server = Server(
-        provider=Provider(
-            ledger=ledger,
-            api_key=api_key,
-            faults=Faults(
-                rate=arguments.fault_rate, kinds=arguments.fault_kinds, seed=arguments.fault_seed
-            ),
-            slow_seconds=arguments.slow_seconds,
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    ledger = Ledger(arguments.ledger, sends_webhooks=bool(arguments.webhook_url))
+    provider = Provider(
+        ledger=ledger,
+        faults=Faults(
+            rate=arguments.fault_rate, kinds=arguments.fault_kinds, seed=arguments.fault_seed
         ),
+        slow_seconds=arguments.slow_seconds,
         hold_seconds=arguments.hold_seconds,
     )
-    courier = None
-    if arguments.webhook_url:
-        courier = WebhookDispatcher(
-            outbox=ledger.outbox,
-            receiver=Receiver(
-                url=arguments.webhook_url,
-                secret=webhook_secret,
-                first_pause=arguments.webhook_retry_seconds,
-            ),
-        )
-        courier.start()
-    port = await server.start(host=arguments.host, port=arguments.port)
-    log.info("listening on http://%s:%d", arguments.host, port)
+    api = Api(provider=provider, ledger=ledger, api_key=api_key)
+    dispatcher = WebhookDispatcher(
+        outbox=ledger.outbox,
+        url=arguments.webhook_url,
+        secret=webhook_secret,
+        first_pause=arguments.webhook_retry_seconds,
+    )
+    delivering = asyncio.create_task(dispatcher.run()) if arguments.webhook_url else None
+    runner = web.AppRunner(
+        api.application(), access_log_format="%r %s %Tf s", shutdown_timeout=_REQUESTS_GRACE
+    )
+    await runner.setup()
+    await web.TCPSite(runner, arguments.host, arguments.port, backlog=_BACKLOG).start()
+    log.info("listening on http://%s:%d", *runner.addresses[0][:2])
 
-    await ending.wait()
-    until = time.monotonic() + _GRACE
-    await server.stop(seconds=_GRACE)
-    if courier is not None:
-        await courier.stop(seconds=max(0.0, until - time.monotonic()))
+    await stopping.wait()
+    await runner.cleanup()
+    if delivering is not None:
+        dispatcher.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivering, _DELIVERIES_GRACE)
     ledger.close()
     log.info("stopped")
 

@@ -1,4 +1,4 @@
-"""Faults at random, for experiments; there are none unless asked for."""
+"""Random faults for experiments; there are none by default."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from enum import StrEnum
 class Fault(StrEnum):
     """What goes wrong with a write.
 
-    SLOW             it is done, and answered, some seconds late
+    SLOW             it succeeds, and is answered some seconds late
     ERROR            500, with nothing done
-    ANSWER_LOST      it is done, and the connection closed without an answer
-    WEBHOOK_DOUBLED  its result is reported twice, and out of order
+    ANSWER_LOST      it succeeds, and the connection is closed without a response
+    WEBHOOK_DOUBLED  its webhook is delivered twice, and out of order
     """
 
     SLOW = "slow"
@@ -25,19 +25,18 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """A share `rate` (0 to 1) of all writes go wrong in one of `kinds`, as `seed` decides."""
+    """A share `rate` (0 to 1) of all writes gets one of the faults `kinds`; `seed` repeats them."""
 
     rate: float = 0.0
     kinds: Sequence[Fault] = tuple(Fault)
     seed: int = 0
 
     def of(self, *, kind: str, key: str, attempt: int) -> Fault | None:
-        """The fault of that try of that write.
+        """The fault of an attempt at a write.
 
-        It follows from its arguments and the seed alone, so that the order in which concurrent
-        requests arrive changes nothing.
+        Depends on the arguments and the seed alone, not on the order of concurrent requests.
         """
         if not self.rate:
             return None
-        dice = random.Random(f"{self.seed}/{kind}/{key}/{attempt}")
-        return dice.choice(self.kinds) if dice.random() < self.rate else None
+        generator = random.Random(f"{self.seed}/{kind}/{key}/{attempt}")
+        return generator.choice(self.kinds) if generator.random() < self.rate else None

@@ -1,7 +1,7 @@
-"""Charges and refunds of the past, put into the provider's books without being made.
+"""Charges and refunds of the past, written into the ledger without being made.
 
-For a demo shop whose history was made up: the provider must know of its payments, or nobody could
-refund them, and the comparison of both books would find them missing. Nothing is reported of them.
+For a demo shop with a generated history: without them nobody could refund its payments, and
+reconciliation would report them missing. No webhooks are sent for them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from payments.sandbox.ledger import Ledger
 
-# What no call can have: an imported key that is sent again is refused as used for something else.
+# No request can have it: an imported key that is sent again is rejected as reused.
 _FINGERPRINT = "imported"
-# Those that refer to others before them.
+# Those with foreign keys first.
 _TABLES = ("settlements", "refunds", "tries", "webhooks", "charges")
 
 
@@ -25,7 +25,7 @@ _TABLES = ("settlements", "refunds", "tries", "webhooks", "charges")
 class PastCharge:
     """A charge that was captured, or declined if there is a `decline_code`.
 
-    Amounts are in hundredths of `currency`; `refunded_amount` is what the refunds add up to.
+    Amounts are in hundredths of `currency`; `refunded_amount` is the sum of its refunds.
     """
 
     id: str
@@ -55,12 +55,11 @@ class PastRefund:
 def import_past(
     path: Path, *, charges: Iterable[PastCharge], refunds: Iterable[PastRefund]
 ) -> None:
-    """Make them the ledger in the file `path`, all or none; the provider may be running.
+    """Replace the content of the ledger file `path` in one transaction; the provider may run.
 
-    Whatever the ledger held before is of a shop that is gone, and goes too. Raises sqlite3.Error or
-    OSError if the file cannot be written.
+    Raises sqlite3.Error or OSError if the file cannot be written.
     """
-    Ledger(path, reports=False).close()  # makes the file and its tables where there are none
+    Ledger(path).close()  # creates the file and its tables
     with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
@@ -94,6 +93,6 @@ def import_past(
         )
 
 
-def _text(moment: datetime) -> str:
-    utc = moment.astimezone(UTC)
+def _text(at: datetime) -> str:
+    utc = at.astimezone(UTC)
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""The provider's books: charges, captures, voids and refunds in one SQLite file.
+"""The provider's ledger: charges, captures, voids and refunds in one SQLite file.
 
-Each write and the webhooks that report it commit together. The file is in WAL mode with
-synchronous=NORMAL: what was answered survives the death of the process, though not a power cut.
+Each write commits together with its webhooks. The file is in WAL mode with synchronous=NORMAL:
+what was answered survives the death of the process, though not a power failure.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from payments.sandbox import objects
-from payments.sandbox.errors import Refusal, key_reused, no_such_charge
+from payments.sandbox.errors import ApiError
 from payments.sandbox.objects import Object
 from payments.sandbox.outbox import Outbox
-from payments.sandbox.request_parsing import ChargeRequest
+from payments.sandbox.requests import ChargeBody, Kind, RefundBody, VoidBody, Write, hundredths
 from payments.sandbox.tokens import TOKENS
 
 _SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 
 
 class Ledger:
-    """The books in the file `path`, for one thread.
+    """The ledger in the file `path`, for one thread.
 
-    With `reports` each result is put in `outbox` for delivery as a webhook.
+    With `sends_webhooks` each result is put in `outbox` for delivery.
     """
 
-    def __init__(self, path: Path, *, reports: bool = True) -> None:
+    def __init__(self, path: Path, *, sends_webhooks: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._connection.row_factory = sqlite3.Row
@@ -39,39 +39,38 @@ class Ledger:
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_SCHEMA)
         self.outbox = Outbox(self._connection)
-        self._reports = reports
+        self._sends_webhooks = sends_webhooks
 
     def close(self) -> None:
-        """Close the file; the ledger is of no use afterwards."""
+        """Close the file."""
         self._connection.close()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Let all writes inside commit at the end, at the cost of one; each fails by itself."""
-        with self._undone_if_it_fails("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
+    def transaction(self) -> Iterator[None]:
+        """Commit all writes inside together; a write that is rejected is undone by itself."""
+        with self._rolled_back_on_error("BEGIN IMMEDIATE", "COMMIT", ["ROLLBACK"]):
             yield
-        self.outbox.wake()
+        self.outbox.notify()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _savepoint(self) -> Iterator[None]:
         if not self._connection.in_transaction:
-            with self.together():
-                yield self._connection
+            with self.transaction():
+                yield
             return
-        with self._undone_if_it_fails(
-            "SAVEPOINT one", "RELEASE one", "ROLLBACK TO one; RELEASE one"
-        ):
-            yield self._connection
+        undo = ["ROLLBACK TO write", "RELEASE write"]
+        with self._rolled_back_on_error("SAVEPOINT write", "RELEASE write", undo):
+            yield
 
     @contextmanager
-    def _undone_if_it_fails(self, begin: str, commit: str, undo: str) -> Iterator[None]:
+    def _rolled_back_on_error(self, begin: str, commit: str, undo: list[str]) -> Iterator[None]:
         self._connection.execute(begin)
         try:
             yield
             self._connection.execute(commit)
         except BaseException:
             if self._connection.in_transaction:
-                for statement in undo.split("; "):
+                for statement in undo:
                     self._connection.execute(statement)
             raise
 
@@ -79,27 +78,23 @@ class Ledger:
         row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
         return row
 
-    def count_try(self, *, kind: str, key: str) -> int:
-        """Count another try of that write; how many there have been, this one included."""
-        with self._writing() as connection:
-            row = connection.execute(
+    def count_attempt(self, *, kind: Kind, key: str) -> int:
+        """Count another attempt at a write; the number so far, this one included."""
+        with self._savepoint():
+            row = self._row(
                 "INSERT INTO tries VALUES (?, ?, 1)"
                 " ON CONFLICT (kind, idempotency_key) DO UPDATE SET count = count + 1"
                 " RETURNING count",
-                (kind, key),
-            ).fetchone()
+                *(kind, key),
+            )
+            assert row is not None
             return int(row["count"])
 
-    # --- Charges --------------------------------------------------------------------------------
+    # --- Reads ------------------------------------------------------------------------------------
 
-    def charge(self, *, id: str) -> Object:
-        """The charge called `id`; raises Refusal with 404."""
-        return objects.charge(self._charge_row(id))
-
-    def charge_with_key(self, *, key: str, fingerprint: str | None = None) -> Object | None:
-        """The charge made under `key`, or None. Another fingerprint is refused with 422."""
-        row = self._row("SELECT * FROM charges WHERE idempotency_key = ?", key)
-        return None if row is None else objects.charge(_matching(row, fingerprint))
+    def charge(self, charge_id: str) -> Object:
+        """The charge with that id; raises ApiError with 404."""
+        return objects.charge(self._charge_row(charge_id))
 
     def charges(self, *, after: int, limit: int) -> list[tuple[int, Object]]:
         """Up to `limit` charges whose position is above `after`, each with its position."""
@@ -108,165 +103,145 @@ class Ledger:
         ).fetchall()
         return [(row["position"], objects.charge(row)) for row in rows]
 
-    def record_charge(
-        self, *, key: str, fingerprint: str, request: ChargeRequest, doubled: bool
-    ) -> tuple[Object, bool]:
-        """Charge as `request` says; the charge, and whether it was made now.
+    def find(self, kind: Kind, key: str, *, fingerprint: str | None = None) -> Object | None:
+        """The charge or refund that the write with that key made or changed; None if none did.
 
-        `doubled` reports the result twice and out of order.
+        Raises ApiError with 422 if the write had another `fingerprint`.
         """
-        behaviour = TOKENS[request.token]
+        if kind == "charge":
+            row = self._row("SELECT * FROM charges WHERE idempotency_key = ?", key)
+        elif kind == "refund":
+            row = self._row("SELECT * FROM refunds WHERE idempotency_key = ?", key)
+        else:
+            row = self._row(
+                "SELECT * FROM settlements WHERE kind = ? AND idempotency_key = ?", kind, key
+            )
+        if row is None:
+            return None
+        if fingerprint is not None and row["fingerprint"] != fingerprint:
+            raise ApiError(
+                422, "idempotency_key_reused", "This Idempotency-Key was used for another request."
+            )
+        if kind == "charge":
+            return objects.charge(row)
+        return objects.refund(row) if kind == "refund" else self.charge(row["charge_id"])
+
+    def _charge_row(self, charge_id: str) -> sqlite3.Row:
+        row = self._row("SELECT * FROM charges WHERE id = ?", charge_id)
+        if row is None:
+            raise ApiError(404, "no_such_charge", f"There is no charge {charge_id}.")
+        return row
+
+    # --- Writes -----------------------------------------------------------------------------------
+
+    def record(self, write: Write, *, duplicate_webhooks: bool = False) -> tuple[Object, bool]:
+        """Do `write` unless it was done; the charge or refund, and whether it was done now.
+
+        `duplicate_webhooks` delivers the webhook twice and out of order. Raises ApiError.
+        """
+        with self._savepoint():
+            if existing := self.find(write.kind, write.key, fingerprint=write.fingerprint):
+                return existing, False
+            body = write.body
+            if isinstance(body, RefundBody):
+                return self._refund(write, body, duplicate_webhooks=duplicate_webhooks), True
+            if isinstance(body, ChargeBody):
+                charge_id = self._charge(write, body)
+            elif isinstance(body, VoidBody):
+                charge_id = self._settle(write, "voided", amount=0)
+            else:
+                amount = hundredths(body.amount) if body.amount else None
+                charge_id = self._settle(write, "captured", amount=amount)
+            row = self._charge_row(charge_id)
+            charge = objects.charge(row)
+            states = [(charge, _now())]
+            if duplicate_webhooks or TOKENS[row["token"]].doubles_webhooks:
+                states.append((objects.previous_state(charge), charge["created_at"]))
+            self._enqueue_webhooks("charge", charge_id, states)
+            return charge, True
+
+    def _charge(self, write: Write, body: ChargeBody) -> str:
+        behaviour, amount = TOKENS[body.token], hundredths(body.amount)
         if behaviour.decline_code:
             status = "declined"
         else:
-            status = "captured" if request.capture else "authorized"
-        with self._writing() as connection:
-            if existing := self.charge_with_key(key=key, fingerprint=fingerprint):
-                return existing, False
-            connection.execute(
-                "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
-                " captured_amount, token, reference, metadata, decline_code, decline_message,"
-                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    id := _new_id("ch"),
-                    key,
-                    fingerprint,
-                    status,
-                    request.amount,
-                    request.currency,
-                    request.amount if status == "captured" else 0,
-                    request.token,
-                    request.reference,
-                    json.dumps(request.metadata),
-                    behaviour.decline_code or None,
-                    behaviour.decline_message or None,
-                    _now(),
-                ),
+            status = "captured" if body.capture else "authorized"
+        charge_id = _new_id("ch")
+        self._connection.execute(
+            "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
+            " captured_amount, token, reference, metadata, decline_code, decline_message,"
+            " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(charge_id, write.key, write.fingerprint, status, amount, body.currency),
+                *(amount if status == "captured" else 0, body.token, body.reference),
+                *(json.dumps(body.metadata), behaviour.decline_code or None),
+                *(behaviour.decline_message or None, _now()),
+            ),
+        )
+        return charge_id
+
+    def _settle(self, write: Write, status: str, *, amount: int | None) -> str:
+        """Capture `amount` of an authorized charge (all of it by default), or void it."""
+        row = self._charge_row(write.charge_id)
+        if row["status"] != "authorized":
+            raise ApiError(409, "not_authorized", f"The charge is {row['status']}.")
+        captured = row["amount"] if amount is None else amount
+        if captured > row["amount"]:
+            raise ApiError(
+                409, "capture_exceeds_authorized", "The amount exceeds what was authorized."
             )
-            return self._reported(id, doubled=doubled), True
+        self._connection.execute(
+            "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?)",
+            (write.kind, write.key, write.fingerprint, write.charge_id, captured, _now()),
+        )
+        self._connection.execute(
+            "UPDATE charges SET status = ?, captured_amount = ? WHERE id = ?",
+            (status, captured, write.charge_id),
+        )
+        return write.charge_id
 
-    def _charge_row(self, id: str) -> sqlite3.Row:
-        row = self._row("SELECT * FROM charges WHERE id = ?", id)
-        if row is None:
-            raise no_such_charge(id)
-        return row
+    def _refund(self, write: Write, body: RefundBody, *, duplicate_webhooks: bool) -> Object:
+        charge, amount = self._charge_row(body.charge_id), hundredths(body.amount)
+        if amount > charge["captured_amount"] - charge["refunded_amount"]:
+            raise ApiError(
+                409, "refund_exceeds_captured", "The amount exceeds what is left to refund."
+            )
+        behaviour = TOKENS[charge["token"]]
+        status = "failed" if behaviour.fails_refunds else "succeeded"
+        self._connection.execute(
+            "INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason,"
+            " status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(_new_id("re"), write.key, write.fingerprint, body.charge_id, amount),
+                *(body.reason, status, _now()),
+            ),
+        )
+        if status == "succeeded":
+            self._connection.execute(
+                "UPDATE charges SET refunded_amount = refunded_amount + ? WHERE id = ?",
+                (amount, body.charge_id),
+            )
+        refund = self.find("refund", write.key)
+        assert refund is not None
+        states = [(refund, _now())]
+        if duplicate_webhooks or behaviour.doubles_webhooks:
+            states.append(({**refund, "status": "pending"}, _now()))
+        self._enqueue_webhooks("refund", body.charge_id, states)
+        return refund
 
-    def _reported(self, id: str, *, doubled: bool) -> Object:
-        """The charge called `id`, whose new status is put in the outbox."""
-        row = self._charge_row(id)
-        charge = objects.charge(row)
-        if self._reports:
-            reports = [(f"charge.{charge['status']}", charge, _now())]
-            if doubled or TOKENS[row["token"]].doubles_webhooks:
-                before = objects.before(charge)
-                reports.append((f"charge.{before['status']}", before, charge["created_at"]))
-            self._report(id, reports)
-        return charge
-
-    def _report(self, charge_id: str, reports: Sequence[tuple[str, Object, str]]) -> None:
-        """Queue `reports` (type, data, time); the first of several once more at the end."""
+    def _enqueue_webhooks(
+        self, kind: str, charge_id: str, states: list[tuple[Object, str]]
+    ) -> None:
+        """A webhook for each state of a charge or refund; the first of several again at the end."""
+        if not self._sends_webhooks:
+            return
         webhooks = [
-            self.outbox.webhook(type=type, data=data, created_at=at) for type, data, at in reports
+            self.outbox.webhook(type=f"{kind}.{state['status']}", data=state, created_at=at)
+            for state, at in states
         ]
         if len(webhooks) > 1:
             webhooks.append(webhooks[0])
         self.outbox.put(charge_id=charge_id, webhooks=webhooks)
-
-    # --- Captures and voids -----------------------------------------------------------------------
-
-    def settlement(self, *, kind: str, key: str, fingerprint: str) -> Object | None:
-        """The charge that `key` captured or voided, or None; another fingerprint is a 422."""
-        row = self._row(
-            "SELECT * FROM settlements WHERE kind = ? AND idempotency_key = ?", kind, key
-        )
-        return None if row is None else self.charge(id=_matching(row, fingerprint)["charge_id"])
-
-    def settle(
-        self,
-        *,
-        kind: str,
-        key: str,
-        fingerprint: str,
-        charge_id: str,
-        amount: int | None,
-        doubled: bool,
-    ) -> tuple[Object, bool]:
-        """Capture `amount` (all by default) or void; the charge, and whether it was done now."""
-        with self._writing() as connection:
-            if existing := self.settlement(kind=kind, key=key, fingerprint=fingerprint):
-                return existing, False
-            row = self._charge_row(charge_id)
-            if row["status"] != "authorized":
-                raise Refusal(
-                    409,
-                    "not_authorized",
-                    f"The charge is {row['status']}, so it cannot be settled.",
-                )
-            captured = (row["amount"] if amount is None else amount) if kind == "capture" else 0
-            if captured > row["amount"]:
-                raise Refusal(409, "capture_exceeds_authorized", "Less than that was authorized.")
-            connection.execute(
-                "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?)",
-                (kind, key, fingerprint, charge_id, captured, _now()),
-            )
-            connection.execute(
-                "UPDATE charges SET status = ?, captured_amount = ? WHERE id = ?",
-                ("captured" if kind == "capture" else "voided", captured, charge_id),
-            )
-            return self._reported(charge_id, doubled=doubled), True
-
-    # --- Refunds ----------------------------------------------------------------------------------
-
-    def refund_with_key(self, *, key: str, fingerprint: str | None = None) -> Object | None:
-        """The refund made under `key`, or None. Another fingerprint is refused with 422."""
-        row = self._row("SELECT * FROM refunds WHERE idempotency_key = ?", key)
-        return None if row is None else objects.refund(_matching(row, fingerprint))
-
-    def record_refund(
-        self,
-        *,
-        key: str,
-        fingerprint: str,
-        charge_id: str,
-        amount: int,
-        reason: str,
-        doubled: bool,
-    ) -> tuple[Object, bool]:
-        """Give back `amount`; the refund, and whether it was made now. Too much is a 409."""
-        with self._writing() as connection:
-            if existing := self.refund_with_key(key=key, fingerprint=fingerprint):
-                return existing, False
-            charge = self._charge_row(charge_id)
-            if amount > charge["captured_amount"] - charge["refunded_amount"]:
-                raise Refusal(
-                    409, "refund_exceeds_captured", "Less than that is left of what was captured."
-                )
-            behaviour = TOKENS[charge["token"]]
-            status = "failed" if behaviour.fails_refunds else "succeeded"
-            connection.execute(
-                "INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason,"
-                " status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (_new_id("re"), key, fingerprint, charge_id, amount, reason, status, _now()),
-            )
-            if status == "succeeded":
-                connection.execute(
-                    "UPDATE charges SET refunded_amount = refunded_amount + ? WHERE id = ?",
-                    (amount, charge_id),
-                )
-            refund = self.refund_with_key(key=key)
-            assert refund is not None
-            if self._reports:
-                reports = [(f"refund.{status}", refund, _now())]
-                if doubled or behaviour.doubles_webhooks:
-                    reports.append(("refund.pending", {**refund, "status": "pending"}, _now()))
-                self._report(charge_id, reports)
-            return refund, True
-
-
-def _matching(row: sqlite3.Row, fingerprint: str | None) -> sqlite3.Row:
-    if fingerprint is not None and row["fingerprint"] != fingerprint:
-        raise key_reused()
-    return row
 
 
 def _new_id(prefix: str) -> str:

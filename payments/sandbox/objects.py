@@ -1,4 +1,4 @@
-"""Charges and refunds as clients and webhooks show them."""
+"""Charges and refunds as the API and webhooks present them."""
 
 from __future__ import annotations
 
@@ -6,40 +6,38 @@ import json
 import sqlite3
 from typing import Any
 
-# What a charge was before it became what a result says, for reports that come out of order.
-_BEFORE = {
+# The status of a charge before the change that led to each status, for webhooks out of order.
+_PREVIOUS_STATUS = {
     "authorized": "pending",
     "captured": "authorized",
     "declined": "pending",
     "voided": "authorized",
 }
+_PRIVATE = {"position", "fingerprint", "token"}
 
 Object = dict[str, Any]
 
 
 def charge(row: sqlite3.Row) -> Object:
-    """A row of the table charges as clients see it."""
+    """A row of the table charges, presented."""
     return {
-        "id": row["id"],
-        "idempotency_key": row["idempotency_key"],
-        "status": row["status"],
-        "amount": _money(row["amount"]),
-        "currency": row["currency"],
+        **_presented(row),
         "captured_amount": _money(row["captured_amount"]),
         "refunded_amount": _money(row["refunded_amount"]),
-        "reference": row["reference"],
         "metadata": json.loads(row["metadata"]),
-        "decline_code": row["decline_code"],
-        "decline_message": row["decline_message"],
-        "created_at": row["created_at"],
     }
 
 
-def before(charge: Object) -> Object:
+def refund(row: sqlite3.Row) -> Object:
+    """A row of the table refunds, presented."""
+    return _presented(row)
+
+
+def previous_state(charge: Object) -> Object:
     """`charge` as it was before its last change of status."""
     return {
         **charge,
-        "status": _BEFORE[charge["status"]],
+        "status": _PREVIOUS_STATUS[charge["status"]],
         "captured_amount": _money(0),
         "refunded_amount": _money(0),
         "decline_code": None,
@@ -47,17 +45,9 @@ def before(charge: Object) -> Object:
     }
 
 
-def refund(row: sqlite3.Row) -> Object:
-    """A row of the table refunds as clients see it."""
-    return {
-        "id": row["id"],
-        "idempotency_key": row["idempotency_key"],
-        "charge_id": row["charge_id"],
-        "amount": _money(row["amount"]),
-        "reason": row["reason"],
-        "status": row["status"],
-        "created_at": row["created_at"],
-    }
+def _presented(row: sqlite3.Row) -> Object:
+    members = {name: row[name] for name in row.keys() if name not in _PRIVATE}  # noqa: SIM118
+    return {**members, "amount": _money(row["amount"])}
 
 
 def _money(hundredths: int) -> str:

@@ -18,7 +18,7 @@ _LIFETIME = 3 * 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """One report; `id` is its webhook-id, `body` the JSON text that is sent and signed."""
+    """A webhook; `id` is its webhook-id, `body` the JSON text that is signed and sent."""
 
     id: str
     type: str
@@ -27,7 +27,7 @@ class Webhook:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A webhook that is due; `attempts` counts the earlier tries."""
+    """A webhook that is due; `attempts` counts the earlier ones."""
 
     position: int
     charge_id: str
@@ -44,13 +44,13 @@ class Outbox:
 
     @staticmethod
     def webhook(*, type: str, data: dict[str, Any], created_at: str) -> Webhook:
-        """A new report that `data` (a charge or a refund) is what `type` says."""
+        """A new webhook of that type about `data`, a charge or a refund."""
         id = f"msg_{secrets.token_hex(12)}"
         body = json.dumps({"id": id, "type": type, "created_at": created_at, "data": data})
         return Webhook(id=id, type=type, body=body)
 
     def put(self, *, charge_id: str, webhooks: Sequence[Webhook]) -> None:
-        """Queue `webhooks` in that order, in the transaction that is open."""
+        """Queue `webhooks` in that order, in the open transaction."""
         now = time.time()
         self._connection.executemany(
             "INSERT INTO webhooks (webhook_id, charge_id, type, body, created_at, next_attempt_at)"
@@ -58,13 +58,13 @@ class Outbox:
             [(webhook.id, charge_id, webhook.type, webhook.body, now, now) for webhook in webhooks],
         )
 
-    def due(self, *, busy: Collection[str], limit: int) -> list[Delivery]:
-        """The most overdue webhooks of charges that are not in `busy`, one of each.
+    def due(self, *, excluding: Collection[str], limit: int) -> list[Delivery]:
+        """The most overdue webhooks, one for each charge, without the charges `excluding`.
 
-        A charge's webhooks are first tried in the order in which they were put; one that has
-        failed no longer holds up those behind it.
+        A charge's webhooks are first attempted in the order in which they were put; one that has
+        failed no longer blocks those behind it.
         """
-        marks = ", ".join("?" * len(busy))
+        marks = ", ".join("?" * len(excluding))
         rows = self._connection.execute(
             "SELECT * FROM webhooks AS due"  # noqa: S608 - only question marks are put in
             f" WHERE next_attempt_at <= ? AND charge_id NOT IN ({marks})"
@@ -72,7 +72,7 @@ class Outbox:
             "  WHERE earlier.charge_id = due.charge_id AND earlier.position < due.position"
             "  AND earlier.attempts = 0 AND earlier.next_attempt_at IS NOT NULL)"
             " ORDER BY next_attempt_at, position LIMIT ?",
-            (time.time(), *busy, limit),
+            (time.time(), *excluding, limit),
         ).fetchall()
         first: dict[str, Delivery] = {}
         for row in rows:
@@ -87,10 +87,10 @@ class Outbox:
             )
         return list(first.values())
 
-    def delivered(self, deliveries: Iterable[Delivery]) -> None:
-        """Note that the receiver has accepted them."""
+    def record_delivered(self, deliveries: Iterable[Delivery]) -> None:
+        """Record that the receiver has accepted them."""
         now = time.time()
-        with self._connection:  # commits, or undoes what was begun
+        with self._connection:  # commits, or rolls back
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(
                 "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = NULL,"
@@ -98,8 +98,8 @@ class Outbox:
                 [(now, delivery.position) for delivery in deliveries],
             )
 
-    def failed(self, delivery: Delivery, *, error: str, pause: float) -> None:
-        """Note that it has not, and try again in `pause` seconds; give up after three days."""
+    def record_failed(self, delivery: Delivery, *, error: str, pause: float) -> None:
+        """Record a failure and retry in `pause` seconds; give up after three days."""
         now = time.time()
         self._connection.execute(
             "UPDATE webhooks SET attempts = attempts + 1, last_error = ?,"
@@ -107,8 +107,8 @@ class Outbox:
             (error, now - _LIFETIME, now + pause, delivery.position),
         )
 
-    def wake(self) -> None:
-        """Wake who waits for something to deliver."""
+    def notify(self) -> None:
+        """Wake up `wait`."""
         self._changed.set()
 
     async def wait(self, *, seconds: float) -> None:

@@ -1,129 +1,115 @@
-"""Delivering webhooks: signed, at least once, tried again until the receiver says 2xx.
+"""Delivers webhooks: signed, at least once, retried until the receiver answers with 2xx.
 
-Signed as Standard Webhooks 1.0 has it: HMAC-SHA256 over "<id>.<timestamp>.<body>". A secret that
-begins with "whsec_" goes on in base64; any other is taken as it is.
+Signed as in Standard Webhooks 1.0 by the specification's own library. A secret that begins with
+"whsec_" continues in base64; any other is used as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
 import logging
 import random
 import sqlite3
-import time
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from payments.sandbox.http_client import HttpClient, RequestFailed
-from payments.sandbox.outbox import Delivery, Outbox
+import aiohttp
+from standardwebhooks import Webhook as Signer
+
+from payments.sandbox.outbox import Delivery, Outbox, Webhook
 
 log = logging.getLogger(__name__)
 
-# How many webhooks are on their way at once.
-_AT_ONCE = 256
+# The most webhooks in flight at once.
+_MAX_IN_FLIGHT = 256
 # Seconds between two looks into the outbox while there is something to do, and while there is not.
-_GATHERING = 0.05
-_IDLE = 0.2
-_LONGEST_PAUSE = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receiver:
-    """Where webhooks go. `first_pause` is in seconds; it doubles with each failure, to a minute."""
-
-    url: str
-    secret: str
-    first_pause: float = 0.5
-    timeout: float = 10.0
-
-    def headers(self, *, id: str, timestamp: int, body: bytes) -> dict[str, str]:
-        """The three headers that sign `body`."""
-        key = self.secret.encode()
-        if self.secret.startswith("whsec_"):
-            key = base64.b64decode(self.secret.removeprefix("whsec_"), validate=True)
-        signed = f"{id}.{timestamp}.".encode() + body
-        digest = hmac.new(key, signed, hashlib.sha256).digest()
-        return {
-            "webhook-id": id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": "v1," + base64.b64encode(digest).decode(),
-            "content-type": "application/json",
-        }
+_BATCH_SECONDS, _IDLE_SECONDS = 0.05, 0.2
+_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+_MAX_PAUSE = 60.0
 
 
 class WebhookDispatcher:
-    """Delivers what is due in `outbox`: many webhooks at once, but of each charge one at a time."""
+    """Delivers what is due in `outbox` to `url`: many webhooks at once, of each charge one.
 
-    def __init__(self, *, outbox: Outbox, receiver: Receiver) -> None:
+    `first_pause`, in seconds, follows the first failure; it doubles with each one, to a minute.
+    """
+
+    def __init__(self, *, outbox: Outbox, url: str, secret: str, first_pause: float) -> None:
         self._outbox = outbox
-        self._receiver = receiver
-        self._poster = HttpClient(receiver.url, timeout=receiver.timeout)
+        self._url = url
+        self._signer = Signer(secret if secret.startswith("whsec_") else secret.encode())
+        self._first_pause = first_pause
         self._stopping = False
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._delivered: list[Delivery] = []
-        self._running: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to deliver, on the loop that runs."""
-        self._running = asyncio.create_task(self._run())
+    async def run(self) -> None:
+        """Deliver until `stop` is called, and finish what is in flight then.
 
-    async def stop(self, *, seconds: float) -> None:
-        """Finish what is being delivered, within `seconds`; the rest stays in the outbox."""
-        assert self._running is not None
-        self._stopping = True
-        self._outbox.wake()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._running
-                await asyncio.gather(*self._under_way.values())
-        self._note()
-        self._poster.close()
-
-    async def _run(self) -> None:
-        while not self._stopping:
+        When cancelled, what was not delivered stays in the outbox.
+        """
+        connector = aiohttp.TCPConnector(limit=_MAX_IN_FLIGHT)
+        async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session:
             try:
-                self._note()
-                self._begin()
-            except sqlite3.Error:  # such as a full disk: what is due stays due
-                log.exception("the outbox cannot be used")
-            # Whatever becomes due meanwhile is taken together.
-            await asyncio.sleep(_GATHERING)
-            if not self._under_way and not self._delivered:
-                await self._outbox.wait(seconds=_IDLE)
+                while not self._stopping:
+                    try:
+                        self._record_delivered()
+                        self._start_due(session)
+                    except sqlite3.Error:  # such as a full disk: what is due stays due
+                        log.exception("the outbox cannot be used")
+                    # Whatever becomes due meanwhile is taken together.
+                    await asyncio.sleep(_BATCH_SECONDS)
+                    if not self._in_flight and not self._delivered:
+                        await self._outbox.wait(seconds=_IDLE_SECONDS)
+                await asyncio.gather(*self._in_flight.values())
+            finally:
+                self._record_delivered()
 
-    def _begin(self) -> None:
-        free = _AT_ONCE - len(self._under_way)
-        for delivery in self._outbox.due(busy=self._under_way, limit=free) if free else ():
-            task = asyncio.create_task(self._deliver(delivery))
-            self._under_way[delivery.charge_id] = task
+    def stop(self) -> None:
+        """Start no more deliveries."""
+        self._stopping = True
+        self._outbox.notify()
 
-    def _note(self) -> None:
+    def _start_due(self, session: aiohttp.ClientSession) -> None:
+        free = _MAX_IN_FLIGHT - len(self._in_flight)
+        for delivery in self._outbox.due(excluding=self._in_flight, limit=free) if free else ():
+            task = asyncio.create_task(self._deliver(session, delivery))
+            self._in_flight[delivery.charge_id] = task
+
+    def _record_delivered(self) -> None:
         if self._delivered:
-            self._outbox.delivered(self._delivered)
+            self._outbox.record_delivered(self._delivered)
             for delivery in self._delivered:
-                del self._under_way[delivery.charge_id]
+                del self._in_flight[delivery.charge_id]
             self._delivered = []
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+        error = await self._post(session, delivery.webhook)
+        if not error:
+            self._delivered.append(delivery)
+            return
+        pause = min(_MAX_PAUSE, self._first_pause * 2 ** min(delivery.attempts, 16))
+        with contextlib.suppress(sqlite3.Error):  # it stays due
+            self._outbox.record_failed(
+                delivery, error=error, pause=pause * random.uniform(0.8, 1.2)
+            )
+        del self._in_flight[delivery.charge_id]
         webhook = delivery.webhook
-        body = webhook.body.encode()
-        headers = self._receiver.headers(id=webhook.id, timestamp=int(time.time()), body=body)
+        log.warning("webhook %s %s was not accepted: %s", webhook.type, webhook.id, error)
+
+    async def _post(self, session: aiohttp.ClientSession, webhook: Webhook) -> str:
+        """Send the webhook; "" if it was accepted, else the status or the name of the error."""
+        now = datetime.now(UTC)  # The library takes the zone of any other for UTC.
+        headers = {
+            "webhook-id": webhook.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(webhook.id, now, webhook.body),
+            "content-type": "application/json",
+        }
         try:
-            status = await self._poster.post(body, headers=headers)
-        except RequestFailed as error:
-            said = str(error)
-        else:
-            if 200 <= status < 300:
-                self._delivered.append(delivery)
-                return
-            said = str(status)
-        pause = min(_LONGEST_PAUSE, self._receiver.first_pause * 2 ** min(delivery.attempts, 16))
-        try:
-            self._outbox.failed(delivery, error=said, pause=pause * random.uniform(0.8, 1.2))
-        except sqlite3.Error:  # it stays due
-            log.exception("the outbox cannot be used")
-        del self._under_way[delivery.charge_id]
-        log.warning("webhook %s %s not taken: %s", webhook.type, webhook.id, said)
+            async with session.post(
+                self._url, data=webhook.body.encode(), headers=headers, allow_redirects=False
+            ) as response:
+                return "" if response.ok and response.status < 300 else str(response.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return type(error).__name__

@@ -1,4 +1,4 @@
-"""The provider's books: writes that are committed together."""
+"""The provider's ledger: writes that are committed together, and the outbox beside them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import DEFAULT, AsyncMock, Mock, patch
+from unittest.mock import DEFAULT, Mock, patch
 
 import pytest
 
-from payments.sandbox.errors import Refusal
+from payments.sandbox.errors import ApiError
 from payments.sandbox.ledger import Ledger
-from payments.sandbox.request_parsing import ChargeRequest
-from payments.sandbox.webhooks import Receiver, WebhookDispatcher
+from payments.sandbox.requests import ChargeBody, RefundBody, Write
+from payments.sandbox.webhooks import WebhookDispatcher
+from payments.tests.sandbox_process import WebhookReceiver
 
-REQUEST = ChargeRequest(
-    amount=1250, currency="EUR", token="tok_success", capture=True, reference="r", metadata={}
-)
+BODY = ChargeBody(amount="12.50", currency="EUR", token="tok_success")
 
 
 @pytest.fixture
@@ -30,35 +29,28 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def charge(ledger: Ledger, key: str) -> str:
-    done, _ = ledger.record_charge(key=key, fingerprint="f", request=REQUEST, doubled=False)
-    return str(done["id"])
+    charged, _ = ledger.record(Write(kind="charge", key=key, fingerprint="f", body=BODY))
+    return str(charged["id"])
 
 
-def test_a_write_that_is_refused_amid_others_leaves_them_alone(ledger: Ledger) -> None:
-    with ledger.together():
-        first = charge(ledger, "one")
-        with pytest.raises(Refusal):
-            ledger.record_refund(
-                key="too much",
-                fingerprint="f",
-                charge_id=first,
-                amount=1251,
-                reason="",
-                doubled=False,
-            )
+def test_a_rejected_write_leaves_the_others_of_its_transaction_alone(ledger: Ledger) -> None:
+    with ledger.transaction():
+        body = RefundBody(charge_id=charge(ledger, "one"), amount="12.51")
+        with pytest.raises(ApiError):
+            ledger.record(Write(kind="refund", key="too much", fingerprint="f", body=body))
         charge(ledger, "two")
 
     assert [entry["idempotency_key"] for _, entry in ledger.charges(after=0, limit=9)] == [
         "one",
         "two",
     ]
-    assert ledger.refund_with_key(key="too much") is None
-    assert len(ledger.outbox.due(busy=(), limit=9)) == 2
+    assert ledger.find("refund", "too much") is None
+    assert len(ledger.outbox.due(excluding=(), limit=9)) == 2
 
 
-def test_of_writes_that_cannot_be_committed_none_is_in_the_books(ledger: Ledger) -> None:
+def test_a_transaction_that_fails_records_none_of_its_writes(ledger: Ledger) -> None:
     def write() -> None:
-        with ledger.together():
+        with ledger.transaction():
             charge(ledger, "one")
             raise ZeroDivisionError
 
@@ -66,40 +58,41 @@ def test_of_writes_that_cannot_be_committed_none_is_in_the_books(ledger: Ledger)
         write()
 
     assert ledger.charges(after=0, limit=9) == []
-    assert ledger.outbox.due(busy=(), limit=9) == []
+    assert ledger.outbox.due(excluding=(), limit=9) == []
 
 
-def test_a_note_that_fails_leaves_no_transaction_open(ledger: Ledger) -> None:
+def test_a_delivery_that_cannot_be_recorded_leaves_no_transaction_open(ledger: Ledger) -> None:
     charge(ledger, "one")
-    delivery, *_ = ledger.outbox.due(busy=(), limit=9)
+    delivery, *_ = ledger.outbox.due(excluding=(), limit=9)
     no_number: Any = object()
-    odd = replace(delivery, position=no_number)
+    invalid = replace(delivery, position=no_number)
 
     with pytest.raises(sqlite3.Error):
-        ledger.outbox.delivered([delivery, odd])
+        ledger.outbox.record_delivered([delivery, invalid])
     charge(ledger, "two")
 
-    assert len(ledger.outbox.due(busy=(), limit=9)) == 2
+    assert len(ledger.outbox.due(excluding=(), limit=9)) == 2
 
 
-async def _delivered_at_the_second_try(ledger: Ledger, note: Mock) -> None:
-    poster = Mock(post=AsyncMock(return_value=204))
-    with patch("payments.sandbox.webhooks.HttpClient", return_value=poster):
-        courier = WebhookDispatcher(
-            outbox=ledger.outbox, receiver=Receiver(url="http://x", secret="s")
-        )
-    courier.start()
-    while note.call_count < 2:
-        await asyncio.sleep(0.01)
-    await courier.stop(seconds=5)
-
-
-def test_a_delivery_that_could_not_be_noted_is_noted_later(ledger: Ledger) -> None:
+def test_a_delivery_that_could_not_be_recorded_is_recorded_later(
+    ledger: Ledger, receiver: WebhookReceiver
+) -> None:
     charge(ledger, "one")
-    noting = [sqlite3.OperationalError("disk full"), DEFAULT]
-    note = Mock(wraps=ledger.outbox.delivered, side_effect=noting)
+    effects = [sqlite3.OperationalError("disk full"), DEFAULT]
+    record = Mock(wraps=ledger.outbox.record_delivered, side_effect=effects)
 
-    with patch.object(ledger.outbox, "delivered", note):
-        asyncio.run(asyncio.wait_for(_delivered_at_the_second_try(ledger, note), 10))
+    async def deliver() -> None:
+        dispatcher = WebhookDispatcher(
+            outbox=ledger.outbox, url=receiver.url, secret="s", first_pause=0.1
+        )
+        running = asyncio.create_task(dispatcher.run())
+        while record.call_count < 2:
+            await asyncio.sleep(0.01)
+        dispatcher.stop()
+        await running
 
-    assert ledger.outbox.due(busy=(), limit=9) == []
+    with patch.object(ledger.outbox, "record_delivered", record):
+        asyncio.run(asyncio.wait_for(deliver(), 10))
+
+    assert ledger.outbox.due(excluding=(), limit=9) == []
+    assert len(receiver.received) == 1

@@ -145,13 +145,23 @@ def test_a_write_needs_a_key_and_a_look_up_too(api: httpx.Client) -> None:
     assert code(api.get("/v1/charges")) == (400, "idempotency_key_required")
 
 
-def test_what_is_not_there_is_404_405_413_or_411(api: httpx.Client) -> None:
+def test_unsupported_requests_are_404_405_or_413(api: httpx.Client) -> None:
+    key = {"Idempotency-Key": "too-large"}
     assert code(api.get("/v2")) == (404, "not_found")
     assert code(api.get("/v1/charges/x/void")) == (405, "method_not_allowed")
-    assert api.delete("/v1/charges").status_code == 501
-    assert code(api.post("/v1/charges", content=b" " * 65_537)) == (413, "body_too_large")
-    assert code(api.post("/v1/charges", content=iter([b"{}"]))) == (411, "length_required")
+    assert code(api.delete("/v1/charges")) == (405, "method_not_allowed")
+    for content in (b" " * 65_537, iter([b" " * 65_537])):
+        response = api.post("/v1/charges", content=content, headers=key)
+        assert code(response) == (413, "body_too_large")
     assert api.get("/health").status_code == 200
+
+
+def test_a_chunked_body_is_read(api: httpx.Client) -> None:
+    chunks = iter([b'{"amount": "1.00", "currency": "EUR", ', b'"token": "tok_success"}'])
+
+    response = api.post("/v1/charges", content=chunks, headers={"Idempotency-Key": "chunked"})
+
+    assert (response.status_code, response.json()["amount"]) == (201, "1.00")
 
 
 def test_the_ledger_goes_in_pages(api: httpx.Client) -> None:

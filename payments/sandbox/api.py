@@ -1,0 +1,169 @@
+"""The provider's HTTP API.
+
+All requests but GET /health need `Authorization: Bearer <key>`, and writes an `Idempotency-Key`.
+The same key with the same body returns the same object again; keys of charges, captures, voids and
+refunds are separate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import re
+from typing import TypeAlias
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from payments.sandbox.errors import ApiError
+from payments.sandbox.ledger import Ledger
+from payments.sandbox.objects import Object
+from payments.sandbox.provider import Provider
+from payments.sandbox.requests import Kind, parse_write
+
+log = logging.getLogger(__name__)
+
+_BODY_LIMIT = 64 * 1024
+_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1000
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+Request: TypeAlias = web.Request
+Response: TypeAlias = web.StreamResponse
+
+
+class Api:
+    """The API of `provider` and its ledger, as an aiohttp application."""
+
+    def __init__(self, *, provider: Provider, ledger: Ledger, api_key: str) -> None:
+        self._provider = provider
+        self._ledger = ledger
+        self._authorization = f"Bearer {api_key}".encode()
+        self._stopping = asyncio.Event()
+
+    def application(self) -> web.Application:
+        """The application, to be served once."""
+        application = web.Application(
+            middlewares=[_errors_as_json, self._authenticated], client_max_size=_BODY_LIMIT
+        )
+        application.add_routes(
+            [
+                web.get("/health", self._health),
+                web.post("/v1/charges", self._create_charge),
+                web.get("/v1/charges", self._find_charges),
+                web.get(r"/v1/charges/{charge_id:\w+}", self._show_charge),
+                web.post(r"/v1/charges/{charge_id:\w+}/capture", self._capture),
+                web.post(r"/v1/charges/{charge_id:\w+}/void", self._void),
+                web.post("/v1/refunds", self._create_refund),
+                web.get("/v1/refunds", self._find_refunds),
+                web.get("/v1/ledger", self._show_ledger),
+            ]
+        )
+        application.on_shutdown.append(self._stop)
+        return application
+
+    async def _stop(self, application: web.Application) -> None:
+        """Close the connections that are held without a response."""
+        self._stopping.set()
+
+    @web.middleware
+    async def _authenticated(self, request: Request, handler: Handler) -> Response:
+        authorization = request.headers.get("Authorization", "").encode("utf-8", "replace")
+        if request.path != "/health" and not hmac.compare_digest(
+            authorization, self._authorization
+        ):
+            raise ApiError(401, "unauthorized", "The API key is missing or wrong.")
+        return await handler(request)
+
+    # --- Writes -----------------------------------------------------------------------------------
+
+    async def _create_charge(self, request: Request) -> Response:
+        return await self._write(request, "charge")
+
+    async def _capture(self, request: Request) -> Response:
+        return await self._write(request, "capture")
+
+    async def _void(self, request: Request) -> Response:
+        return await self._write(request, "void")
+
+    async def _create_refund(self, request: Request) -> Response:
+        return await self._write(request, "refund")
+
+    async def _write(self, request: Request, kind: Kind) -> Response:
+        outcome = await self._provider.execute(
+            parse_write(
+                kind=kind,
+                key=request.headers.get("Idempotency-Key", ""),
+                body=await request.read(),
+                charge_id=request.match_info.get("charge_id", ""),
+            )
+        )
+        if outcome.drop_after is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(outcome.drop_after):
+                    await self._stopping.wait()
+            if request.transport is not None:
+                request.transport.abort()
+        headers = {"Idempotent-Replayed": "true"} if outcome.is_replayed else None
+        return web.json_response(outcome.body, status=outcome.status, headers=headers)
+
+    # --- Reads ------------------------------------------------------------------------------------
+
+    async def _health(self, request: Request) -> Response:
+        return web.json_response({"status": "ok"})
+
+    async def _show_charge(self, request: Request) -> Response:
+        return web.json_response(self._ledger.charge(request.match_info["charge_id"]))
+
+    async def _find_charges(self, request: Request) -> Response:
+        return _list(self._ledger.find("charge", _queried_key(request)))
+
+    async def _find_refunds(self, request: Request) -> Response:
+        return _list(self._ledger.find("refund", _queried_key(request)))
+
+    async def _show_ledger(self, request: Request) -> Response:
+        """All charges, oldest first; `next` is the `after` of the next page, or null."""
+        limit = min(_number(request, "limit", _PAGE_SIZE), _MAX_PAGE_SIZE)
+        rows = self._ledger.charges(after=_number(request, "after", 0), limit=limit)
+        return web.json_response(
+            {
+                "data": [charge for _, charge in rows],
+                "next": rows[-1][0] if rows and len(rows) == limit else None,
+            }
+        )
+
+
+@web.middleware
+async def _errors_as_json(request: Request, handler: Handler) -> Response:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _error(error.status, error.code, error.message)
+    except web.HTTPException as error:
+        return _error(error.status, _CODES.get(error.status, "bad_request"), error.reason)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return _error(500, "internal_error", "Something went wrong.")
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+def _list(found: Object | None) -> Response:
+    return web.json_response({"data": [] if found is None else [found]})
+
+
+def _queried_key(request: Request) -> str:
+    key = request.query.get("idempotency_key", "")
+    if not key:
+        raise ApiError(400, "idempotency_key_required", "Pass idempotency_key in the query.")
+    return key
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    value = request.query.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,15}", value):
+        raise ApiError(400, f"invalid_{name}", f"{name}: a whole number.")
+    return int(value)
