@@ -1,51 +1,55 @@
-"""Who hears what: the one table of consumers and the events that they hear."""
+"""The table of consumers and the events that they subscribe to; tasks that serve all apps."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
 
+import structlog
 from celery import shared_task
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 
 from notifications.operations.purging import purge_notifications
-from notifications.operations.subscriptions import EVENT_TYPES as TOLD_TO_PEOPLE
+from notifications.operations.subscriptions import EVENT_TYPES as NOTIFIED_EVENTS
 from notifications.operations.subscriptions import queue_notifications
+from notifications.queries import seconds_mail_overdue
 from oms.core import clock
 from oms.events.partitions import maintain_partitions
 from oms.events.publishing import RELAY_TASK
-from oms.events.relay import Consumer, deliver, retry_failed_events
+from oms.events.relay import Consumer, consumer_lags, deliver, retry_failed_events
 from oms.http.operations.idempotency import purge_idempotency_records
 from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import is_awake
 from oms.users.operations.sessions import purge_sessions
-from orders.operations.paying import EVENT_TYPES as NEWS_OF_PAYMENTS
+from orders.operations.paying import EVENT_TYPES as PAYMENT_EVENTS
 from orders.operations.paying import apply_payment_events
 from payments.operations.purging import purge_provider_messages
+from payments.queries import seconds_overdue
+
+log = structlog.get_logger(__name__)
 
 CONSUMERS = (
     # Orders follow their payments; first, because people wait for it.
-    Consumer(name="orders", event_types=NEWS_OF_PAYMENTS, handle=apply_payment_events),
-    # Customers and staff are told.
-    Consumer(name="notifications", event_types=TOLD_TO_PEOPLE, handle=queue_notifications),
+    Consumer(name="orders", event_types=PAYMENT_EVENTS, handle=apply_payment_events),
+    Consumer(name="notifications", event_types=NOTIFIED_EVENTS, handle=queue_notifications),
 )
-# How long, in seconds, news gathers while more is coming: many pieces cost little more than one.
+# How long, in seconds, events gather while more are coming: many cost little more than one.
 _GATHERING = 0.1
-# For how long, in seconds, a consumer that is far behind goes on before it is the next one's turn.
-# Shorter than a worker's hold on the messages (oms.queue.wakeups), and than a task may live.
-_TURN = 0.8
-# For how long, in seconds, a run of the purge goes on.
+# How long, in seconds, a consumer with a backlog goes on before the next one gets its share.
+# Shorter than a worker holds wake-ups back (oms.queue.wakeups), and than a task may run.
+_SHARE = 0.8
+# How long, in seconds, a run of the purge goes on.
 _PURGING = 30.0
 
 
 @shared_task(name=RELAY_TASK)
 def relay_events() -> None:
-    """Hand each consumer what it has not heard yet, and what it failed to take before.
+    """Deliver new events to each consumer, and retry those that failed.
 
-    Goes on for as long as there is news, but for a quarter of a minute at most. One worker is
-    enough for that, so another one that is sent meanwhile leaves it alone.
+    Goes on while there are events, for at most 15 seconds. One worker is enough for that, so
+    another one that is woken meanwhile leaves the work to it.
     """
     if is_awake(RELAY_TASK):
         return
@@ -55,13 +59,25 @@ def relay_events() -> None:
 
 
 def _deliver_to_all() -> int:
-    return sum(deliver(consumer, deadline=time.monotonic() + _TURN) for consumer in CONSUMERS)
+    return sum(deliver(consumer, deadline=time.monotonic() + _SHARE) for consumer in CONSUMERS)
+
+
+def queue_lags() -> dict[str, float]:
+    """How many seconds the oldest work of each kind has been waiting; 0 if none is.
+
+    The kinds are "payments", "refunds", "mail", and "events <consumer>" for each consumer.
+    """
+    return {
+        **{f"events {consumer}": seconds for consumer, seconds in consumer_lags().items()},
+        **seconds_overdue(),
+        "mail": seconds_mail_overdue(),
+    }
 
 
 @shared_task(name="oms.report_lag")
 def report_lag() -> None:
-    """Write to the log how far behind the background is."""
-    report_queue_lags()
+    """Log how far behind the background is, and set the metrics."""
+    report_queue_lags(queue_lags())
 
 
 @shared_task(name="oms.purge")
@@ -80,7 +96,7 @@ def purge() -> None:
 
 @shared_task(name="oms.tend_event_log")
 def tend_event_log() -> None:
-    """Make the partitions of this month of the event log and of the next ones.
+    """Create the partitions of this month of the event log and of the next ones.
 
     Never retried by Celery: the schedule comes back long before a month begins.
     """

@@ -1,4 +1,4 @@
-"""Whether the stored reports are what the shop's books still add up to."""
+"""Checks of stored reports against the same days computed again."""
 
 from __future__ import annotations
 
@@ -15,27 +15,25 @@ from django.db.models import Sum
 
 from oms.core import clock
 from oms.core.money import ZERO
-from oms.reconcile.checks import Finding, Violation
-from oms.reconcile.snapshot import SHOWN
+from oms.reconcile.checks import SHOWN, Finding, Violation
 from reports.figures import DayFigures
 from reports.models import DailyReport, DailySales
 from reports.queries import add_up
 
 
-def reports_finding() -> Finding:
-    """Each final report against the same days added up anew.
+def report_finding() -> Finding:
+    """Compare each final report with its day, computed again by the reports' own statement.
 
-    By the reports' own statement, a month at a time, so that a change of either shows. Not
-    compared is what is of the moment of storing: how the day's orders stood, and products' names.
+    Not compared is what belongs to the moment of storing: order statuses and product names.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     violations = list(_violations())
     return Finding(
-        name="final_reports_still_hold",
-        promise="The stored report of a closed day is what the day adds up to.",
+        name="final_reports",
+        promise="The stored report of a closed day equals the figures computed from its orders.",
         violations=tuple(violations[:SHOWN]),
         total=len(violations),
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - started,
     )
 
 
@@ -73,7 +71,7 @@ def _differing(stored: DayFigures, anew: DayFigures) -> list[str]:
 
 
 def _kept(reports: Sequence[DailyReport]) -> dict[UUID, tuple[int, Decimal]]:
-    """The pieces and the revenue of all products together that are kept with each report."""
+    """The units and the revenue of all products together that are stored with each report."""
     sales = DailySales.objects.filter(report__in=[report.id for report in reports])
     sums = sales.values_list("report_id").annotate(units=Sum("units"), revenue=Sum("revenue"))
     return {id: (units, revenue) for id, units, revenue in sums}

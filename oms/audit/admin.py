@@ -141,7 +141,7 @@ class EventAdmin(GrowingAdmin):
 
 
 def _retry(actor: Actor, parked: Any, values: Mapping[str, Any]) -> str:
-    retry_dead_letter(parked_id=parked.pk)
+    retry_dead_letter(dead_letter_id=parked.pk)
     return _now("It is handed over again in a moment.")
 
 

@@ -1,6 +1,6 @@
-"""Handing the log to its consumers, in order and without a gap.
+"""Delivering the event log to its consumers, in order and without a gap.
 
-A consumer's handler and the step of its offset commit together, so each event takes effect in the
+A consumer's handler and the change of its offset commit together, so each event takes effect in the
 database once. An event is readable once every transaction that began before its own has ended:
 positions are drawn before commits, so a reader that went by position alone would skip the late.
 """
@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 MAX_ATTEMPTS = 8
 
-# Of the next so many rows, those that the consumer hears, and the last one for its offset. The
-# others, which are the most, never leave the database.
+# Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
+# The others, which are the most, never leave the database.
 _READABLE = """
     WITH batch AS MATERIALIZED (
         SELECT id, type, data, actor_kind, actor_id, actor_label, request_id, ip, occurred_at,
@@ -54,17 +54,15 @@ _READABLE = """
            occurred_at, transaction::text, position, batch_size
     FROM numbered WHERE type = ANY(%s) OR from_the_end = 1 ORDER BY transaction, position
 """
-_LOCKED = """
+_LOCK_OFFSET = """
     SELECT transaction::text, position FROM events_consumeroffset
     WHERE consumer = %s FOR NO KEY UPDATE
 """
-_REACHED = """
+_SAVE_OFFSET = """
     UPDATE events_consumeroffset
     SET transaction = %s::text::xid8, position = %s, updated_at = now() WHERE consumer = %s
 """
-
-
-# The oldest event that each consumer has not read, whether it hears it or not.
+# The age of the oldest event that each consumer has not read, whether it subscribes to it or not.
 _UNREAD = """
     SELECT reached.consumer, extract(epoch FROM now() - unread.occurred_at)::float8
     FROM events_consumeroffset AS reached
@@ -79,7 +77,7 @@ _UNREAD = """
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEvent:
-    """A fact as it stands in the log."""
+    """An event as consumers get it."""
 
     id: UUID
     fact: DomainEvent
@@ -89,10 +87,10 @@ class RecordedEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """One who hears events.
+    """A subscriber to events.
 
-    `handle` gets the events of the classes `hears`, oldest first, inside the transaction that also
-    moves the offset. It writes rows and calls nothing outside the database.
+    `handle` gets the events of `event_types`, oldest first, inside the transaction that also moves
+    the offset. It writes rows and calls nothing outside the database.
     """
 
     name: str
@@ -101,7 +99,7 @@ class Consumer:
 
 
 class _Row(NamedTuple):
-    """An event as it is read of the log; `data` is JSON."""
+    """An event as it is read from the log; `data` is JSON."""
 
     id: UUID
     type: str
@@ -134,29 +132,30 @@ def recorded(event: Event | _Row) -> RecordedEvent:
 
 
 def deliver(consumer: Consumer, *, deadline: float = inf) -> int:
-    """Hand `consumer` what is readable, until `deadline` of `time.monotonic`, but one batch always.
+    """Deliver readable events to `consumer` until `deadline` of `time.monotonic`, at least a batch.
 
-    Returns how many events it heard; if time ran out before it heard any, 1, for there is more.
+    Returns how many it handled; at least 1 if time ran out, for there is more.
     """
-    heard = 0
+    handled = 0
     while True:
         count, more = with_retries(lambda: _deliver_batch(consumer))
-        heard += count
+        handled += count
         if not more:
-            return heard
+            return handled
         if time.monotonic() >= deadline:
-            return max(1, heard)
+            return max(1, handled)
 
 
 def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
     types = [event_class.type for event_class in consumer.event_types]
     with transaction.atomic():
-        rows = _readable(_locked_offset(consumer), types)
+        rows = _readable(_lock_offset(consumer), types)
         if not rows:
             return 0, False
         events = [row for row in rows if row.type in types]
-        _hand_over(consumer, events)
-        _note_reached(consumer, rows[-1])
+        if events and _try_to_handle(consumer, events) is not None:
+            _handle_one_by_one(consumer, events)
+        ask(_SAVE_OFFSET, [rows[-1].transaction, rows[-1].position, consumer.name])
     return len(events), rows[-1].batch_size == BATCH
 
 
@@ -170,27 +169,20 @@ def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
         return [_Row._make(values) for values in found.rows()]
 
 
-def _locked_offset(consumer: Consumer) -> tuple[str, int]:
+def _lock_offset(consumer: Consumer) -> tuple[str, int]:
     """The transaction and the position of the last event that `consumer` has read."""
-    locked = ask(_LOCKED, [consumer.name]).rows()
+    locked = ask(_LOCK_OFFSET, [consumer.name]).rows()
     if not locked:
         ConsumerOffset.objects.get_or_create(consumer=consumer.name)
-        locked = ask(_LOCKED, [consumer.name]).rows()
+        locked = ask(_LOCK_OFFSET, [consumer.name]).rows()
     [(reached, position)] = locked
     return reached, position
 
 
-def _note_reached(consumer: Consumer, last: _Row) -> None:
-    ask(_REACHED, [last.transaction, last.position, consumer.name])
-
-
-def _hand_over(consumer: Consumer, events: Sequence[_Row]) -> None:
-    if not events:
-        return
-    if _taken(consumer, events) is None:
-        return
+def _handle_one_by_one(consumer: Consumer, events: Sequence[_Row]) -> None:
+    """Handle each event alone; those that fail are retried later (`retry_failed_events`)."""
     for event in events:
-        error = _taken(consumer, [event])
+        error = _try_to_handle(consumer, [event])
         if error is not None:
             DeadLetter.objects.create(
                 consumer=consumer.name,
@@ -200,60 +192,82 @@ def _hand_over(consumer: Consumer, events: Sequence[_Row]) -> None:
             )
 
 
-def _taken(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
-    """None if the handler took the events; else what it raised, with its writes undone.
+def _try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
+    """None if the handler succeeded; else what it raised, with its writes rolled back.
 
-    A busy or lost database is nobody's fault: it is raised, and the whole batch comes again.
+    A busy or lost database is no fault of the events: its error is raised.
     """
     try:
         with transaction.atomic():
             consumer.handle([recorded(event) for event in events])
     except (OperationalError, Unavailable):
         raise
-    except Exception as error:  # whatever a handler does wrong must not stop the others' events
-        log.exception("event_not_taken", consumer=consumer.name, events=[str(e.id) for e in events])
+    except Exception as error:  # whatever a handler does wrong must not stop the other events
+        log.exception("event_failed", consumer=consumer.name, events=[str(e.id) for e in events])
         return error
     return None
 
 
-def seconds_behind() -> dict[str, float]:
-    """For how long the oldest event has waited that each consumer has not read; 0 if none waits."""
+def consumer_lags() -> dict[str, float]:
+    """The age in seconds of the oldest event that each consumer has not read; 0 if none."""
     with connection.cursor() as cursor:
         cursor.execute(_UNREAD)
-        return {consumer: max(0.0, waited or 0.0) for consumer, waited in cursor.fetchall()}
+        return {consumer: max(0.0, age or 0.0) for consumer, age in cursor.fetchall()}
 
 
 def retry_failed_events(consumer: Consumer) -> int:
-    """Hand `consumer` its parked events that are due again; returns how many it took."""
-    took = 0
+    """Retry the failed events of `consumer` that are due; returns how many succeeded."""
+    succeeded = 0
     due = DeadLetter.objects.filter(consumer=consumer.name, next_attempt_at__lte=Now())
     for id in list(due.order_by("event_id").values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            parked = (
+            failed = (
                 due.filter(pk=id)
                 .select_for_update(of=("self",), skip_locked=True)
                 .select_related("event")
                 .first()
             )
-            if parked is None:
+            if failed is None:
                 continue
-            error = _taken(consumer, [parked.event])
+            error = _try_to_retry(consumer, failed)
             if error is None:
-                parked.delete()
-                took += 1
+                failed.delete()
+                succeeded += 1
                 continue
-            parked.attempts += 1
-            parked.last_error = repr(error)
-            dead = parked.attempts >= MAX_ATTEMPTS
-            parked.next_attempt_at = None if dead else Now() + _pause(parked.attempts)
-            parked.save(update_fields=["attempts", "last_error", "next_attempt_at"])
-    return took
+            failed.attempts += 1
+            failed.last_error = repr(error)
+            is_dead = failed.attempts >= MAX_ATTEMPTS
+            failed.next_attempt_at = None if is_dead else Now() + _pause(failed.attempts)
+            failed.save(update_fields=["attempts", "last_error", "next_attempt_at"])
+    return succeeded
 
 
-def retry_dead_letter(*, parked_id: int) -> None:
-    """Let a parked event be handed over at once, with all its attempts before it again."""
-    DeadLetter.objects.filter(pk=parked_id).update(next_attempt_at=Now(), attempts=0)
+def _try_to_retry(consumer: Consumer, failed: DeadLetter) -> Exception | None:
+    """The same for one event, where rows that others keep locked count as a failure too.
+
+    Else one such event would keep the others from being retried.
+    """
+    try:
+        return _try_to_handle(consumer, [failed.event])
+    except Unavailable as error:
+        return error
+
+
+def retry_dead_letter(*, dead_letter_id: int) -> None:
+    """Let a failed event be retried at once, with all its attempts again."""
+    DeadLetter.objects.filter(pk=dead_letter_id).update(next_attempt_at=Now(), attempts=0)
     wake_on_commit(RELAY_TASK)
+
+
+@transaction.atomic
+def retry_dead_letters() -> list[str]:
+    """Let every dead letter be retried; a sentence for each, which is logged too."""
+    retried = []
+    for letter in DeadLetter.objects.filter(next_attempt_at=None).order_by("event_id"):
+        retry_dead_letter(dead_letter_id=letter.pk)
+        retried.append(f"event {letter.event_id}: will be retried by {letter.consumer}")
+        log.info("reconcile_repaired", kind="event", id=str(letter.event_id))
+    return retried
 
 
 def _pause(attempts: int) -> timedelta:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 
 import structlog
 from prometheus_client import Gauge
 
-from notifications.queries import seconds_mail_overdue
-from oms.events.relay import seconds_behind
-from payments.queries import seconds_overdue
-
 log = structlog.get_logger(__name__)
 
-# Behind by more seconds than that, the background is a matter for a person.
+# A lag of more seconds than that needs a person's attention.
 _LONG = 60.0
 
 # The latest figure of any process is the true one, even after that process has ended; the time of
@@ -31,23 +27,10 @@ _MEASURED_AT = Gauge(
 )
 
 
-def lags() -> dict[str, float]:
-    """For how many seconds the oldest piece of each kind of work has waited; 0 if none waits.
-
-    The kinds are "payments", "refunds", "mail", and "events <consumer>" for what each has not read.
-    """
-    return {
-        **{f"events {consumer}": seconds for consumer, seconds in seconds_behind().items()},
-        **seconds_overdue(),
-        "mail": seconds_mail_overdue(),
-    }
-
-
-def report_queue_lags() -> None:
-    """Log each lag and set its gauge; the log line is a warning if any exceeds a minute."""
-    found = lags()
-    for kind, seconds in found.items():
+def report_queue_lags(lags: Mapping[str, float]) -> None:
+    """Log the seconds that each kind of work is behind, a warning above a minute; set the gauges."""
+    for kind, seconds in lags.items():
         _LAG.labels(kind).set(seconds)
-    _MEASURED_AT.set(time.time())
-    report = log.warning if max(found.values()) > _LONG else log.info
-    report("background_lag", **{k.replace(" ", "_"): round(s, 1) for k, s in found.items()})
+    _MEASURED_AT.set_to_current_time()
+    report = log.warning if max(lags.values()) > _LONG else log.info
+    report("background_lag", **{k.replace(" ", "_"): round(s, 1) for k, s in lags.items()})

@@ -1,6 +1,6 @@
-"""The one checker: everything that must always hold, asked of the database and the provider.
+"""Runs the checks of data that every app keeps in its `checks` module (see oms/checks.py).
 
-Each check is one statement that returns what breaks it. All of them see one snapshot, so a shop in
-full swing gives no false alarm. What follows with a delay (an order follows its payment once the
-log's consumer has heard of it) is left out for as long as the news is on its way.
+Each check is one statement that returns what violates it. All statements see one snapshot, so
+changes under way give no false alarm. What follows with a delay (an order follows its payment once
+the log's consumer has handled the event) is left out for as long as the event is unprocessed.
 """

@@ -1,25 +1,29 @@
-"""What a check is, and what comes of it."""
+"""What a check is, and its finding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+# How many violations of a check are shown.
+SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One promise, and the statement that finds what breaks it.
+    """One promise, and the statement that finds its violations.
 
-    `sql` is a SELECT of `id` (which object) and `detail` (what is wrong with it), one row for each
-    violation. It may use the relation `unheard` and the parameter `unarchived`: what has a smaller
-    id is older than the log, whose first months may be in the archive. See snapshots.py.
+    `sql` is a SELECT of `id` (of which object) and `detail` (what is wrong with it), one row for
+    each violation; `ctes` are common table expressions that it uses, `parameters` returns its
+    parameters when it is run.
     """
 
     name: str
     promise: str
     sql: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ctes: str = ""
+    parameters: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +36,9 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found: `violations` are the first of `total`.
+    """The result of a check: `violations` are the first of `total`.
 
-    `skipped` says why it was not made; "" if it was.
+    `skipped` is the reason why it was not run; "" if it was.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Findings for people and for machines."""
+"""Findings as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from oms.reconcile.checks import Finding
 
 def as_table(findings: Sequence[Finding]) -> Table:
     """One row for each check, and one for each violation that is shown."""
-    table = Table(title="What must always hold")
+    table = Table(title="Reconciliation")
     table.add_column("Check")
     table.add_column("Violations", justify="right")
     table.add_column("Seconds", justify="right")
     table.add_column("Promise")
     for finding in findings:
         if finding.skipped:
-            count, said = "[yellow]skipped", escape(finding.skipped)
+            count, note = "[yellow]skipped", escape(finding.skipped)
         else:
             colour = "green" if finding.holds else "bold red"
-            count, said = f"[{colour}]{finding.total}", finding.promise
-        table.add_row(finding.name, count, f"{finding.seconds:.2f}", said)
+            count, note = f"[{colour}]{finding.total}", finding.promise
+        table.add_row(finding.name, count, f"{finding.seconds:.2f}", note)
         for violation in finding.violations:
             table.add_row("", "", "", escape(f"{violation.id}: {violation.detail}"), style="red")
         if finding.total > len(finding.violations):

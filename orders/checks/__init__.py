@@ -1,0 +1,10 @@
+"""What `manage.py reconcile` checks of orders."""
+
+from __future__ import annotations
+
+from orders.checks.history import HISTORY_CHECKS
+from orders.checks.orders import ORDER_CHECKS
+from orders.checks.payments import PAYMENT_CHECKS
+from orders.checks.stock import STOCK_CHECKS
+
+CHECKS = (*STOCK_CHECKS, *ORDER_CHECKS, *PAYMENT_CHECKS, *HISTORY_CHECKS)

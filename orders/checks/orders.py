@@ -1,4 +1,4 @@
-"""What must hold of orders: their totals, their statuses, their parcels."""
+"""Checks of orders: totals, statuses, shipments, expiry, and the answers that clients got."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from oms.reconcile.checks import Check
 
 ORDER_CHECKS = (
     Check(
-        name="totals_are_sums",
+        name="order_totals",
         promise="An order's total is the sum of its lines, and a line's is price times quantity.",
         sql="""
             SELECT orders_order.id::text AS id,
@@ -23,53 +23,55 @@ ORDER_CHECKS = (
         """,
     ),
     Check(
-        name="fulfilment_follows_items",
-        promise="An order's fulfilment follows from what was sent of its items.",
+        name="fulfilment_status_by_items",
+        promise="An order's fulfilment status follows from the shipped quantities of its items.",
         sql="""
             SELECT orders_order.id::text AS id,
-                   format('%%s, %%s, but %%s of %%s pieces were sent', status, fulfilment_status,
-                          pieces.shipped, pieces.wanted) AS detail
+                   format('%%s, %%s, but %%s of %%s units were shipped', status, fulfilment_status,
+                          quantities.shipped, quantities.ordered) AS detail
             FROM orders_order
             JOIN (
-                SELECT order_id, sum(quantity_shipped) AS shipped, sum(quantity) AS wanted
+                SELECT order_id, sum(quantity_shipped) AS shipped, sum(quantity) AS ordered
                 FROM orders_orderitem GROUP BY order_id
-            ) AS pieces ON pieces.order_id = orders_order.id
+            ) AS quantities ON quantities.order_id = orders_order.id
             WHERE fulfilment_status <> CASE
-                      WHEN pieces.shipped = 0 THEN 'unfulfilled'
-                      WHEN pieces.shipped < pieces.wanted THEN 'partially_shipped'
+                      WHEN quantities.shipped = 0 THEN 'unfulfilled'
+                      WHEN quantities.shipped < quantities.ordered THEN 'partially_shipped'
                       WHEN status = 'delivered' THEN 'delivered'
                       ELSE 'shipped' END
-               OR (pieces.shipped = pieces.wanted) <> (status IN ('shipped', 'delivered'))
-               OR (pieces.shipped > 0 AND status IN ('pending', 'cancelled', 'expired'))
+               OR (quantities.shipped = quantities.ordered)
+                   <> (status IN ('shipped', 'delivered'))
+               OR (quantities.shipped > 0 AND status IN ('pending', 'cancelled', 'expired'))
         """,
     ),
     Check(
-        name="parcels_hold_what_was_sent",
-        promise="The parcels of an order hold what its items say was sent, and arrived with it.",
+        name="shipment_quantities",
+        promise="An order's shipments hold the shipped quantities, and arrived if it is delivered.",
         sql="""
             SELECT item.order_id::text AS id,
-                   format('item %%s: %%s sent, %%s in parcels, %%s of them delivered; the order is '
-                          '%%s', item.id, item.quantity_shipped, coalesce(sent.pieces, 0),
-                          coalesce(sent.delivered, 0), orders_order.status) AS detail
+                   format('item %%s: %%s shipped, %%s in shipments, %%s of them delivered; the '
+                          'order is %%s', item.id, item.quantity_shipped,
+                          coalesce(shipments.quantity, 0), coalesce(shipments.delivered, 0),
+                          orders_order.status) AS detail
             FROM orders_orderitem AS item
             JOIN orders_order ON orders_order.id = item.order_id
             LEFT JOIN (
-                SELECT part.order_item_id, sum(part.quantity) AS pieces,
+                SELECT part.order_item_id, sum(part.quantity) AS quantity,
                        sum(part.quantity) FILTER (WHERE shipment.status = 'delivered')
                            AS delivered
                 FROM orders_shipmentitem AS part
                 JOIN orders_shipment AS shipment ON shipment.id = part.shipment_id
                 WHERE shipment.status IN ('shipped', 'delivered')
                 GROUP BY part.order_item_id
-            ) AS sent ON sent.order_item_id = item.id
-            WHERE item.quantity_shipped <> coalesce(sent.pieces, 0)
+            ) AS shipments ON shipments.order_item_id = item.id
+            WHERE item.quantity_shipped <> coalesce(shipments.quantity, 0)
                OR (orders_order.status = 'delivered'
-                   AND coalesce(sent.delivered, 0) <> item.quantity)
+                   AND coalesce(shipments.delivered, 0) <> item.quantity)
         """,
     ),
     Check(
-        name="order_times_follow_status",
-        promise="An order has the times that its status calls for, and no others.",
+        name="order_timestamps",
+        promise="An order has the timestamps that its status requires, and no others.",
         sql="""
             SELECT id::text AS id,
                    format('%%s: expires %%s, confirmed %%s, cancelled %%s', status, expires_at,
@@ -80,6 +82,29 @@ ORDER_CHECKS = (
                OR (confirmed_at IS NULL
                    AND status IN ('confirmed', 'processing', 'shipped', 'delivered'))
                OR (deleted_at IS NOT NULL AND status NOT IN ('cancelled', 'expired'))
+        """,
+    ),
+    Check(
+        name="acknowledged_orders_exist",
+        promise="Every order in a stored response exists.",
+        # The stored responses of calls with an idempotency key: one order (201), or many (207).
+        sql="""
+            SELECT placed.id AS id, format('in the response of %%s', placed.created_at) AS detail
+            FROM (
+                SELECT response.created_at, result.document->>'id' AS id
+                FROM (
+                    SELECT created_at, CASE WHEN get_byte(body, 0) = 123
+                        THEN convert_from(body, 'UTF8')::jsonb END AS document
+                    FROM http_idempotencyrecord
+                    WHERE status IN (201, 207) AND length(body) > 0
+                ) AS response
+                CROSS JOIN LATERAL (
+                    SELECT response.document WHERE response.document ? 'placed_at'
+                    UNION ALL
+                    SELECT jsonb_path_query(response.document, '$.results[*].order')
+                ) AS result (document)
+            ) AS placed
+            WHERE NOT EXISTS (SELECT FROM orders_order WHERE orders_order.id = placed.id::uuid)
         """,
     ),
 )

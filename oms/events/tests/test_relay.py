@@ -238,7 +238,7 @@ def test_without_the_lock_two_relays_would_deliver_twice(
         both_read.wait(timeout=10)
         note(events)
 
-    monkeypatch.setattr(relay, "_LOCKED", relay._LOCKED.replace("FOR NO KEY UPDATE", ""))
+    monkeypatch.setattr(relay, "_LOCKED", relay._LOCK_OFFSET.replace("FOR NO KEY UPDATE", ""))
     wait_until_readable()
     at_once(*[lambda: relay.deliver(consumer(when_both_have_read))] * 2)
 

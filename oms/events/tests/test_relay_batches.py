@@ -84,7 +84,7 @@ def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: An
 
     with (
         patch("oms.subscriptions.CONSUMERS", consumers),
-        patch("oms.subscriptions._TURN", 0.0),
+        patch("oms.subscriptions._SHARE", 0.0),
         patch("oms.events.relay.BATCH", 1),
     ):
         relay_events()

@@ -1,4 +1,4 @@
-"""The one checker of what must always hold."""
+"""`manage.py reconcile`: check everything that must always hold."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
+from oms.checks import reconcile, repair
 from oms.reconcile.checks import Finding
 from oms.reconcile.presentation import as_json, as_table
-from oms.reconcile.repair import repair
-from oms.reconcile.runner import reconcile
 
 
 class Command(BaseCommand):
-    """Checks every promise, and says what breaks it."""
+    """Runs all checks and shows their violations."""
 
     help = (
         "Check everything that must always hold: stock and its ledger, payments and the provider's "
-        "books, statuses, totals, history, notifications. Safe on a running shop. The exit code is "
-        "1 if anything does not hold."
+        "ledger, statuses, totals, history, notifications. Safe on a running shop. The exit code "
+        "is 1 if there are violations."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Read how to show it, and whether to repair."""
+        """Add the options."""
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="try again what was given up (payments, refunds, events), then check; all else is "
-            "for a person to judge",
+            help="first retry what was given up (payments, refunds, dead letters); everything else "
+            "is left to a person",
         )
         parser.add_argument("--format", choices=("table", "json"), default="table")
         parser.add_argument(
             "--offline",
             action="store_true",
-            help="skip a payment provider that cannot be reached, instead of reporting it",
+            help="skip a payment provider that cannot be reached instead of reporting it",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check, and CommandError if something does not hold."""
+        """Run the checks; CommandError if there are violations."""
         is_table = options["format"] == "table"
         console = Console(highlight=False)
         repaired = repair() if options["repair"] else []
@@ -51,7 +50,7 @@ class Command(BaseCommand):
                 def show(finding: Finding) -> None:
                     status.update(f"Checked {finding.name} …")
 
-                findings = reconcile(offline=options["offline"], done=show)
+                findings = reconcile(offline=options["offline"], on_finding=show)
             console.print(as_table(findings))
         else:
             findings = reconcile(offline=options["offline"])
@@ -64,4 +63,4 @@ class Command(BaseCommand):
         if is_table:
             skipped = sum(bool(finding.skipped) for finding in findings)
             note = f", {skipped} skipped" if skipped else ""
-            console.print(f"{len(findings)} checks, no violation{note}.")
+            console.print(f"{len(findings)} checks, no violations{note}.")

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from oms.checks import reconcile
 from oms.reconcile.presentation import as_table
-from oms.reconcile.runner import reconcile
 from oms.stress.buyers import access_tokens, customers_needed, wares_on_sale
 from oms.stress.client import Outcome, make_calls
 from oms.stress.requests import calls

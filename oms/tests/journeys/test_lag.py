@@ -12,8 +12,7 @@ from django.test import Client
 
 from notifications.models import Notification
 from oms.events.models import ConsumerOffset
-from oms.queue.lag import lags
-from oms.subscriptions import relay_events, report_lag
+from oms.subscriptions import queue_lags, relay_events, report_lag
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import make_product
 from oms.testing.ordering import place
@@ -33,11 +32,11 @@ NONE_WAITS = {
 def test_what_waits_longest_is_the_lag_of_its_kind() -> None:
     wait_until_readable()
     relay_events()
-    assert lags() == NONE_WAITS
+    assert queue_lags() == NONE_WAITS
 
     place((make_product(), 1), token="tok_success")
     Payment.objects.update(next_attempt_at=Now() - timedelta(seconds=90))
-    unread = lags()
+    unread = queue_lags()
     wait_until_readable()
     relay_events()
     Notification.objects.filter(channel="email").update(
@@ -46,13 +45,13 @@ def test_what_waits_longest_is_the_lag_of_its_kind() -> None:
 
     assert 0 < unread["events orders"] < 30
     assert unread["mail"] == 0
-    behind = lags()
+    behind = queue_lags()
     assert (behind["events orders"], behind["events notifications"]) == (0, 0)
     assert 90 <= behind["payments"] < 120
     assert 30 <= behind["mail"] < 60
 
 
-def test_it_stands_in_the_log_and_in_the_metrics(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_lag_is_logged_and_in_the_metrics(caplog: pytest.LogCaptureFixture) -> None:
     ConsumerOffset.objects.create(consumer="orders")
     place((make_product(), 1), token="tok_success")
     Payment.objects.update(next_attempt_at=Now() - timedelta(seconds=90))

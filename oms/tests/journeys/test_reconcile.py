@@ -1,4 +1,4 @@
-"""The checker: each promise is broken once, and the breach is seen."""
+"""Reconcile: each promise is broken once, and the violation is found."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from oms.checks import CHECKS, reconcile, repair
 from oms.core.actor import system
 from oms.demo.seed import seed_shop
 from oms.events.archiving import archive_month
 from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import month_of, partitioned_months
 from oms.reconcile.checks import Finding
-from oms.reconcile.repair import repair
-from oms.reconcile.runner import CHECKS, reconcile
 from oms.subscriptions import CONSUMERS
 from orders.admin.history import history_lines
 from orders.models import Order
@@ -32,27 +31,28 @@ pytestmark = pytest.mark.django_db
 # Each breaks one promise on a shop of sixty orders; the database itself refuses many of them, so
 # its triggers are off and the constraint in the way is dropped, in the test's own transaction.
 BREACHES = {
-    "levels_equal_movements": "UPDATE inventory_stocklevel SET on_hand = on_hand + 1 WHERE id ="
-    " (SELECT id FROM inventory_stocklevel LIMIT 1)",
-    "balances_form_a_chain": "UPDATE inventory_stockmovement SET on_hand_after = on_hand_after + 1"
+    "stock_levels_equal_movements": "UPDATE inventory_stocklevel SET on_hand = on_hand + 1"
+    " WHERE id = (SELECT id FROM inventory_stocklevel LIMIT 1)",
+    "stock_movement_balances": "UPDATE inventory_stockmovement"
+    " SET on_hand_after = on_hand_after + 1"
     " WHERE id = (SELECT id FROM inventory_stockmovement LIMIT 1)",
     "stock_within_bounds": "ALTER TABLE inventory_stocklevel DROP CONSTRAINT"
     " stock_reserved_within_on_hand; UPDATE inventory_stocklevel SET reserved = on_hand + 1"
     " WHERE id = (SELECT id FROM inventory_stocklevel WHERE NOT backorderable LIMIT 1)",
-    "reservations_add_up": "UPDATE orders_order SET status = 'confirmed', cancelled_at = NULL,"
-    " confirmed_at = placed_at WHERE id ="
+    "reserved_stock_equals_open_orders": "UPDATE orders_order SET status = 'confirmed',"
+    " cancelled_at = NULL, confirmed_at = placed_at WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'cancelled' LIMIT 1)",
-    "orders_hold_their_stock": "UPDATE inventory_stockmovement SET order_id = gen_random_uuid()"
+    "order_stock_movements": "UPDATE inventory_stockmovement SET order_id = gen_random_uuid()"
     " WHERE id = (SELECT id FROM inventory_stockmovement WHERE kind = 'ship' LIMIT 1)",
-    "totals_are_sums": "UPDATE orders_order SET total = total + 1 WHERE id ="
+    "order_totals": "UPDATE orders_order SET total = total + 1 WHERE id ="
     " (SELECT id FROM orders_order LIMIT 1)",
-    "fulfilment_follows_items": "UPDATE orders_order SET fulfilment_status = 'shipped' WHERE id ="
+    "fulfilment_status_by_items": "UPDATE orders_order SET fulfilment_status = 'shipped' WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'delivered' LIMIT 1)",
-    "parcels_hold_what_was_sent": "DELETE FROM orders_shipmentitem WHERE id ="
+    "shipment_quantities": "DELETE FROM orders_shipmentitem WHERE id ="
     " (SELECT id FROM orders_shipmentitem LIMIT 1)",
-    "order_times_follow_status": "UPDATE orders_order SET expires_at = NULL WHERE id ="
+    "order_timestamps": "UPDATE orders_order SET expires_at = NULL WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
-    "one_capture_for_an_order": "DROP INDEX payment_one_active_for_order;"
+    "one_capture_per_order": "DROP INDEX payment_one_active_for_order;"
     " INSERT INTO payments_payment SELECT (jsonb_populate_record(payment,"
     " jsonb_build_object('id', gen_random_uuid()))).* FROM payments_payment AS payment"
     " WHERE status = 'captured' LIMIT 1",
@@ -60,38 +60,39 @@ BREACHES = {
     " payment_refunded_within_captured; UPDATE payments_payment"
     " SET refunded_amount = captured_amount + 1 WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
-    "refunded_is_sum_of_refunds": "UPDATE payments_payment SET refunded_amount = 0.01 WHERE id ="
+    "refunded_amounts": "UPDATE payments_payment SET refunded_amount = 0.01 WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
-    "payments_are_for_their_orders": "UPDATE payments_payment SET currency = 'USD' WHERE id ="
+    "payment_amounts": "UPDATE payments_payment SET currency = 'USD' WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
-    "payment_status_follows_payments": "UPDATE orders_order SET payment_status = 'unpaid'"
+    "payment_status_by_payments": "UPDATE orders_order SET payment_status = 'unpaid'"
     " WHERE id = (SELECT id FROM orders_order WHERE payment_status = 'paid' LIMIT 1)",
-    "paid_orders_go_on": "UPDATE payments_payment SET refunded_amount = 0 WHERE id ="
+    "paid_orders_confirmed": "UPDATE payments_payment SET refunded_amount = 0 WHERE id ="
     " (SELECT payment.id FROM payments_payment AS payment JOIN orders_order"
     " ON orders_order.id = order_id WHERE orders_order.status = 'cancelled'"
     " AND payment.status = 'captured' LIMIT 1)",
-    "no_payment_is_stuck": "UPDATE payments_payment SET next_attempt_at = NULL WHERE id ="
+    "no_abandoned_payments": "UPDATE payments_payment SET next_attempt_at = NULL WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'unknown' LIMIT 1)",
-    "histories_begin_with_placing": "DELETE FROM events_event WHERE position ="
+    "history_starts_with_placed": "DELETE FROM events_event WHERE position ="
     " (SELECT position FROM events_event WHERE type = 'order.placed' LIMIT 1)",
-    "histories_are_legal": "DELETE FROM events_event WHERE position ="
+    "history_transitions_allowed": "DELETE FROM events_event WHERE position ="
     " (SELECT position FROM events_event WHERE type = 'order.processing_started' LIMIT 1)",
-    "histories_end_in_the_status": "UPDATE orders_order SET status = 'processing' WHERE id ="
+    "history_matches_status": "UPDATE orders_order SET status = 'processing' WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'confirmed' LIMIT 1)",
-    "money_is_in_the_log": "DELETE FROM events_event WHERE position ="
+    "payments_logged_once": "DELETE FROM events_event WHERE position ="
     " (SELECT position FROM events_event WHERE type = 'payment.captured' LIMIT 1)",
-    "orders_heard_of_their_money": "DELETE FROM events_event WHERE position ="
+    "order_payment_events_once": "DELETE FROM events_event WHERE position ="
     " (SELECT position FROM events_event WHERE type = 'order.paid' LIMIT 1)",
     # As if an earlier transaction had written the events, so that they are readable.
-    "consumers_keep_up": "UPDATE events_event SET transaction = '3';"
+    "consumers_up_to_date": "UPDATE events_event SET transaction = '3';"
     " UPDATE events_consumeroffset SET transaction = '0', position = 0",
-    "the_log_is_of_this_server": "UPDATE events_consumeroffset SET transaction = '4294967296999'",
-    "no_event_was_given_up": "INSERT INTO events_parkedevent"
+    "consumer_offsets_of_this_server": "UPDATE events_consumeroffset"
+    " SET transaction = '4294967296999'",
+    "no_dead_letters": "INSERT INTO events_parkedevent"
     " (consumer, event_id, attempts, next_attempt_at, last_error, created_at)"
     " SELECT 'notifications', id, 8, NULL, 'KeyError()', now() FROM events_event LIMIT 1",
-    "everyone_is_told_once": "DELETE FROM notifications_notification WHERE id ="
+    "notifications_once_per_event": "DELETE FROM notifications_notification WHERE id ="
     " (SELECT id FROM notifications_notification WHERE kind = 'order_paid' LIMIT 1)",
-    "notifications_are_of_events": "UPDATE notifications_notification"
+    "notifications_have_events": "UPDATE notifications_notification"
     " SET event_id = gen_random_uuid() WHERE id ="
     " (SELECT id FROM notifications_notification LIMIT 1)",
     "acknowledged_orders_exist": "INSERT INTO http_idempotencyrecord"
@@ -143,13 +144,13 @@ def test_a_violation_names_the_object_and_what_is_wrong(shop: None) -> None:
     assert payment is not None
     Payment.objects.filter(pk=payment.pk).update(next_attempt_at=None)
 
-    [violation] = finding("no_payment_is_stuck").violations
+    [violation] = finding("no_abandoned_payments").violations
 
     assert violation.id == str(payment.id)
     assert "unknown after 1 attempts, given up: ReadTimeout" in violation.detail
 
 
-def test_news_of_money_that_is_on_its_way_is_no_violation(shop: None) -> None:
+def test_an_unprocessed_payment_event_is_no_violation(shop: None) -> None:
     unguarded(
         "UPDATE orders_order SET payment_status = 'processing' WHERE id ="
         " (SELECT id FROM orders_order WHERE payment_status = 'paid' LIMIT 1);"
@@ -157,40 +158,40 @@ def test_news_of_money_that_is_on_its_way_is_no_violation(shop: None) -> None:
         " WHERE consumer = 'orders'"
     )
 
-    assert finding("payment_status_follows_payments").holds
+    assert finding("payment_status_by_payments").holds
 
 
-def test_a_stored_report_that_is_not_true_any_more_is_seen(shop: None) -> None:
+def test_a_stored_report_that_is_wrong_is_found(shop: None) -> None:
     close_days(now=datetime.now(UTC))
-    assert finding("final_reports_still_hold").holds
+    assert finding("final_reports").holds
     unguarded(
         "UPDATE reports_dailyreport SET data ="
         " jsonb_set(data, '{totals,orders_confirmed}', '9999') WHERE id ="
         " (SELECT id FROM reports_dailyreport LIMIT 1)"
     )
 
-    [violation] = finding("final_reports_still_hold").violations
+    [violation] = finding("final_reports").violations
 
     assert "orders_confirmed: stored 9999" in violation.detail
 
 
 def test_repair_tries_again_what_was_given_up(shop: None) -> None:
-    unguarded(BREACHES["no_payment_is_stuck"])
-    unguarded(BREACHES["no_event_was_given_up"])
+    unguarded(BREACHES["no_abandoned_payments"])
+    unguarded(BREACHES["no_dead_letters"])
     Refund.objects.filter(status="requested").update(next_attempt_at=None)
     stuck = Payment.objects.get(status="unknown", next_attempt_at=None)
 
     repaired = repair()
 
-    assert finding("no_payment_is_stuck").holds
-    assert finding("no_event_was_given_up").holds
-    assert f"payment {stuck.id}: unknown, is tried again" in repaired
+    assert finding("no_abandoned_payments").holds
+    assert finding("no_dead_letters").holds
+    assert f"payment {stuck.id}: unknown, will be retried" in repaired
     assert len(repaired) == 2 + Refund.objects.filter(status="requested").count()
     assert DeadLetter.objects.get().next_attempt_at is not None
     assert repair() == []
 
 
-@pytest.mark.parametrize("name", ["levels_equal_movements", "histories_are_legal"])
+@pytest.mark.parametrize("name", ["stock_levels_equal_movements", "history_transitions_allowed"])
 def test_repair_does_not_touch_what_would_have_to_be_guessed(shop: None, name: str) -> None:
     unguarded(BREACHES[name])
 
@@ -204,21 +205,21 @@ def test_the_command_succeeds_on_a_sound_shop(
     call_command("reconcile", offline=True)
 
     out = " ".join(capsys.readouterr().out.split())
-    assert "no violation, 1 skipped" in out
+    assert "no violations, 1 skipped" in out
 
 
 def test_the_command_fails_and_says_in_json_what_is_wrong(
     shop: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unguarded(BREACHES["totals_are_sums"])
+    unguarded(BREACHES["order_totals"])
 
-    with pytest.raises(CommandError, match="totals_are_sums") as failure:
+    with pytest.raises(CommandError, match="order_totals") as failure:
         call_command("reconcile", offline=True, format="json")
 
     assert failure.value.returncode == 1
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["clean"] is False
-    [broken] = [check for check in said["checks"] if check["name"] == "totals_are_sums"]
+    [broken] = [check for check in said["checks"] if check["name"] == "order_totals"]
     assert broken["violations"] == 1
     assert broken["shown"][0]["id"]
 
@@ -231,7 +232,7 @@ def test_a_violation_of_many_shows_the_first_and_counts_all(shop: None) -> None:
             f" 'order', '{uuid4()}', '{{}}', 'system', 'test', '', now()"
         )
 
-    found = finding("histories_begin_with_placing")
+    found = finding("history_starts_with_placed")
 
     assert found.total == 25
     assert len(found.violations) == 20
@@ -259,6 +260,6 @@ def test_without_a_note_of_the_archive_what_is_missing_is_seen(shop: None, tmp_p
     archive_all(tmp_path)
     ArchivedMonth.objects.all().delete()
 
-    assert not finding("histories_begin_with_placing").holds
-    assert not finding("money_is_in_the_log").holds
-    assert not finding("notifications_are_of_events").holds
+    assert not finding("history_starts_with_placed").holds
+    assert not finding("payments_logged_once").holds
+    assert not finding("notifications_have_events").holds

@@ -15,7 +15,7 @@ from django.db import connection
 
 from oms.demo.seed import seed_shop
 from oms.reconcile.checks import Finding
-from payments.checks.providers import provider_findings
+from payments.checks import provider_findings
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
@@ -100,7 +100,7 @@ def test_a_capture_that_the_provider_does_not_know_is_seen(books: Books) -> None
     assert told(asked()) == [
         (
             str(payment.id),
-            f"we captured {payment.amount}, and the provider knows of nothing",
+            f"we captured {payment.amount}, and the provider has no such charge",
         )
     ]
 
@@ -112,7 +112,7 @@ def test_a_capture_that_we_do_not_know_is_seen(books: Books) -> None:
     [(id, detail)] = told(asked())
 
     assert id == key
-    assert "we know of no such payment" in detail
+    assert "we have no such payment" in detail
 
 
 def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
@@ -132,7 +132,7 @@ def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
         (str(payment.order_id), "the provider captured 2 times"),
         (
             str(second.id),
-            f"the provider captured {payment.amount}, and with us it is failed",
+            f"the provider captured {payment.amount}, and our payment is failed",
         ),
     }
 
@@ -143,7 +143,7 @@ def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
         ({"captured_amount": Decimal("0.01")}, "the provider 0.01"),
         ({"amount": Decimal("9999.00")}, "the provider's of 9999.00"),
         ({"currency": "USD"}, "USD"),
-        ({"refunded_amount": Decimal("0.01")}, "the provider refunded 0.01, we asked for 0.00"),
+        ({"refunded_amount": Decimal("0.01")}, "the provider refunded 0.01, we requested 0.00"),
     ],
 )
 def test_a_charge_of_other_money_is_seen(books: Books, values: dict[str, Any], said: str) -> None:
@@ -205,7 +205,7 @@ def test_offline_skips_such_a_provider_visibly(books: Books) -> None:
     found = asked(offline=True)
 
     assert found.holds
-    assert found.skipped == "sandbox cannot be asked: ConnectError"
+    assert found.skipped == "sandbox is unavailable: ConnectError"
 
 
 def test_offline_still_asks_a_provider_that_answers(books: Books) -> None:

@@ -18,13 +18,13 @@ from rest_framework.test import APIClient
 
 from inventory.models import Product, StockLevel
 from notifications.models import Notification
+from oms.checks import reconcile
 from oms.core.clock import business_date
 from oms.demo.index_rebuild import without_indexes
 from oms.demo.seed import SeededShop, seed_shop
 from oms.events.models import Event
 from oms.events.relay import deliver
 from oms.reconcile.checks import Finding
-from oms.reconcile.runner import reconcile
 from oms.subscriptions import CONSUMERS
 from oms.testing.processes import Processes
 from oms.users.models import User

@@ -1,0 +1,57 @@
+"""The table of checks that `manage.py reconcile` runs, and of what it can repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from inventory.checks import CHECKS as INVENTORY_CHECKS
+from notifications.checks import notification_checks
+from oms.demo.events import DEMO_REQUEST
+from oms.events.checks import consumer_checks
+from oms.events.relay import retry_dead_letters
+from oms.reconcile.checks import Finding
+from oms.reconcile.runner import run_checks
+from oms.subscriptions import CONSUMERS
+from orders.checks import CHECKS as ORDER_CHECKS
+from payments.checks import CHECKS as PAYMENT_CHECKS
+from payments.checks import provider_findings, retry_abandoned
+from reports.checks import report_finding
+
+CHECKS = (
+    *INVENTORY_CHECKS,
+    *ORDER_CHECKS,
+    *PAYMENT_CHECKS,
+    *consumer_checks([consumer.name for consumer in CONSUMERS]),
+    # The demo shop's past has no notifications, but for its newest events.
+    *notification_checks(unsent_request_id=DEMO_REQUEST),
+)
+
+
+def reconcile(
+    *, offline: bool = False, on_finding: Callable[[Finding], None] = lambda finding: None
+) -> list[Finding]:
+    """Run every check; `on_finding` is called with each finding as soon as it is there.
+
+    With `offline` a payment provider that cannot be reached is skipped instead of reported.
+    """
+    findings = []
+    for finding in _findings(offline):
+        on_finding(finding)
+        findings.append(finding)
+    return findings
+
+
+def _findings(offline: bool) -> Iterator[Finding]:
+    yield from run_checks(CHECKS)
+    yield report_finding()
+    yield from provider_findings(offline=offline)
+
+
+def repair() -> list[str]:
+    """Retry what was given up: payments, refunds and dead letters; a sentence for each.
+
+    Each is idempotent: the provider is asked by the payment's key, and no part of a dead letter
+    took effect. Everything else is left to a person: where balances, statuses or ledgers disagree
+    it is not known which side is right, and a repair would hide the bug behind it.
+    """
+    return [*retry_abandoned(), *retry_dead_letters()]

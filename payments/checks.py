@@ -1,0 +1,217 @@
+"""Checks of payments and refunds, alone and against the payment providers' own ledgers.
+
+A provider's ledger is read between two reads of ours, and compared with both. What was captured at
+the first read must be in its ledger; what is in its ledger must be ours at the second read, for a
+payment is committed before the provider is called. So payments under way give no false alarm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import structlog
+from django.db import connection
+from django.db import transaction as django_transaction
+from django.db.models import Q
+
+from oms.db.transactions import transaction
+from oms.reconcile.checks import SHOWN, Check, Finding, Violation
+from payments.gateways.base import GatewayError, LedgerEntry
+from payments.gateways.registry import GATEWAYS
+from payments.models import Payment, Refund
+from payments.operations.retrying import retry_now
+from payments.states import OPEN, OPEN_REFUNDS
+
+log = structlog.get_logger(__name__)
+
+CHECKS = (
+    Check(
+        name="one_capture_per_order",
+        promise="At most one payment of an order was captured.",
+        sql="""
+            SELECT order_id::text AS id, format('%%s captured payments', count(*)) AS detail
+            FROM payments_payment
+            WHERE status = 'captured'
+            GROUP BY order_id HAVING count(*) > 1
+        """,
+    ),
+    Check(
+        name="refunds_within_captured",
+        promise="The refunded amount is within the captured one, and that within the payment's.",
+        sql="""
+            SELECT id::text AS id,
+                   format('%%s of %%s, captured %%s, refunded %%s', status, amount,
+                          captured_amount, refunded_amount) AS detail
+            FROM payments_payment
+            WHERE NOT (0 <= refunded_amount AND refunded_amount <= captured_amount
+                       AND captured_amount <= amount)
+               OR (status = 'captured') <> (captured_amount > 0)
+        """,
+    ),
+    Check(
+        name="refunded_amounts",
+        promise="A payment's refunded amount is the sum of its refunds that did not fail.",
+        sql="""
+            SELECT payment.id::text AS id,
+                   format('refunded %%s, its refunds add up to %%s', payment.refunded_amount,
+                          coalesce(refunds.amount, 0)) AS detail
+            FROM payments_payment AS payment
+            LEFT JOIN (
+                SELECT payment_id, sum(amount) AS amount
+                FROM payments_refund WHERE status <> 'failed' GROUP BY payment_id
+            ) AS refunds ON refunds.payment_id = payment.id
+            WHERE payment.refunded_amount <> coalesce(refunds.amount, 0)
+        """,
+    ),
+    Check(
+        name="no_abandoned_payments",
+        promise="Every payment and refund that is not settled will be retried.",
+        sql="""
+            SELECT id::text AS id,
+                   format('payment %%s after %%s attempts, given up: %%s', status, attempts,
+                          last_error) AS detail
+            FROM payments_payment
+            WHERE (status IN ('created', 'processing', 'unknown') OR wanted <> '')
+              AND next_attempt_at IS NULL
+            UNION ALL
+            SELECT id::text,
+                   format('refund %%s after %%s attempts, given up: %%s', status, attempts,
+                          last_error)
+            FROM payments_refund
+            WHERE status IN ('requested', 'processing', 'unknown') AND next_attempt_at IS NULL
+        """,
+    ),
+)
+
+
+@transaction
+def retry_abandoned() -> list[str]:
+    """Make given-up payments and refunds due again; a sentence for each, which is logged too."""
+    payments = Payment.objects.filter(Q(status__in=OPEN) | ~Q(wanted=""))
+    refunds = Refund.objects.filter(status__in=OPEN_REFUNDS)
+    retried = []
+    for rows in (payments, refunds):
+        for work in rows.filter(next_attempt_at=None).order_by("id"):
+            retry_now(work=work)
+            retried.append(f"{work._meta.model_name} {work.pk}: {work.status}, will be retried")
+            log.info("reconcile_repaired", kind=work._meta.model_name, id=str(work.pk))
+    return retried
+
+
+_PROMISE = "The provider's captures and refunds equal ours, with at most one capture per order."
+_BATCH = 5_000
+
+_BEFORE = """
+    CREATE TEMPORARY TABLE ours_before ON COMMIT PRESERVE ROWS AS
+    SELECT payment.id, payment.status, payment.captured_amount,
+           coalesce((SELECT sum(amount) FROM payments_refund AS refund
+                     WHERE refund.payment_id = payment.id AND refund.status = 'succeeded'), 0)
+               AS refunded
+    FROM payments_payment AS payment WHERE payment.provider = %s
+"""
+_THEIRS = """
+    CREATE TEMPORARY TABLE theirs (
+        key text, status text, amount numeric, currency text, captured numeric, refunded numeric)
+"""
+# A key that is no payment of ours matters if money was taken under it: others may share the
+# provider's account, but then not this ledger.
+_COMPARE = """
+    WITH ours AS (
+        SELECT payment.id::text AS key, payment.order_id, payment.status, payment.amount,
+               payment.currency, payment.refunded_amount, before.status AS status_before,
+               before.captured_amount AS captured_before, before.refunded AS refunded_before
+        FROM payments_payment AS payment
+        LEFT JOIN ours_before AS before ON before.id = payment.id
+        WHERE payment.provider = %(provider)s
+    ), violation AS (
+        SELECT key AS id, CASE
+            WHEN ours.key IS NULL AND theirs.captured > 0
+                THEN format('the provider captured %%s, and we have no such payment',
+                            theirs.captured)
+            WHEN theirs.key IS NULL AND (ours.captured_before > 0)
+                THEN format('we captured %%s, and the provider has no such charge',
+                            ours.captured_before)
+            WHEN theirs.captured > 0 AND ours.status IN ('failed', 'voided')
+                THEN format('the provider captured %%s, and our payment is %%s', theirs.captured,
+                            ours.status)
+            WHEN ours.captured_before > 0 AND ours.captured_before <> theirs.captured
+                THEN format('we captured %%s, the provider %%s', ours.captured_before,
+                            theirs.captured)
+            WHEN (theirs.amount, theirs.currency) IS DISTINCT FROM (ours.amount, ours.currency)
+                 AND ours.key IS NOT NULL AND theirs.key IS NOT NULL
+                THEN format('our payment is of %%s %%s, the provider''s of %%s %%s', ours.amount,
+                            ours.currency, theirs.amount, theirs.currency)
+            WHEN theirs.refunded < ours.refunded_before
+                THEN format('we refunded %%s, the provider %%s', ours.refunded_before,
+                            theirs.refunded)
+            WHEN theirs.refunded > ours.refunded_amount
+                THEN format('the provider refunded %%s, we requested %%s', theirs.refunded,
+                            ours.refunded_amount)
+        END AS detail
+        FROM ours FULL JOIN theirs USING (key)
+        UNION ALL
+        SELECT ours.order_id::text, format('the provider captured %%s times', count(*))
+        FROM ours JOIN theirs USING (key)
+        WHERE theirs.captured > 0
+        GROUP BY ours.order_id HAVING count(*) > 1
+    )
+    SELECT id, detail, count(*) OVER () FROM violation
+    WHERE detail IS NOT NULL ORDER BY id LIMIT %(shown)s
+"""
+
+
+def provider_findings(*, offline: bool) -> list[Finding]:
+    """One finding for each provider; with `offline` one that cannot be reached is skipped."""
+    return [_compare(name, offline=offline) for name in GATEWAYS if _has_payments(name)]
+
+
+def _has_payments(provider: str) -> bool:
+    return provider == "sandbox" or Payment.objects.filter(provider=provider).exists()
+
+
+def _compare(provider: str, *, offline: bool) -> Finding:
+    name, started = f"provider_{provider}", time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS ours_before, theirs")
+        cursor.execute(_BEFORE, [provider])
+        cursor.execute(_THEIRS)
+        try:
+            _copy(cursor, GATEWAYS[provider].ledger())
+        except GatewayError as error:
+            if offline:
+                return Finding(
+                    name=name, promise=_PROMISE, skipped=f"{provider} is unavailable: {error}"
+                )
+            detail = f"is unavailable ({error}); --offline skips this"
+            violation = Violation(id=provider, detail=detail)
+            return Finding(name=name, promise=_PROMISE, violations=(violation,), total=1)
+        cursor.execute("ANALYZE theirs")
+        cursor.execute("ANALYZE ours_before")
+        cursor.execute(_COMPARE, {"provider": provider, "shown": SHOWN})
+        rows = cursor.fetchall()
+        cursor.execute("DROP TABLE ours_before, theirs")
+    return Finding(
+        name=name,
+        promise=_PROMISE,
+        violations=tuple(Violation(id=id, detail=detail) for id, detail, _ in rows),
+        total=rows[0][2] if rows else 0,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _copy(cursor: Any, entries: Iterable[LedgerEntry]) -> None:
+    """Put the provider's entries into `theirs`, in parts: each page is a call over the network."""
+    entries = iter(entries)
+    while part := list(islice(entries, _BATCH)):
+        with django_transaction.atomic(), cursor.copy("COPY theirs FROM STDIN") as copy:
+            for entry in part:
+                charge = entry.charge
+                copy.write_row(
+                    (
+                        *(entry.key, charge.status.value, charge.amount, charge.currency),
+                        *(charge.captured_amount, charge.refunded_amount),
+                    )
+                )
