@@ -238,24 +238,23 @@ def test_without_the_lock_two_relays_would_deliver_twice(
         both_read.wait(timeout=10)
         note(events)
 
-    monkeypatch.setattr(relay, "_LOCKED", relay._LOCK_OFFSET.replace("FOR NO KEY UPDATE", ""))
+    monkeypatch.setattr(relay, "_LOCK_OFFSET", relay._LOCK_OFFSET.replace("FOR NO KEY UPDATE", ""))
     wait_until_readable()
     at_once(*[lambda: relay.deliver(consumer(when_both_have_read))] * 2)
 
     assert sorted(heard()) == sorted(users * 2)
 
 
-def test_offset_and_effects_commit_together(heard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offset_and_effects_commit_together(heard: Any) -> None:
     user_id = new_id()
     tell(user_id)
 
-    def die(*_: Any) -> None:
+    def note_and_die(events: Sequence[RecordedEvent]) -> None:
+        note(events)
         raise KeyboardInterrupt  # the worker is ended between the effect and the offset
 
-    with monkeypatch.context() as dying:
-        dying.setattr(relay, "_note_reached", die)
-        with pytest.raises(KeyboardInterrupt):
-            deliver(consumer())
+    with pytest.raises(KeyboardInterrupt):
+        deliver(consumer(note_and_die))
     assert heard() == []
 
     deliver(consumer())
