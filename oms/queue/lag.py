@@ -28,7 +28,7 @@ _MEASURED_AT = Gauge(
 
 
 def report_queue_lags(lags: Mapping[str, float]) -> None:
-    """Log the seconds that each kind of work is behind, a warning above a minute; set the gauges."""
+    """Log by how many seconds each kind of work is behind, as a warning above 60; set gauges."""
     for kind, seconds in lags.items():
         _LAG.labels(kind).set(seconds)
     _MEASURED_AT.set_to_current_time()
