@@ -90,7 +90,7 @@ CHECKS = (
 @transaction
 def retry_abandoned() -> list[str]:
     """Make given-up payments and refunds due again; a sentence for each, which is logged too."""
-    payments = Payment.objects.filter(Q(status__in=OPEN) | ~Q(wanted=""))
+    payments = Payment.objects.filter(Q(status__in=OPEN) | ~Q(requested_action=""))
     refunds = Refund.objects.filter(status__in=OPEN_REFUNDS)
     retried = []
     for rows in (payments, refunds):

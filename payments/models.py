@@ -1,4 +1,4 @@
-"""Payments and refunds: each a committed intent before any money moves."""
+"""Payments and refunds: each is a committed row before the provider is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from payments.states import ACTIVE, OPEN, CaptureMethod, PaymentStatus, RefundSt
 
 
 class RequestedAction(models.TextChoices):
-    """What is to be done next with an authorised payment."""
+    """The action requested for an authorized payment."""
 
     NONE = "", _("nothing")
     CAPTURE = "capture", _("capture")
@@ -25,10 +25,10 @@ class RequestedAction(models.TextChoices):
 
 
 class Payment(LeasedWork):
-    """One attempt to take the money for an order.
+    """One attempt to collect the money for an order.
 
-    Its id is the provider's idempotency key, so however often it is sent it charges once. A retry
-    after a definite decline is another row.
+    Its id is the idempotency key of the charge, so however often it is sent it charges once. A
+    retry after a decline is another row.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -36,22 +36,27 @@ class Payment(LeasedWork):
     provider = models.CharField(_("provider"), max_length=32)
     token = models.CharField(_("token"), max_length=255)
     capture_method = models.CharField(
-        _("capture"), max_length=9, choices=CaptureMethod, default=CaptureMethod.AUTOMATIC
+        _("capture method"), max_length=9, choices=CaptureMethod, default=CaptureMethod.AUTOMATIC
     )
-    wanted = models.CharField(
-        _("wanted"), max_length=7, choices=RequestedAction, default=RequestedAction.NONE, blank=True
+    requested_action = models.CharField(
+        _("requested action"),
+        db_column="wanted",
+        max_length=7,
+        choices=RequestedAction,
+        default=RequestedAction.NONE,
+        blank=True,
     )
     amount = MoneyField(_("amount"))
     currency = CurrencyField(_("currency"))
     status = models.CharField(
         _("status"), max_length=10, choices=PaymentStatus, default=PaymentStatus.CREATED
     )
-    captured_amount = MoneyField(_("captured"), default=ZERO)
-    # Includes what is only requested yet, so that concurrent refunds cannot exceed the rest.
-    refunded_amount = MoneyField(_("refunded"), default=ZERO)
+    captured_amount = MoneyField(_("captured amount"), default=ZERO)
+    # Includes refunds that are still open, so that concurrent ones cannot exceed the rest.
+    refunded_amount = MoneyField(_("refunded amount"), default=ZERO)
     provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
-    failure_code = models.CharField(_("failure"), max_length=64, blank=True)
-    failure_message = models.CharField(_("failure, in words"), max_length=500, blank=True)
+    failure_code = models.CharField(_("failure code"), max_length=64, blank=True)
+    failure_message = models.CharField(_("failure message"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True)
@@ -87,7 +92,7 @@ class Payment(LeasedWork):
                 condition=Q(next_attempt_at__isnull=False),
             ),
             models.Index(fields=["updated_at", "id"], name="payment_updated"),
-            # All but the many that were captured, which any walk through the list meets.
+            # Without the many that were captured, which any scan of the list meets early.
             models.Index(
                 fields=["status", "-id"],
                 name="payment_not_captured",
@@ -105,18 +110,18 @@ class Payment(LeasedWork):
 
     @property
     def is_open(self) -> bool:
-        """Whether its outcome is not known yet."""
+        """Whether its outcome is still unknown."""
         return self.status in OPEN
 
     @property
     def refundable(self) -> Decimal:
-        """What has been captured and not yet been refunded or promised to be."""
+        """The captured amount less all refunds that have not failed."""
         amount: Decimal = self.captured_amount - self.refunded_amount
         return amount
 
 
 class Refund(LeasedWork):
-    """Money on its way back; its amount is set aside on the payment from the request on."""
+    """A refund of a payment, whose `refunded_amount` includes it from the request on."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
@@ -128,7 +133,7 @@ class Refund(LeasedWork):
         _("status"), max_length=10, choices=RefundStatus, default=RefundStatus.REQUESTED
     )
     provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
-    failure_code = models.CharField(_("failure"), max_length=64, blank=True)
+    failure_code = models.CharField(_("failure code"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
@@ -166,13 +171,13 @@ class Refund(LeasedWork):
 
 
 class ProviderMessage(models.Model):
-    """A webhook of a provider, kept by its own id so that a repetition is known as one."""
+    """A received webhook, stored under its own id so that a repetition is recognised."""
 
     provider = models.CharField(_("provider"), max_length=32)
-    message_id = models.CharField(_("message"), max_length=255)
+    message_id = models.CharField(_("message ID"), max_length=255)
     type = models.CharField(_("type"), max_length=64)
     body = models.JSONField(_("body"))
-    received_at = models.DateTimeField(_("received"))
+    received_at = models.DateTimeField(_("received at"))
 
     class Meta:
         verbose_name = _("provider message")

@@ -34,7 +34,7 @@ COLUMNS: Mapping[type[models.Model], tuple[str, ...]] = {
     ),
     ShipmentItem: ("id", "shipment", "order_item", "quantity"),
     Payment: (
-        *("id", "order_id", "provider", "token", "capture_method", "wanted", "amount"),
+        *("id", "order_id", "provider", "token", "capture_method", "requested_action", "amount"),
         *("currency", "status", "captured_amount", "refunded_amount", "provider_reference"),
         *("failure_code", "failure_message", "created_at", "updated_at", "captured_at"),
         *("attempts", "next_attempt_at", "fencing_token", "last_error"),

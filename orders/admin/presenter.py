@@ -38,7 +38,7 @@ class OrderPresenter:
         waiting = (
             payment
             for payment in self.payments
-            if payment.status == PaymentStatus.AUTHORIZED and not payment.wanted
+            if payment.status == PaymentStatus.AUTHORIZED and not payment.requested_action
         )
         return next(waiting, None)
 

@@ -41,7 +41,7 @@ def test_an_authorised_payment_confirms_and_shipping_captures_it(settings: objec
         set_order_status(actor=staff, order_id=order.id, status=status)
 
     payment = payment_of(order)
-    assert payment.wanted == "capture"
+    assert payment.requested_action == "capture"
     assert payment.next_attempt_at is not None
     report(order)
     settle()
@@ -57,7 +57,7 @@ def test_cancelling_an_authorised_order_wants_its_money_let_go(settings: object)
 
     set_order_status(actor=actor_for(make_staff()), order_id=order.id, status=OrderStatus.CANCELLED)
 
-    assert payment_of(order).wanted == "void"
+    assert payment_of(order).requested_action == "void"
     report(order, ChargeStatus.VOIDED)
     settle()
     order.refresh_from_db()

@@ -23,7 +23,7 @@ from payments.states import OPEN_REFUNDS
 
 def _is_open(work: Payment | Refund) -> bool:
     if isinstance(work, Payment):
-        return work.is_open or bool(work.wanted)
+        return work.is_open or bool(work.requested_action)
     return work.status in OPEN_REFUNDS
 
 

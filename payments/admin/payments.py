@@ -62,7 +62,7 @@ class PaymentAdmin(MoneyAdmin):
             {
                 "fields": (
                     ("provider", "provider_reference"),
-                    ("capture_method", "wanted"),
+                    ("capture_method", "requested_action"),
                     "failure",
                 )
             },

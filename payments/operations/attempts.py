@@ -31,7 +31,7 @@ _COLUMNS = (
     "provider",
     "token",
     "capture_method",
-    "wanted",
+    "requested_action",
     "amount",
     "currency",
     "status",

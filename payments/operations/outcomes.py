@@ -64,7 +64,7 @@ _COLUMNS = (
     "captured_amount",
     "captured_at",
     "updated_at",
-    "wanted",
+    "requested_action",
     "attempts",
     "last_error",
     "next_attempt_at",

@@ -222,8 +222,15 @@ def _declined(payment: Payment, refusal: GatewayRejected) -> ChargeResult:
 
 def _give_up_settling(payment: Payment, refusal: GatewayRejected) -> None:
     """The authorisation stands, but its capture or void is refused: for a person to look at."""
-    log.error("settling_refused", payment_id=str(payment.id), wanted=payment.wanted)
-    settle(work=payment, next_attempt_at=None, last_error=str(refusal), wanted=RequestedAction.NONE)
+    log.error(
+        "settling_refused", payment_id=str(payment.id), requested_action=payment.requested_action
+    )
+    settle(
+        work=payment,
+        next_attempt_at=None,
+        last_error=str(refusal),
+        requested_action=RequestedAction.NONE,
+    )
 
 
 def _refund_ended(refund: Refund, call: Future[RefundResult], *, payment: Payment) -> None:

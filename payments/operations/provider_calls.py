@@ -48,7 +48,7 @@ def call_for_payment(payment: Payment, *, is_first_call: bool) -> ChargeResult:
 def _settle(gateway: Gateway, payment: Payment) -> ChargeResult:
     key, reference = str(payment.id), payment.provider_reference
     try:
-        if payment.wanted == RequestedAction.CAPTURE:
+        if payment.requested_action == RequestedAction.CAPTURE:
             return gateway.capture(key=key, provider_reference=reference, amount=payment.amount)
         return gateway.void(key=key, provider_reference=reference)
     except GatewayRejected:

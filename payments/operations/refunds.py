@@ -98,7 +98,10 @@ def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -
 def request_capture_for_order(*, actor: Actor, order_id: UUID) -> None:
     """Ask for the capture of what was authorised for the order, if anything was."""
     for payment in lock_payments_of_order(order_id):
-        if payment.status == PaymentStatus.AUTHORIZED and payment.wanted == RequestedAction.NONE:
+        if (
+            payment.status == PaymentStatus.AUTHORIZED
+            and payment.requested_action == RequestedAction.NONE
+        ):
             _want(payment, RequestedAction.CAPTURE, at=clock.now())
 
 
@@ -108,7 +111,10 @@ def request_capture(*, actor: Actor, payment_id: UUID) -> Payment:
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound
-    if payment.status != PaymentStatus.AUTHORIZED or payment.wanted != RequestedAction.NONE:
+    if (
+        payment.status != PaymentStatus.AUTHORIZED
+        or payment.requested_action != RequestedAction.NONE
+    ):
         raise PaymentNotCapturable(current_status=payment.status)
     _want(payment, RequestedAction.CAPTURE, at=clock.now())
     return payment
@@ -120,16 +126,19 @@ def request_void(*, actor: Actor, payment_id: UUID) -> Payment:
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound
-    if payment.status != PaymentStatus.AUTHORIZED or payment.wanted != RequestedAction.NONE:
+    if (
+        payment.status != PaymentStatus.AUTHORIZED
+        or payment.requested_action != RequestedAction.NONE
+    ):
         raise PaymentNotCapturable(current_status=payment.status)
     _want(payment, RequestedAction.VOID, at=clock.now())
     return payment
 
 
 def _want(payment: Payment, step: RequestedAction, *, at: datetime) -> None:
-    payment.wanted = step
+    payment.requested_action = step
     payment.updated_at = at
     payment.next_attempt_at = Now()
     payment.attempts = 0
-    payment.save(update_fields=["wanted", "updated_at", "next_attempt_at", "attempts"])
+    payment.save(update_fields=["requested_action", "updated_at", "next_attempt_at", "attempts"])
     wake_on_commit(DRAIN_TASK)

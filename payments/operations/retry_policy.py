@@ -31,7 +31,7 @@ def reschedule_payment(*, payment: Payment, error: BaseException, actor: Actor) 
     fresh = lock_payment(payment.id)
     if fresh is None or fresh.fencing_token != payment.fencing_token:
         return
-    if fresh.status not in OPEN and not fresh.wanted:
+    if fresh.status not in OPEN and not fresh.requested_action:
         return
     changes: dict[str, Any] = {"next_attempt_at": _again(fresh), "last_error": _said(error)}
     if fresh.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):

@@ -19,7 +19,7 @@ def retry_now(*, work: Payment | Refund) -> None:
     is_open = (
         Q(status__in=OPEN_REFUNDS)
         if isinstance(work, Refund)
-        else Q(status__in=OPEN) | ~Q(wanted=RequestedAction.NONE)
+        else Q(status__in=OPEN) | ~Q(requested_action=RequestedAction.NONE)
     )
     rows = type(work)._default_manager.filter(is_open, pk=work.pk)
     if rows.update(next_attempt_at=Now(), attempts=0):

@@ -90,7 +90,11 @@ def test_a_refused_capture_leaves_the_authorisation_for_a_person_to_look_at(
         work()
 
     payment = payment_of(order)
-    assert (payment.status, payment.wanted, payment.next_attempt_at) == ("authorized", "", None)
+    assert (payment.status, payment.requested_action, payment.next_attempt_at) == (
+        "authorized",
+        "",
+        None,
+    )
     assert payment.last_error == "too_late: Too late."
     assert charges(sandbox, order)[0][1] == "authorized"
 

@@ -173,7 +173,7 @@ def test_an_authorised_payment_can_be_captured_or_voided_once(staff: Client, set
     assert {"capture", "void"} <= offered(staff, order)
     take(staff, order, "capture")
 
-    assert Payment.objects.get(order_id=order.id).wanted == "capture"
+    assert Payment.objects.get(order_id=order.id).requested_action == "capture"
     assert not {"capture", "void"} & offered(staff, order)
     assert "is not possible here" in take(staff, order, "void").content.decode()
 
