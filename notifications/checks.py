@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from notifications.messages import WORDINGS
+from notifications.messages import MESSAGES
 from oms.events.archiving import first_unarchived_id
 from oms.reconcile.checks import Check
 from orders.events import OrderFact
@@ -18,7 +18,7 @@ def notification_checks(*, unsent_request_id: str) -> tuple[Check, ...]:
 
     def parameters() -> Mapping[str, Any]:
         return {
-            "types": [fact.type for fact in WORDINGS if issubclass(fact, OrderFact)],
+            "types": [event.type for event in MESSAGES if issubclass(event, OrderFact)],
             "unsent": unsent_request_id,
             "kept": settings.NOTIFICATION_RETENTION_DAYS,
         }

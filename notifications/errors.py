@@ -1,4 +1,4 @@
-"""What the operations of notifications refuse."""
+"""Errors of notifications."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from oms.core.errors import Conflict
 
 
 class NotificationNotRetryable(Conflict):
-    """Only e-mail that failed or was given up can be sent again."""
+    """Only failed or undeliverable emails can be sent again."""
 
     code = "notification_not_retryable"

@@ -1,4 +1,4 @@
-"""Facts about notifications."""
+"""Events of notifications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms.events.types import DomainEvent, event
 @event("notification.retried")
 @dataclass(frozen=True, kw_only=True)
 class NotificationRetried(DomainEvent):
-    """Staff had a mail sent again that had failed."""
+    """Staff retried a failed mail."""
 
     notification_id: UUID
     kind: str

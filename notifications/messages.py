@@ -1,16 +1,16 @@
-"""What is said to people on each occasion: pure functions from a fact to a Message."""
+"""The content of each notification: pure functions from an event to a Message."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.utils.formats import number_format
-from django.utils.translation import get_language, ngettext, override
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from inventory.events import StockRanLow
@@ -32,10 +32,10 @@ from orders.states import OrderStatus, PaymentState
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message before it is put into a channel's form.
+    """A notification before it is rendered for a channel.
 
-    `paragraphs` say all of it in a few words; `details` are labels with values; `lines` are the
-    goods it is about, and `order` is shown with its total and address where `shows_order`.
+    `paragraphs` are the complete text; e-mails add `details` (labels and values), `lines` (a table
+    of items), the order's total and address if `shows_order`, and a button for `link`.
     """
 
     kind: Kind
@@ -44,195 +44,183 @@ class Message:
     paragraphs: tuple[str, ...]
     details: tuple[tuple[str, str], ...] = ()
     lines: tuple[LineSummary, ...] = ()
-    order: OrderSummary | None = None
     shows_order: bool = False
     link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
-    """A fact with what has to be known to speak of it.
+class MessageContext:
+    """The event, its order if it has one, and the items of the shipment for ShipmentSent."""
 
-    `parcel` is what was sent, for ShipmentSent; `order` is None for facts about no order.
-    """
-
-    fact: Any
+    event: Any
     order: OrderSummary | None = None
-    parcel: tuple[LineSummary, ...] = field(default=())
+    shipment_lines: tuple[LineSummary, ...] = ()
+
+    @property
+    def number(self) -> dict[str, str]:
+        return {"number": self.event.number}
+
+    @property
+    def amount(self) -> dict[str, str]:
+        return {"amount": money(self.event.amount, self.event.currency)}
 
 
-def current_language() -> str:
-    """The code of the language that texts are in now."""
-    return get_language() or settings.LANGUAGE_CODE
+def money(amount: Decimal, currency: str) -> str:
+    """`amount` with the separators of the active language, such as "1,299.00 EUR"."""
+    return _formatted(amount, currency, get_language())
 
 
-@lru_cache(maxsize=4096)  # the same prices come again and again, and Django takes 40 µs for one
-def money(amount: Decimal, currency: str, language: str) -> str:
-    """`amount` as people read it: "1,299.00 EUR", with the separators of the language."""
-    with override(language):
-        number = number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)
+@lru_cache(maxsize=4096)  # Prices recur, and Django takes 40 µs to format one.
+def _formatted(amount: Decimal, currency: str, language: str) -> str:
+    number = number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)
     return f"{number}\N{NO-BREAK SPACE}{currency}"
 
 
-def message_for(occasion: Occasion) -> Message:
-    """What to say on that occasion. Raises KeyError for a fact that nobody is told of."""
-    return WORDINGS[type(occasion.fact)](occasion)
+def message_for(context: MessageContext) -> Message:
+    """The message about that event. Raises KeyError for an event that sends no notification."""
+    return MESSAGES[type(context.event)](context)
 
 
-def _order_placed(occasion: Occasion) -> Message:
-    fact: OrderPlaced = occasion.fact
-    paragraphs = [_("We have received your order and set the goods aside for you.")]
-    order = occasion.order
+def _order_placed(context: MessageContext) -> Message:
+    order = context.order
+    paragraphs = [_("We've received your order and reserved your items.")]
     if order is not None and order.payment_status in (PaymentState.UNPAID, PaymentState.FAILED):
-        paragraphs.append(_("As soon as it is paid we get it ready."))
+        paragraphs.append(_("We'll prepare it for shipping once we receive your payment."))
     return Message(
         kind=Kind.ORDER_PLACED,
-        subject=_("Your order %(number)s") % {"number": fact.number},
+        subject=_("Your order %(number)s") % context.number,
         headline=_("Thank you for your order"),
         paragraphs=tuple(paragraphs),
-        order=order,
         lines=order.lines if order else (),
         shows_order=True,
     )
 
 
-def _order_paid(occasion: Occasion) -> Message:
-    fact: OrderPaid = occasion.fact
-    order = occasion.order
-    amount = money(fact.amount, fact.currency, current_language())
+def _order_paid(context: MessageContext) -> Message:
     return Message(
         kind=Kind.ORDER_PAID,
-        subject=_("Payment received for order %(number)s") % {"number": fact.number},
-        headline=_("Your payment has arrived"),
-        paragraphs=(_("We have received %(amount)s, thank you.") % {"amount": amount},),
-        order=order,
-        lines=order.lines if order else (),
+        subject=_("Payment received for order %(number)s") % context.number,
+        headline=_("Payment received"),
+        paragraphs=(_("We've received your payment of %(amount)s. Thank you.") % context.amount,),
+        lines=context.order.lines if context.order else (),
         shows_order=True,
     )
 
 
-def _payment_failed(occasion: Occasion) -> Message:
-    fact: OrderPaymentFailed = occasion.fact
-    paragraphs = [_("Your payment was declined, and nothing has been charged.")]
-    if occasion.order is not None and occasion.order.status == OrderStatus.PENDING:
+def _payment_failed(context: MessageContext) -> Message:
+    paragraphs = [_("Your payment was declined. You haven't been charged.")]
+    if context.order is not None and context.order.status == OrderStatus.PENDING:
         paragraphs.append(
-            _("The goods are still set aside. Please try again, or pay in another way.")
+            _("Your items are still reserved. Try again or use a different payment method.")
         )
-    reason = fact.code.replace("_", " ")
+    reason = context.event.code.replace("_", " ")
     return Message(
         kind=Kind.PAYMENT_FAILED,
-        subject=_("Payment failed for order %(number)s") % {"number": fact.number},
-        headline=_("Your payment did not go through"),
+        subject=_("Payment failed for order %(number)s") % context.number,
+        headline=_("Your payment didn't go through"),
         paragraphs=tuple(paragraphs),
         details=((_("Reason"), reason),) if reason else (),
-        order=occasion.order,
     )
 
 
-def _order_shipped(occasion: Occasion) -> Message:
-    fact: ShipmentSent = occasion.fact
-    said = ngettext(
-        "A parcel with %(pieces)d piece of your order is on its way.",
-        "A parcel with %(pieces)d pieces of your order is on its way.",
-        fact.pieces,
-    ) % {"pieces": fact.pieces}
+def _order_shipped(context: MessageContext) -> Message:
+    event: ShipmentSent = context.event
+    shipped = ngettext(
+        "%(quantity)d item from your order has shipped.",
+        "%(quantity)d items from your order have shipped.",
+        event.pieces,
+    ) % {"quantity": event.pieces}
     rest = (
-        _("With it your order is complete.")
-        if fact.is_complete
-        else _("The rest follows in another parcel.")
+        _("This completes your order.")
+        if event.is_complete
+        else _("The remaining items will ship separately.")
     )
-    details = ((_("Carrier"), fact.carrier), (_("Tracking number"), fact.tracking_number))
-    tracked = ", ".join(value for _label, value in details if value)
-    track = _("Track it: %(tracking)s.") % {"tracking": tracked}
+    tracked = ((_("Carrier"), event.carrier), (_("Tracking number"), event.tracking_number))
+    details = tuple((label, value) for label, value in tracked if value)
+    paragraphs = [f"{shipped} {rest}"]
+    if details:
+        tracking = " ".join(value for _label, value in details)
+        paragraphs.append(_("Tracking: %(tracking)s") % {"tracking": tracking})
     return Message(
         kind=Kind.ORDER_SHIPPED,
-        subject=_("Order %(number)s is on its way") % {"number": fact.number},
-        headline=_("A parcel is on its way to you"),
-        paragraphs=(f"{said} {rest}", track) if tracked else (f"{said} {rest}",),
-        details=tuple((label, value) for label, value in details if value),
-        lines=occasion.parcel,
-        order=occasion.order,
+        subject=_("Order %(number)s is on its way") % context.number,
+        headline=_("Your order is on its way"),
+        paragraphs=tuple(paragraphs),
+        details=details,
+        lines=context.shipment_lines,
         shows_order=True,
     )
 
 
-def _order_delivered(occasion: Occasion) -> Message:
-    fact: OrderDelivered = occasion.fact
+def _order_delivered(context: MessageContext) -> Message:
     return Message(
         kind=Kind.ORDER_DELIVERED,
-        subject=_("Order %(number)s has been delivered") % {"number": fact.number},
-        headline=_("Your order has arrived"),
-        paragraphs=(_("We hope that everything is as you wished. Thank you for buying from us."),),
-        order=occasion.order,
+        subject=_("Order %(number)s has been delivered") % context.number,
+        headline=_("Your order has been delivered"),
+        paragraphs=(_("Thank you for shopping with us."),),
     )
 
 
-def _order_cancelled(occasion: Occasion) -> Message:
-    fact: OrderCancelled = occasion.fact
+def _order_cancelled(context: MessageContext) -> Message:
     return Message(
         kind=Kind.ORDER_CANCELLED,
-        subject=_("Order %(number)s has been cancelled") % {"number": fact.number},
+        subject=_("Order %(number)s has been cancelled") % context.number,
         headline=_("Your order has been cancelled"),
         paragraphs=(
-            _("Nothing of it will be sent."),
-            _("What you have paid goes back to you; we write again when it is on its way."),
+            _("We won't ship it."),
+            _("Any payment will be refunded; we'll email you when the refund is on its way."),
         ),
-        order=occasion.order,
     )
 
 
-def _order_expired(occasion: Occasion) -> Message:
-    fact: OrderExpired = occasion.fact
+def _order_expired(context: MessageContext) -> Message:
     return Message(
         kind=Kind.ORDER_EXPIRED,
-        subject=_("Order %(number)s has expired") % {"number": fact.number},
+        subject=_("Order %(number)s has expired") % context.number,
         headline=_("Your order has expired"),
         paragraphs=(
-            _("It was not paid in time, so the goods are no longer set aside."),
-            _("You are welcome to order again."),
+            _("We didn't receive your payment in time, so your items are no longer reserved."),
+            _("You can place a new order at any time."),
         ),
-        order=occasion.order,
     )
 
 
-def _order_refunded(occasion: Occasion) -> Message:
-    fact: OrderRefunded = occasion.fact
-    amount = money(fact.amount, fact.currency, current_language())
+def _order_refunded(context: MessageContext) -> Message:
     return Message(
         kind=Kind.ORDER_REFUNDED,
-        subject=_("Refund for order %(number)s") % {"number": fact.number},
-        headline=_("Your money is on its way back"),
+        subject=_("Refund for order %(number)s") % context.number,
+        headline=_("Your refund is on its way"),
         paragraphs=(
-            _("We have refunded %(amount)s, the way that you paid.") % {"amount": amount},
-            _("It can take a few days until you see it on your account."),
+            _("We've refunded %(amount)s to your original payment method.") % context.amount,
+            _("It can take a few days to appear on your statement."),
         ),
-        order=occasion.order,
     )
 
 
-def _low_stock(occasion: Occasion) -> Message:
-    fact: StockRanLow = occasion.fact
-    left = ngettext(
-        "%(available)d piece of %(name)s is left.",
-        "%(available)d pieces of %(name)s are left.",
-        fact.available,
-    ) % {"available": fact.available, "name": fact.name}
+def _low_stock(context: MessageContext) -> Message:
+    event: StockRanLow = context.event
+    names = {"available": event.available, "name": event.name, "sku": event.sku}
+    available = ngettext(
+        "%(available)d unit of %(name)s is available.",
+        "%(available)d units of %(name)s are available.",
+        event.available,
+    )
     return Message(
         kind=Kind.LOW_STOCK,
-        subject=_("Low stock: %(name)s (%(sku)s)") % {"name": fact.name, "sku": fact.sku},
-        headline=_("A product is running low"),
-        paragraphs=(left,),
+        subject=_("Low stock: %(name)s (%(sku)s)") % names,
+        headline=_("A product is low on stock"),
+        paragraphs=(available % names,),
         details=(
-            (_("Product"), fact.name),
-            (_("SKU"), fact.sku),
-            (_("Available"), str(fact.available)),
-            (_("Threshold"), str(fact.threshold)),
+            (_("Product"), event.name),
+            (_("SKU"), event.sku),
+            (_("Available"), str(event.available)),
+            (_("Low stock threshold"), str(event.threshold)),
         ),
-        link=f"{settings.PUBLIC_URL}/admin/inventory/product/{fact.product_id}/change/",
+        link=f"{settings.PUBLIC_URL}/admin/inventory/product/{event.product_id}/change/",
     )
 
 
-WORDINGS: Mapping[type[DomainEvent], Callable[[Occasion], Message]] = {
+MESSAGES: Mapping[type[DomainEvent], Callable[[MessageContext], Message]] = {
     OrderPlaced: _order_placed,
     OrderPaid: _order_paid,
     OrderPaymentFailed: _payment_failed,

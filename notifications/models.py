@@ -1,4 +1,4 @@
-"""What people are told: one row for each event, person and channel."""
+"""Notifications: one row per event, recipient and channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Kind(models.TextChoices):
     ORDER_PLACED = "order_placed", _("order placed")
     ORDER_PAID = "order_paid", _("order paid")
     PAYMENT_FAILED = "payment_failed", _("payment failed")
-    ORDER_SHIPPED = "order_shipped", _("parcel sent")
+    ORDER_SHIPPED = "order_shipped", _("order shipped")
     ORDER_DELIVERED = "order_delivered", _("order delivered")
     ORDER_CANCELLED = "order_cancelled", _("order cancelled")
     ORDER_EXPIRED = "order_expired", _("order expired")
@@ -32,32 +32,32 @@ class Kind(models.TextChoices):
 
 
 class DeliveryState(models.TextChoices):
-    """How far a notification has come; one that is in-app is there as soon as it is written."""
+    """The delivery of an e-mail. In-app notifications are `sent` from the start."""
 
     QUEUED = "queued", _("queued")
     SENDING = "sending", _("sending")
     SENT = "sent", _("sent")
-    FAILED = "failed", _("failed, tried again")
-    DEAD = "dead", _("given up")
+    FAILED = "failed", _("failed, will retry")
+    DEAD = "dead", _("undeliverable")
 
 
-# Not what nearly every order brings: a page of those is soon met.
-RARE = (
+# Indexed: any page of the kinds that nearly every order sends is found without an index.
+RARE_KINDS = (
     Kind.PAYMENT_FAILED,
     Kind.ORDER_CANCELLED,
     Kind.ORDER_EXPIRED,
     Kind.ORDER_REFUNDED,
     Kind.LOW_STOCK,
 )
-# What staff may have sent again.
+# Staff may send these again.
 RETRYABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
 
 
 class Notification(LeasedWork):
-    """A message as it was rendered when its event was heard.
+    """A message as rendered when its event was handled.
 
-    `recipient` is the customer; mail to staff has an address alone. An e-mail's `message_id` never
-    changes, so a receiver that gets it twice can tell.
+    `recipient` is the customer; mail to staff has only an address. An e-mail's `message_id` never
+    changes, so receivers can detect a duplicate.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -135,7 +135,7 @@ class Notification(LeasedWork):
             models.Index(
                 fields=["kind", "-id"],
                 name="notification_of_rare_kind",
-                condition=Q(kind__in=RARE),
+                condition=Q(kind__in=RARE_KINDS),
             ),
             models.Index(
                 fields=["order_id"],

@@ -1,4 +1,4 @@
-"""Reads of notifications."""
+"""Queries for notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oms.queue.leases import seconds_overdue
 
 
 def notifications_of(actor: Actor) -> QuerySet[Notification]:
-    """The actor's own in-app notifications, without what only mail needs."""
+    """The actor's own in-app notifications, without the columns of e-mails."""
     if actor.id is None:
         return Notification.objects.none()
     own = Notification.objects.filter(recipient_id=actor.id, channel=Channel.IN_APP)
@@ -18,5 +18,5 @@ def notifications_of(actor: Actor) -> QuerySet[Notification]:
 
 
 def seconds_mail_overdue() -> float:
-    """For how long the most overdue mail has waited for a worker."""
+    """How long the most overdue mail has been waiting, in seconds."""
     return seconds_overdue(Notification)

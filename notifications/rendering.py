@@ -1,134 +1,69 @@
-"""Putting a message into the form of a channel."""
+"""Rendering messages as e-mails."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any
 
 from django.conf import settings
-from django.utils.html import escape
-from django.utils.translation import get_language_bidi, override
+from django.template import engines
+from django.utils.translation import get_language, get_language_bidi
 from django.utils.translation import gettext as _
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
-from jinja2.ext import Extension
 
-from notifications.messages import Message, current_language, money
-
-_SUBJECT_LENGTH = 255
-_FOLDER = Path(__file__).parent / "templates"
-
-
-class _Templates(NamedTuple):
-    text: Template
-    html: Template
-
-
-@cache
-def _templates(language: str) -> _Templates:
-    """The templates of mails in a language, compiled once; by Jinja, which takes a fifth of Django.
-
-    A folder of the setting TEMPLATES may hold others that take their place. What they say is
-    translated with it: a mail has a dozen texts, and most of its time was theirs.
-    """
-    engines: Any = settings.TEMPLATES
-    folders = [folder for engine in engines for folder in engine.get("DIRS", ())]
-    environment = Environment(
-        loader=FileSystemLoader([*folders, _FOLDER]),
-        autoescape=select_autoescape(["html"], default=False),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        extensions=[_Translated],
-    )
-    environment.globals["_"] = lru_cache(maxsize=1024)(partial(_said, language))
-    return _Templates(
-        text=environment.get_template("notifications/mail.txt"),
-        html=environment.get_template("notifications/mail.html"),
-    )
-
-
-class _Translated(Extension):
-    """Lets `{{ _("Product") }}` be a part of the compiled template, as all that never changes."""
-
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """The source with its texts in the language of the environment."""
-        said: Any = self.environment.globals["_"]
-        is_html = (name or "").endswith(".html")
-        return _TEXT.sub(lambda m: escape(said(m[1])) if is_html else said(m[1]), source)
-
-
-_TEXT = re.compile(r'\{\{ _\("([^"\\]*)"\) \}\}')
-
-
-def _said(language: str, text: str) -> str:
-    with override(language):
-        return _(text)
+from notifications.messages import Message, money
+from orders.read_models import OrderSummary
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedMail:
-    """An e-mail as text and as HTML; the subject is one line."""
-
-    subject: str
     text: str
     html: str
 
 
-def one_line(text: str) -> str:
-    """`text` without line breaks or other runs of white space, so that it is fit for a header."""
-    return " ".join(text.split())[:_SUBJECT_LENGTH]
-
-
-def rendered_mail(message: Message, *, greeted: str) -> RenderedMail:
-    """`message` as an e-mail to the person called `greeted`; "" greets nobody by name."""
-    language = current_language()
-    context = _context(message, greeted=greeted, language=language)
-    templates = _templates(language)
+def render_mail(
+    message: Message, *, recipient_name: str, order: OrderSummary | None = None
+) -> RenderedMail:
+    """The e-mail in the active language; `recipient_name` may be empty."""
+    language = get_language()
+    shop, names = settings.SHOP_NAME, {"name": recipient_name}
+    if order is None:
+        footer = _("You received this email as a staff member of %(shop)s.") % {"shop": shop}
+    else:
+        footer = _("You received this email about your order %(number)s at %(shop)s.") % {
+            "number": order.number,
+            "shop": shop,
+        }
+    shows_order = order is not None and message.shows_order
+    context = {
+        "_": partial(_translate, language),
+        "language": language,
+        "direction": "rtl" if get_language_bidi() else "ltr",
+        "shop": shop,
+        "greeting": _("Hello %(name)s,") % names if recipient_name else _("Hello,"),
+        "message": message,
+        "order": order,
+        "total": money(order.total, order.currency) if order and shows_order else "",
+        "address": address_lines(order.shipping_address) if order and shows_order else [],
+        "money": money,
+        "footer": footer,
+    }
+    engine: Any = engines["jinja2"]
     return RenderedMail(
-        subject=one_line(message.subject),
-        text=templates.text.render(context),
-        html=templates.html.render(context),
+        text=engine.get_template("notifications/mail.txt").render(context),
+        html=engine.get_template("notifications/mail.html").render(context),
     )
 
 
-def in_app_text(message: Message) -> str:
-    """`message` as the short text that stands in the shop."""
-    return "\n".join(message.paragraphs)
+@lru_cache(maxsize=1024)
+def _translate(language: str, text: str) -> str:
+    """Cached per language, because gettext takes 5 µs and a mail has a dozen fixed texts."""
+    return _(text)
 
 
-def _context(message: Message, *, greeted: str, language: str) -> dict[str, Any]:
-    order = message.order
-    greeting = _("Hello %(name)s,") % {"name": one_line(greeted)} if greeted else _("Hello,")
-    lines = [
-        {
-            "sku": line.sku,
-            "name": line.name,
-            "quantity": line.quantity,
-            "total": money(line.total, order.currency, language) if order else str(line.total),
-        }
-        for line in message.lines
-    ]
-    context: dict[str, Any] = {
-        "language": language,
-        "direction": "rtl" if get_language_bidi() else "ltr",
-        "shop": settings.SHOP_NAME,
-        "greeting": greeting,
-        "message": message,
-        "lines": lines,
-        "order": order,
-        "total": "",
-        "address": [],
-    }
-    if order is not None and message.shows_order:
-        context["total"] = money(order.total, order.currency, language)
-        context["address"] = address_lines(dict(order.shipping_address))
-    return context
-
-
-def address_lines(address: dict[str, str]) -> list[str]:
-    """A postal address as its lines, without those that are empty."""
+def address_lines(address: Mapping[str, str]) -> list[str]:
+    """The lines of a postal address, without empty ones."""
     place = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
     lines = (
         address.get("name"),

@@ -1,28 +1,26 @@
-"""Celery: mail that is due."""
+"""The Celery task that sends due mail."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from notifications.operations.sending import AT_ONCE, MailSender
+from notifications.operations.sending import BATCH_SIZE, MailSender
 from notifications.operations.subscriptions import DRAIN_TASK
 from oms.queue.leases import process_due_work
 
-# One for each process, so that it remembers a mail server that is away.
-_postman = MailSender()
-# How long, in seconds, mail gathers while more is coming: it shares connections and statements.
-_GATHERING = 0.2
+# One per process, so that it remembers an unavailable mail server.
+_sender = MailSender()
+# Seconds between two batches while more mail arrives: a batch shares a connection and statements.
+_PAUSE = 0.2
 
 
 @shared_task(name=DRAIN_TASK)
 def drain_notifications() -> None:
-    """Send what is due, for at most a quarter of a minute.
+    """Send due mail, for at most 15 seconds.
 
-    Never retried by Celery: what is left, or was cut off, is due again by its row.
+    Never retried by Celery: unsent mail stays due by its row.
     """
     try:
-        process_due_work(
-            DRAIN_TASK, _postman.send_batch, seconds=15, pause=_GATHERING, full=AT_ONCE
-        )
+        process_due_work(DRAIN_TASK, _sender.send_batch, seconds=15, pause=_PAUSE, full=BATCH_SIZE)
     finally:
-        _postman.close()
+        _sender.close()

@@ -12,15 +12,17 @@ from oms.api.filters import (
     UUIDFilter,
 )
 
-_TOLD_TO_CUSTOMERS = [choice for choice in Kind.choices if choice[0] != Kind.LOW_STOCK]
+_CUSTOMER_KINDS = [choice for choice in Kind.choices if choice[0] != Kind.LOW_STOCK]
 
 
 class NotificationFilters(ApiFilterSet):
     unread = BooleanFilter(
-        field_name="read_at", lookup_expr="isnull", help_text="Whether it has not been read yet."
+        field_name="read_at",
+        lookup_expr="isnull",
+        help_text="true: only unread notifications; false: only read ones.",
     )
-    kind = ChoiceFilter(choices=_TOLD_TO_CUSTOMERS)
-    kind__in = ChoiceInFilter(field_name="kind", choices=_TOLD_TO_CUSTOMERS)
+    kind = ChoiceFilter(choices=_CUSTOMER_KINDS)
+    kind__in = ChoiceInFilter(field_name="kind", choices=_CUSTOMER_KINDS)
     order_id = UUIDFilter()
     created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
     created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")

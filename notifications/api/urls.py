@@ -1,4 +1,4 @@
-"""The addresses of notifications, below /api/v1."""
+"""URLs of notifications, under /api/v1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST calls about a customer's own notifications."""
+"""A customer's own notifications."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Notifications(ApiViewSet):
 
     @documented(
         summary="List your notifications",
-        description="Your own in-app notifications, newest first.",
+        description="Your in-app notifications, newest first.",
         response=NotificationOutput,
         response_example=EXAMPLE,
     )
@@ -36,7 +36,7 @@ class NotificationRead(ApiView):
 
     @documented(
         summary="Mark a notification as read",
-        description="Again has no effect: `read_at` stays the time of the first call.",
+        description="Idempotent: `read_at` keeps the time of the first call.",
         response=NotificationOutput,
         response_example=READ_EXAMPLE,
     )

@@ -1,4 +1,4 @@
-"""Forgetting what people were told long ago."""
+"""Deleting old notifications."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from notifications.models import Channel, DeliveryState
 from oms.core.ids import first_id_at
 from oms.queue.purging import purge_rows
 
-# Ids are UUIDv7, so the oldest stand at the beginning of the primary key.
+# Ids are UUIDv7, so the oldest rows come first in the primary key.
 _PURGE = """
     DELETE FROM notifications_notification
     WHERE id = ANY(ARRAY(
         SELECT id FROM notifications_notification
-        WHERE id < %(before)s AND (channel = %(in_app)s OR state = ANY(%(ended)s))
+        WHERE id < %(before)s AND (channel = %(in_app)s OR state = ANY(%(final)s))
         ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
 """
 
 
 def purge_notifications(*, before: datetime, deadline: float) -> int:
-    """Delete what was written before that moment, read or not; returns how many.
+    """Delete notifications created before `before`, read or not; returns how many.
 
-    An e-mail that is not delivered yet stays. Stops at `deadline` of `time.monotonic`.
+    Undelivered e-mails are kept. Stops at `deadline`, a time of `time.monotonic`.
     """
     return purge_rows(
         what="notifications",
@@ -29,7 +29,7 @@ def purge_notifications(*, before: datetime, deadline: float) -> int:
         parameters={
             "before": first_id_at(before),
             "in_app": Channel.IN_APP.value,
-            "ended": [DeliveryState.SENT.value, DeliveryState.DEAD.value],
+            "final": [DeliveryState.SENT.value, DeliveryState.DEAD.value],
         },
         deadline=deadline,
     )

@@ -1,4 +1,4 @@
-"""What customers do with their notifications."""
+"""Marking notifications as read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from oms.db.transactions import transaction
 
 @transaction
 def mark_read(*, actor: Actor, notification_id: UUID, at: datetime) -> Notification:
-    """Note that the actor has read the notification; the first time counts.
+    """Mark one of the actor's own notifications as read; the first time is kept.
 
-    Raises NotFound if there is none, or it is somebody else's.
+    Raises NotFound, also for somebody else's.
     """
     own = notifications_of(actor).filter(pk=notification_id)
     if not own.update(read_at=Coalesce("read_at", at)):

@@ -1,4 +1,4 @@
-"""Staff's second chance for mail that did not go out."""
+"""Retrying failed mail."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from oms.queue.wakeups import wake_on_commit
 
 @transaction
 def retry_notification(*, actor: Actor, notification_id: UUID) -> None:
-    """Have a mail that failed or was given up sent at once, with as many attempts as a new one.
+    """Send a failed or undeliverable mail again at once, with all its attempts renewed.
 
-    Raises Forbidden for others than staff, NotFound, and NotificationNotRetryable.
+    Raises Forbidden unless the actor is staff, NotFound and NotificationNotRetryable.
     """
     if not actor.is_staff:
         raise Forbidden

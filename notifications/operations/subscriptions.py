@@ -1,8 +1,8 @@
-"""Turning events into notifications, inside the transaction of the relay."""
+"""The consumer of the event log that queues notifications."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,9 +11,9 @@ from django.conf import settings
 from django.utils import translation
 
 from notifications.mail import mail_domain
-from notifications.messages import WORDINGS, Message, Occasion, message_for
+from notifications.messages import MESSAGES, Message, MessageContext, message_for
 from notifications.models import Channel, DeliveryState, Notification
-from notifications.rendering import in_app_text, one_line, rendered_mail
+from notifications.rendering import render_mail
 from oms.core import clock
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
@@ -24,13 +24,14 @@ from oms.events.relay import RecordedEvent
 from oms.queue.wakeups import wake_on_commit
 from oms.users.models import User
 from orders.events import OrderFact, ShipmentSent
-from orders.read_models import shipment_lines_of, summaries_of
+from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 
-# The Celery task that sends whatever mail is due.
+# The Celery task that sends due mail.
 DRAIN_TASK = "notifications.drain"
 
-EVENT_TYPES = tuple(WORDINGS)
+EVENT_TYPES = tuple(MESSAGES)
 
+_SUBJECT_LENGTH = 255
 _COLUMNS = (
     "id",
     "event_id",
@@ -49,11 +50,9 @@ _COLUMNS = (
     "fencing_token",
     "last_error",
 )
-# The values of a row, in the order of the columns.
-_Row = tuple[Any, ...]
 
 
-class _Person(NamedTuple):
+class _Recipient(NamedTuple):
     id: UUID
     email: str
     full_name: str
@@ -61,16 +60,16 @@ class _Person(NamedTuple):
 
 @transaction_required
 def queue_notifications(events: Sequence[RecordedEvent]) -> None:
-    """Write down what the people concerned are to be told of `events`; workers send the mail.
+    """Insert the notifications of `events`; workers send the e-mails.
 
-    A customer gets an e-mail and an in-app notification for each fact about an order, every active
-    member of the staff an e-mail for a product that ran low. The number of statements does not
-    depend on how many events there are. An event that was heard before changes nothing.
+    Customers get an e-mail and an in-app notification for each event of their orders, all active
+    staff an e-mail for a product that is low on stock. The number of statements does not depend on
+    the number of events. An event that was handled before changes nothing.
     """
     _allow_for_rendering()
     with translation.override(settings.LANGUAGE_CODE):
-        mails, in_app = _drafts([event for event in events if isinstance(event.fact, EVENT_TYPES)])
-    # Mail is due at the database's time, which the column has by default.
+        mails, in_app = _rows([event for event in events if isinstance(event.fact, EVENT_TYPES)])
+    # Mail is due at the database's time, which is the column's default.
     insert_rows(Notification, _COLUMNS, mails, skip_existing=True)
     insert_rows(Notification, (*_COLUMNS, "sent_at", "next_attempt_at"), in_app, skip_existing=True)
     if mails:
@@ -78,107 +77,102 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
 
 
 def _allow_for_rendering() -> None:
-    """Let the relay's transaction wait for hundreds of mails to be rendered on a busy machine.
+    """Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine.
 
-    PostgreSQL takes that for idling. All that the transaction locks is the relay's own offset.
+    All that the transaction locks is the consumer's own offset.
     """
     ask("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 
 
-def _drafts(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
-    """The rows of mails, and of what is told in the shop."""
-    about_orders = [event.fact for event in events if isinstance(event.fact, OrderFact)]
-    orders = summaries_of({fact.order_id for fact in about_orders})
-    parcels = shipment_lines_of(
-        {f.shipment_id for f in about_orders if isinstance(f, ShipmentSent)}
+def _rows(events: Sequence[RecordedEvent]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The rows of e-mails, and of in-app notifications with `sent_at` and `next_attempt_at`."""
+    order_events = [event.fact for event in events if isinstance(event.fact, OrderFact)]
+    orders = summaries_of({event.order_id for event in order_events})
+    shipments = shipment_lines_of(
+        {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
     )
-    customers = _customers({fact.customer_id for fact in about_orders})
-    staff = _staff() if len(about_orders) < len(events) else []
+    customers = {
+        customer.id: customer
+        for customer in _recipients(pk__in={event.customer_id for event in order_events})
+    }
+    staff = _recipients(is_staff=True, is_active=True) if len(order_events) < len(events) else []
     now = clock.now()
-    mails: list[_Row] = []
-    in_app: list[_Row] = []
+    mails, in_app = [], []
     for event in events:
         fact = event.fact
-        if isinstance(fact, OrderFact):
-            parcel = parcels[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
-            occasion = Occasion(fact=fact, order=orders.get(fact.order_id), parcel=parcel)
-            customer, message = customers[fact.customer_id], message_for(occasion)
-            about: dict[str, Any] = {"recipient_id": customer.id, "order_id": fact.order_id}
-            mails.append(_mail(event, message, to=customer, at=now, **about))
-            in_app.append(_in_app(event, message, to=customer, at=now, **about))
-        else:
-            message = message_for(Occasion(fact=fact))
-            mails += [_mail(event, message, to=person, at=now) for person in staff]
+        if not isinstance(fact, OrderFact):
+            message = message_for(MessageContext(event=fact))
+            mails += [_mail_row(event.id, message, recipient=user, at=now) for user in staff]
+            continue
+        order = orders[fact.order_id]
+        lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
+        message = message_for(MessageContext(event=fact, order=order, shipment_lines=lines))
+        customer = customers[fact.customer_id]
+        mails.append(_mail_row(event.id, message, recipient=customer, at=now, order=order))
+        in_app.append(_in_app_row(event.id, message, recipient=customer, at=now, order=order))
     return mails, in_app
 
 
-def _customers(ids: Collection[UUID]) -> dict[UUID, _Person]:
-    people = rows_of(_Person, User.objects.filter(pk__in=ids)) if ids else []
-    return {person.id: person for person in people}
+def _recipients(**conditions: Any) -> list[_Recipient]:
+    return rows_of(_Recipient, User.objects.filter(**conditions).order_by("id"))
 
 
-def _staff() -> list[_Person]:
-    staff = User.objects.filter(is_staff=True, is_active=True)
-    return rows_of(_Person, staff.order_by("id"))
-
-
-def _mail(
-    event: RecordedEvent,
+def _mail_row(
+    event_id: UUID,
     message: Message,
     *,
-    to: _Person,
+    recipient: _Recipient,
     at: datetime,
-    recipient_id: UUID | None = None,
-    order_id: UUID | None = None,
-) -> _Row:
-    mail = rendered_mail(message, greeted=to.full_name.split(" ")[0])
+    order: OrderSummary | None = None,
+) -> tuple[Any, ...]:
+    name, *_ = recipient.full_name.split(maxsplit=1) or [""]
+    mail = render_mail(message, recipient_name=name, order=order)
     id = new_id()
     return (
         id,
-        event.id,
-        recipient_id,
-        to.email,
+        event_id,
+        recipient.id if order else None,
+        recipient.email,
         Channel.EMAIL.value,
         message.kind.value,
-        mail.subject,
+        _one_line(message.subject),
         mail.text,
         mail.html,
-        order_id,
+        order.id if order else None,
         DeliveryState.QUEUED.value,
         f"<{id}@{mail_domain(settings.DEFAULT_FROM_EMAIL)}>",
         at,
-        *_UNTRIED,
+        *_NO_ATTEMPTS,
     )
 
 
-def _in_app(
-    event: RecordedEvent,
-    message: Message,
-    *,
-    to: _Person,
-    at: datetime,
-    recipient_id: UUID,
-    order_id: UUID,
-) -> _Row:
+def _in_app_row(
+    event_id: UUID, message: Message, *, recipient: _Recipient, at: datetime, order: OrderSummary
+) -> tuple[Any, ...]:
     return (
         new_id(),
-        event.id,
-        recipient_id,
-        to.email,
+        event_id,
+        recipient.id,
+        recipient.email,
         Channel.IN_APP.value,
         message.kind.value,
-        one_line(message.subject),
-        in_app_text(message),
+        _one_line(message.subject),
+        "\n".join(message.paragraphs),
         "",
-        order_id,
+        order.id,
         DeliveryState.SENT.value,
         "",
         at,
-        *_UNTRIED,
+        *_NO_ATTEMPTS,
         at,
         None,
     )
 
 
-# The attempts, the fencing token and the last error of what is new.
-_UNTRIED = (0, 0, "")
+# `attempts`, `fencing_token` and `last_error` of a new row.
+_NO_ATTEMPTS = (0, 0, "")
+
+
+def _one_line(text: str) -> str:
+    """`text` with all white space collapsed, so that it is a valid header."""
+    return " ".join(text.split())[:_SUBJECT_LENGTH]

@@ -1,4 +1,4 @@
-"""Sending what waits, in tests."""
+"""Sending due mail, in tests."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from notifications.models import Notification
 from notifications.operations.sending import MailSender
 
 MakeMail = Callable[..., Notification]
+MakeMails = Callable[..., list[Notification]]
 
 
 def make_due(notification: Notification) -> None:
-    """Let its pause be over."""
+    """End its pause."""
     Notification.objects.filter(pk=notification.pk).update(next_attempt_at=Now())
 
 
-def send_all(postman: MailSender) -> int:
-    """Let `postman` send until nothing is due; returns how many mails it tried."""
+def send_all(sender: MailSender) -> int:
+    """Send until nothing is due; returns how many mails were attempted."""
     count = 0
-    while tried := postman.send_batch():
-        count += tried
-    postman.close()
+    while attempted := sender.send_batch():
+        count += attempted
+    sender.close()
     return count

@@ -1,4 +1,4 @@
-"""A real SMTP server in a thread, which refuses, breaks off or forgets to answer when told to."""
+"""A real SMTP server in a thread that rejects mail or drops connections on request."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from oms.devserver import free_port
 
 
 class MailServer:
-    """Takes mail on a port of 127.0.0.1.
+    """Receives mail on a port of 127.0.0.1.
 
-    `refusals` are answers to the next recipients, such as "451 greylisted"; "" takes one. Of the
-    next mails `cut_before` are lost with their connection, and `cut_after` are kept, but the
-    connection breaks before the answer.
+    `rejections` are the responses to the next recipients, such as "451 greylisted"; "" accepts one.
+    Of the next mails `drop_before` are lost with their connection, and `drop_after` are kept, but
+    the connection is dropped before the response.
     """
 
     def __init__(self, *, port: int = 0) -> None:
         self.port = port or free_port()
         self.messages: list[EmailMessage] = []
         self.recipients: list[str] = []
-        self.refusals: list[str] = []
-        self.cut_before = 0
-        self.cut_after = 0
+        self.rejections: list[str] = []
+        self.drop_before = 0
+        self.drop_after = 0
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
     def __enter__(self) -> Self:
@@ -46,23 +46,23 @@ class MailServer:
 
     @property
     def message_ids(self) -> list[str]:
-        """The Message-IDs of the mails, in the order in which they came."""
+        """The Message-IDs of the mails, in order of arrival."""
         return [str(message["Message-ID"]) for message in self.messages]
 
     async def handle_RCPT(  # the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
     ) -> str:
-        if self.refusals and (refusal := self.refusals.pop(0)):
-            return refusal
+        if self.rejections and (rejection := self.rejections.pop(0)):
+            return rejection
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(  # the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        if self.cut_before:
-            self.cut_before -= 1
-            self._cut(server)
+        if self.drop_before:
+            self.drop_before -= 1
+            self._drop(server)
             return "451 never arrives"
         content = envelope.content
         assert isinstance(content, bytes)
@@ -70,11 +70,11 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         self.messages.append(message)
         self.recipients.extend(envelope.rcpt_tos)
-        if self.cut_after:
-            self.cut_after -= 1
-            self._cut(server)
+        if self.drop_after:
+            self.drop_after -= 1
+            self._drop(server)
         return "250 OK"
 
-    def _cut(self, server: SMTP) -> None:
+    def _drop(self, server: SMTP) -> None:
         assert isinstance(server.transport, asyncio.Transport)
         server.transport.abort()

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Channel, Notification
-from notifications.tests.conftest import PlaceOrder
+from notifications.tests.mail_senders import MakeMails
 from oms.testing.factories import api_client, make_customer, make_staff
 from oms.users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/notifications"
 
 
 @pytest.fixture
-def customer(place: PlaceOrder, relay: Callable[[], int]) -> User:
+def customer(mails: MakeMails) -> User:
     """A customer with three notifications, in a shop with another customer."""
-    user = make_customer()
-    for buyer in (user, make_customer(), user, user):
-        place(buyer)
-    relay()
-    return user
+    mails(1)
+    [mail, *_] = mails(3)
+    assert mail.recipient is not None
+    return mail.recipient
 
 
 def inbox_of(user: User) -> list[Notification]:
@@ -63,7 +60,7 @@ def test_pages_follow_each_other_by_cursor(customer: User) -> None:
     assert second["next"] is None
 
 
-def test_a_page_costs_one_statement_besides_signing_in(customer: User) -> None:
+def test_a_page_takes_one_statement(customer: User) -> None:
     client = api_client(customer)
 
     with CaptureQueriesContext(connection) as queries:
@@ -74,7 +71,7 @@ def test_a_page_costs_one_statement_besides_signing_in(customer: User) -> None:
     assert "body_html" not in of_notifications[0]["sql"]
 
 
-def test_reading_one_takes_it_out_of_the_unread(customer: User) -> None:
+def test_a_read_notification_is_no_longer_unread(customer: User) -> None:
     client = api_client(customer)
     newest, *others = inbox_of(customer)
 
@@ -88,7 +85,7 @@ def test_reading_one_takes_it_out_of_the_unread(customer: User) -> None:
     assert [row["id"] for row in read] == [str(newest.id)]
 
 
-def test_reading_again_changes_nothing(customer: User) -> None:
+def test_marking_as_read_is_idempotent(customer: User) -> None:
     client = api_client(customer)
     [newest, *_] = inbox_of(customer)
 
@@ -98,7 +95,7 @@ def test_reading_again_changes_nothing(customer: User) -> None:
     assert second == first
 
 
-def test_what_is_not_yours_does_not_exist(customer: User) -> None:
+def test_notifications_of_others_are_not_found(customer: User) -> None:
     [newest, *_] = inbox_of(customer)
 
     for stranger in (make_customer(), make_staff()):
@@ -111,14 +108,14 @@ def test_what_is_not_yours_does_not_exist(customer: User) -> None:
     assert newest.read_at is None
 
 
-def test_a_mail_cannot_be_read_in_the_shop(customer: User) -> None:
+def test_an_email_cannot_be_marked_as_read(customer: User) -> None:
     mail = Notification.objects.filter(recipient=customer, channel=Channel.EMAIL).first()
     assert mail is not None
 
     assert api_client(customer).put(f"{URL}/{mail.id}/read").status_code == 404
 
 
-def test_nobody_is_asked_to_sign_in(customer: User) -> None:
+def test_notifications_require_authentication(customer: User) -> None:
     [newest, *_] = inbox_of(customer)
 
     assert api_client().get(URL).status_code == 401
@@ -126,7 +123,7 @@ def test_nobody_is_asked_to_sign_in(customer: User) -> None:
 
 
 @pytest.mark.parametrize("query", [{"unread": "yes"}, {"unred": "true"}, {"kind": "low_stock"}])
-def test_a_filter_that_makes_no_sense_is_refused(customer: User, query: dict[str, str]) -> None:
+def test_an_invalid_filter_is_rejected(customer: User, query: dict[str, str]) -> None:
     answer = api_client(customer).get(URL, query)
 
     assert answer.status_code == 400

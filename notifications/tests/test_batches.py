@@ -1,11 +1,10 @@
-"""Several mails claimed at once, and sent one after another."""
+"""Batches of mail: claimed together, sent one by one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from unittest.mock import Mock
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.mail import get_connection
@@ -15,16 +14,15 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Notification
-from notifications.operations import sending
 from notifications.operations.sending import MailSender
-from notifications.tests.mail_senders import MakeMail, send_all
+from notifications.tests.mail_senders import MakeMails, send_all
 from notifications.tests.mail_server import MailServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
-def test_many_mails_go_over_one_connection(mail: MakeMail, mail_server: MailServer) -> None:
-    waiting = [mail() for _ in range(5)]
+def test_many_mails_go_over_one_connection(mails: MakeMails, mail_server: MailServer) -> None:
+    waiting = mails(5)
     opened = []
 
     def connect() -> BaseEmailBackend:
@@ -37,25 +35,25 @@ def test_many_mails_go_over_one_connection(mail: MakeMail, mail_server: MailServ
     assert mail_server.message_ids == [row.message_id for row in waiting]
 
 
-def test_mails_claimed_but_not_tried_are_as_they_were_when_the_server_goes_away(
-    mail: MakeMail,
+def test_mails_that_were_not_attempted_are_released_when_the_server_goes_away(
+    mails: MakeMails,
 ) -> None:
-    rows = [mail() for _ in range(3)]
-    has_left = threading.Event()
+    rows = mails(3)
+    gone = threading.Event()
 
-    class Leaving(BaseEmailBackend):
-        """A server that goes away in the middle of the first mail."""
+    class GoingAway(BaseEmailBackend):
+        """A server that goes away during the first mail."""
 
         def open(self) -> bool:
-            if has_left.is_set():
+            if gone.is_set():
                 raise ConnectionRefusedError
             return True
 
         def send_messages(self, messages: object) -> int:
-            has_left.set()
+            gone.set()
             raise ConnectionResetError
 
-    assert MailSender(connect=Leaving).send_batch() == 1
+    assert MailSender(connect=GoingAway).send_batch() == 1
 
     for row in rows:
         row.refresh_from_db()
@@ -64,8 +62,8 @@ def test_mails_claimed_but_not_tried_are_as_they_were_when_the_server_goes_away(
     assert [row.lease_until for row in rows] == [None] * 3
 
 
-def test_a_worker_that_breaks_off_gives_back_what_it_has_not_tried(mail: MakeMail) -> None:
-    rows = [mail() for _ in range(3)]
+def test_a_stopped_worker_releases_the_mails_it_has_not_attempted(mails: MakeMails) -> None:
+    rows = mails(3)
 
     class Stopping(BaseEmailBackend):
         """The worker is stopped while it sends."""
@@ -82,32 +80,29 @@ def test_a_worker_that_breaks_off_gives_back_what_it_has_not_tried(mail: MakeMai
     assert [row.attempts for row in rows] == [1, 0, 0]
 
 
-def test_many_mails_take_as_many_statements_as_one(
-    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+def test_the_number_of_statements_does_not_depend_on_the_number_of_mails(
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    monkeypatch.setattr(sending, "_NOTED_EVERY", 60.0)
-
     def statements(count: int) -> int:
-        for _ in range(count):
-            mail()
-        postman = MailSender()
+        mails(count)
+        sender = MailSender(record_interval=60.0)
         with CaptureQueriesContext(connection) as captured:
-            assert postman.send_batch() == count
-        postman.close()
+            assert sender.send_batch() == count
+        sender.close()
         return len(captured)
 
     assert statements(50) == statements(1)
 
 
-def test_a_mail_that_fails_amid_a_batch_leaves_the_others_alone(
-    mail: MakeMail, mail_server: MailServer
+def test_a_failed_mail_does_not_affect_others_of_its_batch(
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    rows = [mail() for _ in range(4)]
-    mail_server.refusals = ["", "451 not now", "550 no such user", ""]
+    rows = mails(4)
+    mail_server.rejections = ["", "451 not now", "550 no such user", ""]
 
-    postman = MailSender()
-    assert postman.send_batch() == 4
-    postman.close()
+    sender = MailSender()
+    assert sender.send_batch() == 4
+    sender.close()
 
     for row in rows:
         row.refresh_from_db()
@@ -115,62 +110,66 @@ def test_a_mail_that_fails_amid_a_batch_leaves_the_others_alone(
     assert mail_server.message_ids == [rows[0].message_id, rows[3].message_id]
 
 
-def test_a_worker_that_dies_amid_a_batch_doubles_no_more_than_it_had_not_noted(
-    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+class DatabaseFailure:
+    """Raises `error` instead of recording sent mails, from the call number `after` on."""
+
+    def __init__(self, error: BaseException, *, after: int = 0) -> None:
+        self.error, self.after = error, after
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and '"sent_at"' in sql:
+            self.after -= 1
+            if self.after < 0:
+                raise self.error
+        return execute(sql, params, many, context)
+
+
+def test_a_killed_worker_duplicates_only_the_mails_it_has_not_recorded(
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    rows = [mail() for _ in range(4)]
-    noted: list[int] = []
-    note = sending._settle_sent
-
-    def note_or_die(sent: Sequence[tuple[Notification, datetime]]) -> None:
-        if noted:
-            raise KeyboardInterrupt  # as if killed: nothing after it is written
-        noted.append(len(sent))
-        note(sent)
-
-    monkeypatch.setattr(sending, "_settle_sent", note_or_die)
-    monkeypatch.setattr(sending, "_NOTED_EVERY", 0.0)
-    postman = MailSender()
-    with pytest.raises(KeyboardInterrupt):
-        postman.send_batch()
-    postman.close()
-    monkeypatch.undo()
+    rows = mails(4)
+    sender = MailSender(record_interval=0.0)
+    with (
+        connection.execute_wrapper(DatabaseFailure(KeyboardInterrupt(), after=1)),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        sender.send_batch()
+    sender.close()
     Notification.objects.exclude(state="sent").update(lease_until=Now() - timedelta(seconds=1))
-    postman = MailSender()
-    send_all(postman)  # each alone, for each was tried before
 
-    assert noted == [1]
+    send_all(MailSender())
+
     ids = mail_server.message_ids
     assert [ids.count(row.message_id) for row in rows] == [1, 2, 1, 1]
     assert set(Notification.objects.values_list("state", flat=True)) == {"sent"}
 
 
-def test_what_could_not_be_noted_is_noted_later_and_not_sent_again(
-    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+def test_a_failure_to_record_is_made_up_for_without_sending_again(
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    rows = [mail() for _ in range(3)]
-    postman = MailSender()
-    with monkeypatch.context() as away:
-        away.setattr(sending, "_settle_sent", Mock(side_effect=OperationalError("away")))
-        with pytest.raises(OperationalError):
-            postman.send_batch()
+    rows = mails(3)
+    sender = MailSender()
+    with (
+        connection.execute_wrapper(DatabaseFailure(OperationalError("away"))),
+        pytest.raises(OperationalError),
+    ):
+        sender.send_batch()
 
-    assert postman.send_batch() == 0
-    postman.close()
+    assert sender.send_batch() == 0
+    sender.close()
 
     assert mail_server.message_ids == [row.message_id for row in rows]
     assert set(Notification.objects.values_list("state", flat=True)) == {"sent"}
 
 
-def test_a_batch_ends_in_time_and_gives_back_what_it_has_not_tried(
-    mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_ends_in_time_and_releases_the_mails_it_has_not_attempted(
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    rows = [mail() for _ in range(4)]
-    monkeypatch.setattr(sending, "_SENT_FOR", 0.0)
-    postman = MailSender()
+    rows = mails(4)
+    sender = MailSender(batch_seconds=0.0)
 
-    assert postman.send_batch() == 1
-    postman.close()
+    assert sender.send_batch() == 1
+    sender.close()
 
     for row in rows:
         row.refresh_from_db()

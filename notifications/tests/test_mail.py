@@ -1,28 +1,37 @@
-"""The shape of the mail that goes out."""
+"""The composed e-mail."""
 
 from __future__ import annotations
 
 from email import message_from_bytes
 from email.message import Message
-from email.policy import SMTP
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.mail import BadHeaderError, EmailMultiAlternatives
 
-from notifications.mail import composed
+from notifications.mail import compose_mail
 from notifications.models import Notification
-from notifications.tests.mail_senders import MakeMail
-
-pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_composed_mail_never_changes_its_id(mail: MakeMail) -> None:
-    waiting = mail()
+@pytest.fixture
+def notification() -> Notification:
+    id = uuid4()
+    return Notification(
+        id=id,
+        order_id=uuid4(),
+        email="ada@example.com",
+        subject="Your order",
+        body="Hello",
+        body_html="<p>Hello</p>",
+        message_id=f"<{id}@example.com>",
+    )
 
-    ids = {_sent(waiting)["Message-ID"] for _ in range(3)}
 
-    assert ids == {waiting.message_id}
+def test_a_mail_always_has_the_same_message_id(notification: Notification) -> None:
+    ids = {_parsed(notification)["Message-ID"] for _ in range(3)}
+
+    assert ids == {notification.message_id}
 
 
 @pytest.mark.parametrize(
@@ -44,51 +53,33 @@ def test_the_composed_mail_never_changes_its_id(mail: MakeMail) -> None:
     ],
 )
 @pytest.mark.parametrize("linesep", ["\n", "\r\n"])
-def test_a_mail_is_written_as_django_writes_it(
-    mail: MakeMail, field: str, text: str, linesep: str
+def test_a_mail_is_serialised_as_by_django(
+    notification: Notification, field: str, text: str, linesep: str
 ) -> None:
-    waiting = mail()
-    setattr(waiting, field, text)
-    composed_mail: Any = composed(waiting)
-    written = composed_mail.message().as_bytes(linesep=linesep)
+    setattr(notification, field, text)
+    mail: Any = compose_mail(notification)
+    serialised = mail.message().as_bytes(linesep=linesep)
 
-    expected: Any = EmailMultiAlternatives.message(composed_mail)
-    expected.set_boundary(message_from_bytes(written).get_boundary())
-    expected.replace_header("Date", message_from_bytes(written)["Date"])
+    expected: Any = EmailMultiAlternatives.message(mail)
+    expected.set_boundary(message_from_bytes(serialised).get_boundary())
+    expected.replace_header("Date", message_from_bytes(serialised)["Date"])
 
-    assert written == expected.as_bytes(linesep=linesep)
+    assert serialised == expected.as_bytes(linesep=linesep)
 
 
-@pytest.mark.parametrize("header", ["subject", "email"])
-def test_no_header_can_bring_another(mail: MakeMail, header: str) -> None:
-    waiting = mail()
-    setattr(waiting, header, "a@example.com\nBcc: eve@example.com")
+@pytest.mark.parametrize("header", ["subject", "email", "message_id"])
+def test_header_injection_is_rejected(notification: Notification, header: str) -> None:
+    setattr(notification, header, "a@example.com\nBcc: eve@example.com")
 
     with pytest.raises(BadHeaderError):
-        composed(waiting).message()
+        compose_mail(notification).message()
 
 
-def test_no_part_of_a_mail_can_guess_its_boundary(mail: MakeMail) -> None:
-    waiting = mail()
-
-    boundaries = [_sent(waiting).get_boundary() for _ in range(2)]
+def test_boundaries_are_random(notification: Notification) -> None:
+    boundaries = [_parsed(notification).get_boundary() for _ in range(2)]
 
     assert len(set(boundaries)) == 2
 
 
-def test_a_mail_that_is_asked_for_with_options_is_djangos(
-    mail: MakeMail, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        EmailMultiAlternatives, "message", lambda _, **options: asked.append(options)
-    )
-
-    later: Any = composed(mail())
-    later.message(policy=SMTP)
-
-    assert asked == [{"policy": SMTP}]
-
-
-def _sent(waiting: Notification) -> Message:
-    return message_from_bytes(composed(waiting).message().as_bytes())
+def _parsed(notification: Notification) -> Message:
+    return message_from_bytes(compose_mail(notification).message().as_bytes())

@@ -1,4 +1,4 @@
-"""What people were told long ago is forgotten."""
+"""Purging old notifications."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from oms.queue import purging
 from oms.testing.factories import make_customer
 
 
-@pytest.mark.django_db(transaction=True)
-def test_old_notifications_are_deleted_but_for_mail_that_is_still_to_be_sent(
+@pytest.mark.django_db
+def test_old_notifications_are_deleted_except_undelivered_mail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(purging, "BATCH", 2)
     now, customer = clock.now(), make_customer()
 
-    def told(days: int, channel: Channel, state: DeliveryState) -> Notification:
+    def notification(days: int, channel: Channel, state: DeliveryState) -> Notification:
         at = now - timedelta(days=days)
         return Notification.objects.create(
             id=first_id_at(at),
@@ -38,11 +38,11 @@ def test_old_notifications_are_deleted_but_for_mail_that_is_still_to_be_sent(
             created_at=at,
         )
 
-    waiting = told(403, Channel.EMAIL, DeliveryState.FAILED)
-    told(402, Channel.EMAIL, DeliveryState.SENT)
-    told(401, Channel.EMAIL, DeliveryState.DEAD)
-    told(400, Channel.IN_APP, DeliveryState.SENT)
-    recent = told(364, Channel.IN_APP, DeliveryState.SENT)
+    waiting = notification(403, Channel.EMAIL, DeliveryState.FAILED)
+    notification(402, Channel.EMAIL, DeliveryState.SENT)
+    notification(401, Channel.EMAIL, DeliveryState.DEAD)
+    notification(400, Channel.IN_APP, DeliveryState.SENT)
+    recent = notification(364, Channel.IN_APP, DeliveryState.SENT)
 
     before = now - timedelta(days=365)
     assert purge_notifications(before=before, deadline=time.monotonic() + 60) == 3

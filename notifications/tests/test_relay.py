@@ -1,4 +1,4 @@
-"""Notifications at the end of the relay."""
+"""Notifications delivered by the relay."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_customer, make_staff
-from orders.events import (
-    OrderDelivered,
-)
+from orders.events import OrderDelivered
 from orders.operations.cancelling import cancel_order
 from orders.states import OrderStatus
 
@@ -27,7 +25,7 @@ STAFF = system("tests")
 Relay = Callable[[], int]
 
 
-def test_what_was_undone_is_told_to_nobody(place: PlaceOrder, relay: Relay) -> None:
+def test_a_rolled_back_operation_sends_no_notification(place: PlaceOrder, relay: Relay) -> None:
     order = place(make_customer())
     relay()
     before = Notification.objects.count()
@@ -40,7 +38,7 @@ def test_what_was_undone_is_told_to_nobody(place: PlaceOrder, relay: Relay) -> N
     assert Notification.objects.count() == before
 
 
-def test_a_notification_that_cannot_be_written_harms_neither_the_order_nor_the_others(
+def test_a_failing_event_affects_neither_the_order_nor_other_notifications(
     place: PlaceOrder, relay: Relay
 ) -> None:
     order = place(make_customer())

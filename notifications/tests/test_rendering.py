@@ -1,37 +1,64 @@
-"""What a mail looks like."""
+"""The rendered e-mail."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+import struct
+from collections.abc import Mapping
+from pathlib import Path
 
-import pytest
 from django.utils import translation
+from pytest_django import Settings
 
-from notifications import rendering
 from notifications.messages import Message
 from notifications.models import Kind
-from notifications.rendering import rendered_mail
-from orders.read_models import LineSummary
+from notifications.rendering import render_mail
+
+MESSAGE = Message(
+    kind=Kind.LOW_STOCK,
+    subject="s",
+    headline="h",
+    paragraphs=("p",),
+    link="https://shop.example.com/?a=1&b=2",
+)
 
 
-def _message() -> Message:
-    line = LineSummary(sku="MUG", name="Mug {{ 1 }}", quantity=2, total=Decimal("1"))
-    return Message(
-        kind=Kind.ORDER_SHIPPED, subject="s", headline="h", paragraphs=("p",), lines=(line,)
-    )
+def write_catalogue(folder: Path, language: str, texts: Mapping[str, str]) -> None:
+    """A compiled gettext catalogue (GNU gettext manual, "The Format of GNU MO Files")."""
+    pairs = [("", "Content-Type: text/plain; charset=UTF-8\n"), *sorted(texts.items())]
+    strings = [text.encode() for column in zip(*pairs, strict=True) for text in column]
+    offset = 28 + 8 * len(strings)
+    index, data = b"", b""
+    for string in strings:
+        index += struct.pack("<II", len(string), offset + len(data))
+        data += string + b"\0"
+    header = (0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, offset)
+    path = folder / language / "LC_MESSAGES" / "django.mo"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(struct.pack("<7I", *header) + index + data)
 
 
-def test_the_texts_of_a_mail_are_in_the_language_of_the_moment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rendering, "_", lambda text: f"<{translation.get_language()}> {text}")
-    # A language that no other mail was rendered in.
+def test_a_mail_is_in_the_active_language(settings: Settings, tmp_path: Path) -> None:
+    write_catalogue(tmp_path, "eo", {"Hello,": "Saluton,", "View product": "Montri & aĉeti"})
+    write_catalogue(tmp_path, "fa", {"Hello,": "سلام"})
+    settings.LOCALE_PATHS = [tmp_path]
+
     with translation.override("eo"):
-        mail = rendered_mail(_message(), greeted="")
+        esperanto = render_mail(MESSAGE, recipient_name="")
     with translation.override("fa"):
-        other = rendered_mail(_message(), greeted="")
+        persian = render_mail(MESSAGE, recipient_name="")
 
-    assert "&lt;eo&gt; Product<" in mail.html
-    assert "&lt;fa&gt; Product<" in other.html
-    assert '<html lang="fa" dir="rtl">' in other.html
-    assert "<eo> Hello," in mail.text
+    assert esperanto.text.startswith("Saluton,")
+    assert "Montri &amp; aĉeti" in esperanto.html
+    assert '<html lang="eo" dir="ltr">' in esperanto.html
+    assert persian.text.startswith("سلام")
+    assert "View product" in persian.html
+    assert '<html lang="fa" dir="rtl">' in persian.html
+
+
+def test_only_html_is_escaped() -> None:
+    mail = render_mail(MESSAGE, recipient_name="<b>")
+
+    assert "Hello <b>," in mail.text
+    assert "?a=1&b=2" in mail.text
+    assert "Hello &lt;b&gt;," in mail.html
+    assert 'href="https://shop.example.com/?a=1&amp;b=2"' in mail.html

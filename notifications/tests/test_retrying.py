@@ -1,8 +1,7 @@
-"""Staff's second chance for mail."""
+"""Retrying failed mail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -11,37 +10,32 @@ from notifications.errors import NotificationNotRetryable
 from notifications.models import Channel, DeliveryState, Notification
 from notifications.operations.retrying import retry_notification
 from notifications.operations.sending import MailSender
-from notifications.tests.conftest import PlaceOrder
+from notifications.tests.mail_senders import MakeMail, send_all
 from notifications.tests.mail_server import MailServer
 from oms.core.errors import Forbidden, NotFound
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_staff
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def dead(place: PlaceOrder, relay: Callable[[], int], mail_server: MailServer) -> Notification:
-    """A mail that was given up."""
-    order = place(make_customer())
-    relay()
-    mail_server.refusals = ["550 no such user"]
-    postman = MailSender()
-    assert postman.send_batch()
-    postman.close()
-    row = Notification.objects.get(order_id=order.id, channel=Channel.EMAIL)
+def dead(mail: MakeMail, mail_server: MailServer) -> Notification:
+    """An undeliverable mail."""
+    row = mail()
+    mail_server.rejections = ["550 no such user"]
+    assert send_all(MailSender()) == 1
+    row.refresh_from_db()
     assert row.state == DeliveryState.DEAD
     return row
 
 
-def test_staff_can_have_a_dead_mail_sent_again(dead: Notification, mail_server: MailServer) -> None:
+def test_staff_can_retry_an_undeliverable_mail(dead: Notification, mail_server: MailServer) -> None:
     staff = make_staff()
 
     retry_notification(actor=actor_for(staff), notification_id=dead.id)
 
-    postman = MailSender()
-    assert postman.send_batch()
-    postman.close()
+    assert send_all(MailSender()) == 1
     dead.refresh_from_db()
     assert (dead.state, dead.attempts) == (DeliveryState.SENT, 1)
     assert mail_server.message_ids == [dead.message_id]
@@ -49,7 +43,7 @@ def test_staff_can_have_a_dead_mail_sent_again(dead: Notification, mail_server: 
     assert (event.object_id, event.actor_id) == (dead.id, staff.id)
 
 
-def test_customers_cannot_have_mail_sent_again(dead: Notification) -> None:
+def test_customers_cannot_retry_mail(dead: Notification) -> None:
     with pytest.raises(Forbidden):
         retry_notification(actor=actor_for(make_customer()), notification_id=dead.id)
 
@@ -65,7 +59,7 @@ def test_customers_cannot_have_mail_sent_again(dead: Notification) -> None:
         (Channel.IN_APP, DeliveryState.SENT),
     ],
 )
-def test_only_mail_that_failed_can_be_sent_again(
+def test_only_failed_mail_can_be_retried(
     dead: Notification, channel: Channel, state: DeliveryState
 ) -> None:
     row = Notification.objects.get(order_id=dead.order_id, channel=channel)
@@ -78,6 +72,6 @@ def test_only_mail_that_failed_can_be_sent_again(
     assert row.state == state
 
 
-def test_a_notification_that_is_not_there_cannot_be_sent_again(db: None) -> None:
+def test_an_unknown_notification_cannot_be_retried(db: None) -> None:
     with pytest.raises(NotFound):
         retry_notification(actor=actor_for(make_staff()), notification_id=uuid4())

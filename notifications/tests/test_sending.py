@@ -1,4 +1,4 @@
-"""Mail on its way out, against a real SMTP server that is not always well."""
+"""Sending mail to a real SMTP server that fails at times."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from oms.queue.leases import claim_due
 from oms.testing.factories import make_customer
 from orders.models import Order
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
-def test_a_mail_arrives_as_text_and_html_under_the_shops_name(
+def test_a_mail_is_sent_as_text_and_html_under_the_shop_name(
     mail: MakeMail, mail_server: MailServer, settings: Settings
 ) -> None:
     settings.SHOP_NAME = "Nordwind & Söhne"
-    waiting = mail("ada@example.com")
+    waiting = mail(email="ada@example.com")
 
     drain_notifications()
 
@@ -51,42 +51,42 @@ def test_a_mail_arrives_as_text_and_html_under_the_shops_name(
     assert (waiting.attempts, waiting.next_attempt_at, waiting.lease_until) == (1, None, None)
 
 
-def test_mail_waits_for_a_server_that_is_away_without_using_up_its_attempts(
+def test_mail_waits_for_an_unavailable_server_without_using_up_attempts(
     mail: MakeMail, settings: Settings
 ) -> None:
     port = free_port()
     use_smtp(settings, port=port)
     waiting = mail()
-    postman = MailSender(pause=0)
+    sender = MailSender(pause=0)
 
     for _ in range(MAX_ATTEMPTS + 1):
-        assert not postman.send_batch()
+        assert not sender.send_batch()
 
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (DeliveryState.QUEUED, 0)
     with MailServer(port=port) as server:
-        assert send_all(postman) == 1
+        assert send_all(sender) == 1
         assert server.message_ids == [waiting.message_id]
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.SENT
 
 
-def test_a_server_that_is_away_is_left_alone_for_a_while(
+def test_an_unavailable_server_is_not_contacted_during_the_pause(
     mail: MakeMail, settings: Settings
 ) -> None:
     port = free_port()
     use_smtp(settings, port=port)
     mail()
-    postman = MailSender(pause=60)
-    assert not postman.send_batch()
+    sender = MailSender(pause=60)
+    assert not sender.send_batch()
 
     with MailServer(port=port) as server:
-        assert not postman.send_batch()
+        assert not sender.send_batch()
 
     assert server.messages == []
 
 
-def test_an_order_can_be_placed_while_no_mail_goes_out(
+def test_an_order_can_be_placed_while_the_mail_server_is_unavailable(
     place: PlaceOrder, settings: Settings
 ) -> None:
     use_smtp(settings, port=free_port())
@@ -97,11 +97,11 @@ def test_an_order_can_be_placed_while_no_mail_goes_out(
     assert Order.objects.filter(pk=order.pk).exists()
 
 
-def test_a_refusal_for_now_is_tried_again_after_a_pause(
+def test_a_temporary_rejection_is_retried_after_a_pause(
     mail: MakeMail, mail_server: MailServer
 ) -> None:
     waiting = mail()
-    mail_server.refusals = ["451 greylisted, come again"]
+    mail_server.rejections = ["451 greylisted, come again"]
 
     assert send_all(MailSender()) == 1
 
@@ -118,9 +118,11 @@ def test_a_refusal_for_now_is_tried_again_after_a_pause(
     assert mail_server.message_ids == [waiting.message_id]
 
 
-def test_a_mail_is_given_up_after_the_last_attempt(mail: MakeMail, mail_server: MailServer) -> None:
+def test_a_mail_is_undeliverable_after_the_last_attempt(
+    mail: MakeMail, mail_server: MailServer
+) -> None:
     waiting = mail()
-    mail_server.refusals = ["451 not now"] * MAX_ATTEMPTS
+    mail_server.rejections = ["451 not now"] * MAX_ATTEMPTS
 
     for _ in range(MAX_ATTEMPTS):
         make_due(waiting)
@@ -132,11 +134,11 @@ def test_a_mail_is_given_up_after_the_last_attempt(mail: MakeMail, mail_server: 
     assert mail_server.messages == []
 
 
-def test_a_mailbox_that_does_not_exist_is_not_tried_again_and_holds_up_nobody(
+def test_a_permanent_rejection_is_not_retried_and_delays_no_other_mail(
     mail: MakeMail, mail_server: MailServer
 ) -> None:
     lost, good = mail(), mail()
-    mail_server.refusals = ["550 no such user"]
+    mail_server.rejections = ["550 no such user"]
 
     assert send_all(MailSender()) == 2
 
@@ -146,9 +148,9 @@ def test_a_mailbox_that_does_not_exist_is_not_tried_again_and_holds_up_nobody(
     assert good.state == DeliveryState.SENT
 
 
-def test_a_mail_lost_in_the_middle_is_sent_again(mail: MakeMail, mail_server: MailServer) -> None:
+def test_a_mail_lost_during_transfer_is_sent_again(mail: MakeMail, mail_server: MailServer) -> None:
     waiting = mail()
-    mail_server.cut_before = 1
+    mail_server.drop_before = 1
 
     assert send_all(MailSender()) == 1
 
@@ -160,11 +162,11 @@ def test_a_mail_lost_in_the_middle_is_sent_again(mail: MakeMail, mail_server: Ma
     assert mail_server.message_ids == [waiting.message_id]
 
 
-def test_a_mail_whose_receipt_was_lost_comes_twice_with_one_message_id(
+def test_a_mail_whose_response_was_lost_is_sent_twice_with_one_message_id(
     mail: MakeMail, mail_server: MailServer
 ) -> None:
     waiting = mail()
-    mail_server.cut_after = 1
+    mail_server.drop_after = 1
 
     assert send_all(MailSender()) == 1
     make_due(waiting)
@@ -175,7 +177,7 @@ def test_a_mail_whose_receipt_was_lost_comes_twice_with_one_message_id(
     assert waiting.state == DeliveryState.SENT
 
 
-def test_the_mail_of_a_worker_that_died_goes_out_when_its_lease_ends(
+def test_the_mail_of_a_dead_worker_is_sent_when_its_lease_expires(
     mail: MakeMail, mail_server: MailServer
 ) -> None:
     waiting = mail()
@@ -188,11 +190,11 @@ def test_the_mail_of_a_worker_that_died_goes_out_when_its_lease_ends(
     assert mail_server.message_ids == [waiting.message_id]
 
 
-def test_a_worker_that_lost_its_lease_cannot_write_over_its_successor(mail: MakeMail) -> None:
+def test_a_worker_that_lost_its_lease_cannot_overwrite_its_successor(mail: MakeMail) -> None:
     waiting = mail()
 
     class Slow(BaseEmailBackend):
-        """While it sends, the lease runs out and another worker sends the mail."""
+        """While it sends, the lease expires and another worker sends the mail."""
 
         def send_messages(self, messages: object) -> int:
             Notification.objects.update(lease_until=Now() - timedelta(seconds=1))
@@ -205,7 +207,9 @@ def test_a_worker_that_lost_its_lease_cannot_write_over_its_successor(mail: Make
     assert (waiting.state, waiting.fencing_token) == (DeliveryState.SENT, 2)
 
 
-def test_a_mail_that_kills_its_workers_is_given_up(mail: MakeMail, mail_server: MailServer) -> None:
+def test_a_mail_that_kills_its_workers_becomes_undeliverable(
+    mail: MakeMail, mail_server: MailServer
+) -> None:
     waiting = mail()
     Notification.objects.update(attempts=MAX_ATTEMPTS)
 
@@ -217,7 +221,7 @@ def test_a_mail_that_kills_its_workers_is_given_up(mail: MakeMail, mail_server: 
 
 
 @pytest.mark.parametrize("field", ["subject", "email", "message_id"])
-def test_a_line_break_cannot_smuggle_a_header_in(
+def test_a_line_break_cannot_inject_a_header(
     mail: MakeMail, mail_server: MailServer, field: str
 ) -> None:
     waiting = mail()

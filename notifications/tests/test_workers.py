@@ -1,4 +1,4 @@
-"""Many workers, and real ones, send the same mail."""
+"""Concurrent workers, and real ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifications.models import DeliveryState, Notification
 from notifications.operations import sending
 from notifications.operations.sending import MailSender
 from notifications.operations.subscriptions import DRAIN_TASK
-from notifications.tests.mail_senders import MakeMail, send_all
+from notifications.tests.mail_senders import MakeMail, MakeMails, send_all
 from notifications.tests.mail_server import MailServer
 from oms.queue.leases import due
 from oms.queue.wakeups import wake
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_four_workers_send_each_of_forty_mails_once(
-    mail: MakeMail, mail_server: MailServer
+    mails: MakeMails, mail_server: MailServer
 ) -> None:
-    expected = sorted(mail().message_id for _ in range(40))
+    expected = sorted(row.message_id for row in mails(40))
 
     at_once(*[lambda: send_all(MailSender())] * 4)
 
@@ -34,21 +34,21 @@ def test_four_workers_send_each_of_forty_mails_once(
 def test_without_the_lease_workers_would_send_a_mail_twice(
     mail: MakeMail, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control of the test above: that one fails when claiming takes no lease."""
+    """The negative control of the test above."""
     mail()
-    everybody_looked = threading.Barrier(4)
+    all_selected = threading.Barrier(4)
 
     def unleased(model: type[Notification], **how: object) -> list[Notification]:
         rows = list(due(model))
-        everybody_looked.wait(timeout=20)
+        all_selected.wait(timeout=20)
         return rows
 
     monkeypatch.setattr(sending, "claim_due", unleased)
 
     def send_one() -> None:
-        postman = MailSender()
-        postman.send_batch()
-        postman.close()
+        sender = MailSender()
+        sender.send_batch()
+        sender.close()
 
     at_once(*[send_one] * 4)
 
@@ -57,7 +57,7 @@ def test_without_the_lease_workers_would_send_a_mail_twice(
 
 
 @pytest.mark.slow
-def test_a_real_worker_sends_what_is_due(
+def test_a_real_worker_sends_due_mail(
     mail: MakeMail, mail_server: MailServer, processes: Processes
 ) -> None:
     waiting = mail()

@@ -1,4 +1,4 @@
-"""From an order over HTTP to the mails about it, through real processes and real files."""
+"""From an order over HTTP to its e-mails, with real processes and real files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _wait_for_mails(folder: Path, *, number: int) -> list[EmailMessage]:
     return mails
 
 
-def test_an_order_over_http_is_paid_and_its_customer_gets_both_mails(
+def test_an_order_over_http_is_paid_and_the_customer_gets_both_mails(
     processes: Processes,
 ) -> None:
     ada = make_customer(email="ada@example.com", full_name="Ada Lovelace")
@@ -60,8 +60,8 @@ def test_an_order_over_http_is_paid_and_its_customer_gets_both_mails(
     order = answer.json()
     mails = _wait_for_mails(processes.mail, number=2)
 
-    told = Notification.objects.filter(channel="email", order_id=order["id"])
-    expected = dict(told.values_list("kind", "message_id"))
+    sent = Notification.objects.filter(channel="email", order_id=order["id"])
+    expected = dict(sent.values_list("kind", "message_id"))
     assert set(expected) == {"order_placed", "order_paid"}
     assert sorted(mail["Message-ID"] for mail in mails) == sorted(expected.values())
     for mail in mails:
