@@ -1,4 +1,4 @@
-"""The back office of notifications: to be read, and sent again where they did not go out."""
+"""The back office of notifications: read-only pages, with a retry for undelivered e-mail."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, MultipleChoicesDropdownFilter
 from unfold.decorators import display
@@ -18,35 +17,32 @@ from unfold.enums import ActionVariant
 
 from notifications.models import DeliveryState, Kind, Notification
 from notifications.operations.retrying import retry_notification
-from oms.backoffice.actions import BulkAction, Step
-from oms.backoffice.display import badge, link, moment
-from oms.backoffice.filters import CreationDaysFilter
-from oms.backoffice.order_links import OrdersNamedAdmin, found_by_order
+from oms.backoffice.actions import AdminAction
+from oms.backoffice.display import badge_column
+from oms.backoffice.filters import CreationDateFilter
+from oms.backoffice.object_links import OrderRowsAdmin, order_query
 from oms.core.actor import Actor
 from oms.users.models import User
 
 STATE_COLOURS = {
-    DeliveryState.QUEUED.value: "",
-    DeliveryState.SENDING.value: "info",
-    DeliveryState.SENT.value: "success",
-    DeliveryState.FAILED.value: "warning",
-    DeliveryState.DEAD.value: "danger",
+    DeliveryState.QUEUED: "",
+    DeliveryState.SENDING: "info",
+    DeliveryState.SENT: "success",
+    DeliveryState.FAILED: "warning",
+    DeliveryState.DEAD: "danger",
 }
+_STATE = badge_column("state", STATE_COLOURS)
 
 
 def _retry(actor: Actor, notification: Any, values: Mapping[str, Any]) -> str:
     retry_notification(actor=actor, notification_id=notification.pk)
-    return _now("It is sent again in a moment.")
-
-
-def _is_retryable(notification: Notification) -> bool:
-    return notification.is_retryable
+    return gettext("E-mail to %(email)s queued.") % {"email": notification.email}
 
 
 def _sent_to(email: str) -> Q:
-    """What went to that address: the index goes by whose it is, of customers and of staff alike.
+    """The notifications to that address, found by the index of recipients.
 
-    Only mail about low stock has no recipient, and an index of its own.
+    Only low stock alerts have no recipient; they have an index of their own.
     """
     user = User.objects.with_email(email).first()
     if user is None or user.is_staff:
@@ -55,97 +51,60 @@ def _sent_to(email: str) -> Q:
 
 
 @admin.register(Notification)
-class NotificationAdmin(OrdersNamedAdmin):
+class NotificationAdmin(OrderRowsAdmin):
     list_display = (
-        "created",
+        "created_at",
         "kind",
         "channel",
         "email",
-        "state_badge",
+        _STATE,
         "attempts",
-        "next_attempt",
-        "order_link",
+        "next_attempt_at",
+        "order",
     )
     list_filter = (
         ("state", MultipleChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("created_at", CreationDaysFilter),
+        ("created_at", CreationDateFilter),
     )
     search_fields = ("=email",)
-    search_help_text = _("E-mail address, or number of the order")
+    search_help_text = _("E-mail address or order number")
     fieldsets = (
         (
             None,
             {
                 "fields": (
                     ("kind", "channel"),
-                    ("email", "recipient_link"),
-                    ("state_badge", "order_link"),
-                    ("created", "sent"),
-                    "read",
+                    ("email", "recipient"),
+                    (_STATE, "order"),
+                    ("created_at", "sent_at"),
+                    "read_at",
                 )
             },
         ),
-        (_("Message"), {"fields": ("subject", "text_shown")}),
-        (_("Work"), {"fields": (("attempts", "next_attempt"), "last_error", "message_id")}),
-    )
-    readonly_fields = (
-        "created",
-        "sent",
-        "read",
-        "state_badge",
-        "next_attempt",
-        "order_link",
-        "recipient_link",
-        "text_shown",
-    )
-    steps = (
-        Step(
-            name="retry",
-            label=_("Send again"),
-            icon="forward_to_inbox",
-            run=_retry,
-            is_offered=_is_retryable,
-            variant=ActionVariant.PRIMARY,
-            explanation=_("The mail goes out at once, with as many attempts as a new one."),
+        (_("Message"), {"fields": ("subject", "text")}),
+        (
+            _("Delivery"),
+            {"fields": (("attempts", "next_attempt_at"), "last_error", "message_id")},
         ),
     )
-    bulk_steps = (BulkAction(name="retry_all", label=_("Send again"), run=_retry),)
+    object_actions = (
+        AdminAction(
+            name="retry",
+            label=_("Resend"),
+            icon="forward_to_inbox",
+            run=_retry,
+            is_available=lambda notification: notification.is_retryable,
+            variant=ActionVariant.PRIMARY,
+            explanation=_("Sends the e-mail now and starts a new series of attempts."),
+        ),
+    )
+    bulk_actions = (AdminAction(name="retry_all", label=_("Resend"), run=_retry),)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
-    ) -> tuple[QuerySet[Notification], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        found = found_by_order(term, ids=("pk", "recipient_id"))
-        return queryset.filter(_sent_to(term) if found is None else found), False
-
-    @display(description=_("created"))
-    def created(self, notification: Notification) -> str:
-        return moment(notification.created_at)
-
-    @display(description=_("sent"))
-    def sent(self, notification: Notification) -> str:
-        return moment(notification.sent_at)
-
-    @display(description=_("read"))
-    def read(self, notification: Notification) -> str:
-        return moment(notification.read_at)
-
-    @display(description=_("state"))
-    def state_badge(self, notification: Notification) -> SafeString:
-        return badge(notification.get_state_display(), STATE_COLOURS[notification.state])
-
-    @display(description=_("next attempt"))
-    def next_attempt(self, notification: Notification) -> str:
-        return moment(notification.next_attempt_at)
-
-    @display(description=_("recipient"))
-    def recipient_link(self, notification: Notification) -> SafeString | str:
-        return link(notification.recipient, "users_user", notification.recipient_id)
+    def search_query(self, term: str) -> Q:
+        return order_query(term, id_fields=("pk", "recipient_id")) or _sent_to(term)
 
     @display(description=_("text"))
-    def text_shown(self, notification: Notification) -> SafeString:
+    def text(self, notification: Notification) -> SafeString:
         return format_html('<div class="bo-address">{}</div>', notification.body)

@@ -1,4 +1,4 @@
-"""The figures on the first page of the back office, each from one statement."""
+"""The figures and lists on the first page of the back office, each from one query."""
 
 from __future__ import annotations
 
@@ -16,95 +16,88 @@ from django.utils.translation import ngettext
 
 from inventory.models import Product
 from notifications.models import DeliveryState, Notification
-from oms.backoffice.display import badge, moment, money, number
+from oms.backoffice.display import money, number
 from oms.core import clock
 from oms.core.clock import Period
 from oms.core.money import ZERO
-from orders.admin.badges import PAYMENT_STATE_COLOURS, STATUS_COLOURS
+from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
 
-_LATEST = 8
-_SCARCEST = 8
+_ROWS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A number with its name, a list that shows more of it, and whether somebody has to act."""
+    """A number with a link to the list behind it. A warning is coloured: someone has to act."""
 
     title: Any
     value: str
     icon: str
     url: str
-    note: str = ""
+    note: Any = ""
     is_warning: bool = False
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The context of the first page, with only what the person may see."""
+    """The context of the page, limited to what the user may see."""
     user: Any = request.user
-    now = clock.now()
-    day = clock.business_date(now)
+    day = clock.business_date(clock.now())
     today = clock.business_days(day, day)
-    figures: list[Figure] = []
-    for permission, figure in _FIGURES:
-        if user.has_perm(permission):
-            figures += figure(today)
-    context["figures"] = figures
-    context["latest"] = _latest_orders() if user.has_perm("orders.view_order") else None
-    context["scarcest"] = _scarcest() if user.has_perm("inventory.view_product") else None
+    context["figures"] = [
+        figure
+        for permission, figures in _FIGURES
+        if user.has_perm(permission)
+        for figure in figures(today)
+    ]
+    if user.has_perm("orders.view_order"):
+        orders = Order.objects.filter(deleted_at=None).select_related("customer")
+        context["latest_orders"] = orders.order_by("-id")[:_ROWS]
+        context["status_colours"] = STATUS_COLOURS
+        context["payment_colours"] = PAYMENT_COLOURS
+    if user.has_perm("inventory.view_product"):
+        context["low_products"] = _low_products().order_by("available", "name")[:_ROWS]
     return context
 
 
-def _sales(today: Period) -> list[Figure]:
-    # As in the daily report: deleted orders count too, and what was confirmed today is revenue.
+def _sales(today: Period) -> Sequence[Figure]:
+    # As in the daily report: deleted orders count, and revenue is what was confirmed today.
     placed = Order.objects.filter(placed_at__gte=today.start, placed_at__lt=today.end).count()
-    sold = Order.objects.filter(
+    confirmed = Order.objects.filter(
         confirmed_at__gte=today.start,
         confirmed_at__lt=today.end,
         currency=settings.SHOP_CURRENCY,
-    )
-    revenue = sold.aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
+    ).aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
     day = clock.business_date(today.start)
-    orders_of_today = (
-        f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
+    url = f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
+    note = ngettext(
+        "from %(count)s confirmed order", "from %(count)s confirmed orders", confirmed["count"]
     )
-    return [
-        Figure(
-            title=_("Orders today"),
-            value=number(placed),
-            icon="shopping_bag",
-            url=orders_of_today,
-        ),
+    return (
+        Figure(title=_("Orders today"), value=number(placed), icon="shopping_bag", url=url),
         Figure(
             title=_("Revenue today"),
-            value=money(revenue["total"], settings.SHOP_CURRENCY),
+            value=money(confirmed["total"], settings.SHOP_CURRENCY),
             icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
-            # Not the payments, which not everybody who sees orders may see.
-            url=orders_of_today,
-            note=ngettext(
-                "from %(count)s confirmed order",
-                "from %(count)s confirmed orders",
-                revenue["count"],
-            )
-            % {"count": number(revenue["count"])},
+            # Orders, not payments: not everyone who may see orders may see payments.
+            url=url,
+            note=note % {"count": number(confirmed["count"])},
         ),
-    ]
+    )
 
 
-def _work(today: Period) -> list[Figure]:
-    waiting = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+def _work(today: Period) -> Sequence[Figure]:
+    to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
     failed = (PaymentState.FAILED, PaymentState.UNKNOWN)
     orders = Order.objects.filter(deleted_at=None)
-    to_ship = orders.filter(status__in=waiting).count()
     unpaid = orders.filter(status=OrderStatus.PENDING, payment_status__in=failed).count()
     url = reverse("admin:orders_order_changelist")
-    return [
+    return (
         Figure(
             title=_("Awaiting shipment"),
-            value=number(to_ship),
+            value=number(orders.filter(status__in=to_ship).count()),
             icon="local_shipping",
-            url=f"{url}?status__exact={'&status__exact='.join(waiting)}",
+            url=f"{url}?status__exact={'&status__exact='.join(to_ship)}",
         ),
         Figure(
             title=_("Failed payments"),
@@ -112,73 +105,50 @@ def _work(today: Period) -> list[Figure]:
             icon="credit_card_off",
             url=f"{url}?status__exact=pending&payment_status__exact="
             + "&payment_status__exact=".join(failed),
-            note=str(_("pending orders that nobody has paid for")),
+            note=_("pending orders with a failed or unconfirmed payment"),
             is_warning=unpaid > 0,
         ),
-    ]
+    )
 
 
-def _low_stock(today: Period) -> list[Figure]:
+def _low_stock(today: Period) -> Sequence[Figure]:
     low = _low_products().count()
-    return [
-        Figure(
-            title=_("Low stock"),
-            value=number(low),
-            icon="inventory_2",
-            url=reverse("admin:inventory_product_changelist") + "?stock=low&is_active__exact=1",
-            note=str(_("products at or below their threshold")),
-            is_warning=low > 0,
-        )
-    ]
+    figure = Figure(
+        title=_("Low stock"),
+        value=number(low),
+        icon="inventory_2",
+        url=reverse("admin:inventory_product_changelist") + "?stock=low&is_active__exact=1",
+        note=_("products at or below their threshold"),
+        is_warning=low > 0,
+    )
+    return (figure,)
 
 
-def _dead_notifications(today: Period) -> list[Figure]:
-    dead = Notification.objects.filter(state=DeliveryState.DEAD).count()
-    return [
-        Figure(
-            title=_("Undelivered mail"),
-            value=number(dead),
-            icon="unsubscribe",
-            url=reverse("admin:notifications_notification_changelist") + "?state__exact=dead",
-            note=str(_("given up after every attempt")),
-            is_warning=dead > 0,
-        )
-    ]
+def _undelivered(today: Period) -> Sequence[Figure]:
+    undelivered = Notification.objects.filter(state=DeliveryState.DEAD).count()
+    figure = Figure(
+        title=_("Undelivered e-mail"),
+        value=number(undelivered),
+        icon="unsubscribe",
+        url=reverse("admin:notifications_notification_changelist") + "?state__exact=dead",
+        note=_("failed after all attempts"),
+        is_warning=undelivered > 0,
+    )
+    return (figure,)
 
 
-_FIGURES: tuple[tuple[str, Callable[[Period], list[Figure]]], ...] = (
+_FIGURES: tuple[tuple[str, Callable[[Period], Sequence[Figure]]], ...] = (
     ("orders.view_order", _sales),
     ("orders.view_order", _work),
     ("inventory.view_product", _low_stock),
-    ("notifications.view_notification", _dead_notifications),
+    ("notifications.view_notification", _undelivered),
 )
 
 
 def _low_products() -> Any:
-    left = Sum(F("stock_levels__on_hand") - F("stock_levels__reserved"))
+    available = Sum(F("stock_levels__on_hand") - F("stock_levels__reserved"))
     return (
         Product.objects.filter(is_active=True)
-        .annotate(left=Coalesce(left, 0))
-        .filter(left__lte=F("low_stock_threshold"))
+        .annotate(available=Coalesce(available, 0))
+        .filter(available__lte=F("low_stock_threshold"))
     )
-
-
-def _latest_orders() -> Sequence[dict[str, Any]]:
-    latest = Order.objects.filter(deleted_at=None).select_related("customer").order_by("-id")
-    return [
-        {
-            "order": order,
-            "placed": moment(order.placed_at),
-            "total": money(order.total, order.currency),
-            "status": badge(order.get_status_display(), STATUS_COLOURS[order.status]),
-            "payment": badge(
-                order.get_payment_status_display(), PAYMENT_STATE_COLOURS[order.payment_status]
-            ),
-        }
-        for order in latest[:_LATEST]
-    ]
-
-
-def _scarcest() -> Sequence[dict[str, Any]]:
-    scarcest = list(_low_products().order_by("left", "name")[:_SCARCEST])
-    return [{"product": product, "left": number(product.left)} for product in scarcest]

@@ -1,4 +1,4 @@
-"""Locations, added and changed by operations."""
+"""Locations, added and changed through operations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from oms.core.actor import Actor
 
 @admin.register(Location)
 class LocationAdmin(OperationAdmin):
+    object_type = "location"
     list_display = ("name", "code", "priority", "is_default", "products_held")
     search_fields = ("name", "code")
     fields = ("name", "code", "priority", "is_default")
-    refused_fields = {"code_taken": "code", "no_default_location": "is_default"}
+    error_fields = {"code_taken": "code", "no_default_location": "is_default"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Location]:
         rows: QuerySet[Location] = super().get_queryset(request)

@@ -1,4 +1,4 @@
-"""Products, added and changed by operations, and the correction of their stock."""
+"""Products, added and changed through operations, with their stock."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from unfold.widgets import (
 )
 
 from inventory.admin.adjustments import AdjustmentForm, adjust
-from inventory.admin.ledger import KIND_COLOURS
+from inventory.admin.movements import KIND_COLOURS
 from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
-from oms.backoffice.actions import Step
+from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import OperationAdmin, OperationForm
-from oms.backoffice.display import badge, moment, money, number, signed
-from oms.backoffice.order_links import order_link_of, order_numbers
+from oms.backoffice.display import badge, money_column, number, signed
+from oms.backoffice.object_links import object_names, order_link
 from oms.core.actor import Actor
 from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
 
@@ -42,7 +42,11 @@ class StockFilter(DropdownFilter):
     parameter_name = "stock"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("low", _("low or out")), ("out", _("out of stock")), ("in", _("in stock"))]
+        return [
+            ("low", _("low or out of stock")),
+            ("out", _("out of stock")),
+            ("in", _("in stock")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
@@ -94,10 +98,10 @@ class ProductForm(OperationForm):
         min_value=0,
         max_value=MAX_PIECES,
         initial=0,
-        help_text=_("Pieces received at the default location."),
+        help_text=_("Quantity received at the default location."),
         widget=UnfoldAdminIntegerFieldWidget,
     )
-    # The version that the form was made of, so that nobody's change is overwritten unseen.
+    # The version shown in the form, so that nobody else's change is overwritten.
     expected_version = forms.IntegerField(widget=forms.HiddenInput)
 
     class Meta:
@@ -117,7 +121,7 @@ class ProductForm(OperationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A new instance has its id already, so that is no sign of being saved.
+        # A new instance already has its id, so the id does not say whether it is saved.
         if self.instance._state.adding:
             del self.fields["expected_version"]
         else:
@@ -128,12 +132,13 @@ class ProductForm(OperationForm):
 
 @admin.register(Product)
 class ProductAdmin(OperationAdmin):
+    object_type = "product"
     form = ProductForm
     list_display = (
         "name",
         "sku",
         "category",
-        "price_shown",
+        money_column("price", _("price")),
         "available",
         "reserved",
         "stock",
@@ -148,7 +153,7 @@ class ProductAdmin(OperationAdmin):
     search_fields = ("name", "sku")
     search_help_text = _("Name or SKU")
     ordering = ("name", "pk")
-    refused_fields = {"sku_taken": "sku", "stock_conflict": "backorderable"}
+    error_fields = {"sku_taken": "sku", "stock_conflict": "backorderable"}
     change_form_template = "admin/inventory/product/change_form.html"
     add_fieldsets = (
         (None, {"fields": (("name", "sku"), "description", "category", ("price", "currency"))}),
@@ -162,18 +167,15 @@ class ProductAdmin(OperationAdmin):
         (_("Selling"), {"fields": ("low_stock_threshold", "backorderable", "is_active")}),
         (None, {"fields": ("expected_version",), "classes": ("hidden",)}),
     )
-    steps = (
-        Step(
+    object_actions = (
+        AdminAction(
             name="adjust",
             label=_("Adjust stock"),
             icon="inventory",
             run=adjust,
             form=AdjustmentForm,
             variant=ActionVariant.PRIMARY,
-            explanation=_(
-                "Receive, count, write off or take back pieces. The ledger keeps what was "
-                "there before, who changed it, and why."
-            ),
+            explanation=_("Recorded in the stock ledger with your name, the reason and the note."),
         ),
     )
 
@@ -184,10 +186,6 @@ class ProductAdmin(OperationAdmin):
             available=_summed(levels, F("on_hand") - F("reserved")),
             reserved=_summed(levels, F("reserved")),
         )
-
-    @display(description=_("price"), ordering="price")
-    def price_shown(self, product: Product) -> str:
-        return money(product.price, product.currency)
 
     @display(description=_("available"), ordering="available")
     def available(self, product: Any) -> str:
@@ -201,19 +199,12 @@ class ProductAdmin(OperationAdmin):
     def stock(self, product: Any) -> SafeString:
         return stock_badge(product.available, product)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """The form with the stock at each location and the latest movements below it."""
-        context = dict(extra_context or {})
-        product = self.get_object(request, object_id)
-        if product is not None:
-            context |= _stock_of(product)
-        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        if context["original"] is not None:
+            context |= _stock_context(context["original"])
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> Product:
@@ -229,7 +220,7 @@ class ProductAdmin(OperationAdmin):
 
 
 def stock_badge(available: int, product: Product) -> SafeString:
-    """Whether that many available pieces of `product` are none, few or enough."""
+    """A badge for the quantity available of the product."""
     if available <= 0:
         return badge(_("backorder") if product.backorderable else _("out of stock"), "danger")
     if available <= product.low_stock_threshold:
@@ -238,24 +229,23 @@ def stock_badge(available: int, product: Product) -> SafeString:
 
 
 def _summed(levels: QuerySet[Any], expression: Any) -> Coalesce:
-    return Coalesce(Subquery(levels.annotate(pieces=Sum(expression)).values("pieces")), 0)
+    return Coalesce(Subquery(levels.annotate(quantity=Sum(expression)).values("quantity")), 0)
 
 
-def _stock_of(product: Any) -> dict[str, Any]:
+def _stock_context(product: Any) -> dict[str, Any]:
     levels = StockLevel.objects.filter(product=product).select_related("location")
     ledger = StockMovement.objects.filter(product=product).select_related("location")
     movements = list(ledger.order_by("-id")[:_MOVEMENTS_SHOWN])
-    numbers = order_numbers(row.order_id for row in movements)
+    numbers = object_names("order", (row.order_id for row in movements))
     return {
         "levels": list(levels.order_by("location__priority", "location__code")),
         "movements": [
             {
                 "row": row,
-                "at": moment(row.created_at),
                 "kind": badge(row.get_kind_display(), KIND_COLOURS[row.kind]),
                 "on_hand": signed(row.on_hand_delta) if row.on_hand_delta else "",
                 "reserved": signed(row.reserved_delta) if row.reserved_delta else "",
-                "order": order_link_of(row.order_id, numbers) if row.order_id else "",
+                "order": order_link(row.order_id, numbers) if row.order_id else "",
             }
             for row in movements
         ],

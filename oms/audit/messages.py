@@ -1,4 +1,4 @@
-"""Events in words, with links to what they are about, for the pages of the back office."""
+"""Events for staff: their names, the objects they are about, and their data with links."""
 
 from __future__ import annotations
 
@@ -7,109 +7,98 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.forms.utils import pretty_name
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from oms.backoffice.display import NOTHING, link
-from oms.backoffice.order_links import order_numbers
+from oms.backoffice.display import EMPTY, link
+from oms.backoffice.object_links import admin_of, object_link, object_names
 from oms.events.models import Event
-from oms.users.models import User
 
-# The admin pages of the objects that events are about.
-_PAGES = {
-    "order": "orders_order",
-    "product": "inventory_product",
-    "location": "inventory_location",
-    "payment": "payments_payment",
-    "refund": "payments_refund",
-    "user": "users_user",
-}
-# What facts call the ids of those objects.
-_LINKED = {f"{kind}_id": page for kind, page in _PAGES.items()} | {"customer_id": "users_user"}
+# Fields of event data that do not name the type of their object.
+_FIELD_TYPES = {"customer_id": "user"}
 
 
-def in_words(name: str) -> str:
-    """The name of an event or of a fact as words: "order.put_on_hold" is "order put on hold"."""
-    return name.replace(".", " ").replace("_", " ")
+def event_name(event_type: str) -> str:
+    """Such as "Order put on hold" for "order.put_on_hold"."""
+    return pretty_name(event_type.replace(".", "_"))
 
 
 def event_link(event: Event) -> SafeString | str:
-    """A link to the event, such as "order paid"."""
-    return link(in_words(event.type), "events_event", event.pk)
+    return link(event_name(event.type), "events_event", event.pk)
 
 
-def name_objects(events: Iterable[Any]) -> None:
-    """Let each event know how its object is called, in at most two statements for all of them.
+def set_object_links(events: Iterable[Any]) -> None:
+    """Set each event's `object_link`, with at most two queries for all of them.
 
-    An order, a payment and a refund go by the order's number, a user by the e-mail address.
+    Orders, payments and refunds are named by the order number, users by the e-mail address, and
+    others by the event's own data.
     """
-    numbers = order_numbers(_order_of(event) for event in events)
-    users = {event.object_id for event in events if event.object_type == "user"}
-    emails: dict[UUID, str] = {}
-    if users:
-        emails = dict(User.objects.filter(pk__in=users).values_list("pk", "email"))
+    orders = object_names("order", map(_order_id, events))
+    users = object_names("user", (e.object_id for e in events if e.object_type == "user"))
     for event in events:
-        number = numbers.get(_order_of(event) or event.object_id, "")
-        name = number or emails.get(event.object_id) or _called(event.data) or event.object_id
-        words = f"{in_words(event.object_type)} {name}"
-        page = _PAGES.get(event.object_type)
-        event.object_shown = link(words, page, event.object_id) if page else words
+        id = event.object_id
+        name = orders.get(_order_id(event) or id) or users.get(id) or _name_in(event.data) or id
+        text = f"{pretty_name(event.object_type)} {name}"
+        event.object_link = object_link(event.object_type, id, text)
 
 
-def _order_of(event: Event) -> UUID | None:
+def _order_id(event: Event) -> UUID | None:
     if event.object_type == "order":
         return event.object_id
     id = event.data.get("order_id")
     return UUID(id) if id else None
 
 
-def _called(data: Mapping[str, Any]) -> str:
+def _name_in(data: Mapping[str, Any]) -> str:
     names = (data.get(key) for key in ("number", "sku", "email", "name", "code"))
     return next((str(name) for name in names if name), "")
 
 
-def facts_of(data: Mapping[str, Any]) -> SafeString:
-    """What an event says, a line for each fact; changes as "old → new", and ids as names."""
-    names = _names_in(data)
-    lines = []
-    for name, value in data.items():
-        if name == "changes" and isinstance(value, dict):
-            lines += [(in_words(field), _change(change)) for field, change in value.items()]
+def event_details(data: Mapping[str, Any]) -> SafeString:
+    """The data of an event as a list: changes as "old → new", ids of objects as links."""
+    names = {
+        id: name
+        for field in data
+        for id, name in object_names(_object_type(field), _ids(field, data)).items()
+    }
+    rows: list[tuple[str, SafeString | str]] = []
+    for field, value in data.items():
+        object_type = _object_type(field)
+        if field == "changes" and isinstance(value, dict):
+            rows += [(pretty_name(name), _change(change)) for name, change in value.items()]
+        elif object_type and value:
+            text = names.get(UUID(value), value)
+            rows.append((pretty_name(object_type), object_link(object_type, value, text)))
         else:
-            label = in_words(name.removesuffix("_id") if name in _LINKED else name)
-            lines.append((label, _value(name, value, names)))
-    facts = format_html_join("", "<dt>{}</dt><dd>{}</dd>", lines)
-    return format_html('<dl class="bo-facts">{}</dl>', facts)
+            rows.append((pretty_name(field), _value(value)))
+    items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
+    return format_html('<dl class="bo-facts">{}</dl>', items)
 
 
-def _names_in(data: Mapping[str, Any]) -> Mapping[str, str]:
-    order_id = data.get("order_id")
-    numbers = order_numbers([UUID(order_id)] if order_id else [])
-    names = {str(id): number for id, number in numbers.items()}
-    users = [data[key] for key in ("user_id", "customer_id") if data.get(key)]
-    if users:
-        emails = User.objects.filter(pk__in=users).values_list("pk", "email")
-        names |= {str(id): email for id, email in emails}
-    return names
+def _object_type(field: str) -> str:
+    object_type = _FIELD_TYPES.get(field, field.removesuffix("_id"))
+    return object_type if field.endswith("_id") and admin_of(object_type) else ""
+
+
+def _ids(field: str, data: Mapping[str, Any]) -> list[UUID]:
+    return [UUID(data[field])] if _object_type(field) and data[field] else []
 
 
 def _change(change: Any) -> SafeString | str:
     if isinstance(change, list) and len(change) == 2:
-        before, after = (_value("", value, {}) for value in change)
-        return format_html("{} → {}", before, after)
-    return _value("", change, {})
+        return format_html("{} → {}", _value(change[0]), _value(change[1]))
+    return _value(change)
 
 
-def _value(name: str, value: Any, names: Mapping[str, str]) -> SafeString | str:
+def _value(value: Any) -> SafeString | str:
     if value is None or value == "":
-        return NOTHING
-    if isinstance(value, str) and name in _LINKED:
-        return link(names.get(value, value), _LINKED[name], value)
+        return EMPTY
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int):
         return str(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value) or NOTHING
-    words = json.dumps(value, indent=2, ensure_ascii=False)
-    return format_html('<pre class="bo-json">{}</pre>', words)
+        return ", ".join(value) or EMPTY
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre class="bo-json">{}</pre>', text)

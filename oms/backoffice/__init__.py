@@ -1,6 +1,6 @@
-"""What the admin pages of all apps are made of: they present rows and call operations.
+"""Building blocks of the admin pages of all apps.
 
-Staff never write a row by hand: what an admin page changes, an operation changes, under an Actor
-made of the person who is logged in. So every change is in the event log, and Django's own
-log of admin actions stays empty.
+Admin pages show rows and call operations; they never write a row themselves. Every change is made
+under the Actor of the logged-in user and recorded in the event log, so Django's own admin log stays
+empty.
 """

@@ -1,7 +1,7 @@
-"""Steps: what staff may do to an object besides editing it, each on a page of its own.
+"""Actions: operations that staff run on objects, each with a page that confirms or asks for input.
 
-A link only leads to the page; the step is taken by a POST of its form. A step that the object
-does not allow is not offered, and refused with a message if somebody asks for it by its address.
+Links lead to the page with GET; only a POST of its form runs the action. An action that the object
+does not allow is not offered, and refused with a message when its URL is opened all the same.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
 
 from oms.backoffice.actors import staff_actor
-from oms.backoffice.form_errors import add_refusal, words_of
+from oms.backoffice.form_errors import add_errors, error_text
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 
-Words = str | Promise
+Text = str | Promise
 
-# So many objects are changed by one request at most, each in a transaction of its own.
+# Each object of a bulk action is changed in a transaction of its own.
 BULK_LIMIT = 200
 
 
 class ActionForm(forms.Form):
-    """What a step needs to know. `subject` is what the step is taken on."""
+    """The input of an action. `subject` is what the action runs on: in bulk, a list of objects."""
 
     def __init__(self, *args: Any, subject: Any, **kwargs: Any) -> None:
         self.subject = subject
@@ -48,228 +48,188 @@ class ActionForm(forms.Form):
             field.label = capfirst(field.label)
 
 
-def _always(subject: Any) -> bool:
-    return True
-
-
-def _none(subject: Any) -> Sequence[Words]:
-    return ()
-
-
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """Something that staff may do to one object.
+class AdminAction:
+    """An operation that staff run on one object, or on each of those selected in the list.
 
-    `run` gets the actor, the subject and the form's cleaned data, calls operations, and returns
-    what to tell; it raises OperationError. `is_offered` says whether the subject allows it.
-    `permissions` are needed all, such as "orders.change_order"; by default the object's change.
-    One that `is_rare` stands in a menu of its own, so that the common ones can be seen. `details`
-    are lines about the subject that help to decide.
+    `run` receives the actor, the subject and the form's cleaned data, returns the message of
+    success, and raises OperationError. `is_available` says whether the subject allows the action;
+    in bulk the operation decides. All `permissions`, such as "orders.change_order", are required;
+    by default the model's change permission. `in_menu` moves the button to the "More" menu.
+    `details` are lines about the subject shown on the page.
     """
 
     name: str
-    label: Words
-    icon: str
-    run: Callable[[Actor, Any, Mapping[str, Any]], Words]
-    is_offered: Callable[[Any], bool] = _always
+    label: Text
+    run: Callable[[Actor, Any, Mapping[str, Any]], Text]
+    icon: str = ""
+    is_available: Callable[[Any], bool] = lambda subject: True
     form: type[ActionForm] = ActionForm
-    explanation: Words = ""
+    explanation: Text = ""
     variant: ActionVariant = ActionVariant.DEFAULT
     permissions: tuple[str, ...] = ()
-    is_rare: bool = False
-    details: Callable[[Any], Sequence[Words]] = _none
-
-
-@dataclass(frozen=True, kw_only=True)
-class BulkAction:
-    """Something that staff may do to many objects of a list, each by itself.
-
-    `run` gets the actor, one object and the form's cleaned data, and raises OperationError.
-    """
-
-    name: str
-    label: Words
-    run: Callable[[Actor, Any, Mapping[str, Any]], object]
-    form: type[ActionForm] = ActionForm
-    explanation: Words = ""
-    variant: ActionVariant = ActionVariant.DEFAULT
-    permissions: tuple[str, ...] = ()
+    in_menu: bool = False
+    details: Callable[[Any], Sequence[Text]] = lambda subject: ()
 
 
 class ActionsMixin(ModelAdmin):
-    """Offers `steps` on an object's page and `bulk_steps` in the list."""
+    """Offers `object_actions` on an object's page and `bulk_actions` in the list."""
 
-    steps: Sequence[Step] = ()
-    bulk_steps: Sequence[BulkAction] = ()
+    object_actions: Sequence[AdminAction] = ()
+    bulk_actions: Sequence[AdminAction] = ()
 
     def __init__(self, model: type[models.Model], admin_site: Any) -> None:
         super().__init__(model, admin_site)
-        for step in self.steps:
-            page: Any = partial(self._step_page, step=step)
-            page.short_description, page.icon = step.label, step.icon
-            page.variant, page.attrs = step.variant, {}
-            # django-unfold finds actions as methods, by their names.
-            setattr(self, step.name, page)
-        rare = [step.name for step in self.steps if step.is_rare]
-        menu = [{"title": _("More"), "icon": "more_vert", "items": rare}] if rare else []
-        self.actions_detail = [*menu, *(step.name for step in self.steps if not step.is_rare)]
+        for action in self.object_actions:
+            page: Any = partial(self._action_page, action=action)
+            page.short_description, page.icon = action.label, action.icon
+            page.variant, page.attrs = action.variant, {}
+            # django-unfold looks actions up as methods of the admin.
+            setattr(self, action.name, page)
+        menu = [action.name for action in self.object_actions if action.in_menu]
+        self.actions_detail = [
+            *([{"title": _("More"), "icon": "more_vert", "items": menu}] if menu else []),
+            *(action.name for action in self.object_actions if not action.in_menu),
+        ]
 
     def subject_of(self, obj: Any) -> Any:
-        """What the steps of `obj` are asked about and taken on; the object itself by default."""
+        """What the actions of `obj` run on; the object itself by default."""
         return obj
 
-    def may_take(self, request: HttpRequest, step: Step | BulkAction, obj: Any = None) -> bool:
-        """Whether the person may take the step, be it offered or not."""
+    def has_action_permission(
+        self, request: HttpRequest, action: AdminAction, obj: Any = None
+    ) -> bool:
+        """Whether the user may run the action, available or not."""
         change = f"{self.opts.app_label}.change_{self.opts.model_name}"
         user: Any = request.user
-        return all(user.has_perm(permission) for permission in step.permissions or (change,))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """The object, read once for a request that only looks."""
-        if request.method != "GET" or from_field:
-            return super().get_object(request, object_id, from_field)
-        seen: dict[Any, Any] = request.__dict__.setdefault("_back_office_objects", {})
-        key = (self.model, object_id)
-        if key not in seen:
-            seen[key] = super().get_object(request, object_id)
-        return seen[key]
+        return all(user.has_perm(permission) for permission in action.permissions or (change,))
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """The steps that the object allows, and that the person may take."""
-        if not self.steps:
+        """The available actions that the user may run."""
+        if not self.object_actions:
             return []
         obj = self.get_object(request, unquote(str(object_id)))
         if obj is None:
             return []
         subject = self.subject_of(obj)
         return [
-            self.get_unfold_action(step.name)
-            for step in self.steps
-            if self.may_take(request, step, obj) and step.is_offered(subject)
+            self.get_unfold_action(action.name)
+            for action in self.object_actions
+            if self.has_action_permission(request, action, obj) and action.is_available(subject)
         ]
 
-    def _step_page(self, request: HttpRequest, object_id: str, *, step: Step) -> HttpResponse:
+    def _action_page(
+        self, request: HttpRequest, object_id: str, *, action: AdminAction
+    ) -> HttpResponse:
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            gone: HttpResponse = self._get_obj_does_not_exist_redirect(
+            missing: HttpResponse = self._get_obj_does_not_exist_redirect(
                 request, self.opts, object_id
             )
-            return gone
-        if not self.may_take(request, step, obj):
+            return missing
+        if not self.has_action_permission(request, action, obj):
             raise PermissionDenied
         page = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
         back = reverse(f"{page}_change", args=[obj.pk])
         subject = self.subject_of(obj)
-        if not step.is_offered(subject):
-            messages.error(
-                request,
-                _("“%(step)s” is not possible here: %(object)s does not allow it as it is now.")
-                % {"step": step.label, "object": obj},
-            )
+        if not action.is_available(subject):
+            text = _("“%(action)s” isn't available for %(object)s in its current state.")
+            messages.error(request, text % {"action": action.label, "object": obj})
             return HttpResponseRedirect(back)
-        form = step.form(request.POST if request.method == "POST" else None, subject=subject)
+        form = action.form(request.POST if request.method == "POST" else None, subject=subject)
         if request.method == "POST" and form.is_valid():
             try:
-                said = step.run(staff_actor(request), subject, form.cleaned_data)
-            except OperationError as refusal:
-                add_refusal(form, refusal)
+                message = action.run(staff_actor(request), subject, form.cleaned_data)
+            except OperationError as error:
+                add_errors(form, error)
             else:
-                messages.success(request, str(said))
+                messages.success(request, str(message))
                 return HttpResponseRedirect(back)
         return self._form_page(
             request,
-            step=step,
+            action=action,
             form=form,
-            details=step.details(subject),
+            details=action.details(subject),
             back=back,
             original=obj,
             subtitle=str(obj),
         )
 
-    def _form_page(self, request: HttpRequest, **context: Any) -> HttpResponse:
-        step: Step | BulkAction = context["step"]
+    def _form_page(
+        self, request: HttpRequest, *, action: AdminAction, form: ActionForm, **context: Any
+    ) -> HttpResponse:
+        is_dangerous = action.variant is ActionVariant.DANGER
         return TemplateResponse(
             request,
             "backoffice/action.html",
             {
                 **self.admin_site.each_context(request),
-                "title": step.label,
+                "title": action.label,
                 "opts": self.opts,
-                "media": context["form"].media,
-                "is_dangerous": step.variant is ActionVariant.DANGER,
+                "media": form.media,
+                "action": action,
+                "form": form,
+                "button_variant": "danger" if is_dangerous else "primary",
                 **context,
             },
         )
 
-    # --- Many at once ---------------------------------------------------------------------------
+    # --- Bulk actions -----------------------------------------------------------------------------
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The bulk steps that the person may take, after Django's own actions."""
+        """Django's own actions and the bulk actions that the user may run."""
         actions: dict[str, Any] = super().get_actions(request)
-        for step in self.bulk_steps:
-            if self.may_take(request, step):
-                actions[step.name] = (partial(_bulk_step, step=step), step.name, step.label)
+        for action in self.bulk_actions:
+            if self.has_action_permission(request, action):
+                page = partial(type(self)._bulk_page, action=action)
+                actions[action.name] = (page, action.name, action.label)
         return actions
 
-    def bulk_page(
-        self, request: HttpRequest, queryset: models.QuerySet[Any], *, step: BulkAction
+    def _bulk_page(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *, action: AdminAction
     ) -> HttpResponse | None:
-        """Ask what the step needs to know, or take it on each object and tell what came of it."""
-        if not self.may_take(request, step):
-            raise PermissionDenied
-        chosen = list(queryset.order_by("pk")[: BULK_LIMIT + 1])
-        if len(chosen) > BULK_LIMIT:
-            messages.error(
-                request,
-                _("Choose at most %(limit)d at once; nothing was changed.") % {"limit": BULK_LIMIT},
-            )
+        selected = list(queryset.order_by("pk")[: BULK_LIMIT + 1])
+        if len(selected) > BULK_LIMIT:
+            text = _("Nothing was changed. Select %(limit)d or fewer.")
+            messages.error(request, text % {"limit": BULK_LIMIT})
             return None
-        confirmed = "confirmed" in request.POST
-        form = step.form(request.POST if confirmed else None, subject=chosen)
-        if confirmed and form.is_valid():
-            self._take_on_each(request, chosen, step=step, values=form.cleaned_data)
+        is_confirmed = "confirmed" in request.POST
+        form = action.form(request.POST if is_confirmed else None, subject=selected)
+        if is_confirmed and form.is_valid():
+            self._run_on_each(request, selected, action=action, values=form.cleaned_data)
             return None
         return self._form_page(
             request,
-            step=step,
+            action=action,
             form=form,
-            chosen=chosen,
+            selected=selected,
             checkbox=ACTION_CHECKBOX_NAME,
             back=request.get_full_path(),
-            subtitle=ngettext("%(count)d chosen", "%(count)d chosen", len(chosen))
-            % {"count": len(chosen)},
+            subtitle=_("%(count)d selected") % {"count": len(selected)},
         )
 
-    def _take_on_each(
+    def _run_on_each(
         self,
         request: HttpRequest,
-        chosen: Sequence[Any],
+        selected: Sequence[Any],
         *,
-        step: BulkAction,
+        action: AdminAction,
         values: Mapping[str, Any],
     ) -> None:
         actor = staff_actor(request)
         done = 0
-        for obj in chosen:
+        for obj in selected:
             try:
-                step.run(actor, obj, values)
-            except OperationError as refusal:
-                messages.error(request, f"{obj}: {words_of(refusal)}")
+                action.run(actor, self.subject_of(obj), values)
+            except OperationError as error:
+                messages.error(request, f"{obj}: {error_text(error)}")
             else:
                 done += 1
         if done:
-            messages.success(
-                request,
-                ngettext("%(step)s: done for %(count)d.", "%(step)s: done for %(count)d.", done)
-                % {"step": step.label, "count": done},
+            text = ngettext(
+                "%(action)s: %(count)d %(name)s updated.",
+                "%(action)s: %(count)d %(names)s updated.",
+                done,
             )
-
-
-def _bulk_step(
-    model_admin: ActionsMixin,
-    request: HttpRequest,
-    queryset: models.QuerySet[Any],
-    *,
-    step: BulkAction,
-) -> HttpResponse | None:
-    return model_admin.bulk_page(request, queryset, step=step)
+            names = {"name": self.opts.verbose_name, "names": self.opts.verbose_name_plural}
+            messages.success(request, text % {"action": action.label, "count": done, **names})

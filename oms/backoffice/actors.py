@@ -1,4 +1,4 @@
-"""The person at the back office, as operations know them."""
+"""The logged-in user of the back office, as an Actor for operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oms.core.actor import Actor, ActorKind
 
 
 def staff_actor(request: HttpRequest) -> Actor:
-    """The actor of a request that the admin site has let in: one of the staff, by e-mail."""
+    """The staff user of a request that the admin site has let in, labelled by e-mail."""
     user: Any = request.user
     return Actor(
         kind=ActorKind.STAFF,

@@ -1,10 +1,10 @@
-"""The two kinds of admin pages: those that only show, and those that change by operations."""
+"""Base classes of admin pages: read-only ones, and ones that change objects through operations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib.admin import ShowFacets
@@ -13,65 +13,64 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponse
-from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
 from oms.backoffice.actions import ActionsMixin
 from oms.backoffice.actors import staff_actor
-from oms.backoffice.form_errors import add_refusal
+from oms.backoffice.form_errors import add_errors
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 from oms.db.transactions import with_retries
 
 
-class CountedPaginator(Paginator[Any]):
-    """Says how many rows there are as people write it, such as "1,234"."""
+class BoundedPaginator(Paginator[Any]):
+    """Counts at most `bound` rows, so that a list of millions opens at once.
 
-    template_name = "backoffice/pagination.html"
-
-    @property
-    def counted(self) -> str:
-        """The number of rows, for people."""
-        return number_format(self.count, force_grouping=True)
-
-
-class BoundedPaginator(CountedPaginator):
-    """Counts no further than to `bound`, so that a list of millions opens at once.
-
-    What lies beyond is found by filters and search.
+    Rows beyond are found by filters and search.
     """
 
     bound = 1_000
 
-    @property
-    def counted(self) -> str:
-        """The number of rows, for people; "1,000+" where counting has stopped."""
-        return super().counted + ("+" if self._found > self.bound else "")
-
     @cached_property
     def count(self) -> int:
-        """How many rows there are, at most `bound`."""
-        return min(self._found, self.bound)
+        """The number of rows, at most `bound`."""
+        return min(self._counted, self.bound)
+
+    @property
+    def is_truncated(self) -> bool:
+        return self._counted > self.bound
 
     @cached_property
-    def _found(self) -> int:
+    def _counted(self) -> int:
         rows: Any = self.object_list
-        # Which of them are counted is all one, so they need not be sorted.
-        found: int = rows.order_by()[: self.bound + 1].count()
-        return found
+        # Any of the rows will do, so they need not be sorted.
+        counted: int = rows.order_by()[: self.bound + 1].count()
+        return counted
 
 
-class ShownAdmin(ActionsMixin):
-    """What all admin pages share: nothing is deleted, and the event log is the only journal."""
+class BaseAdmin(ActionsMixin):
+    """What all admin pages share: nothing is deleted, and the event log is the only log.
 
+    An admin with an `object_type`, as events name it, also names and finds its objects for the
+    pages of other apps, which know them by their ids alone: see oms/backoffice/object_links.py.
+    """
+
+    object_type: ClassVar[str] = ""
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
-    # Counting each choice of each filter would take as many statements over the whole table.
+    # Counting each choice of each filter would take as many queries over the whole table.
     show_facets = ShowFacets.NEVER
     compressed_fields = True
-    paginator: type[CountedPaginator] = CountedPaginator
+
+    def object_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """The names of those of the objects that still exist."""
+        return {}
+
+    def find_object(self, name: str) -> UUID | None:
+        """The id of the object with exactly that name."""
+        return None
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -83,9 +82,7 @@ class ShownAdmin(ActionsMixin):
         """Write nothing: the operation has published its event."""
 
 
-class ReadOnlyAdmin(ShownAdmin):
-    """Rows that nobody edits by hand: ledgers, payments, messages, orders."""
-
+class ReadOnlyAdmin(BaseAdmin):
     list_disable_select_all = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -94,35 +91,49 @@ class ReadOnlyAdmin(ShownAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """By the person's permissions to view or to change, although nothing is changed here."""
-        user: Any = request.user
-        label, name = self.opts.app_label, self.opts.model_name
-        return any(user.has_perm(f"{label}.{verb}_{name}") for verb in ("view", "change"))
 
-
-class GrowingAdmin(ReadOnlyAdmin):
-    """A read-only list of a table that only ever grows."""
+class LargeTableAdmin(ReadOnlyAdmin):
+    """A read-only list of a table that only grows: sorted and searched by what an index can."""
 
     paginator = BoundedPaginator
     ordering: tuple[str, ...] = ("-pk",)
     sortable_by: tuple[str, ...] = ()
 
+    def search_query(self, term: str) -> models.Q:
+        """The rows found by `term`, which is stripped and not empty."""
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        term = search_term.strip()
+        return queryset.filter(self.search_query(term)) if term else queryset, False
+
 
 class OperationForm(forms.ModelForm[models.Model]):
-    """Checks each field; what the rows together must keep, the operation and the database check."""
+    """Validates each field; rules across rows are left to the operation and the database."""
+
+    # Set by OperationAdmin when the form is shown again.
+    operation_error: ClassVar[OperationError | None] = None
+    error_fields: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.label = capfirst(field.label)
 
-    def _post_clean(self) -> None:
-        """Check the fields of the instance, and leave its constraints to the operation.
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        if self.operation_error is not None:
+            add_errors(self, self.operation_error, fields=self.error_fields)
+        return cleaned
 
-        Django would report a constraint by its name; the operation's refusal says what is wrong.
+    def _post_clean(self) -> None:
+        """Validate the fields of the instance, but not its constraints.
+
+        Django would report a constraint by its name; the operation's error says what is wrong.
         """
-        # What Django's own _post_clean is made of; the stubs leave these methods out.
+        # The parts of Django's own _post_clean; the stubs leave these methods out.
         form: Any = self
         try:
             self.instance = construct_instance(
@@ -133,19 +144,19 @@ class OperationForm(forms.ModelForm[models.Model]):
             form._update_errors(error)
 
 
-class OperationAdmin(ShownAdmin):
+class OperationAdmin(BaseAdmin):
     """Objects that are added and changed by operations."""
 
     form = OperationForm
-    # Codes of refusals, and the fields that they are about.
-    refused_fields: ClassVar[Mapping[str, str]] = {}
+    # Error codes of the operations → form fields.
+    error_fields: ClassVar[Mapping[str, str]] = {}
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> models.Model:
-        """The object that the operation made of the add form's `values`."""
+        """Create the object from the `values` of the add form."""
         raise NotImplementedError
 
     def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:
-        """Let the operation set the changed `values` of the change form on `obj`."""
+        """Apply the changed `values` of the change form to `obj`."""
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -154,8 +165,7 @@ class OperationAdmin(ShownAdmin):
             values = {name: form.cleaned_data[name] for name in form.changed_data}
             self.change(actor, obj, values, form)
         else:
-            made = self.create(actor, form.cleaned_data)
-            obj.pk = made.pk
+            obj.pk = self.create(actor, form.cleaned_data).pk
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Nothing: the operation has written what belongs to the object."""
@@ -167,7 +177,7 @@ class OperationAdmin(ShownAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The form; a refusal of the operation is shown in it, and nothing is changed then."""
+        """The form, shown again with the error if the operation fails; nothing is changed then."""
 
         def page() -> HttpResponse:
             response: HttpResponse = super(OperationAdmin, self).changeform_view(
@@ -177,23 +187,15 @@ class OperationAdmin(ShownAdmin):
 
         try:
             return with_retries(page)
-        except OperationError as refusal:
-            request.__dict__["_refusal"] = refusal
+        except OperationError as error:
+            request.__dict__["_operation_error"] = error
             return page()
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        # A class of its own for each request, so it can hold the error of that request.
         form_class: Any = super().get_form(request, obj, change=change, **kwargs)
-        refusal: OperationError | None = request.__dict__.get("_refusal")
-        if refusal is None:
-            return form_class
-        tell = partial(add_refusal, refusal=refusal, fields=self.refused_fields)
-
-        class RefusedForm(form_class):
-            def clean(self) -> Any:
-                cleaned = super().clean()
-                tell(self)
-                return cleaned
-
-        return RefusedForm
+        form_class.operation_error = request.__dict__.get("_operation_error")
+        form_class.error_fields = self.error_fields
+        return form_class

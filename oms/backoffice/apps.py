@@ -1,4 +1,4 @@
-"""Django's admin application with our site, loaded where it is shown."""
+"""The admin app with this project's site. Admin pages load only where URLs are served."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from django.core import checks
 
 
 class BackOfficeConfig(AppConfig):
-    """The templates and static files that the admin pages of all apps share."""
+    """Templates and static files shared by the admin pages of all apps."""
 
     name = "oms.backoffice"
 
 
 class AdminConfig(SimpleAdminConfig):
-    """The pages of the apps are found by oms/urls.py: workers and commands need none of them."""
+    """Leaves the autodiscovery of admin pages to oms/urls.py: workers and commands need none."""
 
     default_site = "oms.backoffice.site.BackOfficeSite"
 
     def ready(self) -> None:
-        # In place of the superclass, whose second check would see no page before there are any.
+        # Replaces the superclass, whose second check would run before any page is registered.
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(_check_all_pages, checks.Tags.admin)
 

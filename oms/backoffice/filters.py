@@ -13,42 +13,41 @@ from oms.core.clock import business_days
 from oms.core.ids import first_id_at
 
 
-class BusinessDaysFilter(RangeDateFilter):
-    """From one business day to another, both included, of a moment. What is no day is ignored."""
+class BusinessDateFilter(RangeDateFilter):
+    """A datetime within business days, both ends included. Invalid dates are ignored."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first = _day(self.used_parameters.get(f"{self.parameter_name}_from"))
-        last = _day(self.used_parameters.get(f"{self.parameter_name}_to"))
+        first = _date(self.used_parameters.get(f"{self.parameter_name}_from"))
+        last = _date(self.used_parameters.get(f"{self.parameter_name}_to"))
         if first is not None:
             queryset = self.bounded(queryset, "gte", business_days(first, first).start)
         if last is not None:
             queryset = self.bounded(queryset, "lt", business_days(last, last).end)
         return queryset
 
-    def bounded(self, queryset: QuerySet[Any], lookup: str, moment: datetime) -> QuerySet[Any]:
-        """Those of the rows whose moment is on that side of `moment`: "gte" or "lt"."""
-        return queryset.filter(**{f"{self.parameter_name}__{lookup}": moment})
+    def bounded(self, queryset: QuerySet[Any], lookup: str, at: datetime) -> QuerySet[Any]:
+        """The rows on one side of `at`; `lookup` is "gte" or "lt"."""
+        return queryset.filter(**{f"{self.parameter_name}__{lookup}": at})
 
 
-class CreationDaysFilter(BusinessDaysFilter):
-    """The days of the moment of creation, of rows whose ids are UUIDv7 of about that moment.
+class CreationDateFilter(BusinessDateFilter):
+    """The date of creation, for rows whose ids are UUIDv7 of about that time.
 
-    Lists go by id, so a range of ids is named too, as `oms.api.filters.CreationFilter` does it.
+    Lists are sorted by id, so the range of ids is given too, as in `oms.api.filters`.
     """
 
-    SLACK: ClassVar[timedelta] = timedelta(hours=1)
+    TOLERANCE: ClassVar[timedelta] = timedelta(hours=1)
 
-    def bounded(self, queryset: QuerySet[Any], lookup: str, moment: datetime) -> QuerySet[Any]:
-        """Those of the rows whose moment, and whose id, is on that side of `moment`."""
-        found = super().bounded(queryset, lookup, moment)
-        slack = -self.SLACK if lookup == "gte" else self.SLACK
-        return found.filter(**{f"pk__{lookup}": first_id_at(moment + slack)})
+    def bounded(self, queryset: QuerySet[Any], lookup: str, at: datetime) -> QuerySet[Any]:
+        tolerance = -self.TOLERANCE if lookup == "gte" else self.TOLERANCE
+        rows = super().bounded(queryset, lookup, at)
+        return rows.filter(**{f"pk__{lookup}": first_id_at(at + tolerance)})
 
 
-def _day(value: Any) -> date | None:
+def _date(value: Any) -> date | None:
     try:
         day = date.fromisoformat(value or "")
     except ValueError:
         return None
-    # So that the day after it, and its moment in UTC, exist.
+    # Within the years in which the next day and its start in UTC exist.
     return day if 1900 <= day.year <= 9000 else None

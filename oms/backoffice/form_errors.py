@@ -1,4 +1,4 @@
-"""What an operation refused, told in the form that asked for it."""
+"""Errors of operations, shown in the form that called them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.errors import OperationError, StaleVersion
 
 _STALE = _(
-    "Somebody else has changed this in the meantime. Load the page again, look at their "
-    "changes, and then make yours."
+    "Someone else changed this after you opened the page. Reload it to see their changes, then "
+    "make yours again."
 )
 
 
-def words_of(refusal: OperationError) -> str:
-    """The refusal for a person, with each place of the input that caused it."""
-    if isinstance(refusal, StaleVersion):
+def error_text(error: OperationError) -> str:
+    """The message of the error and of each input error."""
+    if isinstance(error, StaleVersion):
         return str(_STALE)
-    details = [gettext(error.detail) for error in refusal.errors]
-    return " ".join([gettext(refusal.message), *details])
+    return " ".join([gettext(error.message), *(gettext(part.detail) for part in error.errors)])
 
 
-def add_refusal(
-    form: forms.BaseForm, refusal: OperationError, *, fields: Mapping[str, str] | None = None
+def add_errors(
+    form: forms.BaseForm, error: OperationError, *, fields: Mapping[str, str] | None = None
 ) -> None:
-    """Add the refusal to the form's errors, at its fields where it names them.
+    """Add the error to the form: to the fields it names, otherwise to the form as a whole.
 
-    `fields` maps codes of refusals to the form's fields that they are about.
+    `fields` maps error codes to names of form fields.
     """
-    field = (fields or {}).get(refusal.code)
+    field = (fields or {}).get(error.code)
     if field in form.fields:
-        form.add_error(field, words_of(refusal))
+        form.add_error(field, error_text(error))
         return
-    elsewhere = not refusal.errors
-    for error in refusal.errors:
-        name = error.pointer.rpartition("/")[2]
+    is_complete = bool(error.errors)
+    for part in error.errors:
+        name = part.pointer.rpartition("/")[2]
         if name in form.fields:
-            form.add_error(name, gettext(error.detail))
+            form.add_error(name, gettext(part.detail))
         else:
-            elsewhere = True
-    if elsewhere:
-        form.add_error(None, words_of(refusal))
+            is_complete = False
+    if not is_complete:
+        form.add_error(None, error_text(error))

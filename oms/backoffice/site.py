@@ -12,25 +12,25 @@ from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
-from oms.backoffice.display import NOTHING
+from oms.backoffice.display import EMPTY
 
 
 class BackOfficeSite(UnfoldAdminSite):
-    """The admin site of django-unfold, in the time zone of the business."""
+    """django-unfold's admin site, in the time zone of the business."""
 
     enable_nav_sidebar = True
-    empty_value_display = NOTHING
+    empty_value_display = EMPTY
 
     def admin_view(
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., HttpResponseBase]:
-        """Guard `view`, and let it read and write times of day in the business time zone."""
+        """The view with its access checks; it parses and shows times in the business time zone."""
 
         @wraps(view)
         def in_business_time(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with timezone.override(settings.BUSINESS_TIME_ZONE):
                 response = view(request, *args, **kwargs)
-                # Otherwise it would be rendered after the override has ended.
+                # It would otherwise be rendered after the override has ended.
                 if isinstance(response, SimpleTemplateResponse):
                     response.render()
                 return response

@@ -107,6 +107,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "oms.backoffice.formats"
 TIME_ZONE = "UTC"
 
 # --- Static files ---------------------------------------------------------------------------------

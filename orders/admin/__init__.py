@@ -1,4 +1,4 @@
-"""The back office of orders: to be read, and taken on by the steps that each allows."""
+"""The back office of orders: read-only pages with the actions that each order allows."""
 
 from orders.admin.orders import OrderAdmin
 from orders.admin.shipments import ShipmentAdmin

@@ -1,27 +1,26 @@
-"""What staff may do to an order: each step with when it is offered and which operation it calls."""
+"""The actions of staff on orders: when each is available, and the operation it calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.enums import ActionVariant
 
-from oms.backoffice.actions import BulkAction, Step
+from oms.backoffice.actions import AdminAction
 from oms.backoffice.display import money
 from oms.core.actor import Actor
 from orders.admin.forms import (
     CancelForm,
     CarrierForm,
+    PartialShipmentForm,
     ReasonForm,
     RefundForm,
-    ShipForm,
-    ShipPartForm,
+    ShipmentForm,
 )
 from orders.admin.presenter import OrderPresenter
-from orders.models import Order
 from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ship_items
 from orders.operations.refunding import refund_payment
@@ -30,50 +29,55 @@ from orders.states import OrderStatus
 from payments.operations.refunds import request_capture, request_void
 
 Values = Mapping[str, Any]
+_CHANGE_PAYMENT = ("orders.change_order", "payments.change_payment")
+_CANCELLATION = _("Releases the reserved stock and refunds any payment. This can't be undone.")
 
 
-def _may_go_to(status: OrderStatus) -> Callable[[OrderPresenter], bool]:
-    return lambda file: status in allowed_by_hand(file.order)
+def _allows(
+    status: OrderStatus, *, current: OrderStatus | None = None
+) -> Callable[[OrderPresenter], bool]:
+    """Whether staff may set the order to `status`; with `current`, only from that one."""
+
+    def is_available(subject: OrderPresenter) -> bool:
+        order = subject.order
+        return current in (None, order.status) and status in allowed_by_hand(order)
+
+    return is_available
 
 
-def _go_to(status: OrderStatus) -> Callable[[Actor, OrderPresenter, Values], str]:
-    def run(actor: Actor, file: OrderPresenter, values: Values) -> str:
+def _set_status(status: OrderStatus) -> Callable[[Actor, OrderPresenter, Values], str]:
+    def run(actor: Actor, subject: OrderPresenter, values: Values) -> str:
+        reason = values.get("reason", "")
         order = set_order_status(
-            actor=actor,
-            order_id=file.order.id,
-            status=status,
-            reason=values.get("reason", ""),
+            actor=actor, order_id=subject.order.id, status=status, reason=reason
         )
-        return _now("%(number)s is %(status)s now.") % {
-            "number": order.number,
-            "status": order.get_status_display(),
-        }
+        text = gettext("Order %(number)s is now %(status)s.")
+        return text % {"number": order.number, "status": order.get_status_display()}
 
     return run
 
 
-def _ship(actor: Actor, file: OrderPresenter, values: Values) -> str:
+def _ship(actor: Actor, subject: OrderPresenter, values: Values) -> str:
     shipment = ship_items(
         actor=actor,
-        order_id=file.order.id,
+        order_id=subject.order.id,
         items=values.get("items"),
         carrier=values["carrier"],
-        tracking_number=values["tracking_number"],
+        tracking_number=values.get("tracking_number", ""),
     )
-    return _now("A parcel of %(number)s is on its way%(tracking)s.") % {
-        "number": file.order.number,
-        "tracking": f" ({shipment.tracking_number})" if shipment.tracking_number else "",
-    }
+    if not shipment.tracking_number:
+        return gettext("Shipment created for order %(number)s.") % {"number": subject.order.number}
+    text = gettext("Shipment created for order %(number)s, tracking number %(tracking)s.")
+    return text % {"number": subject.order.number, "tracking": shipment.tracking_number}
 
 
-def _cancel(actor: Actor, file: OrderPresenter, values: Values) -> str:
-    order = cancel_order(actor=actor, order_id=file.order.id, reason=values["reason"])
-    return _now("%(number)s is cancelled; its stock is free, and what was paid goes back.") % {
-        "number": order.number
-    }
+def _cancel(actor: Actor, subject: OrderPresenter, values: Values) -> str:
+    order = cancel_order(actor=actor, order_id=subject.order.id, reason=values["reason"])
+    text = gettext("Order %(number)s cancelled. Stock was released; any payment is refunded.")
+    return text % {"number": order.number}
 
 
-def _refund(actor: Actor, file: OrderPresenter, values: Values) -> str:
+def _refund(actor: Actor, subject: OrderPresenter, values: Values) -> str:
     refund = refund_payment(
         actor=actor,
         payment_id=values["payment"],
@@ -81,179 +85,155 @@ def _refund(actor: Actor, file: OrderPresenter, values: Values) -> str:
         reason=values["reason"],
         restock=values.get("restock", False),
     )
-    return _now("%(amount)s go back to the customer.") % {
-        "amount": money(refund.amount, refund.currency)
-    }
+    amount = money(refund.amount, refund.currency)
+    return gettext("Refund of %(amount)s requested.") % {"amount": amount}
 
 
-def _capture(actor: Actor, file: OrderPresenter, values: Values) -> str:
-    if file.authorised is not None:
-        request_capture(actor=actor, payment_id=file.authorised.id)
-    return _now("The money is being taken.")
+def _capture(actor: Actor, subject: OrderPresenter, values: Values) -> str:
+    request_capture(actor=actor, payment_id=subject.authorised_payment.id)
+    return gettext("Capture requested.")
 
 
-def _void(actor: Actor, file: OrderPresenter, values: Values) -> str:
-    if file.authorised is not None:
-        request_void(actor=actor, payment_id=file.authorised.id)
-    return _now("The authorisation is being let go.")
+def _void(actor: Actor, subject: OrderPresenter, values: Values) -> str:
+    request_void(actor=actor, payment_id=subject.authorised_payment.id)
+    return gettext("Void requested.")
 
 
-def _what_is_left(file: OrderPresenter) -> Sequence[str]:
-    return [
-        f"{item.left_to_ship} × {item.name} ({item.sku})"
-        for item in file.items
-        if item.left_to_ship
-    ]
+def _has_authorised_payment(subject: OrderPresenter) -> bool:
+    return subject.authorised_payment is not None
 
 
-def _is_shippable(file: OrderPresenter) -> bool:
-    return file.order.is_shippable
+def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
+    return [f"{item.left_to_ship} × {item.name} ({item.sku})" for item in subject.items_to_ship]
 
 
-def _is_divisible(file: OrderPresenter) -> bool:
-    return file.order.is_shippable and file.pieces_left > 1
-
-
-STEPS = (
-    Step(
+OBJECT_ACTIONS = (
+    AdminAction(
         name="confirm",
         label=_("Confirm"),
         icon="check",
-        run=_go_to(OrderStatus.CONFIRMED),
-        is_offered=lambda file: (
-            file.order.status == OrderStatus.PENDING
-            and OrderStatus.CONFIRMED in allowed_by_hand(file.order)
-        ),
+        run=_set_status(OrderStatus.CONFIRMED),
+        is_available=_allows(OrderStatus.CONFIRMED, current=OrderStatus.PENDING),
         form=ReasonForm,
-        explanation=_("The order goes on although it is not paid; its time no longer runs out."),
+        explanation=_("Confirm without payment. The order will no longer expire."),
     ),
-    Step(
+    AdminAction(
         name="ship",
         label=_("Ship"),
         icon="local_shipping",
         run=_ship,
-        is_offered=_is_shippable,
-        form=ShipForm,
+        is_available=lambda subject: subject.order.is_shippable,
+        form=ShipmentForm,
         variant=ActionVariant.PRIMARY,
-        explanation=_("All that is left of the order goes into one parcel and leaves the stock:"),
-        details=_what_is_left,
+        explanation=_("Ships all remaining items in one shipment:"),
+        details=_lines_to_ship,
     ),
-    Step(
+    AdminAction(
         name="ship_part",
-        is_rare=True,
-        label=_("Ship a part"),
+        in_menu=True,
+        label=_("Ship some items"),
         icon="package_2",
         run=_ship,
-        is_offered=_is_divisible,
-        form=ShipPartForm,
-        explanation=_("Choose what goes into this parcel; the rest stays reserved."),
+        is_available=lambda subject: (
+            subject.order.is_shippable and sum(item.left_to_ship for item in subject.items) > 1
+        ),
+        form=PartialShipmentForm,
+        explanation=_("Choose the quantities to ship. The rest stays reserved."),
     ),
-    Step(
+    AdminAction(
         name="start_processing",
         label=_("Start processing"),
         icon="play_arrow",
-        run=_go_to(OrderStatus.PROCESSING),
-        is_offered=_may_go_to(OrderStatus.PROCESSING),
+        run=_set_status(OrderStatus.PROCESSING),
+        is_available=_allows(OrderStatus.PROCESSING),
         form=ReasonForm,
     ),
-    Step(
+    AdminAction(
         name="release",
-        label=_("Release"),
+        label=_("Release hold"),
         icon="lock_open",
-        run=_go_to(OrderStatus.CONFIRMED),
-        is_offered=lambda file: (
-            file.order.status == OrderStatus.ON_HOLD
-            and OrderStatus.CONFIRMED in allowed_by_hand(file.order)
-        ),
+        run=_set_status(OrderStatus.CONFIRMED),
+        is_available=_allows(OrderStatus.CONFIRMED, current=OrderStatus.ON_HOLD),
         form=ReasonForm,
-        explanation=_("The order goes on from where it was held: it is confirmed again."),
+        explanation=_("Sets the order back to confirmed, so that it can be shipped."),
     ),
-    Step(
+    AdminAction(
         name="deliver",
         label=_("Mark as delivered"),
         icon="task_alt",
-        run=_go_to(OrderStatus.DELIVERED),
-        is_offered=_may_go_to(OrderStatus.DELIVERED),
+        run=_set_status(OrderStatus.DELIVERED),
+        is_available=_allows(OrderStatus.DELIVERED),
         form=ReasonForm,
         variant=ActionVariant.PRIMARY,
     ),
-    Step(
+    AdminAction(
         name="hold",
-        is_rare=True,
-        label=_("Hold"),
+        in_menu=True,
+        label=_("Put on hold"),
         icon="pause",
-        run=_go_to(OrderStatus.ON_HOLD),
-        is_offered=_may_go_to(OrderStatus.ON_HOLD),
+        run=_set_status(OrderStatus.ON_HOLD),
+        is_available=_allows(OrderStatus.ON_HOLD),
         form=ReasonForm,
-        explanation=_("Nothing is shipped until it is released; its stock stays reserved."),
+        explanation=_("The order can't be shipped until it is released. Stock stays reserved."),
     ),
-    Step(
+    AdminAction(
         name="capture",
-        is_rare=True,
+        in_menu=True,
         label=_("Capture payment"),
         icon="payments",
         run=_capture,
-        is_offered=lambda file: file.authorised is not None,
-        permissions=("orders.change_order", "payments.change_payment"),
-        explanation=_("Take the money that the customer's bank has set aside."),
+        is_available=_has_authorised_payment,
+        permissions=_CHANGE_PAYMENT,
+        explanation=_("Charges the authorised amount to the customer."),
     ),
-    Step(
+    AdminAction(
         name="void",
-        is_rare=True,
+        in_menu=True,
         label=_("Void payment"),
         icon="money_off",
         run=_void,
-        is_offered=lambda file: file.authorised is not None,
-        permissions=("orders.change_order", "payments.change_payment"),
+        is_available=_has_authorised_payment,
+        permissions=_CHANGE_PAYMENT,
         variant=ActionVariant.DANGER,
-        explanation=_("Let go of the money that is set aside; nothing can be captured after it."),
+        explanation=_("Releases the authorised amount. It can't be captured afterwards."),
     ),
-    Step(
+    AdminAction(
         name="refund",
-        is_rare=True,
+        in_menu=True,
         label=_("Refund"),
         icon="undo",
         run=_refund,
-        is_offered=lambda file: bool(file.refundable),
+        is_available=lambda subject: bool(subject.refundable_payments),
         form=RefundForm,
         permissions=("orders.change_order", "payments.add_refund"),
-        explanation=_("The money goes back the way it came. The order's status stays as it is."),
+        explanation=_("Refunds to the original payment method. The order's status doesn't change."),
     ),
-    Step(
+    AdminAction(
         name="cancel",
         label=_("Cancel order"),
         icon="cancel",
         run=_cancel,
-        is_offered=_may_go_to(OrderStatus.CANCELLED),
+        is_available=_allows(OrderStatus.CANCELLED),
         form=CancelForm,
         variant=ActionVariant.DANGER,
-        explanation=_("Its stock is released, and what was paid goes back. This is final."),
-        details=_what_is_left,
+        explanation=_CANCELLATION,
+        details=_lines_to_ship,
     ),
 )
 
-
-def _start_one(actor: Actor, order: Order, values: Values) -> None:
-    set_order_status(actor=actor, order_id=order.id, status=OrderStatus.PROCESSING)
-
-
-def _ship_one(actor: Actor, order: Order, values: Values) -> None:
-    ship_items(actor=actor, order_id=order.id, carrier=values["carrier"])
-
-
-def _cancel_one(actor: Actor, order: Order, values: Values) -> None:
-    cancel_order(actor=actor, order_id=order.id, reason=values["reason"])
-
-
-BULK_STEPS = (
-    BulkAction(name="start_processing_all", label=_("Start processing"), run=_start_one),
-    BulkAction(name="ship_all", label=_("Ship all that is left"), run=_ship_one, form=CarrierForm),
-    BulkAction(
+BULK_ACTIONS = (
+    AdminAction(
+        name="start_processing_all",
+        label=_("Start processing"),
+        run=_set_status(OrderStatus.PROCESSING),
+    ),
+    AdminAction(name="ship_all", label=_("Ship all items"), run=_ship, form=CarrierForm),
+    AdminAction(
         name="cancel_all",
         label=_("Cancel orders"),
-        run=_cancel_one,
+        run=_cancel,
         form=CancelForm,
         variant=ActionVariant.DANGER,
-        explanation=_("Their stock is released, and what was paid goes back. This is final."),
+        explanation=_CANCELLATION,
     ),
 )

@@ -1,9 +1,7 @@
-"""What staff say with a step of an order."""
+"""The input of the actions on orders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,78 +21,65 @@ from oms.core.money import CENT
 from orders.operations.fulfilling import ShippedItem
 
 
+def _text(label: Any, *, max_length: int, **options: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label, max_length=max_length, widget=UnfoldAdminTextInputWidget, **options
+    )
+
+
+def _reason(*, required: bool) -> forms.CharField:
+    text = _("Shown in the order history, visible to the customer.")
+    return _text(_("reason"), max_length=500, help_text=text, required=required)
+
+
 class ReasonForm(ActionForm):
-    reason = forms.CharField(
-        label=_("reason"),
-        required=False,
-        max_length=500,
-        help_text=_("It stands in the order's history, which the customer may read."),
-        widget=UnfoldAdminTextInputWidget,
-    )
+    reason = _reason(required=False)
 
 
-class CancelForm(ReasonForm):
-    reason = forms.CharField(
-        label=_("reason"),
-        max_length=500,
-        help_text=_("It stands in the order's history, which the customer may read."),
-        widget=UnfoldAdminTextInputWidget,
-    )
+class CancelForm(ActionForm):
+    reason = _reason(required=True)
 
 
 class CarrierForm(ActionForm):
-    carrier = forms.CharField(
-        label=_("carrier"), required=False, max_length=100, widget=UnfoldAdminTextInputWidget
-    )
+    carrier = _text(_("carrier"), max_length=100, required=False)
 
 
-class ShipForm(CarrierForm):
-    tracking_number = forms.CharField(
-        label=_("tracking number"),
-        required=False,
-        max_length=100,
-        widget=UnfoldAdminTextInputWidget,
-    )
+class ShipmentForm(CarrierForm):
+    tracking_number = _text(_("tracking number"), max_length=100, required=False)
 
 
-class ShipPartForm(ShipForm):
-    """One number of pieces for each item of which something is left to ship."""
+class PartialShipmentForm(ShipmentForm):
+    """A quantity for each item that is not fully shipped; cleaned to `items`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for item in self.subject.items:
-            if item.left_to_ship:
-                self.fields[f"item-{item.id}"] = forms.IntegerField(
-                    label=f"{item.name} ({item.sku})",
-                    min_value=0,
-                    max_value=item.left_to_ship,
-                    initial=item.left_to_ship,
-                    help_text=_("%(left)d of %(quantity)d are left to ship.")
-                    % {"left": item.left_to_ship, "quantity": item.quantity},
-                    widget=UnfoldAdminIntegerFieldWidget,
-                )
-        names = [name for name in self.fields if name.startswith("item-")]
-        self.order_fields([*names, "carrier", "tracking_number"])
+        self._item_fields: dict[str, UUID] = {}
+        for item in self.subject.items_to_ship:
+            self._item_fields[f"item-{item.id}"] = item.id
+            self.fields[f"item-{item.id}"] = forms.IntegerField(
+                label=f"{item.name} ({item.sku})",
+                min_value=0,
+                max_value=item.left_to_ship,
+                initial=item.left_to_ship,
+                help_text=_("%(left)d of %(quantity)d left to ship.")
+                % {"left": item.left_to_ship, "quantity": item.quantity},
+                widget=UnfoldAdminIntegerFieldWidget,
+            )
+        self.order_fields([*self._item_fields, "carrier", "tracking_number"])
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
-        values["items"] = _parcel(values)
+        values["items"] = [
+            ShippedItem(order_item_id=item_id, quantity=values[field])
+            for field, item_id in self._item_fields.items()
+            if values.get(field)
+        ]
         if not values["items"] and not self.errors:
-            raise forms.ValidationError(_("The parcel would be empty."), code="empty")
+            raise forms.ValidationError(_("Enter a quantity for at least one item."), code="empty")
         return values
 
 
-def _parcel(values: dict[str, Any]) -> Sequence[ShippedItem]:
-    return [
-        ShippedItem(order_item_id=UUID(name.removeprefix("item-")), quantity=quantity)
-        for name, quantity in values.items()
-        if name.startswith("item-") and quantity
-    ]
-
-
 class RefundForm(ActionForm):
-    """How much of which payment goes back."""
-
     payment = forms.TypedChoiceField(
         label=_("payment"), coerce=UUID, widget=UnfoldAdminSelectWidget
     )
@@ -105,30 +90,29 @@ class RefundForm(ActionForm):
         decimal_places=2,
         widget=UnfoldAdminDecimalFieldWidget,
     )
-    reason = forms.CharField(label=_("reason"), max_length=500, widget=UnfoldAdminTextInputWidget)
+    reason = _text(_("reason"), max_length=500)
     restock = forms.BooleanField(
-        label=_("put the goods back on the shelf"),
+        label=_("restock items"),
         required=False,
-        help_text=_("All that was shipped of the order and has not come back yet."),
+        help_text=_("Returns all items shipped so far to stock, except those already returned."),
         widget=UnfoldBooleanWidget,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        payments = self.subject.refundable
+        payments = self.subject.refundable_payments
         choices: Any = self.fields["payment"]
         choices.choices = [
             (
                 str(payment.id),
-                _("%(left)s of %(captured)s can be given back")
+                _("%(refundable)s of %(captured)s available for refund")
                 % {
-                    "left": money(payment.refundable, payment.currency),
+                    "refundable": money(payment.refundable, payment.currency),
                     "captured": money(payment.captured_amount, payment.currency),
                 },
             )
             for payment in payments
         ]
-        largest: Decimal = max((payment.refundable for payment in payments), default=CENT)
-        self.initial["amount"] = largest
+        self.initial["amount"] = max((payment.refundable for payment in payments), default=CENT)
         if not self.subject.order.has_shipped_anything:
             del self.fields["restock"]

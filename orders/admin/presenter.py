@@ -1,4 +1,4 @@
-"""All that a step or a page has to know of an order."""
+"""An order with its items and payments, for its page and its actions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,9 @@ from payments.states import PaymentStatus
 
 @dataclass(frozen=True)
 class OrderPresenter:
-    """An order with its items and payments, each read once when somebody asks.
-
-    The payments are as `payments.queries` hands them out.
-    """
+    """The items and the payments are each read once, when first used."""
 
     order: Order
-
-    def __str__(self) -> str:
-        return self.order.number
 
     @cached_property
     def items(self) -> Sequence[OrderItem]:
@@ -33,20 +27,19 @@ class OrderPresenter:
         return list(payments_of(self.order.id))
 
     @property
-    def authorised(self) -> Any:
-        """The payment that waits to be captured or let go; None if there is none."""
-        waiting = (
+    def authorised_payment(self) -> Any:
+        """The payment to capture or void; None if there is none or one of them is requested."""
+        authorised = (
             payment
             for payment in self.payments
             if payment.status == PaymentStatus.AUTHORIZED and not payment.requested_action
         )
-        return next(waiting, None)
+        return next(authorised, None)
 
     @property
-    def refundable(self) -> Sequence[Any]:
-        """The payments of which something can be given back."""
+    def refundable_payments(self) -> Sequence[Any]:
         return [payment for payment in self.payments if payment.refundable > 0]
 
     @property
-    def pieces_left(self) -> int:
-        return sum(item.left_to_ship for item in self.items)
+    def items_to_ship(self) -> Sequence[OrderItem]:
+        return [item for item in self.items if item.left_to_ship]

@@ -1,11 +1,11 @@
-"""Parcels, to be read; the steps of their orders send them."""
+"""Shipments, read-only: the actions of their orders create them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -13,36 +13,31 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.backoffice.admins import GrowingAdmin
-from oms.backoffice.display import badge, link, moment
-from oms.backoffice.filters import CreationDaysFilter
-from orders.admin.badges import SHIPMENT_COLOURS
+from oms.backoffice.admins import LargeTableAdmin
+from oms.backoffice.display import badge_column, link
+from oms.backoffice.filters import CreationDateFilter
+from orders.admin.statuses import SHIPMENT_COLOURS
 from orders.models import Order, Shipment, ShipmentItem
+
+_STATUS = badge_column("status", SHIPMENT_COLOURS)
 
 
 class ShipmentItemInline(TabularInline):
     model = ShipmentItem
-    extra = 0
+    extra = max_num = 0
+    can_delete = False
     hide_title = True
-    fields = readonly_fields = ("product_name", "sku", "quantity")
+    fields = readonly_fields = ("product", "sku", "quantity")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("order_item")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may view the shipment may view its items."""
         return True
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     @display(description=_("product"))
-    def product_name(self, item: ShipmentItem) -> SafeString | str:
+    def product(self, item: ShipmentItem) -> SafeString | str:
         return link(item.order_item.name, "inventory_product", item.order_item.product_id)
 
     @display(description=_("SKU"))
@@ -51,52 +46,31 @@ class ShipmentItemInline(TabularInline):
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(GrowingAdmin):
+class ShipmentAdmin(LargeTableAdmin):
     list_display = (
-        "shipped",
+        "shipped_at",
         "order_link",
-        "status_badge",
+        _STATUS,
         "carrier",
         "tracking_number",
-        "delivered",
+        "delivered_at",
     )
     list_select_related = ("order",)
-    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", CreationDaysFilter))
+    list_filter = (("status", ChoicesDropdownFilter), ("shipped_at", CreationDateFilter))
     search_fields = ("tracking_number",)
-    search_help_text = _("Tracking number, or number of the order")
+    search_help_text = _("Tracking number or order number")
     fields = (
-        ("order_link", "status_badge"),
+        ("order_link", _STATUS),
         ("carrier", "tracking_number"),
-        ("shipped", "delivered"),
+        ("shipped_at", "delivered_at"),
     )
-    readonly_fields = ("shipped", "delivered", "order_link", "status_badge")
     inlines = (ShipmentItemInline,)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Shipment], search_term: str
-    ) -> tuple[QuerySet[Shipment], bool]:
-        """By what indexes can find: a whole tracking number, or the number of the order."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        found = Q(tracking_number=term)
+    def search_query(self, term: str) -> Q:
         order = Order.objects.filter(number=term.upper()).first()
-        if order is not None:
-            found |= Q(order=order)
-        return queryset.filter(found), False
-
-    @display(description=_("shipped"))
-    def shipped(self, shipment: Shipment) -> str:
-        return moment(shipment.shipped_at)
-
-    @display(description=_("delivered"))
-    def delivered(self, shipment: Shipment) -> str:
-        return moment(shipment.delivered_at)
+        query = Q(tracking_number=term)
+        return query | Q(order=order) if order is not None else query
 
     @display(description=_("order"))
     def order_link(self, shipment: Shipment) -> SafeString | str:
         return link(shipment.order.number, "orders_order", shipment.order_id)
-
-    @display(description=_("status"))
-    def status_badge(self, shipment: Shipment) -> SafeString:
-        return badge(shipment.get_status_display(), SHIPMENT_COLOURS[shipment.status])

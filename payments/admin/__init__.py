@@ -1,7 +1,7 @@
-"""The back office of payments: to be read, and looked up again where the outcome is open."""
+"""The back office of payments: read-only pages, with a retry for unfinished ones."""
 
-from payments.admin.messages import ProviderMessageAdmin
 from payments.admin.payments import PaymentAdmin
+from payments.admin.provider_messages import ProviderMessageAdmin
 from payments.admin.refunds import RefundAdmin
 
 __all__ = ["PaymentAdmin", "ProviderMessageAdmin", "RefundAdmin"]

@@ -3,57 +3,44 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.forms.utils import pretty_name
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.backoffice.display import NOTHING, moment, money
-from oms.backoffice.filters import CreationDaysFilter
-from payments.admin.help_texts import PAYMENT_COLOURS, PAYMENT_MEANINGS
-from payments.admin.money import MoneyAdmin
+from oms.backoffice.display import EMPTY, badge_column, money, money_column
+from payments.admin.base import AMOUNT, PROCESSING_FIELDS, PaymentWorkAdmin
+from payments.admin.statuses import PAYMENT_COLOURS, PAYMENT_HELP
 from payments.models import Payment
+
+_STATUS = badge_column("status", PAYMENT_COLOURS)
+_CAPTURED = money_column("captured_amount", _("captured"))
 
 
 @admin.register(Payment)
-class PaymentAdmin(MoneyAdmin):
-    colours, meanings = PAYMENT_COLOURS, PAYMENT_MEANINGS
+class PaymentAdmin(PaymentWorkAdmin):
+    object_type = "payment"
+    status_help = PAYMENT_HELP
     list_display = (
-        "created",
-        "order_link",
-        "amount_shown",
-        "status_badge",
-        "refunded_shown",
+        "created_at",
+        "order",
+        AMOUNT,
+        _STATUS,
+        "refunded",
         "provider",
         "failure",
-        "next_attempt",
+        "next_attempt_at",
     )
-    list_filter = (
-        ("status", MultipleChoicesDropdownFilter),
-        ("created_at", CreationDaysFilter),
-    )
-    readonly_fields = (
-        "created",
-        "order_link",
-        "amount_shown",
-        "captured_shown",
-        "refunded_shown",
-        "status_badge",
-        "meaning",
-        "captured_when",
-        "next_attempt",
-        "failure",
-    )
-    # The token stands for the customer's means of payment: it is nobody's business here.
+    # Without the token, which stands for the customer's payment method.
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    ("order_link", "created"),
-                    ("amount_shown", "status_badge"),
-                    "meaning",
-                    ("captured_shown", "captured_when"),
-                    "refunded_shown",
+                    ("order", "created_at"),
+                    (AMOUNT, _STATUS),
+                    "explanation",
+                    (_CAPTURED, "captured_at"),
+                    "refunded",
                 )
             },
         ),
@@ -67,21 +54,13 @@ class PaymentAdmin(MoneyAdmin):
                 )
             },
         ),
-        (_("Work"), {"fields": (("attempts", "next_attempt"), "last_error")}),
+        (_("Processing"), PROCESSING_FIELDS),
     )
 
-    @display(description=_("captured"))
-    def captured_shown(self, payment: Payment) -> str:
-        return money(payment.captured_amount, payment.currency)
-
     @display(description=_("refunded"))
-    def refunded_shown(self, payment: Payment) -> str:
+    def refunded(self, payment: Payment) -> str:
         return money(payment.refunded_amount or None, payment.currency)
-
-    @display(description=_("captured at"))
-    def captured_when(self, payment: Payment) -> str:
-        return moment(payment.captured_at)
 
     @display(description=_("failure"))
     def failure(self, payment: Payment) -> str:
-        return payment.failure_message or payment.failure_code or NOTHING
+        return payment.failure_message or pretty_name(payment.failure_code) or EMPTY

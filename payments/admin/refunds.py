@@ -3,65 +3,48 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.utils.safestring import SafeString
+from django.forms.utils import pretty_name
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.backoffice.display import link, moment
-from oms.backoffice.filters import CreationDaysFilter
-from payments.admin.help_texts import REFUND_COLOURS, REFUND_MEANINGS
-from payments.admin.money import MoneyAdmin
+from oms.backoffice.display import EMPTY, badge_column
+from payments.admin.base import AMOUNT, PROCESSING_FIELDS, PaymentWorkAdmin
+from payments.admin.statuses import REFUND_COLOURS, REFUND_HELP
 from payments.models import Refund
+
+_STATUS = badge_column("status", REFUND_COLOURS)
 
 
 @admin.register(Refund)
-class RefundAdmin(MoneyAdmin):
-    colours, meanings = REFUND_COLOURS, REFUND_MEANINGS
+class RefundAdmin(PaymentWorkAdmin):
+    object_type = "refund"
+    status_help = REFUND_HELP
     list_display = (
-        "created",
-        "order_link",
-        "amount_shown",
-        "status_badge",
+        "created_at",
+        "order",
+        AMOUNT,
+        _STATUS,
         "reason",
-        "failure_code",
-        "next_attempt",
-    )
-    list_filter = (
-        ("status", MultipleChoicesDropdownFilter),
-        ("created_at", CreationDaysFilter),
-    )
-    readonly_fields = (
-        "created",
-        "order_link",
-        "payment_link",
-        "amount_shown",
-        "status_badge",
-        "meaning",
-        "succeeded_when",
-        "next_attempt",
+        "failure",
+        "next_attempt_at",
     )
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    ("order_link", "payment_link"),
-                    ("amount_shown", "status_badge"),
-                    "meaning",
-                    ("created", "succeeded_when"),
+                    ("order", "payment"),
+                    (AMOUNT, _STATUS),
+                    "explanation",
+                    ("created_at", "succeeded_at"),
                     "reason",
                 )
             },
         ),
-        (_("Provider"), {"fields": (("provider_reference", "failure_code"),)}),
-        (_("Work"), {"fields": (("attempts", "next_attempt"), "last_error")}),
+        (_("Provider"), {"fields": (("provider_reference", "failure"),)}),
+        (_("Processing"), PROCESSING_FIELDS),
     )
 
-    @display(description=_("payment"))
-    def payment_link(self, refund: Refund) -> SafeString | str:
-        return link(refund.payment, "payments_payment", refund.payment_id)
-
-    @display(description=_("succeeded at"))
-    def succeeded_when(self, refund: Refund) -> str:
-        return moment(refund.succeeded_at)
+    @display(description=_("failure"))
+    def failure(self, refund: Refund) -> str:
+        return pretty_name(refund.failure_code) or EMPTY

@@ -52,8 +52,8 @@ def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page
         connections.close_all()
 
 
-def step(page: Page, name: str) -> Locator:
-    """The button of that step; its icon is a part of its accessible name, so it goes by address."""
+def action(page: Page, name: str) -> Locator:
+    """The button of the action, by URL: its icon is part of its accessible name."""
     return page.locator(f"#main a[href$='/{name}/']")
 
 
@@ -69,14 +69,14 @@ def test_staff_add_a_product_with_stock_and_adjust_it(page: Page) -> None:
     expect(row).to_contain_text("in stock")
 
     row.get_by_role("link", name="Espresso cup").click()
-    step(page, "adjust").click()
+    action(page, "adjust").click()
     page.locator("[name=reason]").select_option("damaged")
     page.locator("[name=delta]").fill("-3")
     page.locator("[name=note]").fill("dropped")
     page.get_by_role("button", name="Adjust stock").click()
 
     expect(page.get_by_text("17 on hand")).to_be_visible()
-    expect(page.locator("section", has_text="Latest movements")).to_contain_text("dropped")
+    expect(page.locator("section", has_text="Latest stock movements")).to_contain_text("dropped")
     assert stock_of(Product.objects.get(sku="CUP-1")) == (17, 0)
 
 
@@ -85,21 +85,21 @@ def test_staff_ship_an_order_with_a_tracking_number_and_see_its_history(page: Pa
 
     page.goto("/admin/orders/order/")
     page.get_by_role("link", name=order.number).click()
-    expect(page.get_by_text("Nothing has been shipped yet.")).to_be_visible()
-    step(page, "ship").click()
+    expect(page.get_by_text("No shipments yet.")).to_be_visible()
+    action(page, "ship").click()
     page.locator("[name=carrier]").fill("DHL")
     page.locator("[name=tracking_number]").fill("JJD0003")
     page.get_by_role("button", name="Ship").click()
 
     expect(page.locator("section", has=page.locator("#order"))).to_contain_text("shipped")
     history = page.locator("section", has=page.locator("#history"))
-    expect(history).to_contain_text("Parcel sent")
+    expect(history).to_contain_text("Shipment sent")
     expect(history).to_contain_text("boss@example.com")
     assert Shipment.objects.get(order=order).tracking_number == "JJD0003"
     # What is no longer legal is not offered, and refused when its address is called all the same.
-    expect(step(page, "deliver")).to_be_visible()
-    expect(step(page, "cancel")).to_have_count(0)
+    expect(action(page, "deliver")).to_be_visible()
+    expect(action(page, "cancel")).to_have_count(0)
     page.goto(f"/admin/orders/order/{order.pk}/cancel/")
-    expect(page.get_by_text("is not possible here")).to_be_visible()
+    expect(page.get_by_text("isn't available")).to_be_visible()
     order.refresh_from_db()
     assert order.status == "shipped"

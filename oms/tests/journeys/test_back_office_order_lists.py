@@ -16,14 +16,6 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/orders/order/"
 
 
-@pytest.fixture
-def staff() -> Client:
-    """A browser of a superuser."""
-    client = Client()
-    client.force_login(make_staff(email="boss@example.com", is_superuser=True))
-    return client
-
-
 def test_the_list_takes_as_many_statements_for_twenty_orders_as_for_two(
     staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

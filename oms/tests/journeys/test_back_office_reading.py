@@ -17,7 +17,9 @@ from oms.events.models import Event
 from oms.testing.factories import make_customer, make_product, make_staff
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
+from payments.admin.statuses import REFUND_HELP
 from payments.models import Payment, Refund
+from payments.states import RefundStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -28,22 +30,15 @@ EVENTS = "/admin/events/event/"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@pytest.fixture
-def staff() -> Client:
-    """A browser of a superuser."""
-    client = Client()
-    client.force_login(make_staff(email="boss@example.com", is_superuser=True))
-    return client
-
-
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
 def words(answer: Any) -> str:
-    """What a person reads of the page: no markup, and no addresses of links."""
+    """The visible text of the page."""
     body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>", " ", text(answer))
-    return re.sub(r"<[^>]*>", " ", body[body.index("<body") :])
+    visible = re.sub(r"<[^>]*>", " ", body[body.index("<body") :])
+    return " ".join(unescape(visible).split())
 
 
 @pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS, EVENTS])
@@ -98,7 +93,7 @@ def test_a_deleted_order_is_named_as_such_and_not_linked(staff: Client) -> None:
 
     page = staff.get(MOVEMENTS)
 
-    assert "a deleted order" in words(page)
+    assert "deleted order" in words(page)
     assert str(order.pk) not in text(page)
 
 
@@ -146,26 +141,21 @@ def test_an_unknown_payment_says_what_that_means(staff: Client) -> None:
     page = words(staff.get(f"{ORDERS}{order.pk}/change/"))
 
     assert "the customer may have been charged" in payment
-    assert "the customer must not pay a second time" in " ".join(page.split())
-    assert "It waits for its payment" in page
+    assert "Don't ask the customer to pay again" in page
+    assert "Awaiting payment" in page
 
 
-@pytest.mark.parametrize("status", ["requested", "processing", "unknown", "succeeded", "failed"])
-def test_every_state_of_a_refund_is_explained(staff: Client, status: str) -> None:
+def test_every_status_of_a_refund_is_explained(staff: Client) -> None:
     order = paid_order((make_product(), 1))
     refund = Refund.objects.create(
-        payment=payment_of(order),
-        order_id=order.pk,
-        amount=1,
-        currency="EUR",
-        reason="late",
-        status=status,
+        payment=payment_of(order), order_id=order.pk, amount=1, currency="EUR", reason="late"
     )
 
-    page = words(staff.get(f"/admin/payments/refund/{refund.pk}/change/"))
-
-    assert "That is" in page
-    assert order.number in page
+    for status in RefundStatus:
+        Refund.objects.update(status=status)
+        page = words(staff.get(f"/admin/payments/refund/{refund.pk}/change/"))
+        assert str(REFUND_HELP[status]) in page
+        assert order.number in page
 
 
 def test_the_form_of_shipping_names_what_goes_into_the_parcel(staff: Client) -> None:

@@ -1,4 +1,4 @@
-"""The back office of accounts, sessions and groups."""
+"""The back office of users, sessions and groups."""
 
 from oms.users.admin.groups import GroupAdmin
 from oms.users.admin.sessions import SessionAdmin

@@ -1,4 +1,4 @@
-"""Changing one's own password at the back office."""
+"""The page where a user of the back office changes their own password."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from oms.users.operations.staff import set_password
 
 
 class OwnPasswordView(PasswordChangeView):
-    """Django's page, whose change is made by the operation and so stands in the event log.
+    """Django's page, with the password set by the operation and so recorded in the event log.
 
-    It ends the person's sessions of the API and other browsers; this browser stays logged in.
+    It ends the user's API sessions and their sessions in other browsers, but not this one.
     """
 
     form_class = AdminOwnPasswordChangeForm

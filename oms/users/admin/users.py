@@ -1,33 +1,34 @@
-"""The back office of accounts.
+"""The back office of users.
 
-What is offered follows `oms.users.operations.authorization`, which refuses the rest.
+Pages offer what `oms.users.operations.authorization` allows; the operations refuse the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from oms.backoffice.actions import ActionForm, BulkAction, Step
+from oms.backoffice.actions import ActionForm, AdminAction
+from oms.backoffice.actors import staff_actor
 from oms.backoffice.admins import BoundedPaginator, OperationAdmin, OperationForm
-from oms.backoffice.display import badge, moment
-from oms.backoffice.filters import BusinessDaysFilter
+from oms.backoffice.display import badge
+from oms.backoffice.filters import BusinessDateFilter
 from oms.core.actor import Actor
-from oms.users.admin.reach import is_within_reach
 from oms.users.models import User
 from oms.users.operations.accounts import change_user
-from oms.users.operations.authorization import KEPT_BY_OTHERS
+from oms.users.operations.authorization import KEPT_BY_OTHERS, may_change
 from oms.users.operations.staff import (
     create_account,
     grant_rights,
@@ -49,9 +50,9 @@ def _password_field(label: Any, help_text: Any = "") -> forms.CharField:
 
 
 class UserForm(OperationForm):
-    """The add form has a password, the change form rights; each shows its own fields."""
+    """The add form has a password; the change form has permissions."""
 
-    password = _password_field(_("password"), _("The user may change it later."))
+    password = _password_field(_("password"), _("The user can change it later."))
 
     class Meta:
         model = User
@@ -65,76 +66,82 @@ class UserForm(OperationForm):
 
 class PasswordForm(ActionForm):
     password = _password_field(_("new password"))
-    again = _password_field(_("new password, again"))
+    again = _password_field(_("confirm new password"))
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
         if values.get("password") != values.get("again"):
-            self.add_error("again", _("The two passwords differ."))
+            self.add_error("again", _("The passwords don't match."))
         return values
 
 
 def _set_password(actor: Actor, user: Any, values: Mapping[str, Any]) -> str:
     set_password(actor=actor, user_id=user.pk, password=values["password"])
-    return _now("The password of %(user)s is set.") % {"user": user}
+    return gettext("Password of %(user)s changed.") % {"user": user}
 
 
 def _end_sessions(actor: Actor, user: Any, values: Mapping[str, Any]) -> str:
     log_out_everywhere(actor=actor, user_id=user.pk)
-    return _now("%(user)s is logged out everywhere.") % {"user": user}
+    return gettext("%(user)s was logged out everywhere.") % {"user": user}
 
 
 @admin.register(User)
 class UserAdmin(OperationAdmin):
+    object_type = "user"
     form = UserForm
-    list_display = ("email", "full_name", "phone", "is_active", "role", "created")
+    list_display = ("email", "full_name", "phone", "is_active", "role", "created_at")
     list_filter = (
         ("is_active", BooleanRadioFilter),
         ("is_staff", BooleanRadioFilter),
-        ("created_at", BusinessDaysFilter),
+        ("created_at", BusinessDateFilter),
     )
     search_fields = ("email", "full_name", "phone")
     search_help_text = _("E-mail address, name or phone")
-    # By what the index of that order can page through; customers are many.
+    # As in the index that serves the pages of a large table.
     ordering = ("-created_at", "-pk")
     sortable_by = ()
     paginator = BoundedPaginator
     filter_horizontal = ("groups", "user_permissions")
-    refused_fields = {"email_taken": "email"}
-    steps = (
-        Step(
+    error_fields = {"email_taken": "email"}
+    object_actions = (
+        AdminAction(
             name="set_password",
             label=_("Set password"),
             icon="key",
             run=_set_password,
             form=PasswordForm,
-            explanation=_("All sessions of the user end."),
+            explanation=_("Logs the user out everywhere."),
         ),
-        Step(
+        AdminAction(
             name="end_sessions",
             label=_("Log out everywhere"),
             icon="logout",
             run=_end_sessions,
             variant=ActionVariant.DANGER,
-            explanation=_("All sessions of the API end at once, with their access tokens."),
+            explanation=_("Ends all API sessions of the user. Their access tokens stop working."),
         ),
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        may: bool = super().has_change_permission(request, obj)
-        return may and is_within_reach(request, obj)
+        is_permitted: bool = super().has_change_permission(request, obj)
+        return is_permitted and _may_change(request, obj)
 
-    def may_take(self, request: HttpRequest, step: Step | BulkAction, obj: Any = None) -> bool:
-        return super().may_take(request, step, obj) and is_within_reach(request, obj)
+    def has_action_permission(
+        self, request: HttpRequest, action: AdminAction, obj: Any = None
+    ) -> bool:
+        return super().has_action_permission(request, action, obj) and _may_change(request, obj)
+
+    def object_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
+        return dict(User.objects.filter(pk__in=ids).values_list("pk", "email"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        me: Any = request.user
-        shown = ["created", "last_seen"]
-        if not me.is_superuser:
-            shown += ["is_staff", *_RIGHTS]
-        if obj is not None and obj.pk == me.pk:
-            shown += KEPT_BY_OTHERS
-        return tuple(dict.fromkeys(shown))
+        current: Any = request.user
+        fields = ["created_at", "last_login"]
+        if not current.is_superuser:
+            fields += ["is_staff", *_RIGHTS]
+        if obj is not None and obj.pk == current.pk:
+            fields += KEPT_BY_OTHERS
+        return tuple(dict.fromkeys(fields))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         user: Any = request.user
@@ -143,18 +150,25 @@ class UserAdmin(OperationAdmin):
             return ((None, {"fields": (*fields, "is_staff") if user.is_superuser else fields}),)
         profile = (
             None,
-            {"fields": (("email", "full_name"), "phone", "is_active", ("created", "last_seen"))},
+            {
+                "fields": (
+                    ("email", "full_name"),
+                    "phone",
+                    "is_active",
+                    ("created_at", "last_login"),
+                )
+            },
         )
-        rights = (_("Rights"), {"fields": ("is_staff", *_RIGHTS)})
+        rights = (_("Permissions"), {"fields": ("is_staff", *_RIGHTS)})
         return (profile, rights) if user.is_superuser or obj.is_staff else (profile,)
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> forms.Field:
         if db_field.name == "user_permissions":
-            kwargs.setdefault("queryset", db_field.related_model.objects.all())
-            # Each is shown with the name of its model.
-            kwargs["queryset"] = kwargs["queryset"].select_related("content_type")
+            # As in Django's admin: the label of each permission names its content type.
+            permissions = db_field.related_model.objects.select_related("content_type")
+            kwargs.setdefault("queryset", permissions)
         field: forms.Field = super().formfield_for_manytomany(db_field, request, **kwargs)
         return field
 
@@ -163,14 +177,6 @@ class UserAdmin(OperationAdmin):
         if user.is_superuser:
             return badge(_("superuser"), "primary")
         return badge(_("staff"), "info") if user.is_staff else badge(_("customer"))
-
-    @display(description=_("created"), ordering="created_at")
-    def created(self, user: User) -> str:
-        return moment(user.created_at)
-
-    @display(description=_("last login"))
-    def last_seen(self, user: User) -> str:
-        return moment(user.last_login)
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> User:
         return create_account(
@@ -192,3 +198,7 @@ class UserAdmin(OperationAdmin):
             groups=values.get("groups"),
             permissions=values.get("user_permissions"),
         )
+
+
+def _may_change(request: HttpRequest, user: User | None) -> bool:
+    return user is None or may_change(actor=staff_actor(request), user=user)

@@ -1,0 +1,60 @@
+"""The colours of statuses, and what they mean for staff."""
+
+from django.utils.translation import gettext_lazy as _
+
+from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
+
+STATUS_COLOURS = {
+    OrderStatus.PENDING: "warning",
+    OrderStatus.CONFIRMED: "info",
+    OrderStatus.PROCESSING: "primary",
+    OrderStatus.ON_HOLD: "warning",
+    OrderStatus.SHIPPED: "success",
+    OrderStatus.DELIVERED: "success",
+    OrderStatus.CANCELLED: "danger",
+    OrderStatus.EXPIRED: "",
+}
+STATUS_HELP = {
+    OrderStatus.PENDING: _(
+        "Awaiting payment. If it isn't paid in time, the order expires and its stock is released."
+    ),
+    OrderStatus.CONFIRMED: _("Ready to pack and ship."),
+    OrderStatus.PROCESSING: _("Being packed."),
+    OrderStatus.ON_HOLD: _("Can't be shipped until it is released. Stock stays reserved."),
+    OrderStatus.SHIPPED: _("All items have been shipped."),
+    OrderStatus.DELIVERED: _("All items have been delivered."),
+    OrderStatus.CANCELLED: _("Stock was released. Any payment is refunded."),
+    OrderStatus.EXPIRED: _(
+        "Not paid in time, so its stock was released. A late payment confirms the order again, or "
+        "is refunded if stock has run out."
+    ),
+}
+PAYMENT_COLOURS = {
+    PaymentState.UNPAID: "",
+    PaymentState.PROCESSING: "info",
+    PaymentState.PAID: "success",
+    PaymentState.FAILED: "danger",
+    PaymentState.UNKNOWN: "warning",
+    PaymentState.PARTIALLY_REFUNDED: "primary",
+    PaymentState.REFUNDED: "primary",
+}
+# Only of those that need an explanation.
+PAYMENT_HELP = {
+    PaymentState.FAILED: _("The last payment was declined. The customer can try again."),
+    PaymentState.UNKNOWN: _(
+        "The payment provider hasn't responded. We retry automatically. Don't ask the customer to "
+        "pay again."
+    ),
+}
+FULFILMENT_COLOURS = {
+    FulfilmentState.UNFULFILLED: "",
+    FulfilmentState.PARTIALLY_SHIPPED: "info",
+    FulfilmentState.SHIPPED: "success",
+    FulfilmentState.DELIVERED: "success",
+}
+SHIPMENT_COLOURS = {
+    ShipmentStatus.PENDING: "warning",
+    ShipmentStatus.SHIPPED: "info",
+    ShipmentStatus.DELIVERED: "success",
+    ShipmentStatus.CANCELLED: "danger",
+}
