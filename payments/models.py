@@ -19,7 +19,7 @@ from payments.states import ACTIVE, OPEN, CaptureMethod, PaymentStatus, RefundSt
 class RequestedAction(models.TextChoices):
     """The action requested for an authorized payment."""
 
-    NONE = "", _("nothing")
+    NONE = "", _("none")
     CAPTURE = "capture", _("capture")
     VOID = "void", _("void")
 

@@ -14,7 +14,7 @@ from oms.backoffice.display import badge_column, link, signed
 from oms.backoffice.filters import CreationDateFilter
 from oms.backoffice.object_links import OrderRowsAdmin, as_uuid, order_query
 
-KIND_COLOURS = {
+KIND_COLOURS: dict[str, str] = {
     MovementKind.RECEIVE: "success",
     MovementKind.ADJUST: "warning",
     MovementKind.RESERVE: "info",

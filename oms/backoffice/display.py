@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -61,9 +61,7 @@ def link(text: Any, page: str, id: UUID | int | str | None) -> SafeString | str:
     )
 
 
-def badge_column(
-    field: str, colours: Mapping[Any, str], description: Any = None
-) -> Callable[[Any], SafeString]:
+def badge_column(field: str, colours: Mapping[Any, str], description: Any = None) -> Any:
     """A column of `choice_badge`, titled "status" by default."""
 
     @display(description=description or _("status"))
@@ -74,7 +72,7 @@ def badge_column(
     return column
 
 
-def money_column(field: str, description: Any) -> Callable[[Any], str]:
+def money_column(field: str, description: Any) -> Any:
     """A column of an amount in the currency of its row."""
 
     @display(description=description, ordering=field)

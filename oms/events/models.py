@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Func, Q
 from django.db.models.functions import Now, Upper
+from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
 
@@ -70,6 +71,10 @@ class ConsumerOffset(models.Model):
     position = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name = _("event consumer")
+        verbose_name_plural = _("event consumers")
+
     def __str__(self) -> str:
         return f"{self.consumer} at {self.transaction}/{self.position}"
 
@@ -89,6 +94,8 @@ class DeadLetter(models.Model):
 
     class Meta:
         db_table = "events_parkedevent"
+        verbose_name = _("failed event")
+        verbose_name_plural = _("failed events")
         constraints = [
             models.UniqueConstraint(fields=["consumer", "event"], name="parked_event_once"),
         ]

@@ -1,10 +1,12 @@
 """The colours of statuses, and what they mean for staff."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 
-STATUS_COLOURS = {
+STATUS_COLOURS: dict[str, str] = {
     OrderStatus.PENDING: "warning",
     OrderStatus.CONFIRMED: "info",
     OrderStatus.PROCESSING: "primary",
@@ -14,7 +16,7 @@ STATUS_COLOURS = {
     OrderStatus.CANCELLED: "danger",
     OrderStatus.EXPIRED: "",
 }
-STATUS_HELP = {
+STATUS_HELP: dict[str, Any] = {
     OrderStatus.PENDING: _(
         "Awaiting payment. If it isn't paid in time, the order expires and its stock is released."
     ),
@@ -29,7 +31,7 @@ STATUS_HELP = {
         "is refunded if stock has run out."
     ),
 }
-PAYMENT_COLOURS = {
+PAYMENT_COLOURS: dict[str, str] = {
     PaymentState.UNPAID: "",
     PaymentState.PROCESSING: "info",
     PaymentState.PAID: "success",
@@ -39,20 +41,20 @@ PAYMENT_COLOURS = {
     PaymentState.REFUNDED: "primary",
 }
 # Only of those that need an explanation.
-PAYMENT_HELP = {
+PAYMENT_HELP: dict[str, Any] = {
     PaymentState.FAILED: _("The last payment was declined. The customer can try again."),
     PaymentState.UNKNOWN: _(
         "The payment provider hasn't responded. We retry automatically. Don't ask the customer to "
         "pay again."
     ),
 }
-FULFILMENT_COLOURS = {
+FULFILMENT_COLOURS: dict[str, str] = {
     FulfilmentState.UNFULFILLED: "",
     FulfilmentState.PARTIALLY_SHIPPED: "info",
     FulfilmentState.SHIPPED: "success",
     FulfilmentState.DELIVERED: "success",
 }
-SHIPMENT_COLOURS = {
+SHIPMENT_COLOURS: dict[str, str] = {
     ShipmentStatus.PENDING: "warning",
     ShipmentStatus.SHIPPED: "info",
     ShipmentStatus.DELIVERED: "success",

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             name="wanted",
             field=models.CharField(
                 blank=True,
-                choices=[("", "nothing"), ("capture", "capture"), ("void", "void")],
+                choices=[("", "none"), ("capture", "capture"), ("void", "void")],
                 db_column="wanted",
                 default="",
                 max_length=7,

@@ -8,4 +8,12 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelTable("ParkedEvent", "events_parkedevent"),
         migrations.RenameModel("ParkedEvent", "DeadLetter"),
+        migrations.AlterModelOptions(
+            "DeadLetter",
+            {"verbose_name": "failed event", "verbose_name_plural": "failed events"},
+        ),
+        migrations.AlterModelOptions(
+            "ConsumerOffset",
+            {"verbose_name": "event consumer", "verbose_name_plural": "event consumers"},
+        ),
     ]

@@ -251,7 +251,7 @@ def test_a_shop_whose_log_is_in_the_archive_is_sound(shop: None, tmp_path: Path)
 
     assert [found.name for found in reconcile(offline=True) if not found.holds] == []
     order = Order.objects.latest("id")
-    assert [line.what for line in history_lines(order.id)] == ["Archived"]
+    assert [line.title for line in history_lines(order.id)] == ["Archived"]
     assert history_of(order.id, actor=system("tests")) == []
 
 

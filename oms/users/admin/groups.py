@@ -18,7 +18,8 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(OperationAdmin, DjangoGroupAdmin):
+# The stubs bind the types of both bases to different models.
+class GroupAdmin(OperationAdmin, DjangoGroupAdmin):  # type: ignore[misc]
     error_fields = {"group_name_taken": "name"}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
