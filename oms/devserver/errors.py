@@ -1,18 +1,15 @@
-"""What can go wrong with an embedded service."""
+"""Why a process or server of this machine cannot run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 
-class EmbeddedServiceError(Exception):
-    """An embedded service cannot run; the message is a sentence for the person at the terminal."""
+class DevServerError(Exception):
+    """A local server cannot run; the message is a sentence for the person at the terminal."""
 
 
 def end_of_log(log: Path, *, lines: int = 15) -> str:
-    """The last lines of `log`, indented, or a note that there is nothing in it."""
-    try:
-        tail = log.read_text(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
-        tail = []
+    """The last lines of `log`, indented, or a note that it is empty."""
+    tail = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
     return "\n".join(f"    {line}" for line in tail) or "    (its log is empty)"

@@ -1,15 +1,13 @@
-"""Runs the processes of the Procfile together: they start as one, and stop as one.
+"""Runs the processes of the Procfile together.
 
-Reading the Procfile and printing the prefixed lines is honcho's. Its manager is not used: it
-signals whole process groups, which would break off a worker's running tasks, and it does not notice
-the end of a process whose children live on.
+Reading the Procfile and printing lines with the process's name is honcho's part. Its manager is not
+used: it signals whole process groups, which would abort a worker's running tasks, and it does not
+notice the end of a process whose children still run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -22,25 +20,22 @@ from typing import IO
 from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
-from oms.devserver import Guard
-
-_LOOK_EVERY_SECONDS = 0.1
+from oms.devserver.processes import ChildProcesses
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A process that ended by itself."""
+class Exit:
+    """The end of a process; the code is the negated number of the signal that ended it, if any."""
 
     name: str
-    exit_code: int
-    """The code, or the negated number of the signal that ended it."""
+    code: int
 
 
 class Supervisor:
-    """Starts processes, shows what they say, notices when one ends, and stops them all."""
+    """Starts processes, prints their output, reports when one ends, and stops them all."""
 
-    def __init__(self, *, guard: Guard, output: IO[str]) -> None:
-        self._guard = guard
+    def __init__(self, *, children: ChildProcesses, output: IO[str]) -> None:
+        self._children = children
         self._printer = Printer(output)
         self._print_lock = threading.Lock()
         self._colours = get_colours()
@@ -50,65 +45,49 @@ class Supervisor:
     def start(
         self, name: str, *, command: str, environment: Mapping[str, str], folder: Path
     ) -> None:
-        """Start `command`, a line for the shell, in `folder`, and show its output under `name`."""
+        """Start `command`, a shell command line, in `folder`, and print its output under `name`."""
         self._printer.width = max(self._printer.width, len(name))
-        process = subprocess.Popen(
-            ["sh", "-c", command],
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C in the terminal must reach only us: we stop them in our way.
-            start_new_session=True,
+        process = self._children.start(
+            ["sh", "-c", command], cwd=folder, env=dict(environment), stdout=subprocess.PIPE
         )
-        self._guard.watch(process.pid, ending=signal.SIGTERM, group=True)
         self._running[name] = process
         reader = threading.Thread(
-            target=self._show, args=(name, process.stdout, next(self._colours)), daemon=True
+            target=self._print_lines,
+            args=(name, process.stdout, next(self._colours)),
+            daemon=True,
         )
         reader.start()
         self._readers.append(reader)
 
-    def wait(self, *, seconds: float) -> Ended | None:
-        """The first process that ends within `seconds`, or None if all still run."""
-        deadline = time.monotonic() + seconds
-        while True:
-            for name, process in self._running.items():
-                if (code := process.poll()) is not None:
-                    return Ended(name=name, exit_code=code)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None
-            time.sleep(min(left, _LOOK_EVERY_SECONDS))
+    def first_exit(self) -> Exit | None:
+        """A process that has ended, or None while all still run."""
+        for name, process in self._running.items():
+            if (code := process.poll()) is not None:
+                return Exit(name=name, code=code)
+        return None
 
     def stop(self, *, grace: float) -> None:
         """End all processes by SIGTERM, and what is left after `grace` seconds by SIGKILL."""
         for process in self._running.values():
-            if process.poll() is None:
-                process.terminate()
+            process.terminate()
         deadline = time.monotonic() + grace
         for process in self._running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=max(0.0, deadline - time.monotonic()))
         for process in self._running.values():
-            # Also where the process itself has ended: children may have outlived it.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            self._guard.forget(process.pid)
+            self._children.kill(process)
         self._running.clear()
         for reader in self._readers:
-            # Their streams are at the end now, unless somebody else took over the writing side.
+            # Their streams are at an end, unless another process holds the writing side open.
             reader.join(timeout=1)
         self._readers.clear()
 
-    def _show(self, name: str, stream: IO[bytes], colour: str) -> None:
+    def _print_lines(self, name: str, stream: IO[bytes], colour: str) -> None:
         with stream:
             for line in stream:
                 now = datetime.now().astimezone()
                 message = Message(type="line", data=line, time=now, name=name, colour=colour)
-                # Whoever read what we show may be gone (`make run | head`). The lines are still
-                # taken from the process, or it would wait for ever to write the next one.
+                # Our own output may be closed (`make run | head`). The lines are read all the same,
+                # or the process would block at its next one.
                 with self._print_lock, contextlib.suppress(OSError):
                     self._printer.write(message)

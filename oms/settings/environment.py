@@ -18,7 +18,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
 
-# All files of a development copy: the embedded database, mail, logs, generated secrets.
+# All files of a development copy: the local database, mail, logs, generated secrets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 # The other ports follow PORT.
@@ -28,20 +28,20 @@ VALKEY_PORT = PORT + 2
 
 
 # Whether a missing DATABASE_URL or REDIS_URL means the servers that `manage.py up` starts itself.
-EMBEDDED_SERVICES = env.bool("EMBEDDED_SERVICES", default=DEBUG)
+LOCAL_SERVICES = env.bool("LOCAL_SERVICES", default=DEBUG)
 
 
-def service_url(name: str, *, embedded: Callable[[], str]) -> str:
-    """The URL called `name` from the environment, else the one of the embedded server.
+def service_url(name: str, *, local: Callable[[], str]) -> str:
+    """The URL called `name` from the environment, else the one of the local server.
 
-    Raises ImproperlyConfigured where nothing is set and embedded servers are not used: a production
+    Raises ImproperlyConfigured where nothing is set and local servers are not used: a production
     process must not fall back to whatever answers on its own machine.
     """
     if value := env.str(name, default=""):
         return value
-    if not EMBEDDED_SERVICES:
+    if not LOCAL_SERVICES:
         raise ImproperlyConfigured(f"{name} must be set when DEBUG is off.")
-    return embedded()
+    return local()
 
 
 def secret(name: str) -> str:

@@ -9,14 +9,14 @@ from oms.settings.environment import VALKEY_PORT, VAR_DIR, env, service_url
 
 
 # --- Database -------------------------------------------------------------------------------------
-def _embedded_postgres() -> str:
-    # Production images do not contain the embedded servers.
+def _local_postgres() -> str:
+    # Production images do not contain the local servers.
     from oms.devserver.sockets import socket_directory
 
     return f"postgresql://postgres@/oms?host={quote(str(socket_directory(VAR_DIR / 'postgres')))}"
 
 
-DATABASE_URL = service_url("DATABASE_URL", embedded=_embedded_postgres)
+DATABASE_URL = service_url("DATABASE_URL", local=_local_postgres)
 
 # Milliseconds; each is a layer of its own, so that nothing ever waits without end.
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
@@ -58,7 +58,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis or Valkey: broker, cache, limits -------------------------------------------------------
-REDIS_URL = service_url("REDIS_URL", embedded=lambda: f"redis://127.0.0.1:{VALKEY_PORT}/0")
+REDIS_URL = service_url("REDIS_URL", local=lambda: f"redis://127.0.0.1:{VALKEY_PORT}/0")
 
 CACHES = {
     "default": {

@@ -1,8 +1,8 @@
-"""The PostgreSQL, the Valkey and the environment variables of one run of the tests.
+"""The PostgreSQL, the Valkey and the environment variables of one test run.
 
 A run has servers, folders and ports of its own, so several runs go side by side. Its processes
-agree by environment variables: what starts the run sets them, pytest-xdist's workers inherit them,
-and so do the real web servers and workers that some tests start.
+share them by environment variables: the process that starts the run sets them; pytest-xdist's
+workers, and the web servers and Celery workers that some tests start, inherit them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from oms.devserver import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
+from oms.devserver.ports import free_port
+from oms.devserver.postgres import local_postgres
+from oms.devserver.processes import ChildProcesses
+from oms.devserver.valkey import local_valkey
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _FIXED = {
-    # The Celery application, imported with the package, names the settings of the shop.
+    # The Celery application, imported with the package, names the production settings.
     "DJANGO_SETTINGS_MODULE": "oms.testing.settings",
     "DEBUG": "0",
     "HTTPS": "0",
@@ -37,18 +40,18 @@ _FIXED = {
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "WARNING",
     "WORKER_SOFT_SHUTDOWN_TIMEOUT": "3",
-    # Beside the tests' own processes, which keep every core busy, those that give way never begin.
+    # The tests keep every core busy, so a process with a lower priority would never start.
     "BACKGROUND_NICE": "0",
 }
-"""What the tests rely on, whatever the developer's shell or .env file says."""
+"""What the tests rely on, whatever the developer's shell or .env file contains."""
 
 
 def start_services(*, has_workers: bool) -> Callable[[], None]:
-    """Start the run's servers and point the environment at them; returns what stops them again.
+    """Start the run's servers and set the environment accordingly; returns what stops them.
 
-    Workers of pytest-xdist start their PostgreSQL by themselves: see `separate_worker`.
+    With pytest-xdist each worker starts a PostgreSQL of its own: see `separate_worker`.
     TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead. DATABASE_URL and REDIS_URL
-    are ignored on purpose: they may be somebody's shop.
+    are ignored on purpose: they may be a real shop's.
     """
     os.environ.update(_FIXED)
     for name in ("DATABASE_URL", "REDIS_URL"):
@@ -57,28 +60,35 @@ def start_services(*, has_workers: bool) -> Callable[[], None]:
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
     os.environ["VAR_DIR"] = str(folder)
-    with ExitStack() as ends:
-        guard = Guard()
-        ends.callback(guard.close)
-        guard.remove_at_end(folder)
-        if given := os.environ.get("TEST_DATABASE_URL"):
-            os.environ["DATABASE_URL"] = given
+    with ExitStack() as stack:
+        children = ChildProcesses()
+        stack.callback(children.close)
+        children.remove_at_end(folder)
+        if url := os.environ.get("TEST_DATABASE_URL"):
+            os.environ["DATABASE_URL"] = url
         elif not has_workers:
-            _start_postgres(folder, guard=guard, ends=ends)
-        if given := os.environ.get("TEST_REDIS_URL"):
-            os.environ["REDIS_URL"] = given
+            _start_postgres(folder, children, stack)
+        if url := os.environ.get("TEST_REDIS_URL"):
+            os.environ["REDIS_URL"] = url
         else:
-            _start_valkey(folder, guard=guard, ends=ends)
-        return ends.pop_all().close
+            valkey = local_valkey(
+                data=folder / "valkey",
+                log=folder / "valkey.log",
+                port=free_port(),
+                children=children,
+                durable=False,
+            )
+            os.environ["REDIS_URL"] = stack.enter_context(valkey).url
+        return stack.pop_all().close
 
 
 def separate_worker(worker: str) -> Callable[[], None]:
     """Give pytest-xdist's worker ("gw3") a PostgreSQL, a Redis database and a folder of its own.
 
-    PostgreSQL numbers transactions over all databases of a server, and what one has open holds back
-    the readers of the event log in all of them: on a server of all workers they would wait for each
-    other's tests. Where TEST_DATABASE_URL names one, each has a database of its own there. Returns
-    what stops the server again.
+    PostgreSQL numbers transactions over all databases of a server, and an open one delays the
+    readers of the event log in all of them: on a shared server the workers would wait for each
+    other's tests. With TEST_DATABASE_URL each worker has its own database there. Returns what stops
+    the server.
     """
     number = int(worker.removeprefix("gw")) + 1
     base, _, _ = os.environ["REDIS_URL"].rpartition("/")
@@ -86,31 +96,16 @@ def separate_worker(worker: str) -> Callable[[], None]:
     folder = Path(os.environ["VAR_DIR"]) / worker
     folder.mkdir(exist_ok=True)
     os.environ["VAR_DIR"] = str(folder)
-    with ExitStack() as ends:
+    with ExitStack() as stack:
         if not os.environ.get("TEST_DATABASE_URL"):
-            guard = Guard()
-            ends.callback(guard.close)
-            _start_postgres(folder, guard=guard, ends=ends)
-        return ends.pop_all().close
+            children = ChildProcesses()
+            stack.callback(children.close)
+            _start_postgres(folder, children, stack)
+        return stack.pop_all().close
 
 
-def _start_postgres(folder: Path, *, guard: Guard, ends: ExitStack) -> None:
-    postgres = EmbeddedPostgres(
-        data=folder / "postgres", log=folder / "postgres.log", guard=guard, durable=False
+def _start_postgres(folder: Path, children: ChildProcesses, stack: ExitStack) -> None:
+    postgres = local_postgres(
+        data=folder / "postgres", log=folder / "postgres.log", children=children, durable=False
     )
-    ends.callback(postgres.stop)
-    postgres.start()
-    os.environ["DATABASE_URL"] = postgres.url
-
-
-def _start_valkey(folder: Path, *, guard: Guard, ends: ExitStack) -> None:
-    valkey = EmbeddedValkey(
-        data=folder / "valkey",
-        log=folder / "valkey.log",
-        port=free_port(),
-        guard=guard,
-        durable=False,
-    )
-    ends.callback(valkey.stop)
-    valkey.start()
-    os.environ["REDIS_URL"] = valkey.url
+    os.environ["DATABASE_URL"] = stack.enter_context(postgres).url

@@ -1,12 +1,10 @@
 """The processes of the Procfile, started for a test on its own database.
 
-They run the very commands of `make run`, on free ports, each in a session of its own, and are ended
-by their own process numbers.
+They run the same command lines as `make run`, on free ports.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -27,16 +25,16 @@ from django.conf import settings
 from django.db import connection
 from honcho.environ import parse_procfile
 
-from oms.devserver import Guard, free_port
 from oms.devserver.errors import end_of_log
+from oms.devserver.ports import free_port
+from oms.devserver.processes import ChildProcesses
 from oms.testing.environment import ROOT
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
-WEBHOOK_PATH = "/api/v1/payments/webhooks/sandbox"
 
 
-def test_database_url() -> str:
+def current_database_url() -> str:
     """The DATABASE_URL of the database that this test uses."""
     database = connection.settings_dict
     login = quote(database["USER"], safe="")
@@ -50,7 +48,7 @@ def test_database_url() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningProcess:
-    """One process of the Procfile."""
+    """One process of the Procfile, the leader of its process group."""
 
     name: str
     log: Path
@@ -58,52 +56,45 @@ class RunningProcess:
 
     @property
     def pid(self) -> int:
-        """The number of its main process, which is also that of its process group."""
         return self.popen.pid
 
     def terminate(self) -> int:
-        """Ask it to end by SIGTERM and return its exit code; fails if it does not end in time."""
-        self.ask_to_end()
+        """Send SIGTERM and return the exit code; AssertionError if it does not end in time."""
+        self.popen.terminate()
         return self.wait()
 
-    def ask_to_end(self) -> None:
-        """Send SIGTERM, unless it has ended."""
-        if self.popen.poll() is None:
-            self.popen.terminate()
-
     def wait(self) -> int:
-        """The exit code of a process that was asked to end; fails if it does not end in time."""
+        """The exit code, once it ends; AssertionError if it does not end in time."""
         try:
             return self.popen.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.kill()
             raise AssertionError(
                 f"{self.name} did not end within {_STOP_SECONDS:.0f} s of SIGTERM:\n"
                 f"{end_of_log(self.log)}"
             ) from None
 
-    def kill(self) -> None:
-        """End it and all its children by SIGKILL, as a crash would."""
-        with contextlib.suppress(ProcessLookupError):  # it has ended, and so have its children
-            os.killpg(self.pid, signal.SIGKILL)
-        self.popen.wait(timeout=_STOP_SECONDS)
-
     def log_text(self) -> str:
-        """Everything it has written so far."""
+        """Its output so far."""
         return self.log.read_text(errors="replace")
 
 
 class Processes:
-    """Starts processes of the Procfile; ends all that still run when its block ends."""
+    """Starts processes of the Procfile; stops those that still run when its block ends."""
 
     def __init__(self) -> None:
         self.web_url = f"http://127.0.0.1:{free_port()}"
         self.provider_url = f"http://127.0.0.1:{free_port()}"
-        self._running: list[RunningProcess] = []
-        self._guard = Guard()
+        self._started: list[RunningProcess] = []
+        self._children = ChildProcesses()
         settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="processes-", dir=settings.VAR_DIR))
         self._commands = parse_procfile((ROOT / "Procfile").read_text()).processes
+        self.ledger = self._folder / "sandbox" / "ledger.sqlite3"
+        """The sandbox payment provider's SQLite ledger."""
+        self.mail = self._folder / "mail"
+        """The folder that mail is written to."""
+        for name in ("beat", "sandbox"):
+            (self._folder / name).mkdir()
 
     def __enter__(self) -> Self:
         return self
@@ -114,89 +105,65 @@ class Processes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        running = self.running()
         try:
-            # All are asked before any is waited for: an idle worker takes its time to end.
-            asked = self.running()
-            for process in asked:
-                process.ask_to_end()
-            for process in asked:
+            # All at once: an idle worker takes its time to end.
+            for process in running:
+                process.popen.terminate()
+            for process in running:
                 process.wait()
         finally:
-            for process in self._running:
-                process.kill()
-            self._guard.close()
-
-    @property
-    def ledger(self) -> Path:
-        """The SQLite ledger of the sandbox payment provider."""
-        return self._folder / "sandbox" / "ledger.sqlite3"
-
-    @property
-    def mail(self) -> Path:
-        """The folder of the files to which mail is written."""
-        return self._folder / "mail"
+            for process in self._started:
+                self._children.kill(process.popen)
+            self._children.close()
 
     def running(self) -> list[RunningProcess]:
-        """The processes that were started and have not ended, in the order of their starts."""
-        return [process for process in self._running if process.popen.poll() is None]
+        """The processes that have not ended, in the order of their starts."""
+        return [process for process in self._started if process.popen.poll() is None]
 
     def start(self, name: str, environment: Mapping[str, str] | None = None) -> RunningProcess:
-        """Start the process called `name` in the Procfile and return it once it is ready.
+        """Start the Procfile's process `name` and return it once it is ready.
 
-        `environment` adds to the variables it gets, such as {"WEB_WORKERS": "2"}. A process that
-        was ended may be started again. Fails with the end of its log if it does not become ready.
+        `environment` adds to its variables, such as {"WEB_WORKERS": "2"}. A process that ended may
+        be started again. AssertionError with the end of its log if it does not become ready.
         """
-        process = self._begin(name, environment or {})
-        self._await(process)
+        process = self._start(name, environment or {})
+        self._wait_until_ready(process)
         return process
 
     def start_all(self) -> None:
-        """Start what an order needs to go its whole way: all but beat."""
+        """Start all that an order needs from placement to delivery: everything but beat."""
         names = ("provider", "web", "worker", "payments", "notifications")
-        for process in [self._begin(name, {}) for name in names]:
-            self._await(process)
+        for process in [self._start(name, {}) for name in names]:
+            self._wait_until_ready(process)
 
-    def _begin(self, name: str, environment: Mapping[str, str]) -> RunningProcess:
-        number = sum(process.name == name for process in self._running)
+    def _start(self, name: str, environment: Mapping[str, str]) -> RunningProcess:
+        number = sum(process.name == name for process in self._started)
         log = self._folder / f"{name}-{number}.log"
         with log.open("wb") as output:
-            popen = subprocess.Popen(
+            popen = self._children.start(
                 ["sh", "-c", self._commands[name]],
+                stop_signal=signal.SIGKILL,
                 cwd=ROOT,
                 env=self._environment(environment),
-                stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
-        self._guard.watch(popen.pid, ending=signal.SIGKILL, group=True)
         process = RunningProcess(name=name, log=log, popen=popen)
-        self._running.append(process)
+        self._started.append(process)
         return process
 
-    def _await(self, process: RunningProcess) -> None:
-        signs = {
-            "web": self._web_answers,
-            "provider": self._provider_listens,
-            "beat": lambda: _catches(process.pid, signal.SIGTERM),
-        }
-        _wait_until(signs.get(process.name, lambda: " ready." in process.log_text()), process)
-
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        (self._folder / "sandbox").mkdir(exist_ok=True)
-        (self._folder / "beat").mkdir(exist_ok=True)
-        port = self.web_url.rpartition(":")[2]
         return {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DJANGO_SETTINGS_MODULE": "oms.testing.settings",
-            "DATABASE_URL": test_database_url(),
+            "DATABASE_URL": current_database_url(),
             "REDIS_URL": settings.REDIS_URL,
             "VAR_DIR": str(self._folder),
-            "PORT": port,
-            "SANDBOX_PORT": self.provider_url.rpartition(":")[2],
+            "PORT": _port(self.web_url),
+            "SANDBOX_PORT": _port(self.provider_url),
             "SANDBOX_PROVIDER_URL": self.provider_url,
-            "SANDBOX_WEBHOOK_URL": f"{self.web_url}{WEBHOOK_PATH}",
+            "SANDBOX_WEBHOOK_URL": f"{self.web_url}/api/v1/payments/webhooks/sandbox",
             "LOG_LEVEL": "INFO",
             "WEB_WORKERS": "1",
             "WEB_THREADS": "4",
@@ -207,31 +174,39 @@ class Processes:
             **more,
         }
 
-    def _web_answers(self) -> bool:
+    def _wait_until_ready(self, process: RunningProcess) -> None:
+        checks: Mapping[str, Callable[[], bool]] = {
+            "web": self._web_is_healthy,
+            "provider": self._provider_listens,
+            "beat": lambda: _handles(process.pid, signal.SIGTERM),
+        }
+        is_ready = checks.get(process.name, lambda: " ready." in process.log_text())
+        deadline = time.monotonic() + _START_SECONDS
+        while not is_ready():
+            code = process.popen.poll()
+            if code is not None or time.monotonic() > deadline:
+                reason = f"ended with exit code {code}" if code is not None else "is not ready"
+                raise AssertionError(
+                    f"{process.name} {reason}; its log ends:\n{end_of_log(process.log)}"
+                )
+            time.sleep(0.05)
+
+    def _web_is_healthy(self) -> bool:
         try:
             return httpx.get(f"{self.web_url}/health", timeout=5).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
     def _provider_listens(self) -> bool:
-        port = int(self.provider_url.rpartition(":")[2])
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+            return probe.connect_ex(("127.0.0.1", int(_port(self.provider_url)))) == 0
 
 
-def _catches(pid: int, number: signal.Signals) -> bool:
+def _port(url: str) -> str:
+    return url.rpartition(":")[2]
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
     """Whether process `pid` has installed its handler of signal `number` (Linux, proc(5))."""
     [mask] = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return bool(int(mask, 16) & 1 << number - 1)
-
-
-def _wait_until(ready: Callable[[], bool], process: RunningProcess) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not ready():
-        ended = process.popen.poll()
-        if ended is not None or time.monotonic() > deadline:
-            reason = f"ended with exit code {ended}" if ended is not None else "is not ready"
-            raise AssertionError(
-                f"{process.name} {reason}; its log ends:\n{end_of_log(process.log)}"
-            )
-        time.sleep(0.05)

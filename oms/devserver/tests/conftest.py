@@ -1,4 +1,4 @@
-"""What the tests of the management share."""
+"""What the tests of the local servers share."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from oms.devserver import Guard
+from oms.devserver.processes import ChildProcesses
 
 
 @pytest.fixture
-def guard() -> Iterator[Guard]:
-    """Ends whatever a test leaves behind."""
-    guard = Guard()
-    yield guard
-    guard.close()
+def children() -> Iterator[ChildProcesses]:
+    """Stops whatever a test leaves running."""
+    children = ChildProcesses()
+    yield children
+    children.close()

@@ -1,4 +1,4 @@
-"""Where the embedded servers are reached."""
+"""Sockets and ports of the local servers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from oms.devserver import (
-    EmbeddedServiceError,
-    free_port,
-    require_free_port,
-    socket_directory,
-)
+from oms.devserver.errors import DevServerError
+from oms.devserver.ports import free_port, require_free_port
+from oms.devserver.sockets import socket_directory
 
 
 class TestSocketDirectory:
@@ -45,7 +42,10 @@ class TestPorts:
     def test_a_taken_port_is_refused_with_its_purpose(self) -> None:
         with (
             socket.create_server(("127.0.0.1", 0)) as taken,
-            pytest.raises(EmbeddedServiceError, match=r"needed for the shop itself, is taken"),
+            pytest.raises(
+                DevServerError,
+                match="needed for the shop itself, is unavailable: Address already in use",
+            ),
         ):
             require_free_port(taken.getsockname()[1], purpose="the shop itself")
 
@@ -54,5 +54,5 @@ class TestPorts:
 
     @pytest.mark.parametrize("port", [0, 65_536])
     def test_a_port_that_does_not_exist_is_refused(self, port: int) -> None:
-        with pytest.raises(EmbeddedServiceError, match="does not exist"):
+        with pytest.raises(DevServerError, match="does not exist"):
             require_free_port(port, purpose="Valkey")

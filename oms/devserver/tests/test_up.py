@@ -15,11 +15,11 @@ import httpx
 import psutil
 import pytest
 
-from oms.devserver import free_port
+from oms.devserver.ports import free_port
 from oms.testing.environment import ROOT
 
-_FROM_THE_TESTS = ("DATABASE_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL", "PYTEST_XDIST_WORKER")
-# A shop without the demo, with the secrets of the tests' environment: it opens sooner.
+_TEST_VARIABLES = ("DATABASE_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL", "PYTEST_XDIST_WORKER")
+# Without the demo shop, with the secrets of the tests' environment: it opens sooner.
 _EMPTY = {"DEBUG": "0"}
 
 
@@ -55,7 +55,7 @@ class Shop:
         Coverage is measured in all of its processes if `is_measured`. Once is enough: it slows
         every start by half.
         """
-        environment = {k: v for k, v in os.environ.items() if k not in _FROM_THE_TESTS}
+        environment = {k: v for k, v in os.environ.items() if k not in _TEST_VARIABLES}
         if not is_measured:
             environment.pop("COVERAGE_PROCESS_CONFIG", None)
         environment |= {
@@ -80,21 +80,21 @@ class Shop:
             )
 
     def wait_until_open(self) -> None:
-        self._wait_until_said("Ctrl-C stops everything")
+        self._wait_for_output("Ctrl-C stops everything")
 
-    def wait_until_at_work(self) -> None:
-        """Until the three workers, which are started when the shop is open, are ready."""
-        self._wait_until_said(" ready.", times=3)
+    def wait_until_workers_are_ready(self) -> None:
+        """Wait for the three workers, which start once the web server responds."""
+        self._wait_for_output(" ready.", times=3)
 
-    def _wait_until_said(self, text: str, *, times: int = 1) -> None:
+    def _wait_for_output(self, text: str, *, times: int = 1) -> None:
         assert self.process is not None
         deadline = time.monotonic() + 90
-        while self.said().count(text) < times:
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+        while self.output().count(text) < times:
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(0.1)
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace")
 
     def family(self) -> list[psutil.Process]:
@@ -134,13 +134,13 @@ def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(s
     shop.wait_until_open()
     products = httpx.get(f"{shop.url}/api/v1/products").json()["results"]
     assert products, "the demo shop has products"
-    shop.wait_until_at_work()
+    shop.wait_until_workers_are_ready()
     family = shop.family()
     assert len(family) >= 10
 
     code, seconds = shop.end(signal.SIGINT)
 
-    assert code == 0, shop.said()
+    assert code == 0, shop.output()
     assert seconds < 10
     assert _still_running(family) == []
 
@@ -153,30 +153,24 @@ def test_the_shop_opens_stops_within_ten_seconds_and_opens_again_with_its_data(s
 
     code, seconds = shop.end(signal.SIGTERM)
 
-    assert code == 0, shop.said()
+    assert code == 0, shop.output()
     assert seconds < 10
     assert _still_running(family) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_without_debug_the_shop_opens_empty_and_nobody_has_a_known_password(shop: Shop) -> None:
+def test_without_debug_there_is_no_demo_and_a_kill_leaves_no_process(shop: Shop) -> None:
     shop.start(_EMPTY)
     shop.wait_until_open()
 
     assert httpx.get(f"{shop.url}/api/v1/products").json()["results"] == []
     login = {"email": "admin@example.com", "password": "admin-demo-1"}
     assert httpx.post(f"{shop.url}/api/v1/auth/token", json=login).status_code == 401
-    assert "admin-demo-1" not in shop.said()
+    assert "admin-demo-1" not in shop.output()
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_nothing_is_left_of_a_shop_that_is_killed(shop: Shop) -> None:
-    shop.start(_EMPTY)
-    shop.wait_until_at_work()
+    shop.wait_until_workers_are_ready()
     family = shop.family()
-
     shop.end(signal.SIGKILL)
 
     assert _still_running(family) == []
@@ -184,9 +178,9 @@ def test_nothing_is_left_of_a_shop_that_is_killed(shop: Shop) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_the_end_of_one_process_stops_all_and_names_it(shop: Shop) -> None:
+def test_a_process_that_ends_is_named_and_stops_all_others(shop: Shop) -> None:
     shop.start(_EMPTY)
-    shop.wait_until_at_work()
+    shop.wait_until_workers_are_ready()
     family = shop.family()
     provider = next(p for p in family if "payments.sandbox" in p.cmdline())
 
@@ -194,16 +188,16 @@ def test_the_end_of_one_process_stops_all_and_names_it(shop: Shop) -> None:
 
     assert shop.process is not None
     assert shop.process.wait(timeout=15) == 1
-    assert "The process `provider` ended by itself" in shop.said()
+    assert "The process `provider` ended by itself" in shop.output()
     assert _still_running(family) == []
 
 
-def test_a_taken_port_is_said_in_one_sentence(shop: Shop) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(shop: Shop) -> None:
     with socket.create_server(("127.0.0.1", shop.port)):
         shop.start()
         assert shop.process is not None
         assert shop.process.wait(timeout=30) == 1
 
-    assert f"Port {shop.port}, needed for the shop itself, is taken" in shop.said()
-    assert "Traceback" not in shop.said()
+    assert f"Port {shop.port}, needed for the shop itself, is unavailable" in shop.output()
+    assert "Traceback" not in shop.output()
     assert not (shop.folder / "var" / "postgres").exists()

@@ -45,7 +45,7 @@ def past(spare_months: None) -> Iterator[str]:
 def archive_and_die(folder: Path, *moment: str) -> int:
     """The exit code of a process that archives January and dies at that moment of it."""
     arguments = [sys.executable, "-m", "oms.events.tests.dying", str(folder), str(JANUARY)]
-    environment = os.environ | {"DATABASE_URL": processes.test_database_url()}
+    environment = os.environ | {"DATABASE_URL": processes.current_database_url()}
     return subprocess.run(
         [*arguments, *moment], env=environment, cwd=ROOT, check=False, timeout=60
     ).returncode

@@ -57,7 +57,7 @@ def another_database() -> Iterator[tuple[str, Any]]:
     with psycopg.connect(**{**parameters, "dbname": "postgres"}, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(called))
         try:
-            url = urlsplit(processes.test_database_url())._replace(path=f"/{name}").geturl()
+            url = urlsplit(processes.current_database_url())._replace(path=f"/{name}").geturl()
             with psycopg.connect(**{**parameters, "dbname": name}, autocommit=True) as inside:
                 yield url, inside
         finally:

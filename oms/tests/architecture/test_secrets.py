@@ -91,7 +91,7 @@ def test_without_debug_a_missing_server_stops_the_start(name: str) -> None:
     assert f"ImproperlyConfigured: {name} must be set when DEBUG is off." in ended.stderr
 
 
-def test_with_debug_missing_servers_are_the_embedded_ones(tmp_path: Path) -> None:
+def test_with_debug_missing_servers_are_the_local_ones(tmp_path: Path) -> None:
     ended = subprocess.run(
         [
             sys.executable,

@@ -1,4 +1,4 @@
-"""The guard, whose parent is killed for real."""
+"""Child processes of a parent that is killed."""
 
 from __future__ import annotations
 
@@ -31,28 +31,30 @@ def _runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, number: signal.Signals) -> None:
     script = textwrap.dedent(
         """
         import sys, time
         from pathlib import Path
-        from oms.devserver import EmbeddedPostgres, EmbeddedValkey, Guard, free_port
+        from oms.devserver.ports import free_port
+        from oms.devserver.postgres import local_postgres
+        from oms.devserver.processes import ChildProcesses
+        from oms.devserver.valkey import local_valkey
 
         folder = Path(sys.argv[1])
-        guard = Guard()
-        guard.remove_at_end(folder / "litter")
-        (folder / "litter").mkdir()
-        postgres = EmbeddedPostgres(
-            data=folder / "pg", log=folder / "pg.log", guard=guard, durable=False
-        )
-        valkey = EmbeddedValkey(
-            data=folder / "vk", log=folder / "vk.log", port=free_port(), guard=guard
-        )
-        postgres.start()
-        valkey.start()
-        print(postgres.pid, valkey.pid, guard.pid, flush=True)
-        time.sleep(60)
+        children = ChildProcesses()
+        children.remove_at_end(folder / "temporary")
+        (folder / "temporary").mkdir()
+        common = {"children": children, "durable": False}
+        with (
+            local_postgres(data=folder / "pg", log=folder / "pg.log", **common) as postgres,
+            local_valkey(
+                data=folder / "vk", log=folder / "vk.log", port=free_port(), **common
+            ) as valkey,
+        ):
+            print(postgres.pid, valkey.pid, children.reaper_pid, flush=True)
+            time.sleep(60)
         """
     )
     process = subprocess.Popen(
@@ -66,10 +68,10 @@ def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, ending: signa
     assert len(pids) == 3
     assert all(_runs(pid) for pid in pids)
 
-    process.send_signal(ending)
+    process.send_signal(number)
     process.wait(timeout=5)
     process.stdout.close()
 
     _wait_until_gone(pids)
-    assert not (tmp_path / "litter").exists()
+    assert not (tmp_path / "temporary").exists()
     assert not (tmp_path / "pg" / "postmaster.pid").exists()

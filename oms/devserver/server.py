@@ -1,0 +1,153 @@
+"""Every process on one machine: `make run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import FrameType
+
+from honcho.environ import parse_procfile
+
+from oms.devserver.ports import require_free_port
+from oms.devserver.postgres import local_postgres
+from oms.devserver.processes import ChildProcesses
+from oms.devserver.supervisor import Exit, Supervisor
+from oms.devserver.valkey import local_valkey
+
+WORKER_GRACE_SECONDS = 3
+# With the two and three seconds of the servers, stopping takes less than ten.
+_GRACE_SECONDS = 4.5
+
+# Started first. The others follow once the web server responds, or after so many seconds: each
+# process takes a core for a second to load, so started together they would all be late.
+_FIRST = ("web", "provider")
+_OTHERS_AFTER_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevServer:
+    """What runs on this machine. A port that is None belongs to a server that runs elsewhere."""
+
+    project: Path
+    """The folder of the Procfile."""
+    data: Path
+    host: str
+    port: int
+    provider_port: int | None
+    valkey_port: int | None
+    has_postgres: bool
+    environment: Mapping[str, str]
+    """The environment variables of the processes."""
+    prepare: Callable[[], None]
+    """Prepares the database; called once the servers respond, before the processes start."""
+    banner: str
+    """Printed when the web server responds."""
+
+    def run(self) -> Exit | None:
+        """Run until Ctrl-C, SIGTERM, SIGHUP or the end of a process; returns the process's exit.
+
+        Raises DevServerError if something cannot start.
+        """
+        for number in _STOP_SIGNALS:
+            signal.signal(number, _interrupt)
+        with ExitStack() as stack:
+            try:
+                return self._run(stack)
+            except KeyboardInterrupt:
+                print("\nStopping …", flush=True)
+                return None
+            finally:
+                _ignore_stop_signals()
+
+    def _run(self, stack: ExitStack) -> Exit:
+        require_free_port(self.port, purpose="the shop itself", address=self.host)
+        if self.provider_port is not None:
+            require_free_port(self.provider_port, purpose="the sandbox payment provider")
+        if self.valkey_port is not None:
+            require_free_port(self.valkey_port, purpose="Valkey")
+        for name in ("beat", "log", "mail", "sandbox"):
+            (self.data / name).mkdir(parents=True, exist_ok=True)
+        children = ChildProcesses()
+        stack.callback(children.close)
+        self._start_servers(children, stack)
+        self.prepare()
+        supervisor = Supervisor(children=children, output=sys.stdout)
+        stack.callback(supervisor.stop, grace=_GRACE_SECONDS)
+        return self._supervise(supervisor)
+
+    def _start_servers(self, children: ChildProcesses, stack: ExitStack) -> None:
+        logs = self.data / "log"
+        if self.has_postgres:
+            print("Starting PostgreSQL …", flush=True)
+            stack.enter_context(
+                local_postgres(
+                    data=self.data / "postgres", log=logs / "postgres.log", children=children
+                )
+            )
+        if self.valkey_port is not None:
+            print("Starting Valkey …", flush=True)
+            stack.enter_context(
+                local_valkey(
+                    data=self.data / "valkey",
+                    log=logs / "valkey.log",
+                    port=self.valkey_port,
+                    children=children,
+                )
+            )
+
+    def _supervise(self, supervisor: Supervisor) -> Exit:
+        commands = parse_procfile((self.project / "Procfile").read_text()).processes
+        if self.provider_port is None:
+            del commands["provider"]
+        start = partial(supervisor.start, environment=self.environment, folder=self.project)
+        for name in _FIRST:
+            if name in commands:
+                start(name, command=commands.pop(name))
+        latest = time.monotonic() + _OTHERS_AFTER_SECONDS
+        is_open = False
+        while (ended := supervisor.first_exit()) is None:
+            if not is_open and self._responds():
+                is_open = True
+                print(self.banner, flush=True)
+            if is_open or time.monotonic() > latest:
+                for name in list(commands):
+                    start(name, command=commands.pop(name))
+            time.sleep(_POLL_SECONDS)
+        return ended
+
+    def _responds(self) -> bool:
+        with closing(HTTPConnection(reachable(self.host), self.port, timeout=1)) as connection:
+            try:
+                connection.request("GET", "/health")
+                status = connection.getresponse().status
+            except (OSError, HTTPException):
+                return False
+        # A refusal will do, as where ALLOWED_HOSTS lacks this address.
+        return status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine reaches a server that listens on `host`."""
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+
+
+def _ignore_stop_signals() -> None:
+    """A second Ctrl-C must not interrupt the stopping."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _ignore_stop_signals()
+    raise KeyboardInterrupt
