@@ -21,7 +21,7 @@ def lock_payment(payment_id: UUID) -> Payment | None:
 
 @dataclass(kw_only=True, slots=True)
 class LockedPayment:
-    """What the outcome of a locked payment depends on, and what it may change."""
+    """The fields of a locked payment that its outcome depends on or changes."""
 
     id: UUID
     order_id: UUID
@@ -36,7 +36,6 @@ class LockedPayment:
     updated_at: datetime
 
 
-# Found by their keys, whatever the values are.
 _LOCK = f"""
     SELECT {", ".join(field.name for field in fields(LockedPayment))} FROM payments_payment
     WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
@@ -45,9 +44,9 @@ _LOCK = f"""
 
 @transaction_required
 def lock_payments(payment_ids: Iterable[UUID]) -> Mapping[UUID, LockedPayment]:
-    """Those of the payments that exist, locked in the order of their ids, by id.
+    """The existing ones of the payments by id, locked in the order of their ids.
 
-    Not as models: those took half of the time of an outcome.
+    Not as models, which took half of the time of recording an outcome.
     """
     names = [field.name for field in fields(LockedPayment)]
     found = fetch_values(_LOCK, [list(set(payment_ids))])
@@ -72,5 +71,5 @@ def lock_payments_of_orders(order_ids: Iterable[UUID]) -> None:
 
 @transaction_required
 def lock_refund(refund_id: UUID) -> Refund | None:
-    """The refund, locked; None if there is none. Its payment is to be locked first."""
+    """The refund, locked; None if there is none. The caller has locked its payment."""
     return Refund.objects.select_for_update(of=("self",), no_key=True).filter(pk=refund_id).first()

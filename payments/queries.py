@@ -20,7 +20,7 @@ def all_payments() -> QuerySet[Payment]:
 
 
 def payments_of(order_id: UUID) -> QuerySet[Payment]:
-    """The attempts at paying the order with their refunds, oldest first."""
+    """The payments of the order with their refunds, oldest first."""
     return all_payments().filter(order_id=order_id).order_by("id")
 
 
@@ -30,26 +30,26 @@ def refunds_of(payment_id: UUID) -> QuerySet[Refund]:
 
 
 def payments_of_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
-    """The payments of which those refunds are."""
+    """The payments of those refunds."""
     return set(Refund.objects.filter(pk__in=refund_ids).values_list("payment_id", flat=True))
 
 
 def order_of_payment(payment_id: UUID) -> UUID | None:
-    """The order that the payment is for; None if there is no such payment."""
+    """The order of the payment; None if there is no such payment."""
     return Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
 
 
-def overtaken_attempts(payment_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the payments whose orders have a newer one."""
+def superseded_payments(payment_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the payments whose orders have a newer payment."""
     if not payment_ids:
         return set()
     newer = Payment.objects.filter(order_id=OuterRef("order_id"), id__gt=OuterRef("id"))
-    attempts = Payment.objects.filter(Exists(newer), pk__in=payment_ids)
-    return set(attempts.values_list("pk", flat=True))
+    superseded = Payment.objects.filter(Exists(newer), pk__in=payment_ids)
+    return set(superseded.values_list("pk", flat=True))
 
 
 def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
-    """What has in fact gone back for each of the orders for which anything has."""
+    """The refunded amount of each of the orders that has succeeded refunds."""
     if not order_ids:
         return {}
     refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
@@ -57,7 +57,7 @@ def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
 
 
 def seconds_overdue() -> dict[str, float]:
-    """For how long the most overdue payment, and refund, have waited for a worker."""
+    """How many seconds the most overdue payment and refund have been due."""
     return {
         "payments": leases.seconds_overdue(Payment),
         "refunds": leases.seconds_overdue(Refund),

@@ -1,4 +1,4 @@
-"""The ways of a payment and of a refund, as tables."""
+"""Statuses of payments and refunds, and the allowed transitions, as tables."""
 
 from __future__ import annotations
 
@@ -29,68 +29,38 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
-# News may skip steps: a provider's webhook can overtake the answer to our call. No news leads
-# back, so whatever comes late or twice changes nothing.
+# Updates may skip statuses, since a webhook can overtake the response to our call. None leads
+# back, so late and repeated updates change nothing.
+_PAYMENT_OUTCOMES = frozenset(
+    {
+        PaymentStatus.AUTHORIZED,
+        PaymentStatus.CAPTURED,
+        PaymentStatus.FAILED,
+        PaymentStatus.VOIDED,
+    }
+)
 PAYMENT_TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
-    PaymentStatus.CREATED: frozenset(
-        {
-            PaymentStatus.PROCESSING,
-            PaymentStatus.UNKNOWN,
-            PaymentStatus.AUTHORIZED,
-            PaymentStatus.CAPTURED,
-            PaymentStatus.FAILED,
-            PaymentStatus.VOIDED,
-        }
-    ),
-    PaymentStatus.PROCESSING: frozenset(
-        {
-            PaymentStatus.UNKNOWN,
-            PaymentStatus.AUTHORIZED,
-            PaymentStatus.CAPTURED,
-            PaymentStatus.FAILED,
-            PaymentStatus.VOIDED,
-        }
-    ),
-    PaymentStatus.UNKNOWN: frozenset(
-        {
-            PaymentStatus.AUTHORIZED,
-            PaymentStatus.CAPTURED,
-            PaymentStatus.FAILED,
-            PaymentStatus.VOIDED,
-        }
-    ),
+    PaymentStatus.CREATED: _PAYMENT_OUTCOMES | {PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN},
+    PaymentStatus.PROCESSING: _PAYMENT_OUTCOMES | {PaymentStatus.UNKNOWN},
+    PaymentStatus.UNKNOWN: _PAYMENT_OUTCOMES,
     PaymentStatus.AUTHORIZED: frozenset({PaymentStatus.CAPTURED, PaymentStatus.VOIDED}),
     PaymentStatus.CAPTURED: frozenset(),
     PaymentStatus.FAILED: frozenset(),
     PaymentStatus.VOIDED: frozenset(),
 }
 
+_REFUND_OUTCOMES = frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED})
 REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
-    RefundStatus.REQUESTED: frozenset(
-        {
-            RefundStatus.PROCESSING,
-            RefundStatus.UNKNOWN,
-            RefundStatus.SUCCEEDED,
-            RefundStatus.FAILED,
-        }
-    ),
-    RefundStatus.PROCESSING: frozenset(
-        {RefundStatus.UNKNOWN, RefundStatus.SUCCEEDED, RefundStatus.FAILED}
-    ),
-    RefundStatus.UNKNOWN: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
+    RefundStatus.REQUESTED: _REFUND_OUTCOMES | {RefundStatus.PROCESSING, RefundStatus.UNKNOWN},
+    RefundStatus.PROCESSING: _REFUND_OUTCOMES | {RefundStatus.UNKNOWN},
+    RefundStatus.UNKNOWN: _REFUND_OUTCOMES,
     RefundStatus.SUCCEEDED: frozenset(),
     RefundStatus.FAILED: frozenset(),
 }
 
-# A payment that has taken money, or still may.
-ACTIVE = (
-    PaymentStatus.CREATED,
-    PaymentStatus.PROCESSING,
-    PaymentStatus.UNKNOWN,
-    PaymentStatus.AUTHORIZED,
-    PaymentStatus.CAPTURED,
-)
-# A payment whose outcome is still open.
+# Without a known outcome.
 OPEN = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
-# The same of a refund.
+# Has collected money, or still may.
+ACTIVE = (*OPEN, PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED)
+# Without a known outcome.
 OPEN_REFUNDS = (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Celery: payments and refunds that are due."""
+"""Celery: due payments and refunds."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ from celery import shared_task
 
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import is_awake
-from payments.operations.attempts import DRAIN_TASK
-from payments.operations.processing import AT_ONCE, PaymentProcessor
+from payments.operations.attempts import PROCESS_TASK
+from payments.operations.processing import MAX_CONCURRENT_CALLS, PaymentProcessor
 
-# One for each process; its threads are begun with its first call, after the worker's fork.
-_cashier = PaymentProcessor()
+# One for each process; its threads start with its first call, after the worker's fork.
+_processor = PaymentProcessor()
 # How long, in seconds, payments gather while more are coming: they share their statements.
-_GATHERING = 0.05
+_BATCH_SECONDS = 0.05
 
 
-@shared_task(name=DRAIN_TASK)
-def drain_payments() -> None:
-    """Work off what is due, for at most half a minute: 15 seconds, and the last call's time.
+@shared_task(name=PROCESS_TASK)
+def process_payments() -> None:
+    """Process what is due, for at most half a minute: 15 seconds, and the time of the last call.
 
-    Never retried by Celery: what is left, or was cut off, is due again by its row. Another worker
-    that is sent meanwhile leaves the work to this one, whose batches are the larger for it, unless
-    this one has as many calls under way as it may, or only waits for the last of them.
+    Never retried by Celery: what is left, or was interrupted, is due again by its row. A second
+    worker leaves the work to one that is at it, whose batches are larger then, unless that one has
+    as many calls in flight as it may, or only waits for the last of them.
     """
-    if is_awake(DRAIN_TASK):
+    if is_awake(PROCESS_TASK):
         return
     try:
-        process_due_work(DRAIN_TASK, _cashier.work, seconds=15, pause=_GATHERING, full=AT_ONCE)
+        process_due_work(
+            PROCESS_TASK,
+            _processor.work,
+            seconds=15,
+            pause=_BATCH_SECONDS,
+            full=MAX_CONCURRENT_CALLS,
+        )
     finally:
-        _cashier.finish()
+        _processor.finish()

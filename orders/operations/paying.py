@@ -1,4 +1,4 @@
-"""What payments do to orders: news of them arrives as events, new attempts are asked for here."""
+"""Payments of orders: requests new ones, and updates orders from the events of payments."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from payments.events import (
 from payments.locks import lock_payments_of_orders
 from payments.operations.attempts import request_payment
 from payments.operations.refunds import refund_or_void
-from payments.queries import overtaken_attempts, succeeded_refunds
+from payments.queries import succeeded_refunds, superseded_payments
 
 if TYPE_CHECKING:
     from payments.models import Payment
 
-# What nothing but the money's own way back may take an order out of.
-_MONEY_TAKEN = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
-# Where the outcome of a payment is awaited.
-_AWAITED = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
-# Where money that comes goes back, unless an expired order can have its stock again.
-_OWED_NOTHING = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
-# News that is old once there is a later attempt.
-_OF_ATTEMPTS = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
+# Only refunds change these.
+_PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
+# The payment has no known outcome.
+_PENDING = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
+# Money that arrives now is refunded, unless an expired order can be confirmed after all.
+_ENDED = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
+# Only the latest payment of an order may have these.
+_OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
 
 
 @transaction
 def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment:
-    """Ask for another attempt at paying the order.
+    """Request another payment of the order.
 
     Raises NotFound, OrderNotPayable unless it is pending, or confirmed by staff, and has no payment
-    under way or taken, and PaymentInProgress.
+    in progress or captured, and PaymentInProgress.
     """
     order = lock_order(order_id, actor=actor)
-    if order.payment_status in _AWAITED:
+    if order.payment_status in _PENDING:
         raise PaymentInProgress
     if not order.is_payable:
         raise OrderNotPayable(current_status=order.status, payment_status=order.payment_status)
@@ -72,92 +72,98 @@ def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment
         amount=order.total,
         currency=order.currency,
     )
-    _let_payment_be(order, PaymentState.PROCESSING, at=clock.now())
+    _set_payment_status(order, PaymentState.PROCESSING, at=clock.now())
     save_steps([order])
     return payment
 
 
 @dataclass(frozen=True, kw_only=True)
-class _News:
-    """One piece of news about a locked order, and what becomes of it: `facts` to be published.
+class _Context:
+    """What the handlers of one payment event work on: the locked order, its items and the stock.
 
-    `later` are the payments of which there is a newer attempt, `refunded` what has gone back for
-    the order in all.
+    `superseded` are the payments with a later one for their order, `refunded` is the order's
+    refunded total, `events` are the order events of the whole batch.
     """
 
     order: Order
     items: Sequence[OrderItem]
-    book: StockAllocator
+    stock: StockAllocator
     actor: Actor
     at: datetime
-    later: Collection[UUID]
+    superseded: Collection[UUID]
     refunded: Decimal
-    facts: list[tuple[DomainEvent, Actor]]
+    events: list[tuple[DomainEvent, Actor]]
 
-    def tell(self, fact: DomainEvent) -> None:
-        """Have `fact` published with the others of the batch."""
-        self.facts.append((fact, self.actor))
+    def publish(self, event: DomainEvent) -> None:
+        """Publish `event` with the others of the batch."""
+        self.events.append((event, self.actor))
 
 
 @transaction_required
 def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
-    """Let the orders follow what happened to their payments; news that is old changes nothing.
+    """Update orders from events of their payments, of EVENT_TYPES; late ones change nothing.
 
-    The events are of the types EVENT_TYPES. The number of statements does not depend on how many
-    they are, but for money that goes back.
-
-    A payment that is captured confirms a pending order. An expired order is confirmed again if its
-    stock can be had again. Money that came for any other order is given back.
+    A captured payment confirms a pending order, and an expired one if its stock is still available.
+    Any other order that ended gets a refund. The number of statements does not depend on the number
+    of events, but for refunds.
     """
-    told: list[Any] = [event.fact for event in events]
-    orders = lock_orders(fact.order_id for fact in told)
-    items = items_of(order.id for order in orders.values() if order.status == OrderStatus.EXPIRED)
-    # Payments come before stock in the order of locks, and the stock cannot wait for the outcome.
-    lock_payments_of_orders(order.id for order in orders.values() if order.status in _OWED_NOTHING)
-    book = open_stock_allocator(item.product_id for of_order in items.values() for item in of_order)
-    later = overtaken_attempts({f.payment_id for f in told if isinstance(f, _OF_ATTEMPTS)})
-    refunded = succeeded_refunds({f.order_id for f in told if isinstance(f, RefundSucceeded)})
-    facts: list[tuple[DomainEvent, Actor]] = []
-    owed: list[_News] = []
+    facts: list[Any] = [event.fact for event in events]
+    orders = lock_orders(fact.order_id for fact in facts)
+    ended = [order for order in orders.values() if order.status in _ENDED]
+    items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
+    # Payments come before stock in the order of locks, and stock is locked before the outcome.
+    lock_payments_of_orders(order.id for order in ended)
+    stock = open_stock_allocator(
+        item.product_id for of_order in items.values() for item in of_order
+    )
+    superseded = superseded_payments(
+        {fact.payment_id for fact in facts if isinstance(fact, _OF_LATEST_PAYMENT)}
+    )
+    refunded = succeeded_refunds(
+        {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
+    )
+    order_events: list[tuple[DomainEvent, Actor]] = []
+    to_refund: list[_Context] = []
     versions = {order.id: order.version for order in orders.values()}
     now = clock.now()
-    for event, fact in zip(events, told, strict=True):
+    for event, fact in zip(events, facts, strict=True):
         order = orders.get(fact.order_id)
         if order is None:
             continue
-        news = _News(
+        context = _Context(
             order=order,
             items=items.get(order.id, ()),
-            book=book,
+            stock=stock,
             actor=event.actor,
             at=now,
-            later=later,
+            superseded=superseded,
             refunded=refunded.get(order.id, ZERO),
-            facts=facts,
+            events=order_events,
         )
-        if _REACTIONS[type(fact)](fact, news):
-            owed.append(news)
+        if _HANDLERS[type(fact)](fact, context):
+            to_refund.append(context)
     save_steps(order for order in orders.values() if order.version != versions[order.id])
-    publish_all(facts, at=now)
-    book.save(at=now)
-    for news in owed:
+    publish_all(order_events, at=now)
+    stock.save(at=now)
+    for context in to_refund:
         refund_or_void(
-            actor=news.actor,
-            order_id=news.order.id,
-            reason=f"The order is {news.order.status}.",
+            actor=context.actor,
+            order_id=context.order.id,
+            reason=f"The order is {context.order.status}.",
             at=now,
         )
 
 
-# Each of these changes the order, tells what happened, and returns whether its money goes back.
+# Each handler updates the order, publishes events, and returns True if the payment must be
+# refunded or voided.
 
 
-def _captured(fact: PaymentCaptured, news: _News) -> bool:
-    order = news.order
-    if order.payment_status in _MONEY_TAKEN:
+def _handle_captured(fact: PaymentCaptured, context: _Context) -> bool:
+    order = context.order
+    if order.payment_status in _PAID:
         return False
-    _let_payment_be(order, PaymentState.PAID, at=news.at)
-    news.tell(
+    _set_payment_status(order, PaymentState.PAID, at=context.at)
+    context.publish(
         OrderPaid(
             order_id=order.id,
             number=order.number,
@@ -167,42 +173,45 @@ def _captured(fact: PaymentCaptured, news: _News) -> bool:
             currency=fact.currency,
         )
     )
-    return not _is_accepted(news, reason="paid")
+    return not _confirm(context, reason="paid")
 
 
-def _authorized(fact: PaymentAuthorized, news: _News) -> bool:
-    if news.order.payment_status == PaymentState.UNKNOWN:
-        _let_payment_be(news.order, PaymentState.PROCESSING, at=news.at)
-    return not _is_accepted(news, reason="payment authorised")
+def _handle_authorized(fact: PaymentAuthorized, context: _Context) -> bool:
+    if context.order.payment_status == PaymentState.UNKNOWN:
+        _set_payment_status(context.order, PaymentState.PROCESSING, at=context.at)
+    return not _confirm(context, reason="payment authorised")
 
 
-def _is_accepted(news: _News, *, reason: str) -> bool:
-    """Confirm an order whose money is there; False if it is owed nothing."""
-    order = news.order
+def _confirm(context: _Context, *, reason: str) -> bool:
+    """Confirm the order if it waited for its payment; False if the order has ended."""
+    order = context.order
     if order.status == OrderStatus.PENDING:
-        news.tell(moved(order, OrderStatus.CONFIRMED, at=news.at, reason=reason))
-    elif order.status == OrderStatus.EXPIRED and _reserved_again(news):
-        news.tell(moved(order, OrderStatus.CONFIRMED, at=news.at, reason=f"{reason}, late"))
-    return order.status not in _OWED_NOTHING
+        context.publish(moved(order, OrderStatus.CONFIRMED, at=context.at, reason=reason))
+    elif order.status == OrderStatus.EXPIRED and _reserve_again(context):
+        late = f"{reason}, late"
+        context.publish(moved(order, OrderStatus.CONFIRMED, at=context.at, reason=late))
+    return order.status not in _ENDED
 
 
-def _reserved_again(news: _News) -> bool:
-    if news.order.deleted_at is not None:
+def _reserve_again(context: _Context) -> bool:
+    """Reserve the stock of an expired order; False if it is deleted or the stock is short."""
+    order = context.order
+    if order.deleted_at is not None:
         return False
-    wanted = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in news.items]
-    if check_stock(wanted, book=news.book) is not None:
+    items = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in context.items]
+    if check_stock(items, book=context.stock) is not None:
         return False
-    cause = Cause(actor=news.actor, reference=step_reference(news.order), order_id=news.order.id)
-    for item in wanted:
-        news.book.reserve(item.product_id, item.quantity, cause=cause)
+    cause = Cause(actor=context.actor, reference=step_reference(order), order_id=order.id)
+    for item in items:
+        context.stock.reserve(item.product_id, item.quantity, cause=cause)
     return True
 
 
-def _failed(fact: PaymentFailed, news: _News) -> bool:
-    order = news.order
-    if _is_awaited(fact, news):
-        _let_payment_be(order, PaymentState.FAILED, at=news.at)
-        news.tell(
+def _handle_failed(fact: PaymentFailed, context: _Context) -> bool:
+    order = context.order
+    if _is_pending(fact, context):
+        _set_payment_status(order, PaymentState.FAILED, at=context.at)
+        context.publish(
             OrderPaymentFailed(
                 order_id=order.id,
                 number=order.number,
@@ -214,30 +223,32 @@ def _failed(fact: PaymentFailed, news: _News) -> bool:
     return False
 
 
-def _unknown(fact: PaymentBecameUnknown, news: _News) -> bool:
-    if news.order.payment_status == PaymentState.PROCESSING and _is_awaited(fact, news):
-        _let_payment_be(news.order, PaymentState.UNKNOWN, at=news.at)
+def _handle_unknown(fact: PaymentBecameUnknown, context: _Context) -> bool:
+    order = context.order
+    if order.payment_status == PaymentState.PROCESSING and _is_pending(fact, context):
+        _set_payment_status(order, PaymentState.UNKNOWN, at=context.at)
     return False
 
 
-def _voided(fact: PaymentVoided, news: _News) -> bool:
-    if _is_awaited(fact, news):
-        _let_payment_be(news.order, PaymentState.UNPAID, at=news.at)
+def _handle_voided(fact: PaymentVoided, context: _Context) -> bool:
+    if _is_pending(fact, context):
+        _set_payment_status(context.order, PaymentState.UNPAID, at=context.at)
     return False
 
 
-def _is_awaited(fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, news: _News) -> bool:
-    """Whether the order waits for that very attempt; news of an earlier one, told late, is old."""
-    return news.order.payment_status in _AWAITED and fact.payment_id not in news.later
+def _is_pending(
+    fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, context: _Context
+) -> bool:
+    """Whether the order waits for the outcome of that very payment and of none after it."""
+    return context.order.payment_status in _PENDING and fact.payment_id not in context.superseded
 
 
-def _refunded(fact: RefundSucceeded, news: _News) -> bool:
-    order = news.order
-    whole = news.refunded >= order.total
-    _let_payment_be(
-        order, PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED, at=news.at
-    )
-    news.tell(
+def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
+    order = context.order
+    is_total = context.refunded >= order.total
+    status = PaymentState.REFUNDED if is_total else PaymentState.PARTIALLY_REFUNDED
+    _set_payment_status(order, status, at=context.at)
+    context.publish(
         OrderRefunded(
             order_id=order.id,
             number=order.number,
@@ -250,19 +261,19 @@ def _refunded(fact: RefundSucceeded, news: _News) -> bool:
     return False
 
 
-def _let_payment_be(order: Order, status: PaymentState, *, at: datetime) -> None:
+def _set_payment_status(order: Order, status: PaymentState, *, at: datetime) -> None:
     order.payment_status = status
     order.touch(at=at)
 
 
-_REACTIONS: Mapping[type[DomainEvent], Callable[[Any, _News], bool]] = {
-    PaymentAuthorized: _authorized,
-    PaymentCaptured: _captured,
-    PaymentFailed: _failed,
-    PaymentBecameUnknown: _unknown,
-    PaymentVoided: _voided,
-    RefundSucceeded: _refunded,
+_HANDLERS: Mapping[type[DomainEvent], Callable[[Any, _Context], bool]] = {
+    PaymentAuthorized: _handle_authorized,
+    PaymentCaptured: _handle_captured,
+    PaymentFailed: _handle_failed,
+    PaymentBecameUnknown: _handle_unknown,
+    PaymentVoided: _handle_voided,
+    RefundSucceeded: _handle_refunded,
 }
 
-# What orders hear of payments.
-EVENT_TYPES = tuple(_REACTIONS)
+# The events of payments that orders subscribe to.
+EVENT_TYPES = tuple(_HANDLERS)

@@ -1,4 +1,4 @@
-"""Refunds that staff give, and goods that come back with them."""
+"""Refunds by staff, with or without restocking the returned items."""
 
 from __future__ import annotations
 
@@ -33,26 +33,25 @@ def refund_payment(
     reason: str = "",
     restock: bool = False,
 ) -> Refund:
-    """Give money of a payment back, by default all that is left of it.
+    """Refund `amount` of a payment, by default all that is left.
 
-    With `restock` all that was shipped of the order and has not come back yet is put on the shelf
-    again, whatever the amount: a shop may keep a part of the money. Raises NotFound and
-    RefundExceedsCaptured.
+    With `restock` all shipped and not yet returned items of the order return to stock, whatever the
+    amount: a shop may keep a part of the money. Raises NotFound and RefundExceedsCaptured.
     """
     order_id = order_of_payment(payment_id)
-    # The money of a deleted order can be given back too.
+    # Payments of deleted orders can be refunded too.
     order = lock_orders([order_id]).get(order_id) if order_id else None
     if order is None or not actor.may_see_of(order.customer_id):
         raise NotFound
     refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     if restock:
-        _put_back(order, refund=refund, actor=actor, at=clock.now())
+        _restock(order, refund=refund, actor=actor, at=clock.now())
     return refund
 
 
-def _put_back(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> None:
-    pieces = shipped_quantities_of([order.id])[order.id]
-    if not pieces:
+def _restock(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> None:
+    quantities = shipped_quantities_of([order.id])[order.id]
+    if not quantities:
         return
     items = items_of([order.id])[order.id]
     for item in items:
@@ -60,16 +59,16 @@ def _put_back(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> No
     OrderItem.objects.bulk_update(items, ["quantity_returned"])
     order.touch(at=at)
     order.save(update_fields=["version", "updated_at"])
-    book = open_stock_allocator(product_id for product_id, _ in pieces)
+    stock = open_stock_allocator(product_id for product_id, _ in quantities)
     cause = Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id)
-    book.return_units(pieces, cause=cause)
-    book.save(at=at)
+    stock.return_units(quantities, cause=cause)
+    stock.save(at=at)
     publish(
         ItemsReturned(
             order_id=order.id,
             number=order.number,
             customer_id=order.customer_id,
-            pieces=sum(pieces.values()),
+            pieces=sum(quantities.values()),
         ),
         actor=actor,
         at=at,

@@ -1,9 +1,9 @@
-"""Writing down the intent to take money, before anybody is called."""
+"""Creates payments: committed rows, which a worker sends to the provider later."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,6 +13,8 @@ from django.db import IntegrityError
 
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.ids import new_id
+from oms.core.money import ZERO
 from oms.db.bulk_writes import insert_rows
 from oms.db.transactions import transaction_required, violated_constraint
 from oms.events.publishing import publish
@@ -22,29 +24,26 @@ from payments.events import PaymentRequested
 from payments.models import Payment
 from payments.states import ACTIVE, CaptureMethod
 
-# The Celery task that works off whatever payment or refund is due.
-DRAIN_TASK = "payments.drain"
+# The Celery task that processes due payments and refunds.
+PROCESS_TASK = "payments.drain"
 
+# What new payments have in common, for inserts that bypass the model.
+_INITIAL = {
+    "requested_action": "",
+    "status": "created",
+    "captured_amount": ZERO,
+    "refunded_amount": ZERO,
+    "provider_reference": "",
+    "failure_code": "",
+    "failure_message": "",
+    "attempts": 0,
+    "fencing_token": 0,
+    "last_error": "",
+}
 _COLUMNS = (
-    "id",
-    "order_id",
-    "provider",
-    "token",
-    "capture_method",
-    "requested_action",
-    "amount",
-    "currency",
-    "status",
-    "captured_amount",
-    "refunded_amount",
-    "provider_reference",
-    "failure_code",
-    "failure_message",
-    "created_at",
-    "updated_at",
-    "attempts",
-    "fencing_token",
-    "last_error",
+    *("id", "order_id", "provider", "token", "amount", "currency", "capture_method"),
+    *("created_at", "updated_at"),
+    *_INITIAL,
 )
 
 
@@ -61,7 +60,7 @@ class NewPayment:
     capture_method: CaptureMethod
 
     def requested(self) -> PaymentRequested:
-        """The fact of its being written down, which the caller publishes."""
+        """The event that the caller publishes with it."""
         return PaymentRequested(
             payment_id=self.id,
             order_id=self.order_id,
@@ -73,7 +72,7 @@ class NewPayment:
 
 @transaction_required
 def create_payments(new: Sequence[NewPayment], *, at: datetime) -> None:
-    """Write down payments for orders that have none yet, in one statement; workers make them."""
+    """Create payments for orders that have none, with one statement."""
     if not new:
         return
     insert_rows(
@@ -81,68 +80,42 @@ def create_payments(new: Sequence[NewPayment], *, at: datetime) -> None:
         _COLUMNS,
         [
             (
-                payment.id,
-                payment.order_id,
-                payment.provider,
-                payment.token,
-                payment.capture_method.value,
-                "",
-                payment.amount,
-                payment.currency,
-                "created",
-                Decimal(0),
-                Decimal(0),
-                "",
-                "",
-                "",
-                at,
-                at,
-                0,
-                0,
-                "",
+                *(payment.id, payment.order_id, payment.provider, payment.token, payment.amount),
+                *(payment.currency, payment.capture_method.value, at, at),
+                *_INITIAL.values(),
             )
             for payment in new
         ],
     )
-    wake_on_commit(DRAIN_TASK)
+    wake_on_commit(PROCESS_TASK)
 
 
 @transaction_required
 def request_payment(
     *, actor: Actor, order_id: UUID, provider: str, token: str, amount: Decimal, currency: str
 ) -> Payment:
-    """Write down another payment for an order. Raises PaymentInProgress if one is active.
+    """Create another payment for an order. Raises PaymentInProgress if one is active.
 
     The caller holds the order's lock.
     """
     if Payment.objects.filter(order_id=order_id, status__in=ACTIVE).exists():
         raise PaymentInProgress
     now = clock.now()
+    new = NewPayment(
+        id=new_id(),
+        order_id=order_id,
+        provider=provider,
+        token=token,
+        amount=amount,
+        currency=currency,
+        capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
+    )
     try:
-        payment = Payment.objects.create(
-            order_id=order_id,
-            provider=provider,
-            token=token,
-            capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
-            amount=amount,
-            currency=currency,
-            created_at=now,
-            updated_at=now,
-        )
+        payment = Payment.objects.create(**asdict(new), created_at=now, updated_at=now)
     except IntegrityError as error:
         if violated_constraint(error) == "payment_one_active_for_order":
             raise PaymentInProgress from error
         raise
-    publish(
-        PaymentRequested(
-            payment_id=payment.id,
-            order_id=order_id,
-            amount=amount,
-            currency=currency,
-            provider=provider,
-        ),
-        actor=actor,
-        at=now,
-    )
-    wake_on_commit(DRAIN_TASK)
+    publish(new.requested(), actor=actor, at=now)
+    wake_on_commit(PROCESS_TASK)
     return payment

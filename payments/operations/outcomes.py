@@ -1,6 +1,6 @@
-"""What became of a payment or refund: one locked, monotone step for answers and webhooks alike.
+"""Records outcomes of payments and refunds, from responses and webhooks alike.
 
-Late, repeated or overtaken news finds the row further on than itself, and changes nothing.
+Each is a locked, monotone transition: late, repeated or superseded updates change nothing.
 """
 
 from __future__ import annotations
@@ -40,41 +40,36 @@ from payments.states import (
 
 log = structlog.get_logger(__name__)
 
-# What a provider says may be longer than what is kept of it.
+# Longer texts of a provider are cut.
 _CODE_LENGTH, _MESSAGE_LENGTH = 64, 500
 
-_CHARGES = {
+_PAYMENT_STATUSES = {
     ChargeStatus.CAPTURED: PaymentStatus.CAPTURED,
     ChargeStatus.AUTHORIZED: PaymentStatus.AUTHORIZED,
     ChargeStatus.DECLINED: PaymentStatus.FAILED,
     ChargeStatus.VOIDED: PaymentStatus.VOIDED,
 }
-_REFUNDS = {
+_REFUND_STATUSES = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
     RefundOutcome.FAILED: RefundStatus.FAILED,
 }
-
-
-_COLUMNS = (
-    "id",
-    "status",
-    "provider_reference",
-    "failure_code",
-    "failure_message",
-    "captured_amount",
-    "captured_at",
-    "updated_at",
-    "requested_action",
-    "attempts",
-    "last_error",
-    "next_attempt_at",
-    "lease_until",
+# After an outcome nothing is left to do.
+_FINISHED = {
+    "requested_action": "",
+    "attempts": 0,
+    "last_error": "",
+    "next_attempt_at": None,
+    "lease_until": None,
+}
+_CHANGED = (
+    *("id", "status", "provider_reference", "failure_code", "failure_message"),
+    *("captured_amount", "captured_at", "updated_at"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChargeUpdate:
-    """What a provider says of the charge of a payment, and who tells it."""
+    """The provider's current result for the charge of a payment, reported by `actor`."""
 
     payment_id: UUID
     result: ChargeResult
@@ -82,62 +77,46 @@ class ChargeUpdate:
 
 
 def record_charge(*, actor: Actor, payment_id: UUID, result: ChargeResult) -> bool:
-    """Let the payment be what the provider says of its charge; returns whether that was news.
+    """Update the payment to the provider's result; whether that changed it.
 
-    False as well for a payment that is not ours.
+    False as well for an unknown payment.
     """
-    news = ChargeUpdate(payment_id=payment_id, result=result, actor=actor)
-    return bool(record_charges([news]))
+    return bool(record_charges([ChargeUpdate(payment_id=payment_id, result=result, actor=actor)]))
 
 
 @transaction
-def record_charges(news: Sequence[ChargeUpdate]) -> int:
-    """The same for many payments, each named once; returns for how many it was news.
+def record_charges(updates: Sequence[ChargeUpdate]) -> int:
+    """Update many payments, each at most once; the number of those that changed.
 
-    The number of statements does not depend on how many they are.
+    The number of statements does not depend on the number of updates.
     """
-    payments = lock_payments(one.payment_id for one in news)
+    payments = lock_payments(update.payment_id for update in updates)
     now = clock.now()
     changed: list[LockedPayment] = []
-    facts: list[tuple[DomainEvent, Actor]] = []
-    for one in news:
-        payment = payments.get(one.payment_id)
-        if payment is not None and _take(payment, one.result, at=now):
+    events: list[tuple[DomainEvent, Actor]] = []
+    for update in updates:
+        payment = payments.get(update.payment_id)
+        if payment is not None and _apply(payment, update.result, at=now):
             changed.append(payment)
-            facts.append((_payment_fact(payment), one.actor))
+            events.append((_payment_event(payment), update.actor))
     if changed:
         _save(changed)
-        publish_all(facts, at=now)
+        publish_all(events, at=now)
     return len(changed)
 
 
-def without_stale_updates(news: Sequence[ChargeUpdate]) -> list[ChargeUpdate]:
-    """The news without what is so already, or is of no payment of ours.
-
-    No lock is needed for that, since no payment goes back; most webhooks tell what the answer to
-    our own call has told before.
-    """
-    if not news:
-        return []
-    rows = Payment.objects.filter(pk__in={one.payment_id for one in news})
-    statuses = dict(rows.values_list("pk", "status"))
-    return [
-        one
-        for one in news
-        if statuses.get(one.payment_id, _CHARGES[one.result.status]) != _CHARGES[one.result.status]
-    ]
-
-
-def _take(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool:
-    """Change `payment` as `result` says; False if that leads nowhere from where it is."""
-    status = _CHARGES[result.status]
+def _apply(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool:
+    """Change `payment` to `result`; False if that is no allowed transition."""
+    status = _PAYMENT_STATUSES[result.status]
     if status not in PAYMENT_TRANSITIONS[PaymentStatus(payment.status)]:
         if status is PaymentStatus.CAPTURED and payment.status != PaymentStatus.CAPTURED:
-            # Money was taken for what has ended without any; a person has to look at it.
-            log.error("captured_after_the_end", payment_id=str(payment.id), status=payment.status)
+            # Money was collected for a payment that ended without any: staff must look at it.
+            log.error(
+                "captured_after_final_status", payment_id=str(payment.id), status=payment.status
+            )
         return False
     if status is PaymentStatus.CAPTURED and result.captured_amount != payment.amount:
-        # Never seen from a provider that honours the call; a person has to look at it.
+        # No correct provider does this: staff must look at it.
         log.error("captured_amount_differs", payment_id=str(payment.id))
     payment.status = status
     payment.provider_reference = result.provider_reference
@@ -151,28 +130,17 @@ def _take(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool
 
 
 def _save(payments: Iterable[LockedPayment]) -> None:
-    """Write what became of the payments; nothing is left to be done about them."""
     update_rows(
         Payment,
-        _COLUMNS,
+        (*_CHANGED, *_FINISHED),
         (
-            (
-                payment.id,
-                payment.status,
-                payment.provider_reference,
-                payment.failure_code,
-                payment.failure_message,
-                payment.captured_amount,
-                payment.captured_at,
-                payment.updated_at,
-                *("", 0, "", None, None),
-            )
+            (*(getattr(payment, name) for name in _CHANGED), *_FINISHED.values())
             for payment in payments
         ),
     )
 
 
-def _payment_fact(payment: LockedPayment) -> DomainEvent:
+def _payment_event(payment: LockedPayment) -> DomainEvent:
     if payment.status == PaymentStatus.CAPTURED:
         return PaymentCaptured(
             payment_id=payment.id,
@@ -201,13 +169,16 @@ def _payment_fact(payment: LockedPayment) -> DomainEvent:
 def record_refund(
     *, actor: Actor, refund_id: UUID, result: RefundResult, failure_code: str = ""
 ) -> bool:
-    """The same for a refund: one that failed gives its amount back to what can be refunded."""
+    """Update the refund to the provider's result; whether that changed it.
+
+    The amount of one that failed can be refunded again.
+    """
     payment_id = Refund.objects.filter(pk=refund_id).values_list("payment_id", flat=True).first()
     payment = lock_payment(payment_id) if payment_id else None
     refund = lock_refund(refund_id)
     if payment is None or refund is None:
         return False
-    status = _REFUNDS[result.status]
+    status = _REFUND_STATUSES[result.status]
     if status not in REFUND_TRANSITIONS[RefundStatus(refund.status)]:
         return False
     now = clock.now()
@@ -219,18 +190,18 @@ def record_refund(
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     else:
-        # The money is still ours, and somebody waits for it: a person has to look at it.
+        # The customer was promised the money: staff must look at it.
         log.error("refund_failed", refund_id=str(refund.id), code=failure_code)
         refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)
         payment.updated_at = now
         payment.save(update_fields=["refunded_amount", "updated_at"])
     refund.save()
-    publish(_refund_fact(refund), actor=actor, at=now)
+    publish(_refund_event(refund), actor=actor, at=now)
     return True
 
 
-def _refund_fact(refund: Refund) -> DomainEvent:
+def _refund_event(refund: Refund) -> DomainEvent:
     if refund.status == RefundStatus.SUCCEEDED:
         return RefundSucceeded(
             refund_id=refund.id,

@@ -1,7 +1,7 @@
-"""What a provider is asked about one payment or refund; the calls of the network, and no rows.
+"""Calls to the provider for one payment or refund; they use the network and no database.
 
-What was perhaps sent before is looked up first, and the same key is sent again only if the provider
-knows nothing of it.
+What may have been sent before is looked up first, and the same key is sent again only if the
+provider does not know it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from payments.gateways.base import (
 )
 from payments.gateways.registry import gateway_for
 from payments.models import Payment, Refund, RequestedAction
-from payments.states import CaptureMethod, PaymentStatus
+from payments.states import CaptureMethod, PaymentStatus, RefundStatus
 
 Result = TypeVar("Result")
 
 
 @durable
-def call_for_payment(payment: Payment, *, is_first_call: bool) -> ChargeResult:
-    """Take the next step of `payment` at its provider: a charge, or a capture or void.
+def call_for_payment(payment: Payment) -> ChargeResult:
+    """Charge `payment`, or capture or void it if it is authorized.
 
-    Raises GatewayRejected where the step itself was refused, and else as `Gateway` says.
+    Raises GatewayRejected if that was rejected, and the other errors of `Gateway`.
     """
     gateway = gateway_for(payment.provider)
     if payment.status == PaymentStatus.AUTHORIZED:
-        return _settle(gateway, payment)
-    known = None if is_first_call else _looked_up(gateway.look_up, str(payment.id))
+        return _capture_or_void(gateway, payment)
+    is_first_call = payment.status == PaymentStatus.CREATED
+    known = None if is_first_call else _look_up(gateway.look_up, str(payment.id))
     return known or gateway.charge(
         key=str(payment.id),
         amount=payment.amount,
@@ -45,25 +46,27 @@ def call_for_payment(payment: Payment, *, is_first_call: bool) -> ChargeResult:
     )
 
 
-def _settle(gateway: Gateway, payment: Payment) -> ChargeResult:
+def _capture_or_void(gateway: Gateway, payment: Payment) -> ChargeResult:
     key, reference = str(payment.id), payment.provider_reference
     try:
         if payment.requested_action == RequestedAction.CAPTURE:
             return gateway.capture(key=key, provider_reference=reference, amount=payment.amount)
         return gateway.void(key=key, provider_reference=reference)
     except GatewayRejected:
-        # An earlier call, whose answer nobody heard, may have led it the other way.
-        known = _looked_up(gateway.look_up, key)
+        # An earlier call without a response may have done the opposite.
+        known = _look_up(gateway.look_up, key)
         if known is None or known.status is ChargeStatus.AUTHORIZED:
             raise
         return known
 
 
 @durable
-def call_for_refund(refund: Refund, *, payment: Payment, is_first_call: bool) -> RefundResult:
-    """Send `refund` of `payment` to its provider. Raises as `call_for_payment` does."""
+def call_for_refund(refund: Refund) -> RefundResult:
+    """Send `refund`, whose payment is loaded, to its provider. Raises as `call_for_payment`."""
+    payment = refund.payment
     gateway = gateway_for(payment.provider)
-    known = None if is_first_call else _looked_up(gateway.look_up_refund, str(refund.id))
+    is_first_call = refund.status == RefundStatus.REQUESTED
+    known = None if is_first_call else _look_up(gateway.look_up_refund, str(refund.id))
     return known or gateway.refund(
         key=str(refund.id),
         provider_reference=payment.provider_reference,
@@ -72,9 +75,9 @@ def call_for_refund(refund: Refund, *, payment: Payment, is_first_call: bool) ->
     )
 
 
-def _looked_up(look_up: Callable[..., Result | None], key: str) -> Result | None:
-    """What the provider knows under `key`. That it refuses to say so is no verdict on the money."""
+def _look_up(look_up: Callable[..., Result | None], key: str) -> Result | None:
+    """The provider's result for `key`. A rejected look-up says nothing about the charge."""
     try:
         return look_up(key=key)
-    except GatewayRejected as refusal:
-        raise GatewayUnknownOutcome(f"The look-up was refused: {refusal}") from refusal
+    except GatewayRejected as error:
+        raise GatewayUnknownOutcome(f"The look-up was rejected: {error}") from error

@@ -1,4 +1,4 @@
-"""Forgetting what providers told long ago."""
+"""Deletes old webhooks of providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from oms.queue.purging import purge_rows
 
-# Ids are drawn as messages come, so the oldest have the smallest: no index by time is needed.
+# Ids grow with the time of receipt, so no index by time is needed.
 _PURGE = """
     DELETE FROM payments_providermessage
     WHERE received_at < %(before)s AND id = ANY(ARRAY(
@@ -15,10 +15,10 @@ _PURGE = """
 
 
 def purge_provider_messages(*, before: datetime, deadline: float) -> int:
-    """Delete the webhooks that came before that moment; returns how many.
+    """Delete the webhooks received before that time; the number of rows.
 
-    One that is told again after that takes effect again, which changes nothing: outcomes only lead
-    forward. Stops at `deadline` of `time.monotonic`.
+    A webhook that is delivered again after that is processed again, which changes nothing, since
+    outcomes are final. Stops at `deadline` of `time.monotonic`.
     """
     return purge_rows(
         what="provider messages",

@@ -1,4 +1,4 @@
-"""Money on its way back: refunds of what was captured, voids of what was only authorised."""
+"""Requests refunds of captured payments, and captures and voids of authorized ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.errors import PaymentNotCapturable, RefundExceedsCaptured
 from payments.events import PaymentVoided, RefundRequested
 from payments.locks import lock_payment, lock_payments_of_order
 from payments.models import Payment, Refund, RequestedAction
-from payments.operations.attempts import DRAIN_TASK
+from payments.operations.attempts import PROCESS_TASK
 from payments.states import PaymentStatus
 
 
@@ -26,18 +26,17 @@ from payments.states import PaymentStatus
 def request_refund(
     *, actor: Actor, payment_id: UUID, amount: Decimal | None = None, reason: str = ""
 ) -> Refund:
-    """Set money of a payment aside and write down that it goes back; a worker sends it.
+    """Create a refund of `amount`, or of all that is left; a worker sends it.
 
-    `amount` is all that is left if None. Raises NotFound, and RefundExceedsCaptured if it is more
-    than what was captured and not yet refunded, or nothing is left.
+    Raises NotFound, and RefundExceedsCaptured if less is left or nothing.
     """
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound
-    return _refund(payment, actor=actor, amount=amount, reason=reason, at=clock.now())
+    return _create_refund(payment, actor=actor, amount=amount, reason=reason, at=clock.now())
 
 
-def _refund(
+def _create_refund(
     payment: Payment, *, actor: Actor, amount: Decimal | None, reason: str, at: datetime
 ) -> Refund:
     amount = payment.refundable if amount is None else amount
@@ -69,24 +68,24 @@ def _refund(
         actor=actor,
         at=at,
     )
-    wake_on_commit(DRAIN_TASK)
+    wake_on_commit(PROCESS_TASK)
     return refund
 
 
 @transaction_required
 def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -> None:
-    """Refund what was captured for the order, and void what was authorised or not yet sent.
+    """Refund the order's captured payments, and void those authorized or not yet sent.
 
-    A payment whose outcome is open is left to its own: if it captures after all, the order's
-    reaction to that gives the money back. The caller holds the order's lock.
+    A payment without a known outcome is left alone: if it is captured later, the order's handler of
+    that event refunds it. The caller holds the order's lock.
     """
     for payment in lock_payments_of_order(order_id):
         if payment.status == PaymentStatus.CAPTURED and payment.refundable:
-            _refund(payment, actor=actor, amount=None, reason=reason, at=at)
+            _create_refund(payment, actor=actor, amount=None, reason=reason, at=at)
         elif payment.status == PaymentStatus.AUTHORIZED:
-            _want(payment, RequestedAction.VOID, at=at)
+            _request_action(payment, RequestedAction.VOID, at=at)
         elif payment.status == PaymentStatus.CREATED:
-            # Nobody has been called yet: a worker that holds it finds it gone before it calls.
+            # Never sent, and no worker can claim it any more.
             payment.status = PaymentStatus.VOIDED
             payment.next_attempt_at = None
             payment.updated_at = at
@@ -96,49 +95,46 @@ def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -
 
 @transaction
 def request_capture_for_order(*, actor: Actor, order_id: UUID) -> None:
-    """Ask for the capture of what was authorised for the order, if anything was."""
+    """Request the capture of the order's authorized payment, if there is one."""
     for payment in lock_payments_of_order(order_id):
-        if (
-            payment.status == PaymentStatus.AUTHORIZED
-            and payment.requested_action == RequestedAction.NONE
-        ):
-            _want(payment, RequestedAction.CAPTURE, at=clock.now())
+        if _is_capturable(payment):
+            _request_action(payment, RequestedAction.CAPTURE, at=clock.now())
 
 
 @transaction
 def request_capture(*, actor: Actor, payment_id: UUID) -> Payment:
-    """Ask for the capture of an authorised payment. Raises NotFound and PaymentNotCapturable."""
-    payment = lock_payment(payment_id)
-    if payment is None:
-        raise NotFound
-    if (
-        payment.status != PaymentStatus.AUTHORIZED
-        or payment.requested_action != RequestedAction.NONE
-    ):
-        raise PaymentNotCapturable(current_status=payment.status)
-    _want(payment, RequestedAction.CAPTURE, at=clock.now())
-    return payment
+    """Request the capture of an authorized payment. Raises NotFound and PaymentNotCapturable."""
+    return _request_action_of(payment_id, RequestedAction.CAPTURE)
 
 
 @transaction
 def request_void(*, actor: Actor, payment_id: UUID) -> Payment:
-    """Ask to let an authorised payment go. Raises NotFound and PaymentNotCapturable."""
+    """Request the void of an authorized payment. Raises NotFound and PaymentNotCapturable."""
+    return _request_action_of(payment_id, RequestedAction.VOID)
+
+
+@transaction_required
+def _request_action_of(payment_id: UUID, action: RequestedAction) -> Payment:
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound
-    if (
-        payment.status != PaymentStatus.AUTHORIZED
-        or payment.requested_action != RequestedAction.NONE
-    ):
+    if not _is_capturable(payment):
         raise PaymentNotCapturable(current_status=payment.status)
-    _want(payment, RequestedAction.VOID, at=clock.now())
+    _request_action(payment, action, at=clock.now())
     return payment
 
 
-def _want(payment: Payment, step: RequestedAction, *, at: datetime) -> None:
-    payment.requested_action = step
+def _is_capturable(payment: Payment) -> bool:
+    return (
+        payment.status == PaymentStatus.AUTHORIZED
+        and payment.requested_action == RequestedAction.NONE
+    )
+
+
+def _request_action(payment: Payment, action: RequestedAction, *, at: datetime) -> None:
+    payment.requested_action = action
     payment.updated_at = at
     payment.next_attempt_at = Now()
     payment.attempts = 0
     payment.save(update_fields=["requested_action", "updated_at", "next_attempt_at", "attempts"])
-    wake_on_commit(DRAIN_TASK)
+    wake_on_commit(PROCESS_TASK)

@@ -1,4 +1,4 @@
-"""What becomes of a payment or refund whose outcome is not known yet: it is tried again later."""
+"""When a payment or refund without a known outcome is tried again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from oms.core.actor import Actor
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
-from oms.queue.leases import LeasedWork, backoff
+from oms.queue.leases import backoff
 from payments.events import PaymentBecameUnknown
 from payments.gateways.base import GatewayMisconfigured, GatewayUnknownOutcome
 from payments.locks import lock_payment, lock_refund
@@ -20,68 +20,60 @@ from payments.states import OPEN, OPEN_REFUNDS, PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
 
-# After that many attempts without an answer a person has to look; about eight hours.
+# After so many attempts without an outcome, about eight hours, staff must look at it.
 MAX_ATTEMPTS = 60
 
 
 @transaction
 def reschedule_payment(*, payment: Payment, error: BaseException, actor: Actor) -> None:
-    """Try the claimed payment again after a pause; it is unknown if it was perhaps sent."""
-    _log_postponed(payment, error)
-    fresh = lock_payment(payment.id)
-    if fresh is None or fresh.fencing_token != payment.fencing_token:
+    """Retry the claimed payment after a pause; it becomes `unknown` if it may have been sent."""
+    _log_rescheduled(payment, error)
+    current = lock_payment(payment.id)
+    if current is None or current.fencing_token != payment.fencing_token:
         return
-    if fresh.status not in OPEN and not fresh.requested_action:
+    if current.status not in OPEN and not current.requested_action:
         return
-    changes: dict[str, Any] = {"next_attempt_at": _again(fresh), "last_error": _said(error)}
-    if fresh.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):
-        changes |= {"status": PaymentStatus.UNKNOWN, "updated_at": Now()}
-        publish(PaymentBecameUnknown(payment_id=fresh.id, order_id=fresh.order_id), actor=actor)
-    settle(work=fresh, **changes)
+    changes: dict[str, Any] = {}
+    if current.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):
+        changes = {"status": PaymentStatus.UNKNOWN, "updated_at": Now()}
+        publish(PaymentBecameUnknown(payment_id=current.id, order_id=current.order_id), actor=actor)
+    _release_for_retry(current, error, **changes)
 
 
 @transaction
 def reschedule_refund(*, refund: Refund, error: BaseException) -> None:
-    """The same for a claimed refund."""
-    _log_postponed(refund, error)
-    fresh = lock_refund(refund.id)
-    if fresh is None or fresh.fencing_token != refund.fencing_token:
+    """Retry the claimed refund after a pause; it is `unknown` until then."""
+    _log_rescheduled(refund, error)
+    current = lock_refund(refund.id)
+    if current is None or current.fencing_token != refund.fencing_token:
         return
-    if fresh.status in OPEN_REFUNDS:
-        settle(
-            work=fresh,
-            status=RefundStatus.UNKNOWN,
-            updated_at=Now(),
-            next_attempt_at=_again(fresh),
-            last_error=_said(error),
-        )
+    if current.status in OPEN_REFUNDS:
+        _release_for_retry(current, error, status=RefundStatus.UNKNOWN, updated_at=Now())
 
 
-def _log_postponed(work: Payment | Refund, error: BaseException) -> None:
-    is_expected = isinstance(error, (GatewayUnknownOutcome, GatewayMisconfigured))
-    log.warning(
-        "work_postponed",
-        kind=work._meta.model_name,
-        id=str(work.pk),
-        error=str(error),
-        exc_info=None if is_expected else error,
-    )
-
-
-def _said(error: BaseException) -> str:
-    """The error in words that PostgreSQL can keep; some of them are the provider's."""
-    return str(error).replace("\x00", "")
-
-
-def settle(*, work: Payment | Refund, **values: object) -> None:
-    """Give up the lease, unless it is another's by now, and write `values`."""
+def release_lease(work: Payment | Refund, **values: object) -> None:
+    """End the lease and write `values`, unless another worker has claimed the row since."""
     type(work)._default_manager.filter(pk=work.pk, fencing_token=work.fencing_token).update(
         lease_until=None, **values
     )
 
 
-def _again(work: LeasedWork) -> models.Expression | None:
-    """When to try again, by the database's clock; None when a person has to look."""
-    if work.attempts >= MAX_ATTEMPTS:
-        return None
-    return Now() + backoff(work.attempts, first=1, longest=600)
+def _release_for_retry(work: Payment | Refund, error: BaseException, **values: object) -> None:
+    # By the database's clock; None when staff must look at it.
+    next_attempt_at: models.Expression | None = None
+    if work.attempts < MAX_ATTEMPTS:
+        next_attempt_at = Now() + backoff(work.attempts, first=1, longest=600)
+    # PostgreSQL stores no NUL, and some of the text is the provider's.
+    last_error = str(error).replace("\x00", "")
+    release_lease(work, next_attempt_at=next_attempt_at, last_error=last_error, **values)
+
+
+def _log_rescheduled(work: Payment | Refund, error: BaseException) -> None:
+    is_expected = isinstance(error, (GatewayUnknownOutcome, GatewayMisconfigured))
+    log.warning(
+        "attempt_rescheduled",
+        kind=work._meta.model_name,
+        id=str(work.pk),
+        error=str(error),
+        exc_info=None if is_expected else error,
+    )

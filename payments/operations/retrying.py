@@ -1,4 +1,4 @@
-"""Staff's second chance for payments and refunds that were given up."""
+"""Manual retries of payments and refunds by staff."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from django.db.models.functions import Now
 
 from oms.queue.wakeups import wake_on_commit
 from payments.models import Payment, Refund, RequestedAction
-from payments.operations.attempts import DRAIN_TASK
+from payments.operations.attempts import PROCESS_TASK
 from payments.states import OPEN, OPEN_REFUNDS
 
 
 def retry_now(*, work: Payment | Refund) -> None:
-    """Let a worker look at the payment or refund at once, however often it was tried.
+    """Make the payment or refund due at once, with all its attempts again.
 
-    Without effect if its outcome is known by now: what has ended must not be sent again.
+    Without effect if its outcome is known: what is final must not be sent again.
     """
     is_open = (
         Q(status__in=OPEN_REFUNDS)
@@ -23,4 +23,4 @@ def retry_now(*, work: Payment | Refund) -> None:
     )
     rows = type(work)._default_manager.filter(is_open, pk=work.pk)
     if rows.update(next_attempt_at=Now(), attempts=0):
-        wake_on_commit(DRAIN_TASK)
+        wake_on_commit(PROCESS_TASK)

@@ -20,7 +20,6 @@ from payments.operations.outcomes import (
     ChargeUpdate,
     record_charges,
     record_refund,
-    without_stale_updates,
 )
 from payments.queries import payments_of_refunds
 
@@ -85,7 +84,7 @@ def apply_webhooks(*, webhooks: Sequence[Webhook], now: datetime) -> int:
     DataError or orjson.JSONEncodeError, with nothing done, if one of them cannot be stored.
     """
     fresh = _kept(webhooks, now=now)
-    charges = without_stale_updates(_charges(fresh))
+    charges = _charges(fresh)
     refunds = _refunds(fresh)
     if refunds:
         # Here, for those of charges and of refunds must be locked in one order.

@@ -1,4 +1,4 @@
-"""Payment workers in tests, and what the sandbox provider's own books say of their work."""
+"""Payment workers for tests, and the charges in the sandbox provider's ledger."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def work() -> bool:
-    """Let a worker make all that is due; returns whether anything was."""
-    cashier = PaymentProcessor()
+    """Process all that is due; returns whether anything was."""
+    processor = PaymentProcessor()
     has_worked = False
-    while cashier.work():
+    while processor.work():
         has_worked = True
     return has_worked
 
@@ -33,12 +33,12 @@ def charges(sandbox: SandboxProcess, order: Order) -> list[tuple[str, str]]:
 
 
 def make_due(payment: Payment) -> None:
-    """Let the time pass after which the payment is tried again."""
+    """Make the payment due, as after its pause."""
     Payment.objects.filter(pk=payment.pk).update(next_attempt_at=Now(), lease_until=None)
 
 
-def work_off(payment: Payment, *, times: int = 4) -> Payment:
-    """Let a worker come by that often, each time when the payment is due if ever."""
+def process(payment: Payment, *, times: int = 4) -> Payment:
+    """Run a worker that often, each time after the pause of the payment."""
     for _ in range(times):
         if payment.next_attempt_at is not None:
             make_due(payment)
@@ -48,7 +48,7 @@ def work_off(payment: Payment, *, times: int = 4) -> Payment:
 
 
 def charged_order(paid_with: str = "tok_success") -> Order:
-    """An order that is paid, in the provider's books too."""
+    """An order that is paid, in the provider's ledger too."""
     order = place((make_product(price=Decimal("50.00")), 1), token=paid_with)
     work()
     settle()

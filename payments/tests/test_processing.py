@@ -1,10 +1,9 @@
-"""The payment worker and the real sandbox provider: one charge a payment, whatever fails."""
+"""The payment worker and the real sandbox provider: one charge for each payment, whatever fails."""
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -91,7 +90,7 @@ def test_while_its_outcome_is_unknown_the_order_says_so(sandbox: SandboxProcess)
     assert "ReadTimeout" in payment.last_error
 
 
-def test_a_provider_that_cannot_be_reached_is_asked_again_later(settings: Settings) -> None:
+def test_payments_are_retried_while_the_provider_cannot_be_reached(settings: Settings) -> None:
     settings.SANDBOX_PROVIDER_URL = NOWHERE
     order = place((make_product(), 1), token="tok_success")
 
@@ -103,7 +102,7 @@ def test_a_provider_that_cannot_be_reached_is_asked_again_later(settings: Settin
     assert not work()
 
 
-def test_after_many_attempts_a_person_has_to_look_and_can_try_again(
+def test_after_the_last_attempt_staff_can_retry(
     settings: Settings, sandbox: SandboxProcess
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
@@ -135,10 +134,10 @@ def test_wrong_credentials_are_no_unknown_outcome(settings: Settings) -> None:
     assert payment.next_attempt_at is not None
 
 
-def test_a_refused_look_up_is_no_verdict_on_the_charge(sandbox: SandboxProcess) -> None:
+def test_a_rejected_look_up_leaves_the_charge_unknown(sandbox: SandboxProcess) -> None:
     order = place((make_product(), 1), token="tok_timeout_success")
     payment = payment_of(order)
-    work()  # charged, but nobody heard of it
+    work()  # charged, but without a response
     make_due(payment)
 
     refusal = GatewayRejected(code="invalid_query", message="Not like this.")
@@ -151,14 +150,14 @@ def test_a_refused_look_up_is_no_verdict_on_the_charge(sandbox: SandboxProcess) 
     assert charges(sandbox, order) == [(str(payment.id), "captured")]
 
 
-def test_an_error_of_ours_in_one_call_leaves_it_unknown_and_the_others_alone() -> None:
+def test_an_unexpected_error_in_one_call_leaves_it_unknown_and_the_others_alone() -> None:
     broken, whole = (place((make_product(), 1), token="tok_success") for _ in range(2))
     charge = SandboxGateway.charge
 
-    def charge_or_break(gateway: SandboxGateway, **about: Any) -> object:
-        if about["reference"] == str(broken.id):
+    def charge_or_break(gateway: SandboxGateway, **charged: Any) -> object:
+        if charged["reference"] == str(broken.id):
             raise ZeroDivisionError
-        return charge(gateway, **about)
+        return charge(gateway, **charged)
 
     with patch.object(SandboxGateway, "charge", charge_or_break):
         work()
@@ -168,7 +167,7 @@ def test_an_error_of_ours_in_one_call_leaves_it_unknown_and_the_others_alone() -
     assert payment_of(whole).status == "captured"
 
 
-def test_a_payment_whose_outcome_is_known_is_not_looked_at_again() -> None:
+def test_a_payment_with_a_known_outcome_is_not_retried() -> None:
     order = charged_order()
 
     retry_now(work=payment_of(order))
@@ -177,38 +176,37 @@ def test_a_payment_whose_outcome_is_known_is_not_looked_at_again() -> None:
     assert not work()
 
 
-def test_a_slow_provider_of_one_payment_does_not_hold_up_the_others() -> None:
+def test_a_slow_call_does_not_delay_the_others() -> None:
     slow = place((make_product(), 1), token="tok_timeout_success")  # a second without an answer
-    cashier = PaymentProcessor()
-    assert cashier.work()
+    processor = PaymentProcessor()
+    assert processor.work()
     quick = place((make_product(), 1), token="tok_success")
     began = time.monotonic()
 
     while payment_of(quick).status != "captured" and time.monotonic() - began < 5:
-        cashier.work()
+        processor.work()
 
     assert payment_of(slow).status == "processing"
-    cashier.finish()
+    processor.finish()
     assert payment_of(slow).status == "unknown"
 
 
-def test_a_call_without_end_does_not_keep_the_worker_and_is_recorded_when_it_ends() -> None:
+def test_an_endless_call_does_not_hold_up_the_worker_and_is_recorded_when_it_ends() -> None:
     order = place((make_product(), 1), token="tok_success")
-    cashier, charge, ends = PaymentProcessor(), SandboxGateway.charge, threading.Event()
+    processor, charge, ends = PaymentProcessor(), SandboxGateway.charge, threading.Event()
 
-    def charge_slowly(gateway: SandboxGateway, **said: Any) -> ChargeResult:
+    def charge_slowly(gateway: SandboxGateway, **charged: Any) -> ChargeResult:
         ends.wait(10)
-        return charge(gateway, **said)
+        return charge(gateway, **charged)
 
     with patch.object(SandboxGateway, "charge", charge_slowly):
-        cashier.work()
-        with patch("payments.operations.processing.LEASE", timedelta(seconds=0.1)):
-            started = time.monotonic()
-            cashier.finish()
+        processor.work()
+        started = time.monotonic()
+        processor.finish(seconds=0.1)
         assert time.monotonic() - started < 5
         assert payment_of(order).status == "processing"
         ends.set()
-        cashier.finish()
+        processor.finish()
 
     assert payment_of(order).status == "captured"
 
@@ -216,21 +214,17 @@ def test_a_call_without_end_does_not_keep_the_worker_and_is_recorded_when_it_end
 def test_many_payments_take_as_many_statements_as_one() -> None:
     def statements(count: int) -> int:
         orders = [place((make_product(), 1), token="tok_success") for _ in range(count)]
-        cashier = PaymentProcessor()
-        with (
-            CaptureQueriesContext(
-                connection,
-            ) as captured,
-            patch("payments.operations.processing._GATHERING", 5.0),
-        ):
-            cashier.work()
+        processor = PaymentProcessor()
+        processor.batch_seconds = 5.0
+        with CaptureQueriesContext(connection) as captured:
+            processor.work()
         assert [payment_of(order).status for order in orders] == ["captured"] * count
         return len(captured)
 
     assert statements(1) == statements(50)
 
 
-def test_what_a_provider_says_may_be_long(sandbox: SandboxProcess) -> None:
+def test_long_texts_of_a_provider_are_cut(sandbox: SandboxProcess) -> None:
     place((make_product(), 1), token="tok_success")
     refusal = GatewayRejected(code="c" * 100, message="m" * 1000)
 

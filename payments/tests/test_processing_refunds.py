@@ -1,4 +1,4 @@
-"""The payment worker, the real sandbox provider, and money on its way back."""
+"""Refunds by the payment worker at the real sandbox provider."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from payments.tests.sandbox_process import SandboxProcess
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 
 
-def test_a_refund_reaches_the_provider_and_comes_back_as_news(sandbox: SandboxProcess) -> None:
+def test_a_refund_is_made_at_the_provider_and_recorded(sandbox: SandboxProcess) -> None:
     order = charged_order()
     payment = payment_of(order)
     refund = refund_payment(
@@ -63,7 +63,7 @@ def test_a_worker_killed_after_refunding_refunds_once(sandbox: SandboxProcess) -
     assert count == 1
 
 
-def test_a_refund_without_an_answer_is_unknown_and_looked_up(
+def test_a_refund_without_a_response_is_unknown_and_looked_up(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     order = charged_order()
@@ -81,7 +81,7 @@ def test_a_refund_without_an_answer_is_unknown_and_looked_up(
     assert refund.status == "succeeded"
 
 
-def test_a_refund_that_fails_gives_its_amount_back_to_what_can_be_refunded() -> None:
+def test_the_amount_of_a_failed_refund_can_be_refunded_again() -> None:
     order = charged_order("tok_refund_fails")
     payment = payment_of(order)
     refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment.id)
@@ -94,7 +94,7 @@ def test_a_refund_that_fails_gives_its_amount_back_to_what_can_be_refunded() -> 
     assert payment.refundable == payment.amount
 
 
-def test_a_refund_that_the_provider_refuses_fails() -> None:
+def test_a_refund_that_the_provider_rejects_fails() -> None:
     order = paid_order((make_product(), 1))  # captured here, but not at the provider
     refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
 
@@ -105,7 +105,7 @@ def test_a_refund_that_the_provider_refuses_fails() -> None:
     assert refund.failure_code
 
 
-def test_a_refused_look_up_is_no_verdict_on_the_refund(
+def test_a_rejected_look_up_leaves_the_refund_unknown(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     order = charged_order()
@@ -125,7 +125,7 @@ def test_a_refused_look_up_is_no_verdict_on_the_refund(
 
 
 def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None:
-    """Its amount may be promised to another refund by now."""
+    """Its amount may belong to another refund by now."""
     order = charged_order()
     refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
     refusal = GatewayRejected(code="not_now", message="Not now.")
@@ -140,7 +140,7 @@ def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None
     assert sandbox.rows("SELECT * FROM refunds WHERE idempotency_key = ?", str(refund.id)) == []
 
 
-def test_a_refund_that_kills_its_workers_is_given_up_for_staff_to_see() -> None:
+def test_a_refund_that_kills_its_workers_is_left_to_staff() -> None:
     order = charged_order()
     refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
     Refund.objects.update(attempts=MAX_ATTEMPTS, status="unknown")

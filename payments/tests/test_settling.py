@@ -1,4 +1,4 @@
-"""The payment worker and payments that are authorised first."""
+"""Captures and voids of authorized payments by the payment worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from payments.tests.sandbox_process import SandboxProcess
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 
 
-def authorised_order() -> Order:
+def authorized_order() -> Order:
     order = place((make_product(), 1), token="tok_success")
     work()
     settle()
@@ -31,11 +31,11 @@ def authorised_order() -> Order:
 
 
 @pytest.mark.parametrize("ship", [True, False])
-def test_an_authorised_payment_is_captured_or_let_go(
+def test_an_authorized_payment_is_captured_or_voided(
     sandbox: SandboxProcess, settings: Settings, ship: bool
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"
-    order = authorised_order()
+    order = authorized_order()
     staff = actor_for(make_staff())
 
     if ship:
@@ -48,20 +48,20 @@ def test_an_authorised_payment_is_captured_or_let_go(
     assert charges(sandbox, order)[0][1] == ("captured" if ship else "voided")
 
 
-def test_a_void_that_comes_after_an_unheard_capture_finds_the_money_and_gives_it_back(
+def test_a_void_after_a_capture_without_response_refunds_the_money(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"
-    order = authorised_order()
+    order = authorized_order()
     staff = actor_for(make_staff())
     request_capture(actor=staff, payment_id=payment_of(order).id)
     capture = SandboxGateway.capture
 
-    def captured_unheard(gateway: SandboxGateway, **about: Any) -> None:
-        capture(gateway, **about)
+    def capture_without_response(gateway: SandboxGateway, **captured: Any) -> None:
+        capture(gateway, **captured)
         raise GatewayUnknownOutcome("ReadTimeout")
 
-    with patch.object(SandboxGateway, "capture", captured_unheard):
+    with patch.object(SandboxGateway, "capture", capture_without_response):
         work()
     assert payment_of(order).status == "authorized"
 
@@ -78,11 +78,11 @@ def test_a_void_that_comes_after_an_unheard_capture_finds_the_money_and_gives_it
     ) == [(1,)]
 
 
-def test_a_refused_capture_leaves_the_authorisation_for_a_person_to_look_at(
+def test_a_rejected_capture_leaves_the_payment_authorized_for_staff(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"
-    order = authorised_order()
+    order = authorized_order()
     request_capture(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
 
     refusal = GatewayRejected(code="too_late", message="Too late.")
@@ -99,11 +99,11 @@ def test_a_refused_capture_leaves_the_authorisation_for_a_person_to_look_at(
     assert charges(sandbox, order)[0][1] == "authorized"
 
 
-def test_looking_again_at_an_authorised_payment_does_not_let_it_go(
+def test_retrying_an_authorized_payment_does_not_void_it(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"
-    order = authorised_order()
+    order = authorized_order()
 
     retry_now(work=payment_of(order))
 

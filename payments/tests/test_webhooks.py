@@ -262,7 +262,7 @@ def test_money_taken_for_a_payment_that_has_failed_is_reported_to_operators(
 
     send(charge_of(payment), id="msg_2")
 
-    assert "captured_after_the_end" in caplog.text
+    assert "captured_after_final_status" in caplog.text
     payment.refresh_from_db()
     assert (payment.status, payment.captured_amount) == ("failed", 0)
 

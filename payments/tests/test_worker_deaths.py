@@ -1,7 +1,9 @@
-"""Payment workers that die, and what their leases keep from others."""
+"""Payment workers that die, and the leases that they leave."""
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -21,14 +23,14 @@ from payments.models import Payment
 from payments.operations import processing
 from payments.operations.processing import LEASE, PaymentProcessor
 from payments.operations.retry_policy import MAX_ATTEMPTS, reschedule_payment
-from payments.tests.processors import charges, work, work_off
+from payments.tests.processors import charges, make_due, process, work
 from payments.tests.sandbox_process import SandboxProcess
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 
 
 @pytest.mark.parametrize("token", ["tok_success", "tok_timeout_success", "tok_declined"])
-def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
+def test_a_worker_killed_between_the_response_and_its_record_charges_nobody_twice(
     sandbox: SandboxProcess, token: str
 ) -> None:
     order = place((make_product(), 1), token=token)
@@ -44,7 +46,7 @@ def test_a_worker_killed_between_the_answer_and_its_record_charges_nobody_twice(
     assert payment.status == "processing"
     assert not work()  # its lease still holds
 
-    work_off(payment)
+    process(payment)
 
     assert payment.status == ("failed" if token == "tok_declined" else "captured")
     assert [key for key, _ in charges(sandbox, order)] == [str(payment.id)]
@@ -61,7 +63,7 @@ def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProce
         work()
     assert not Payment.objects.filter(status__in=["captured", "failed"]).exists()
     for order in orders:
-        work_off(payment_of(order))
+        process(payment_of(order))
 
     assert [payment_of(order).status for order in orders] == ["captured", "failed", "captured"] * 4
     for order in orders:
@@ -71,27 +73,27 @@ def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProce
 @pytest.mark.parametrize(
     "changes", [{"provider_reference": "x" * 101}, {"captured_amount": Decimal("NaN")}]
 )
-def test_an_answer_that_cannot_be_kept_holds_up_no_other_payment(
+def test_a_result_that_cannot_be_stored_does_not_hold_up_other_payments(
     sandbox: SandboxProcess, changes: dict[str, Any]
 ) -> None:
     orders = [place((make_product(), 1), token="tok_success") for _ in range(3)]
     bad = payment_of(orders[1])
     charge = SandboxGateway.charge
 
-    def charge_oddly(gateway: SandboxGateway, **said: Any) -> ChargeResult:
-        result = charge(gateway, **said)
-        return replace(result, **changes) if said["key"] == str(bad.id) else result
+    def charge_badly(gateway: SandboxGateway, **charged: Any) -> ChargeResult:
+        result = charge(gateway, **charged)
+        return replace(result, **changes) if charged["key"] == str(bad.id) else result
 
-    with patch.object(SandboxGateway, "charge", charge_oddly):
+    with patch.object(SandboxGateway, "charge", charge_badly):
         work()
 
     assert [payment_of(order).status for order in orders] == ["captured", "unknown", "captured"]
-    work_off(bad, times=1)
+    process(bad, times=1)
     assert bad.status == "captured"
     assert charges(sandbox, orders[1]) == [(str(bad.id), "captured")]
 
 
-def test_a_provider_whose_words_cannot_be_kept_is_asked_again() -> None:
+def test_an_error_text_that_cannot_be_stored_does_not_prevent_the_retry() -> None:
     payment = payment_of(place((make_product(), 1), token="tok_success"))
 
     error = GatewayUnknownOutcome("The provider answered 500 \x00")
@@ -100,7 +102,7 @@ def test_a_provider_whose_words_cannot_be_kept_is_asked_again() -> None:
 
     payment.refresh_from_db()
     assert (payment.status, payment.last_error) == ("unknown", "The provider answered 500 ")
-    assert work_off(payment, times=1).status == "captured"
+    assert process(payment, times=1).status == "captured"
 
 
 def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
@@ -109,27 +111,28 @@ def test_a_worker_killed_before_the_call_leaves_the_charge_to_the_next(
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
     with (
-        patch.object(PaymentProcessor, "_submit", side_effect=KeyboardInterrupt),
+        patch.object(ThreadPoolExecutor, "submit", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         work()
     assert charges(sandbox, order) == []
 
-    work_off(payment, times=1)
+    process(payment, times=1)
 
     assert payment.status == "captured"
     assert charges(sandbox, order) == [(str(payment.id), "captured")]
 
 
-def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
+def test_a_worker_whose_lease_expired_does_not_overwrite_the_next_ones_outcome(
     sandbox: SandboxProcess,
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
-    [slow] = processing._claim_payments(limit=1)
-    work_off(payment, times=1)
+    [slow] = claim_due(Payment, lease=LEASE, limit=1)
+    make_due(payment)
+    process(payment, times=1)
     assert (payment.status, payment.fencing_token) == ("captured", slow.fencing_token + 1)
-    # As if the successor had not been answered either.
+    # As if the second worker had got no response either.
     Payment.objects.update(status="processing", captured_amount=0, next_attempt_at=Now())
 
     reschedule_payment(payment=slow, error=RuntimeError("too late"), actor=actor_for(make_staff()))
@@ -138,7 +141,7 @@ def test_a_worker_whose_lease_ran_out_does_not_write_over_its_successor(
     assert (payment.status, payment.last_error) == ("processing", "")
 
 
-def test_a_claimed_payment_is_nobody_elses() -> None:
+def test_a_claimed_payment_is_claimed_by_no_other_worker() -> None:
     place((make_product(), 1), token="tok_success")
 
     [first] = claim_due(Payment, lease=LEASE, limit=5)
@@ -151,7 +154,7 @@ def test_a_claimed_payment_is_nobody_elses() -> None:
     assert (second.attempts, second.fencing_token) == (2, 2)
 
 
-def test_many_are_claimed_at_once_but_one_that_was_tried_before_alone() -> None:
+def test_many_are_claimed_at_once_but_one_with_earlier_attempts_alone() -> None:
     payments = [payment_of(place((make_product(), 1), token="tok_success")) for _ in range(4)]
     tried = payments[1]
     Payment.objects.filter(pk=tried.pk).update(attempts=1)
@@ -166,7 +169,7 @@ def test_many_are_claimed_at_once_but_one_that_was_tried_before_alone() -> None:
     ]
 
 
-def test_a_payment_that_kills_its_workers_is_given_up_for_staff_to_see(
+def test_a_payment_that_kills_its_workers_is_left_to_staff(
     sandbox: SandboxProcess,
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
@@ -198,11 +201,17 @@ def test_a_payment_cancelled_before_it_is_claimed_is_never_charged(
 
 def test_a_payment_cancelled_during_the_call_is_left_to_its_outcome() -> None:
     order = place((make_product(), 1), token="tok_success")
-    cashier = PaymentProcessor()
-    assert cashier._begin()
+    processor, charge, ends = PaymentProcessor(), SandboxGateway.charge, threading.Event()
 
-    cancel_order(actor=actor_for(make_staff()), order_id=order.id)
-    assert payment_of(order).status == "processing"
-    cashier.finish()
+    def charge_slowly(gateway: SandboxGateway, **charged: Any) -> ChargeResult:
+        ends.wait(10)
+        return charge(gateway, **charged)
+
+    with patch.object(SandboxGateway, "charge", charge_slowly):
+        assert processor.work()
+        cancel_order(actor=actor_for(make_staff()), order_id=order.id)
+        assert payment_of(order).status == "processing"
+        ends.set()
+        processor.finish()
 
     assert payment_of(order).status == "captured"
