@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +26,13 @@ from oms.events.models import Event
 from oms.testing.factories import make_location, make_product
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def operation(db: None) -> Iterator[None]:
+    """The transaction of the operation that the allocator is a part of."""
+    with transaction.atomic():
+        yield
 
 
 def cause(**fields: Any) -> Cause:

@@ -117,7 +117,7 @@ def transaction_required(operation: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(operation)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not connection.in_atomic_block:
+        if not in_transaction():
             raise RuntimeError(f"{operation.__qualname__} must run inside a transaction.")
         return operation(*args, **kwargs)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from inventory.models import Product, StockLevel
 from oms.core.actor import system
@@ -109,7 +109,8 @@ def settle() -> None:
     offset, _ = ConsumerOffset.objects.get_or_create(consumer="tests")
     events = list(Event.objects.filter(position__gt=offset.position).order_by("position"))
     types = {fact.type for fact in EVENT_TYPES}
-    apply_payment_events([recorded(event) for event in events if event.type in types])
+    with transaction.atomic():
+        apply_payment_events([recorded(event) for event in events if event.type in types])
     if events:
         ConsumerOffset.objects.filter(pk="tests").update(position=events[-1].position)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -120,16 +120,17 @@ def test_pages_go_from_the_newest_to_the_oldest_and_back(
 
 def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
     carla, dora = make_customer(email="carla@example.com"), make_customer()
-    publish(
-        UserRegistered(user_id=carla.id, email=carla.email),
-        actor=replace(actor_for(carla), request_id="r-1"),
-        at=NOW,
-    )
-    publish(
-        UserChanged(user_id=dora.id, changes={"phone": ["", "1"]}),
-        actor=replace(actor_for(dora), request_id="r-2"),
-        at=NOW + timedelta(hours=1),
-    )
+    with transaction.atomic():
+        publish(
+            UserRegistered(user_id=carla.id, email=carla.email),
+            actor=replace(actor_for(carla), request_id="r-1"),
+            at=NOW,
+        )
+        publish(
+            UserChanged(user_id=dora.id, changes={"phone": ["", "1"]}),
+            actor=replace(actor_for(dora), request_id="r-2"),
+            at=NOW + timedelta(hours=1),
+        )
 
     later = (NOW + timedelta(minutes=30)).isoformat()
     registered, changed = [str(carla.id)], [str(dora.id)]

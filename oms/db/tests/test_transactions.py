@@ -158,3 +158,17 @@ def test_the_decorators_refuse_the_wrong_surroundings() -> None:
         assert part() == "part"
         with pytest.raises(RuntimeError, match="must not run inside a transaction"):
             whole()
+
+
+@pytest.mark.django_db
+def test_a_test_cases_own_transaction_does_not_count() -> None:
+    """It hides what fails in production: there no transaction would be open."""
+
+    @transaction_required
+    def part() -> str:
+        return "part"
+
+    with pytest.raises(RuntimeError, match="must run inside a transaction"):
+        part()
+    with django_transaction.atomic():
+        assert part() == "part"

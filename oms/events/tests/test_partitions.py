@@ -57,7 +57,8 @@ def test_months_are_counted_over_the_ends_of_years(
 
 @pytest.mark.django_db
 def test_what_happens_now_goes_into_the_partition_of_this_month() -> None:
-    publish(UserRegistered(user_id=new_id(), email="c@example.com"), actor=system("tests"))
+    with transaction.atomic():
+        publish(UserRegistered(user_id=new_id(), email="c@example.com"), actor=system("tests"))
 
     event = Event.objects.get()
     assert table_of(event.id) == partition_of(month_of(clock.now()))
