@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, StaleVersion
 from oms.db.transactions import transaction_required
@@ -37,20 +39,31 @@ def lock_orders(order_ids: Iterable[UUID]) -> dict[UUID, Order]:
     return {order.id: order for order in orders.order_by("id")}
 
 
-@transaction_required
-def lock_expired_orders(*, at: datetime, paying_since: datetime, limit: int) -> Sequence[Order]:
-    """At most `limit` pending orders whose time is up, locked; those locked by others are left out.
+def overdue_order_ids(
+    *, at: datetime, paying_since: datetime, before: UUID | None, limit: int
+) -> Sequence[UUID]:
+    """At most `limit` overdue orders with ids below `before`, the newest first, not locked."""
+    orders = Order.objects.filter(_is_overdue(at, paying_since))
+    if before is not None:
+        orders = orders.filter(pk__lt=before)
+    return list(orders.order_by("-id").values_list("pk", flat=True)[:limit])
 
-    Of an order whose payment is under way the time is up when it was so at `paying_since` already.
-    """
-    waiting = (PaymentState.UNPAID, PaymentState.FAILED)
-    rows = Order.objects.select_for_update(no_key=True, skip_locked=True).filter(
-        status=OrderStatus.PENDING
+
+@transaction_required
+def lock_overdue_orders(
+    order_ids: Iterable[UUID], *, at: datetime, paying_since: datetime
+) -> Sequence[Order]:
+    """Those of the orders that are overdue, locked; those locked by others are left out."""
+    orders = Order.objects.select_for_update(no_key=True, skip_locked=True)
+    return list(orders.filter(_is_overdue(at, paying_since), pk__in=order_ids).order_by("id"))
+
+
+def _is_overdue(at: datetime, paying_since: datetime) -> Q:
+    """Pending orders that expired by `at`; with a payment in progress, by `paying_since`."""
+    unpaid = Q(payment_status__in=(PaymentState.UNPAID, PaymentState.FAILED))
+    return Q(status=OrderStatus.PENDING) & (
+        Q(expires_at__lte=at) & unpaid | Q(expires_at__lte=paying_since)
     )
-    expired = rows.filter(expires_at__lte=at, payment_status__in=waiting) | rows.filter(
-        expires_at__lte=paying_since
-    )
-    return list(expired.order_by("id")[:limit])
 
 
 def items_of(order_ids: Iterable[UUID]) -> dict[UUID, list[OrderItem]]:

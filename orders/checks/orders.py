@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oms.reconcile.checks import Check
+from orders.operations.cancelling import OVERDUE_AFTER
 
 ORDER_CHECKS = (
     Check(
@@ -83,6 +84,18 @@ ORDER_CHECKS = (
                    AND status IN ('confirmed', 'processing', 'shipped', 'delivered'))
                OR (deleted_at IS NOT NULL AND status NOT IN ('cancelled', 'expired'))
         """,
+    ),
+    Check(
+        name="no_overdue_orders",
+        promise="No order is left pending long after its expiry time.",
+        sql="""
+            SELECT id::text AS id,
+                   format('pending since %%s, due to expire at %%s; see order_expiry_failed in the'
+                          ' log', placed_at, expires_at) AS detail
+            FROM orders_order
+            WHERE status = 'pending' AND expires_at < now() - %(overdue_after)s
+        """,
+        parameters=lambda: {"overdue_after": OVERDUE_AFTER},
     ),
     Check(
         name="acknowledged_orders_exist",

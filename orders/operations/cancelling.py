@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from django.conf import settings
+from django.db import OperationalError
 
 from oms.core import clock
 from oms.core.actor import Actor, system
 from oms.core.ids import new_id
-from oms.db.transactions import transaction
+from oms.db.transactions import durable, transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotDeletable
 from orders.events import OrderDeleted
-from orders.locks import lock_expired_orders, lock_order
+from orders.locks import lock_order, lock_overdue_orders, overdue_order_ids
 from orders.models import Order
 from orders.operations.transitions import move_order, release_reserved
 from orders.states import OrderStatus
 from payments.operations.refunds import refund_or_void
 
-# How long after its time was up an order still waits for a payment that is under way.
+log = structlog.get_logger(__name__)
+
+# How long after its expiry time an order still waits for a payment in progress.
 PAYING_GRACE = timedelta(minutes=30)
+# How long after its expiry time a pending order counts as one that cannot be expired.
+OVERDUE_AFTER = PAYING_GRACE + timedelta(minutes=10)
 _EXPIRY_BATCH = 100
 
 
@@ -29,7 +36,7 @@ _EXPIRY_BATCH = 100
 def cancel_order(
     *, actor: Actor, order_id: UUID, reason: str = "", expected_version: int | None = None
 ) -> Order:
-    """Cancel the order, release its stock, and give back what was paid; once more does nothing.
+    """Cancel the order, release its stock, and refund what was paid; once more does nothing.
 
     Raises NotFound, StaleVersion, and InvalidTransition once anything is shipped.
     """
@@ -51,14 +58,44 @@ def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> N
         release_reserved([order], actor=actor, at=at)
 
 
-@transaction
+@durable
 def expire_orders(*, at: datetime) -> int:
-    """Expire a batch of orders that nobody paid in time, and release their stock.
+    """Expire the orders that nobody paid in time, and release their stock; returns how many.
 
-    Returns how many; call it again until it returns 0.
+    In batches, the newest orders first: one that fails is tried alone, logged, and tried again by
+    the next run, after all that became overdue since. `manage.py reconcile` reports it.
     """
+    expired, before = 0, None
+    while ids := overdue_order_ids(
+        at=at, paying_since=at - PAYING_GRACE, before=before, limit=_EXPIRY_BATCH
+    ):
+        before = ids[-1]
+        try:
+            expired += _expire(ids, at=at)
+        except OperationalError:  # no fault of an order
+            raise
+        except Exception:
+            expired += _expire_one_by_one(ids, at=at)
+    return expired
+
+
+def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime) -> int:
+    expired = 0
+    for id in order_ids:
+        try:
+            expired += _expire([id], at=at)
+        except OperationalError:
+            raise
+        except Exception:  # whatever is wrong with one order must not stop the others
+            log.exception("order_expiry_failed", order_id=str(id))
+    return expired
+
+
+@transaction
+def _expire(order_ids: Sequence[UUID], *, at: datetime) -> int:
+    """Expire those of the orders that are still overdue; returns how many."""
     actor = system("expiry", request_id=f"expiry-{new_id()}")
-    orders = lock_expired_orders(at=at, paying_since=at - PAYING_GRACE, limit=_EXPIRY_BATCH)
+    orders = lock_overdue_orders(order_ids, at=at, paying_since=at - PAYING_GRACE)
     minutes = settings.ORDER_EXPIRY.total_seconds() / 60
     for order in orders:
         move_order(

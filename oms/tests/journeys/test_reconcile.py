@@ -52,6 +52,8 @@ BREACHES = {
     " (SELECT id FROM orders_shipmentitem LIMIT 1)",
     "order_timestamps": "UPDATE orders_order SET expires_at = NULL WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
+    "no_overdue_orders": "UPDATE orders_order SET expires_at = now() - interval '41 minutes'"
+    " WHERE id = (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
     "one_capture_per_order": "DROP INDEX payment_one_active_for_order;"
     " INSERT INTO payments_payment SELECT (jsonb_populate_record(payment,"
     " jsonb_build_object('id', gen_random_uuid()))).* FROM payments_payment AS payment"
