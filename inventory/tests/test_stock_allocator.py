@@ -212,13 +212,6 @@ def test_the_statements_do_not_grow_with_the_pieces(
     assert Event.objects.filter(type="product.stock_ran_low").count() == number
 
 
-def test_a_book_is_opened_inside_a_transaction_only(transactional_db: None) -> None:
-    product = make_product()
-
-    with pytest.raises(RuntimeError, match="must run inside a transaction"):
-        open_stock_allocator([product.id])
-
-
 def test_what_was_shipped_and_came_back_is_known_by_order() -> None:
     product, order_id = make_product(stock=5), new_id()
     book = open_stock_allocator([product.id])

@@ -225,3 +225,10 @@ def test_pages_of_what_runs_out_go_on_where_the_last_one_ended(
 def test_only_staff_read_ledger_and_shortages(path: str) -> None:
     assert api_client().get(path).status_code == 401
     assert api_client(make_customer()).get(path).status_code == 403
+
+
+def test_a_stock_allocator_needs_a_transaction() -> None:
+    product = make_product()
+
+    with pytest.raises(RuntimeError, match="must run inside a transaction"):
+        open_stock_allocator([product.id])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import transaction
 
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_product, make_staff
@@ -84,4 +85,6 @@ def test_an_unknown_payment_that_turns_out_to_be_authorised_is_known_again(
 
 def publish_unknown(payment: Payment) -> None:
     Payment.objects.filter(pk=payment.pk).update(status=PaymentStatus.UNKNOWN)
-    publish(PaymentBecameUnknown(payment_id=payment.id, order_id=payment.order_id), actor=PROVIDER)
+    fact = PaymentBecameUnknown(payment_id=payment.id, order_id=payment.order_id)
+    with transaction.atomic():
+        publish(fact, actor=PROVIDER)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from inventory.models import StockMovement
@@ -208,7 +208,8 @@ def test_what_an_earlier_attempt_came_to_is_old_news_once_there_is_a_later_one(
     settle()
     pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
 
-    publish(fact(payment_id=first.id, order_id=order.id), actor=PROVIDER)
+    with transaction.atomic():
+        publish(fact(payment_id=first.id, order_id=order.id), actor=PROVIDER)
     settle()
 
     order.refresh_from_db()
