@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 # Longer texts of a provider are cut.
 _CODE_LENGTH, _MESSAGE_LENGTH = 64, 500
 
-_PAYMENT_STATUSES = {
+PAYMENT_STATUSES = {
     ChargeStatus.CAPTURED: PaymentStatus.CAPTURED,
     ChargeStatus.AUTHORIZED: PaymentStatus.AUTHORIZED,
     ChargeStatus.DECLINED: PaymentStatus.FAILED,
@@ -107,7 +107,7 @@ def record_charges(updates: Sequence[ChargeUpdate]) -> int:
 
 def _apply(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool:
     """Change `payment` to `result`; False if that is no allowed transition."""
-    status = _PAYMENT_STATUSES[result.status]
+    status = PAYMENT_STATUSES[result.status]
     if status not in PAYMENT_TRANSITIONS[PaymentStatus(payment.status)]:
         if status is PaymentStatus.CAPTURED and payment.status != PaymentStatus.CAPTURED:
             # Money was collected for a payment that ended without any: staff must look at it.

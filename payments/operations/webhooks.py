@@ -16,7 +16,9 @@ from oms.db.transactions import transaction
 from payments.gateways.base import ChargeResult, InvalidProviderEvent, ProviderEvent, RefundResult
 from payments.gateways.registry import gateway_for
 from payments.locks import lock_payments
+from payments.models import Payment
 from payments.operations.outcomes import (
+    PAYMENT_STATUSES,
     ChargeUpdate,
     record_charges,
     record_refund,
@@ -84,7 +86,7 @@ def apply_webhooks(*, webhooks: Sequence[Webhook], now: datetime) -> int:
     DataError or orjson.JSONEncodeError, with nothing done, if one of them cannot be stored.
     """
     fresh = _kept(webhooks, now=now)
-    charges = _charges(fresh)
+    charges = _without_known(_charges(fresh))
     refunds = _refunds(fresh)
     if refunds:
         # Here, for those of charges and of refunds must be locked in one order.
@@ -125,6 +127,23 @@ def _charges(webhooks: Iterable[Webhook]) -> list[ChargeUpdate]:
         ChargeUpdate(payment_id=payment_id, result=webhook.news.result, actor=webhook.actor)
         for webhook, payment_id in _with_ids(webhooks)
         if isinstance(webhook.news.result, ChargeResult)
+    ]
+
+
+def _without_known(updates: Sequence[ChargeUpdate]) -> list[ChargeUpdate]:
+    """The updates without those of payments that have that status already.
+
+    Needs no lock, since no status leads back; most webhooks report what the response to our own
+    call has reported before.
+    """
+    if not updates:
+        return []
+    rows = Payment.objects.filter(pk__in={update.payment_id for update in updates})
+    statuses = dict(rows.values_list("pk", "status"))
+    return [
+        update
+        for update in updates
+        if statuses.get(update.payment_id) != PAYMENT_STATUSES[update.result.status]
     ]
 
 
