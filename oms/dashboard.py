@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from oms.core.clock import Period
 from oms.core.money import ZERO
 from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
+from orders.operations.cancelling import OVERDUE_AFTER
 from orders.states import OrderStatus, PaymentState
 
 _ROWS = 8
@@ -91,6 +92,9 @@ def _work(today: Period) -> Sequence[Figure]:
     failed = (PaymentState.FAILED, PaymentState.UNKNOWN)
     orders = Order.objects.filter(deleted_at=None)
     unpaid = orders.filter(status=OrderStatus.PENDING, payment_status__in=failed).count()
+    overdue = orders.filter(
+        status=OrderStatus.PENDING, expires_at__lt=clock.now() - OVERDUE_AFTER
+    ).count()
     url = reverse("admin:orders_order_changelist")
     return (
         Figure(
@@ -108,7 +112,20 @@ def _work(today: Period) -> Sequence[Figure]:
             note=_("pending orders with a failed or unconfirmed payment"),
             is_warning=unpaid > 0,
         ),
+        *_overdue_orders(overdue, url=f"{url}?status__exact=pending"),
     )
+
+
+def _overdue_orders(count: int, *, url: str) -> Iterable[Figure]:
+    if count:
+        yield Figure(
+            title=_("Overdue orders"),
+            value=number(count),
+            icon="timer_off",
+            url=url,
+            note=_("could not be expired; run manage.py reconcile for details"),
+            is_warning=True,
+        )
 
 
 def _low_stock(today: Period) -> Sequence[Figure]:

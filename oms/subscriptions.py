@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
@@ -55,11 +57,25 @@ def relay_events() -> None:
         return
     process_due_work(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
     for consumer in CONSUMERS:
-        retry_failed_events(consumer)
+        with _isolated(consumer.name):
+            retry_failed_events(consumer)
 
 
 def _deliver_to_all() -> int:
-    return sum(deliver(consumer, deadline=time.monotonic() + _SHARE) for consumer in CONSUMERS)
+    handled = 0
+    for consumer in CONSUMERS:
+        with _isolated(consumer.name):
+            handled += deliver(consumer, deadline=time.monotonic() + _SHARE)
+    return handled
+
+
+@contextmanager
+def _isolated(work: str) -> Iterator[None]:
+    """Log what fails inside, so that it does not stop the rest; the next run tries it again."""
+    try:
+        yield
+    except Exception:
+        log.exception("background_work_failed", work=work)
 
 
 def queue_lags() -> dict[str, float]:
@@ -84,14 +100,18 @@ def report_lag() -> None:
 def purge() -> None:
     """Delete what has no use any more, for at most half a minute; the next run goes on."""
     now, deadline = clock.now(), time.monotonic() + _PURGING
-    purge_idempotency_records(now=now, deadline=deadline)
-    purge_sessions(before=now - timedelta(days=1), deadline=deadline)
+    with _isolated("idempotency records"):
+        purge_idempotency_records(now=now, deadline=deadline)
+    with _isolated("sessions"):
+        purge_sessions(before=now - timedelta(days=1), deadline=deadline)
     if days := settings.PROVIDER_MESSAGE_RETENTION_DAYS:
-        purge_provider_messages(before=now - timedelta(days=days), deadline=deadline)
+        with _isolated("provider messages"):
+            purge_provider_messages(before=now - timedelta(days=days), deadline=deadline)
     if days := settings.NOTIFICATION_RETENTION_DAYS:
-        purge_notifications(before=now - timedelta(days=days), deadline=deadline)
-    # Sessions of the back office, which are few.
-    SessionStore.clear_expired()
+        with _isolated("notifications"):
+            purge_notifications(before=now - timedelta(days=days), deadline=deadline)
+    with _isolated("back office sessions"):  # which are few
+        SessionStore.clear_expired()
 
 
 @shared_task(name="oms.tend_event_log")

@@ -127,7 +127,7 @@ class MailSender:
             mail.connection = self._connection
             if not mail.send():
                 raise ValueError("The mail has no recipient.")
-        except (OSError, ValueError) as error:  # SMTPException is an OSError.
+        except Exception as error:  # Python's e-mail package raises any for odd addresses.
             self.close()
             _handle_error(notification, error)
         else:

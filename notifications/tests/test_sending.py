@@ -232,3 +232,19 @@ def test_a_line_break_cannot_inject_a_header(
     waiting.refresh_from_db()
     assert waiting.state == DeliveryState.DEAD
     assert mail_server.messages == []
+
+
+@pytest.mark.parametrize("address", ["<>", "shop@["])
+def test_an_address_on_which_pythons_parser_fails_stops_no_other_mail(
+    mail: MakeMail, mail_server: MailServer, address: str
+) -> None:
+    bad, good = mail(), mail()
+    Notification.objects.filter(pk=bad.pk).update(email=address)
+
+    assert send_all(MailSender()) == 2
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert good.state == DeliveryState.SENT
+    assert (bad.state, bad.lease_until) == (DeliveryState.FAILED, None)
+    assert bad.last_error

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DataError, OperationalError
+from django.db import OperationalError
 from django.db.models import prefetch_related_objects
 
 from oms.core.actor import Actor, system
@@ -212,8 +212,10 @@ def _record_refund(refund: Refund, call: Future[RefundResult]) -> None:
         return
     try:
         record_refund(actor=_actor(refund), refund_id=refund.id, result=result, failure_code=code)
-    except DataError as refusal:  # such as a reference that is too long
-        reschedule_refund(refund=refund, error=refusal)
+    except (OperationalError, Unavailable):
+        raise
+    except Exception as failure:  # such as a reference that is too long
+        reschedule_refund(refund=refund, error=failure)
 
 
 def _actor(work: Payment | Refund) -> Actor:

@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.faults import refused_rows
 from oms.testing.ordering import paid_order, payment_of, settle
 from orders.operations.refunding import refund_payment
 from payments.gateways.base import GatewayRejected
@@ -149,3 +150,20 @@ def test_a_refund_that_kills_its_workers_is_left_to_staff() -> None:
 
     refund.refresh_from_db()
     assert (refund.status, refund.next_attempt_at, refund.lease_until) == ("unknown", None, None)
+
+
+def test_a_refund_that_cannot_be_recorded_stops_no_other(sandbox: SandboxProcess) -> None:
+    orders = [charged_order(), charged_order()]
+    staff = actor_for(make_staff())
+    bad, good = (refund_payment(actor=staff, payment_id=payment_of(o).id) for o in orders)
+    condition = f"OLD.id = '{bad.id}' AND NEW.status = 'succeeded'"
+
+    with refused_rows("payments_refund", "UPDATE", condition=condition):
+        while work():
+            pass
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert good.status == "succeeded"
+    assert "refused by the test" in bad.last_error
+    assert bad.next_attempt_at is not None

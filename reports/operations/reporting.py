@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
+import structlog
 from django.conf import settings
 
 from oms.core.clock import business_date, business_days
@@ -32,6 +33,8 @@ from reports.queries import (
     keep_sales,
     kept_sales,
 )
+
+log = structlog.get_logger(__name__)
 
 # A day is closed this long after its end, when everything that began in it has been committed: no
 # statement and no open transaction may take more than seconds.
@@ -90,8 +93,8 @@ def range_report(*, first: date, last: date, currency: str, now: datetime) -> Re
 def close_days(*, now: datetime) -> int:
     """Store the reports of closed days that are missing, the oldest first and a month at most.
 
-    Returns how many those were. Safe to run at any time, and by several at once: the
-    first to store a day wins.
+    Returns how many those were. A day that fails is logged, and tried again by the next run. Safe
+    to run at any time, and by several at once: the first to store a day wins.
     """
     first = first_business_day()
     last = business_date(now - SETTLING) - timedelta(days=1)
@@ -100,14 +103,28 @@ def close_days(*, now: datetime) -> int:
     currency = settings.SHOP_CURRENCY
     stored = set(_stored_days(first, last, currency).values_list("date", flat=True))
     missing = [day for day in days_between(first, last) if day not in stored]
-    if not missing:
-        return 0
-    # Only days that lie close together, so one statement adds up all of them.
-    limit = missing[0] + timedelta(days=_CLOSED_AT_ONCE)
-    missing = [day for day in missing if day < limit]
-    added_up = add_up(first=missing[0], last=missing[-1], currency=currency, at=now)
-    _store(added_up.days.values(), only=missing, currency=currency)
-    return len(missing)
+    closed = 0
+    while missing and not closed:
+        # Only days that lie close together, so one statement adds up all of them.
+        limit = missing[0] + timedelta(days=_CLOSED_AT_ONCE)
+        closed = _close([day for day in missing if day < limit], currency=currency, now=now)
+        missing = [day for day in missing if day >= limit]
+    return closed
+
+
+def _close(days: Sequence[date], *, currency: str, now: datetime) -> int:
+    """Store the reports of the days; if that fails, of each half of them. Returns how many."""
+    try:
+        added_up = add_up(first=days[0], last=days[-1], currency=currency, at=now)
+        _store(added_up.days.values(), only=days, currency=currency)
+    except Exception:  # whatever is wrong with one day, or with so many, must not stop the others
+        if len(days) == 1:
+            log.exception("closing_failed", day=str(days[0]))
+            return 0
+        middle = len(days) // 2
+        halves = days[:middle], days[middle:]
+        return sum(_close(half, currency=currency, now=now) for half in halves)
+    return len(days)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from oms.testing.faults import refused_rows
 from oms.testing.threads import at_once
 from reports.figures import Report
 from reports.models import DailyReport, DailySales
@@ -225,3 +226,17 @@ def test_a_range_into_the_running_day_has_its_sales_once(books: Books) -> None:
     assert [(p.sku, p.units) for p in found.top_products] == [("CUP", 3)]
     assert found.totals.units_sold == 3
     assert DailySales.objects.count() == 2
+
+
+def test_a_day_that_cannot_be_stored_stops_no_other(
+    books: Books, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = DAY - timedelta(days=40)
+    books.order(placed=NOON - timedelta(days=40))
+
+    with refused_rows("reports_dailyreport", "INSERT", condition=f"NEW.date = '{bad}'"):
+        assert [close_days(now=NOON) for _ in range(3)] == [30, 9, 0]
+
+    assert DailyReport.objects.count() == 39
+    failures = [r.msg for r in caplog.records if r.name == "reports.operations.reporting"]
+    assert {line["day"] for line in failures} == {str(bad)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from oms.core import clock
 from oms.core.ids import new_id
+from oms.db.transactions import DatabaseBusy
 from oms.events.models import DeadLetter
 from oms.events.relay import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_failed_events
 from oms.events.tests.consumers import consumer, deliver, note, tell
@@ -142,3 +143,24 @@ def test_an_event_that_nobody_can_read_any_more_is_parked(heard: Any) -> None:
 
     assert heard() == [user_id]
     assert DeadLetter.objects.count() == 1
+
+
+def test_a_retry_that_meets_locked_rows_stops_no_other(heard: Any) -> None:
+    users = [new_id() for _ in range(2)]
+    tell(*users)
+    deliver(consumer(failing_for(*users, error=ValueError("x"))))
+    make_due()
+
+    assert retry_failed_events(consumer(failing_for(users[0], error=DatabaseBusy()))) == 1
+
+    assert heard() == [users[1]]
+    assert DeadLetter.objects.get().attempts == 2
+
+
+def failing_for(*user_ids: UUID, error: Exception) -> Callable[[Sequence[RecordedEvent]], None]:
+    def handle(events: Sequence[RecordedEvent]) -> None:
+        if {event.fact.object_id for event in events} & set(user_ids):
+            raise error
+        note(events)
+
+    return handle

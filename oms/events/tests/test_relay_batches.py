@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -10,11 +11,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from oms.core.actor import system
+from oms.core.errors import Unavailable
 from oms.core.ids import new_id
 from oms.events import relay
 from oms.events.models import ConsumerOffset, Event
 from oms.events.publishing import RELAY_TASK, publish
-from oms.events.relay import Consumer
+from oms.events.relay import Consumer, RecordedEvent
 from oms.events.tests.consumers import consumer, deliver, note, tell
 from oms.queue.wakeups import stay_awake, woken
 from oms.subscriptions import relay_events
@@ -103,3 +105,25 @@ def test_time_that_runs_out_amid_what_a_consumer_does_not_hear_leaves_more_to_do
     with patch("oms.events.relay.BATCH", 2):
         assert relay.deliver(other, deadline=0.0) == 1
         assert relay.deliver(other, deadline=0.0) == 0
+
+
+def test_a_consumer_that_fails_stops_no_other(heard: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Sequence[RecordedEvent]) -> None:
+        raise Unavailable
+
+    consumers = (
+        Consumer(name="failing", event_types=(UserRegistered,), handle=fail),
+        consumer(),
+    )
+    user_id = new_id()
+    tell(user_id)
+    wait_until_readable()
+
+    with patch("oms.subscriptions.CONSUMERS", consumers):
+        relay_events()
+
+    assert heard() == [user_id]
+    failures = [r.msg for r in caplog.records if r.name == "oms.subscriptions"]
+    assert {(line["event"], line["work"]) for line in failures} == {
+        ("background_work_failed", "failing")
+    }

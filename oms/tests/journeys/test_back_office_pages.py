@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -135,6 +136,15 @@ def test_the_first_page_shows_figures_in_few_statements(
         "Undelivered e-mail",
     ):
         assert figure in html
+
+
+def test_the_first_page_counts_orders_that_could_not_be_expired(staff: Client, shop: Order) -> None:
+    assert "Overdue orders" not in staff.get("/admin/").content.decode()
+    Order.objects.filter(pk=shop.pk).update(
+        status="pending", confirmed_at=None, expires_at=clock.now() - timedelta(minutes=41)
+    )
+
+    assert "Overdue orders" in staff.get("/admin/").content.decode()
 
 
 def test_the_first_page_groups_the_digits_of_every_number(staff: Client, shop: Order) -> None:
