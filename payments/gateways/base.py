@@ -1,9 +1,8 @@
-"""What the product asks of a payment provider, and what a provider answers.
+"""The interface of payment providers, and their results.
 
 Every call carries an idempotency key of ours. The same key may be sent again at any time: the
-provider does the thing once and answers what became of it. A call that ends without a clear
-answer has an unknown outcome, and is cleared up by a look-up or by the same key again, never by a
-new key.
+provider acts once and returns the outcome. A call without a clear response has an unknown outcome,
+which is resolved by a look-up or by the same key again, never by a new key.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ class RefundStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChargeResult:
-    """What a charge is at the provider now.
+    """The current state of a charge at the provider.
 
-    `provider_reference` is the provider's own id of it. `decline_code` and `decline_message` are
+    `provider_reference` is the provider's own id. `decline_code` and `decline_message` are
     empty unless it was declined, which is final for its key.
     """
 
@@ -50,7 +49,7 @@ class ChargeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RefundResult:
-    """What a refund is at the provider now; a failed one moved no money, for good for its key."""
+    """The current state of a refund; failure is final for its key, and no money was moved."""
 
     status: RefundStatus
     provider_reference: str
@@ -60,11 +59,11 @@ class RefundResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderEvent:
-    """What a provider tells us of its own accord, with its signature already verified.
+    """A webhook with a verified signature.
 
-    News may come late, twice (with the same `id`), before the answer to the call that caused it,
+    It may arrive late, twice (with the same `id`), before the response to the call that caused it,
     and in any order. `key` is the idempotency key of the charge or refund, which need not be one
-    of ours. `result` is None for news that reports no outcome, such as that a charge is pending.
+    of ours. `result` is None for events without an outcome, such as that a charge is pending.
     """
 
     id: str
@@ -76,25 +75,25 @@ class ProviderEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerEntry:
-    """One charge in the provider's books, and the idempotency key it was made under."""
+    """One charge in the provider's ledger, and its idempotency key."""
 
     key: str
     charge: ChargeResult
 
 
 class GatewayError(Exception):
-    """The provider did not do what it was asked, or it is not known whether it did."""
+    """The provider did not carry out the call, or it is not known whether it did."""
 
 
 class GatewayUnknownOutcome(GatewayError):
-    """No clear answer: a timeout, a broken or refused connection, a 5xx, or an unreadable answer.
+    """No clear response: a timeout, a broken or refused connection, a 5xx, or unreadable content.
 
-    It may or may not have happened. Look it up, or send the same key again; it has never "failed".
+    The call may have taken effect. Look it up, or send the same key again; it has not "failed".
     """
 
 
 class GatewayRejected(GatewayError):
-    """The provider refused the request itself, for good, and did nothing.
+    """The provider rejected the request, which is final, and did nothing.
 
     `code` is the provider's, such as "unknown_token" or "refund_exceeds_captured".
     """
@@ -106,22 +105,22 @@ class GatewayRejected(GatewayError):
 
 
 class GatewayMisconfigured(GatewayError):
-    """Our side is set up wrongly: credentials that the provider refuses, or no such provider.
+    """Our settings are wrong: rejected credentials, a wrong URL, or no such provider.
 
     Nothing was done; the same key can be sent again once the settings are right.
     """
 
 
 class InvalidProviderEvent(Invalid):
-    """The webhook is signed by the provider, but its content is not understood."""
+    """The webhook's signature is valid, but its content is not."""
 
     code = "unreadable_news"
 
 
 class Gateway(Protocol):
-    """A payment provider. Keys are at most 255 visible ASCII characters; a payment's id is one.
+    """A payment provider. Keys are up to 255 visible ASCII characters, such as a payment's id.
 
-    Keys of charges, captures, voids and refunds are counted apart from each other. Each method but
+    Keys of charges, captures, voids and refunds are separate. Each method but
     `parse_event` is a network call and refuses to run inside a transaction; it raises
     GatewayUnknownOutcome, GatewayRejected or GatewayMisconfigured, and DeadlineExceeded if the
     deadline had passed before anything was sent.
@@ -137,39 +136,38 @@ class Gateway(Protocol):
         capture: bool,
         reference: str,
     ) -> ChargeResult:
-        """Take `amount` from the owner of `token`; without `capture` only set it aside.
+        """Charge `amount` to `token`; without `capture` only authorize it.
 
-        `reference` is what the money is for, the order's id. A decline is a result, not an error.
+        `reference` is the order's id. A decline is a result, not an error.
         """
 
     def capture(self, *, key: str, provider_reference: str, amount: Decimal) -> ChargeResult:
-        """Take `amount` of what was set aside; the rest of it is let go."""
+        """Capture `amount` of an authorized charge; the rest is released."""
 
     def void(self, *, key: str, provider_reference: str) -> ChargeResult:
-        """Let go of what was set aside and not captured."""
+        """Release an authorized charge that was not captured."""
 
     def refund(
         self, *, key: str, provider_reference: str, amount: Decimal, reason: str
     ) -> RefundResult:
-        """Give back `amount` of what was captured. That it failed is a result, not an error."""
+        """Refund `amount` of a captured charge. Failure is a result, not an error."""
 
     def look_up(self, *, key: str) -> ChargeResult | None:
-        """The charge made under `key`; None if the provider knows of none.
+        """The charge with that key; None if the provider has none yet.
 
-        None is true of this moment: a charge that is still on its way may arrive later.
+        A charge that is still in transit may arrive later.
         """
 
     def look_up_refund(self, *, key: str) -> RefundResult | None:
-        """The refund made under `key`; None if the provider knows of none."""
+        """The refund with that key; None if the provider has none yet."""
 
     def ledger(self) -> Iterator[LedgerEntry]:
-        """Every charge in the provider's books, the oldest first, for reconciling."""
+        """Every charge of the provider, oldest first, for reconciliation."""
 
     def parse_event(
         self, *, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> ProviderEvent:
-        """What the webhook with these headers (names in any case) and this raw body says.
+        """The event in the webhook with these headers (names in any case) and this raw body.
 
-        Raises InvalidSignature for one that is not from the provider or is too old, and
-        InvalidProviderEvent.
+        Raises InvalidSignature if it is not from the provider or too old, and InvalidProviderEvent.
         """

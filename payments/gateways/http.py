@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -15,10 +15,13 @@ from urllib3.exceptions import HTTPError, LocationValueError
 
 from oms.core.deadline import within_deadline
 from payments.gateways.base import (
+    GatewayError,
     GatewayMisconfigured,
     GatewayRejected,
     GatewayUnknownOutcome,
 )
+
+Response = TypeVar("Response")
 
 # Statuses that say nothing of the request itself: timeout, too early, rate limited.
 _TRANSIENT = frozenset({408, 425, 429})
@@ -39,15 +42,25 @@ def _connections(process_id: int) -> urllib3.PoolManager:
     return urllib3.PoolManager(maxsize=_MAX_CONNECTIONS)
 
 
+class _Error(msgspec.Struct, frozen=True):
+    code: str
+    message: str = ""
+
+
+class _ErrorBody(msgspec.Struct, frozen=True):
+    error: _Error
+
+
 def call(
+    response_type: type[Response],
     *,
     method: str,
     url: str,
     headers: Mapping[str, str],
     query: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The JSON object that the provider returns with 2xx.
+) -> Response:
+    """The JSON that the provider returns with 2xx, decoded as `response_type`.
 
     Waits two seconds for a connection and eight for a response (settings), or until the deadline if
     that is earlier. Raises GatewayUnknownOutcome, GatewayRejected, GatewayMisconfigured, and
@@ -81,34 +94,32 @@ def call(
         # Even after a refused connection: this attempt did nothing, but an earlier one with the
         # same key may have.
         raise GatewayUnknownOutcome(f"{type(error).__name__} in {method} {url}") from error
-    return _result(response, url=url)
+    if not 200 <= response.status < 300:
+        raise _error(response, url=url)
+    result = _decode(response.data, response_type)
+    if result is None:
+        raise GatewayUnknownOutcome(f"The response to {method} {url} is not in the expected form.")
+    return result
 
 
-def _result(response: urllib3.BaseHTTPResponse, *, url: str) -> dict[str, Any]:
-    answer = _json_object(response.data)
+def _error(response: urllib3.BaseHTTPResponse, *, url: str) -> GatewayError:
     status = response.status
-    if 200 <= status < 300:
-        if answer is None:
-            raise GatewayUnknownOutcome("The provider's response is not a JSON object.")
-        return answer
     if status in (401, 403):
-        raise GatewayMisconfigured(f"The provider rejected our credentials ({status}).")
-    member = (answer or {}).get("error")
-    error = member if isinstance(member, dict) else {}
-    code = error.get("code")
-    if not isinstance(code, str):
-        code = ""
+        return GatewayMisconfigured(f"The provider rejected our credentials ({status}).")
+    body = _decode(response.data, _ErrorBody)
+    code = body.error.code if body else ""
     if code in _WRONG_URL:
-        raise GatewayMisconfigured(f"There is no provider's API at {url}.")
+        return GatewayMisconfigured(f"There is no provider's API at {url}.")
     # A 4xx without the provider's own code may come from a proxy in between.
-    is_final = 400 <= status < 500 and status not in _TRANSIENT and code not in ("", _KEY_REUSED)
-    if not is_final:
-        raise GatewayUnknownOutcome(f"The provider answered {status} {code}")
-    raise GatewayRejected(code=code, message=str(error.get("message", "")))
+    is_final = 400 <= status < 500 and status not in _TRANSIENT and code != _KEY_REUSED
+    if not is_final or not body or not code:
+        return GatewayUnknownOutcome(f"The provider answered {status} {code}")
+    return GatewayRejected(code=code, message=body.error.message)
 
 
-def _json_object(data: bytes) -> dict[str, Any] | None:
+def _decode(data: bytes, type: type[Response]) -> Response | None:
+    """The JSON as `type`; None if it is of another form."""
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return msgspec.json.decode(data, type=type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

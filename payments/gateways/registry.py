@@ -1,4 +1,4 @@
-"""Which payment providers there are."""
+"""The payment providers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class UnknownProvider(GatewayMisconfigured):
 
 
 def gateway_for(provider: str) -> Gateway:
-    """The gateway to the provider called `provider`. Raises UnknownProvider."""
+    """The gateway to that provider. Raises UnknownProvider."""
     try:
         return GATEWAYS[provider]
     except KeyError:

@@ -1,13 +1,13 @@
-"""The gateway to the sandbox provider (see payments/sandbox)."""
+"""The gateway to the sandbox provider (payments/sandbox)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from django.conf import settings
 
 from oms.core.money import rounded
@@ -16,7 +16,6 @@ from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
     Gateway,
-    GatewayUnknownOutcome,
     InvalidProviderEvent,
     LedgerEntry,
     ProviderEvent,
@@ -26,17 +25,80 @@ from payments.gateways.base import (
 from payments.gateways.http import call
 from payments.signatures import verify
 
-_PAGE = "500"
-# More is not kept of it (payments.models).
-_LONGEST_REFERENCE = 100
+Response = TypeVar("Response")
 
-# What reading an answer of an unexpected shape raises: decimal.InvalidOperation is an
-# ArithmeticError, and JSON that is nested too deeply a RecursionError.
-_UNEXPECTED = (KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
+# As long as payments.models stores it.
+_Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+_Amount = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,16}\.[0-9]{2}\Z")]
+
+
+class _Charge(msgspec.Struct, frozen=True):
+    id: _Reference
+    idempotency_key: str
+    status: ChargeStatus
+    amount: _Amount
+    currency: str
+    captured_amount: _Amount
+    refunded_amount: _Amount
+    decline_code: str | None
+    decline_message: str | None
+
+    def result(self) -> ChargeResult:
+        return ChargeResult(
+            status=self.status,
+            provider_reference=self.id,
+            amount=Decimal(self.amount),
+            currency=self.currency,
+            captured_amount=Decimal(self.captured_amount),
+            refunded_amount=Decimal(self.refunded_amount),
+            decline_code=self.decline_code or "",
+            decline_message=self.decline_message or "",
+        )
+
+
+class _Refund(msgspec.Struct, frozen=True):
+    id: _Reference
+    status: RefundStatus
+    charge_id: str
+    amount: _Amount
+
+    def result(self) -> RefundResult:
+        return RefundResult(
+            status=self.status,
+            provider_reference=self.id,
+            charge_reference=self.charge_id,
+            amount=Decimal(self.amount),
+        )
+
+
+class _Charges(msgspec.Struct, frozen=True):
+    data: list[_Charge]
+    next: int | None = None
+
+
+class _Refunds(msgspec.Struct, frozen=True):
+    data: list[_Refund]
+
+
+class _WebhookData(msgspec.Struct, frozen=True):
+    idempotency_key: str
+    status: str
+
+
+class _Webhook(msgspec.Struct, frozen=True):
+    type: str
+    created_at: datetime
+    data: msgspec.Raw
+
+
+_RESULTS: dict[str, type[_Charge] | type[_Refund]] = {"charge": _Charge, "refund": _Refund}
 
 
 class SandboxGateway(Gateway):
-    """The sandbox provider at SANDBOX_PROVIDER_URL, reached with SANDBOX_API_KEY."""
+    """The sandbox provider at SANDBOX_PROVIDER_URL, called with SANDBOX_API_KEY."""
+
+    # Charges in one page of the ledger.
+    page_size = 500
 
     @durable
     def charge(
@@ -56,68 +118,68 @@ class SandboxGateway(Gateway):
             "capture": capture,
             "reference": reference,
         }
-        return _charge(_post("/v1/charges", key=key, body=body))
+        return _post("/v1/charges", _Charge, key=key, body=body).result()
 
     @durable
     def capture(self, *, key: str, provider_reference: str, amount: Decimal) -> ChargeResult:
         path = f"/v1/charges/{provider_reference}/capture"
-        return _charge(_post(path, key=key, body={"amount": _text(amount)}))
+        return _post(path, _Charge, key=key, body={"amount": _text(amount)}).result()
 
     @durable
     def void(self, *, key: str, provider_reference: str) -> ChargeResult:
-        return _charge(_post(f"/v1/charges/{provider_reference}/void", key=key, body={}))
+        path = f"/v1/charges/{provider_reference}/void"
+        return _post(path, _Charge, key=key, body={}).result()
 
     @durable
     def refund(
         self, *, key: str, provider_reference: str, amount: Decimal, reason: str
     ) -> RefundResult:
         body = {"charge_id": provider_reference, "amount": _text(amount), "reason": reason}
-        return _refund(_post("/v1/refunds", key=key, body=body))
+        return _post("/v1/refunds", _Refund, key=key, body=body).result()
 
     @durable
     def look_up(self, *, key: str) -> ChargeResult | None:
-        found = _found("/v1/charges", key=key)
-        return None if found is None else _charge(found)
+        charges = _get("/v1/charges", _Charges, query={"idempotency_key": key}).data
+        return charges[0].result() if charges else None
 
     @durable
     def look_up_refund(self, *, key: str) -> RefundResult | None:
-        found = _found("/v1/refunds", key=key)
-        return None if found is None else _refund(found)
+        refunds = _get("/v1/refunds", _Refunds, query={"idempotency_key": key}).data
+        return refunds[0].result() if refunds else None
 
     def ledger(self) -> Iterator[LedgerEntry]:
-        after: str | None = "0"
+        after: int | None = 0
         while after is not None:
-            entries, after = _ledger_page(after)
-            yield from entries
+            page = self._ledger_page(after)
+            for charge in page.data:
+                yield LedgerEntry(key=charge.idempotency_key, charge=charge.result())
+            after = page.next
+
+    @durable
+    def _ledger_page(self, after: int) -> _Charges:
+        query = {"after": str(after), "limit": str(self.page_size)}
+        return _get("/v1/ledger", _Charges, query=query)
 
     def parse_event(
         self, *, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> ProviderEvent:
         id = verify(secret=settings.SANDBOX_WEBHOOK_SECRET, headers=headers, body=body, now=now)
         try:
-            said = json.loads(body)
-            type, data = str(said["type"]), said["data"]
-            return ProviderEvent(
-                id=id,
-                type=type,
-                occurred_at=datetime.fromisoformat(said["created_at"]),
-                key=str(data["idempotency_key"]),
-                result=_result(type, data),
-            )
-        except _UNEXPECTED as error:
+            webhook = msgspec.json.decode(body, type=_Webhook)
+            data = msgspec.json.decode(webhook.data, type=_WebhookData)
+            result_type = _RESULTS.get(webhook.type.split(".")[0])
+            result = None
+            if result_type is not None and data.status != "pending":
+                result = msgspec.json.decode(webhook.data, type=result_type).result()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidProviderEvent from error
-
-
-def _result(type: str, data: dict[str, Any]) -> ChargeResult | RefundResult | None:
-    if data["status"] == "pending":
-        return None
-    match type.split(".")[0]:
-        case "charge":
-            return _charge_result(data)
-        case "refund":
-            return _refund_result(data)
-        case _:
-            return None
+        return ProviderEvent(
+            id=id,
+            type=webhook.type,
+            occurred_at=webhook.created_at,
+            key=data.idempotency_key,
+            result=result,
+        )
 
 
 def _text(amount: Decimal) -> str:
@@ -130,8 +192,11 @@ def _authorization() -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.SANDBOX_API_KEY}"}
 
 
-def _post(path: str, *, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def _post(
+    path: str, response_type: type[Response], *, key: str, body: Mapping[str, Any]
+) -> Response:
     return call(
+        response_type,
         method="POST",
         url=settings.SANDBOX_PROVIDER_URL + path,
         headers={**_authorization(), "Idempotency-Key": key},
@@ -139,81 +204,11 @@ def _post(path: str, *, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _get(path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+def _get(path: str, response_type: type[Response], *, query: Mapping[str, str]) -> Response:
     return call(
+        response_type,
         method="GET",
         url=settings.SANDBOX_PROVIDER_URL + path,
         headers=_authorization(),
         query=query,
     )
-
-
-def _found(path: str, *, key: str) -> Any:
-    """What was made under `key`, or None; at most one thing is, by the provider's promise."""
-    answer = _get(path, query={"idempotency_key": key})
-    try:
-        return answer["data"][0] if answer["data"] else None
-    except _UNEXPECTED as error:
-        raise GatewayUnknownOutcome("The provider's list is not understood.") from error
-
-
-@durable
-def _ledger_page(after: str) -> tuple[list[LedgerEntry], str | None]:
-    page = _get("/v1/ledger", query={"after": after, "limit": _PAGE})
-    try:
-        entries = [
-            LedgerEntry(key=str(charge["idempotency_key"]), charge=_charge_result(charge))
-            for charge in page["data"]
-        ]
-        return entries, None if page["next"] is None else str(page["next"])
-    except _UNEXPECTED as error:
-        raise GatewayUnknownOutcome("The provider's ledger is not understood.") from error
-
-
-def _charge(answer: dict[str, Any]) -> ChargeResult:
-    try:
-        return _charge_result(answer)
-    except _UNEXPECTED as error:
-        raise GatewayUnknownOutcome("The provider's charge is not understood.") from error
-
-
-def _refund(answer: dict[str, Any]) -> RefundResult:
-    try:
-        return _refund_result(answer)
-    except _UNEXPECTED as error:
-        raise GatewayUnknownOutcome("The provider's refund is not understood.") from error
-
-
-def _charge_result(charge: dict[str, Any]) -> ChargeResult:
-    return ChargeResult(
-        status=ChargeStatus(charge["status"]),
-        provider_reference=_reference(charge["id"]),
-        amount=_amount(charge["amount"]),
-        currency=charge["currency"],
-        captured_amount=_amount(charge["captured_amount"]),
-        refunded_amount=_amount(charge["refunded_amount"]),
-        decline_code=charge["decline_code"] or "",
-        decline_message=charge["decline_message"] or "",
-    )
-
-
-def _refund_result(refund: dict[str, Any]) -> RefundResult:
-    return RefundResult(
-        status=RefundStatus(refund["status"]),
-        provider_reference=_reference(refund["id"]),
-        charge_reference=refund["charge_id"],
-        amount=_amount(refund["amount"]),
-    )
-
-
-def _reference(id: str) -> str:
-    if not 0 < len(id) <= _LONGEST_REFERENCE:
-        raise ValueError(f"An id of {len(id)} characters.")
-    return id
-
-
-def _amount(said: str) -> Decimal:
-    amount = Decimal(said)
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"{said} is no amount of money.")
-    return amount

@@ -15,6 +15,7 @@ from payments.gateways.base import (
     GatewayRejected,
     GatewayUnknownOutcome,
 )
+from payments.gateways.sandbox import SandboxGateway
 from payments.tests.sandbox_process import PRICE, SandboxProcess, charge
 
 
@@ -192,7 +193,7 @@ def test_the_ledger_lists_every_charge_over_all_pages(
     made = {str(uuid4()) for _ in range(5)}
     for key in made:
         charge(gateway, "tok_success", key=key)
-    monkeypatch.setattr("payments.gateways.sandbox._PAGE", "2")
+    monkeypatch.setattr(SandboxGateway, "page_size", 2)
 
     entries = [entry for entry in gateway.ledger() if entry.key in made]
 
