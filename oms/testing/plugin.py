@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,6 +47,25 @@ def _is_long_and_apart(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     uses_database = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
     return item.get_closest_marker("slow") is not None and not uses_database
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    """Create content types and permissions once, with the database, and not after each flush.
+
+    A flush keeps them: see oms/testing/postgresql/base.py.
+    """
+    result = yield
+    if fixturedef.argname == "django_db_setup":
+        from django.contrib.auth.management import create_permissions
+        from django.contrib.contenttypes.management import create_contenttypes
+        from django.db.models import signals
+
+        signals.post_migrate.disconnect(create_contenttypes)
+        signals.post_migrate.disconnect(
+            create_permissions, dispatch_uid="django.contrib.auth.management.create_permissions"
+        )
+    return result
 
 
 def pytest_configure(config: pytest.Config) -> None:

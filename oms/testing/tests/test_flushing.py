@@ -1,32 +1,31 @@
-"""Append-only tables can be emptied between tests, and only there."""
+"""Flushing between tests: append-only tables too, and only there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-
-@pytest.fixture
-def _ledger(transactional_db: None) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TABLE oms_test_ledger AS SELECT 1 AS value;"
-            "CREATE TRIGGER oms_test_ledger_no_truncate BEFORE TRUNCATE ON oms_test_ledger "
-            "FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change()"
-        )
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE oms_test_ledger")
+from oms.events.models import Event
+from oms.testing.factories import make_product
+from oms.testing.ordering import place
 
 
-@pytest.mark.usefixtures("_ledger")
-def test_flushing_empties_an_append_only_table_and_leaves_its_guard_on() -> None:
-    connection.ops.execute_sql_flush(["TRUNCATE oms_test_ledger"])
+@pytest.mark.django_db(transaction=True)
+def test_a_flush_empties_append_only_tables_and_keeps_their_triggers_and_the_permissions() -> None:
+    place((make_product(), 1))
+    permissions = set(Permission.objects.values_list("id", "codename"))
+    assert permissions
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM oms_test_ledger")
-        assert cursor.fetchone() == (0,)
-        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-            cursor.execute("TRUNCATE oms_test_ledger")
+    call_command("flush", interactive=False, verbosity=0)
+
+    assert not Event.objects.exists()
+    assert set(Permission.objects.values_list("id", "codename")) == permissions
+    place((make_product(), 1))
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DELETE FROM events_event")
