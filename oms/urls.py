@@ -16,7 +16,11 @@ urlpatterns = [
     path("", read_only(home), name="home"),
     path("admin", RedirectView.as_view(url="/admin/")),
     # Replaces Django's view, which records no event.
-    path("admin/password_change/", admin.site.admin_view(OwnPasswordView.as_view())),
+    path(
+        "admin/password_change/",
+        admin.site.admin_view(OwnPasswordView.as_view()),
+        name="own-password",
+    ),
     path("admin/", admin.site.urls),
     path("", include("oms.http.urls")),
     path("api/v1/", include("oms.users.api.urls")),

@@ -1,49 +1,75 @@
-"""The counting of rate limits in one process, for as long as Redis is away."""
+"""Counts rate limits in this process while Redis is unavailable."""
 
 from __future__ import annotations
 
 import math
 import time
 from threading import Lock
-from typing import Any
+from typing import NamedTuple
 
-# Subjects that a process counts by itself; when there are more it begins anew.
-_REMEMBERED = 100_000
+import structlog
+
+log = structlog.get_logger(__name__)
+
+# After Redis failed, it is not tried again for that many seconds.
+_PAUSE = 5.0
+# Subjects that a process remembers; when there are more, it starts again with none.
+_MAX_SUBJECTS = 100_000
+
+
+class WindowState(NamedTuple):
+    """A limit after counting: `remaining` requests now, more within `reset_in` seconds."""
+
+    allowed: bool
+    remaining: int
+    reset_in: int
 
 
 class LocalCounters:
-    """Sliding window counters as those of the script in oms/http/rate_limits.py."""
+    """Fixed windows in memory; a limit is looser by the number of processes meanwhile."""
 
     def __init__(self) -> None:
-        self._states: dict[str, tuple[int, int, int]] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
         self._lock = Lock()
+        self._active_until = 0.0
 
-    def count(self, key: str, amount: int, window: int) -> dict[str, Any]:
-        """Count a request against `amount` in `window` seconds; what became of it."""
-        with self._lock:
-            if len(self._states) >= _REMEMBERED:
-                self._states.clear()
-            now = time.time()
-            slot, past = int(now // window), (now % window) / window
-            known, current, previous = self._states.get(key, (slot, 0, 0))
-            if known != slot:
-                previous, current = (current if known == slot - 1 else 0), 0
-            weighted = math.floor(previous * (1 - past)) + current
-            allowed = weighted < amount
-            if allowed:
-                current, weighted = current + 1, weighted + 1
-            self._states[key] = (slot, current, previous)
-        wait = window * (1 - past)
-        if current < amount and previous:
-            wait = max(0.0, (1 - past) - (amount - current) / previous) * window
-        elif current >= amount:
-            wait += window * (1 - amount / current)
-        reset_in = max(1, math.ceil(wait))
-        return {"allowed": allowed, "remaining": max(0, amount - weighted), "reset_in": reset_in}
+    @property
+    def is_active(self) -> bool:
+        """Whether to count here instead of asking Redis."""
+        return time.monotonic() < self._active_until
 
-    def take_back(self, key: str) -> None:
-        """Undo `count` of a request; of a subject that is forgotten there is nothing to undo."""
+    def activate(self, error: Exception) -> None:
+        """Count here for a while, because Redis failed with `error`."""
+        self._active_until = time.monotonic() + _PAUSE
+        log.warning("rate_limits_without_redis", error=type(error).__name__)
+
+    def reset(self) -> None:
+        """Forget all counts, and try Redis again."""
+        self._counts.clear()
+        self._active_until = 0.0
+
+    def count(self, key: str, amount: int, window: int, *, cost: int = 1) -> WindowState:
+        """Count a request of that cost against `amount` in `window` seconds."""
+        number, past = divmod(time.time(), window)
         with self._lock:
-            if (state := self._states.get(key)) is not None:
-                slot, current, previous = state
-                self._states[key] = (slot, current - 1, previous)
+            if len(self._counts) >= _MAX_SUBJECTS:
+                self._counts.clear()
+            known, count = self._counts.get(key, (number, 0))
+            count = count if known == number else 0
+            allowed = count + cost <= amount
+            count += cost if allowed else 0
+            self._counts[key] = (int(number), count)
+        return WindowState(
+            allowed=allowed,
+            remaining=max(0, amount - count),
+            reset_in=max(1, math.ceil(window - past)),
+        )
+
+    def take_back(self, key: str, *, cost: int = 1) -> None:
+        """Undo `count` of a request, if its key is still known."""
+        with self._lock:
+            if (known := self._counts.get(key)) is not None:
+                self._counts[key] = (known[0], known[1] - cost)
+
+
+local_counters = LocalCounters()

@@ -101,6 +101,11 @@ class Problem:
         return {**self.data, **document}
 
 
+def is_api(request: HttpRequest) -> bool:
+    """Whether `request` belongs to the API, whose errors are problem documents."""
+    return request.path.startswith("/api/") or request.path == "/api"
+
+
 def title_of(code: str) -> str:
     """The title that all problems of `code` have: "Out of stock" for out_of_stock."""
     return code.replace("_", " ").capitalize()

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "rest_framework",
     "django_filters",
+    "django_ratelimit",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "oms.core",
@@ -146,6 +147,9 @@ SILENCED_SYSTEM_CHECKS = [
     # Subdomains and preloading are the operator's decision, see above.
     "security.W005",
     "security.W021",
+    # django-ratelimit has a list of caches with an atomic increment; Django's own for Redis, which
+    # came later than the list, has one too.
+    "django_ratelimit.W001",
 ]
 
 # --- Logs -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.utils.cache import patch_vary_headers
 
 from oms.http.problems import (
     CONTENT_TYPE,
+    is_api,
     problem_of,
     problem_of_fault,
     problem_of_status,
@@ -28,11 +29,6 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _DETAILS = {
     404: "There is nothing at this address.",
 }
-
-
-def is_api(request: HttpRequest) -> bool:
-    """Whether `request` is one of the API, whose errors are problems."""
-    return request.path.startswith("/api/") or request.path == "/api"
 
 
 class ProblemMiddleware:

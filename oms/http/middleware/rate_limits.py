@@ -1,4 +1,4 @@
-"""Limits on how often a client may ask."""
+"""Rate limits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from django.shortcuts import render
 
 from oms.http.middleware.problems import answering_problems, is_api
 from oms.http.problems import problem_response
-from oms.http.rate_limits import (
-    Counted,
-    count,
-    limits_for,
-    rate_limit_headers,
-    rate_limit_problem,
-)
+from oms.http.rate_limits import Counted, rate_limit_headers, rate_limit_problem
+from oms.http.route_limits import count_request
 
 
 class RateLimitMiddleware:
-    """Counts every request of a limited route, whatever its answer, and refuses those past it."""
+    """Counts every request of a limited route, whatever its answer; past a limit it is refused."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -33,7 +28,7 @@ class RateLimitMiddleware:
         return self._limit(request)
 
     def _limit(self, request: HttpRequest) -> HttpResponseBase:
-        counted = count(list(limits_for(request)))
+        counted = count_request(request)
         if not counted:
             return self.get_response(request)
         exceeded = [state for state in counted if not state.allowed]
@@ -49,7 +44,7 @@ def _refusal(request: HttpRequest, exceeded: Sequence[Counted]) -> HttpResponse:
         return problem_response(request=request, problem=problem)
     wait = int(problem.headers["Retry-After"])
     context = {**admin.site.each_context(request), "wait": wait}
-    page = render(request, "backoffice/too_many_logins.html", context, status=429)
+    page = render(request, "429.html", context, status=429)
     for name, value in {**problem.headers, "Cache-Control": "no-store"}.items():
         page[name] = value
     return page

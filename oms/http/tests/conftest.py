@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from oms.http import rate_limits
+from oms.http.local_counters import local_counters
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +16,9 @@ def urls_of_the_tests(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_limits() -> None:
     cache.clear()
-    monkeypatch.setattr(rate_limits, "_redis_closed_until", 0.0)
+    local_counters.reset()
 
 
 @pytest.fixture

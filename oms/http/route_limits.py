@@ -1,0 +1,132 @@
+"""Which rate limits a request counts against, by the name of its route.
+
+settings.RATE_LIMITED_ROUTES names the limits of single routes; all other requests under /api count
+against the general limits. Attempts (logins, registrations, password changes) are counted by
+django-ratelimit in fixed windows, all else in sliding ones; decision 0007.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+from django_ratelimit.core import get_usage
+from redis.exceptions import RedisError
+
+from oms.core.errors import Invalid
+from oms.http.addresses import address_group
+from oms.http.bodies import body_fault
+from oms.http.identity import identify
+from oms.http.local_counters import WindowState, local_counters
+from oms.http.payloads import decode
+from oms.http.problems import is_api
+from oms.http.rate_limits import Counted, Limit, count, count_locally, counted
+
+_ATTEMPTS = frozenset({"register_address", "token_address", "token_account", "password_user"})
+_GENERAL = ("general_user",)
+
+
+def count_request(request: HttpRequest) -> list[Counted]:
+    """Count the request against all of its limits; empty if it has none."""
+    limits = limits_of(request)
+    attempts = [limit for limit in limits if limit.name in _ATTEMPTS]
+    if attempts:
+        return [_count_attempt(request, limit) for limit in attempts]
+    return count(limits)
+
+
+def limits_of(request: HttpRequest) -> list[Limit]:
+    """The limits of the request's route, with the subjects that it has."""
+    names = settings.RATE_LIMITED_ROUTES.get((request.method, _route(request)))
+    if names == ():
+        return []
+    if names is None:
+        if not is_api(request):
+            return []
+        names = _GENERAL
+    subjects = ((name, _SUBJECTS[name.rpartition("_")[2]](request)) for name in names)
+    limits = [Limit(name=name, subject=subject) for name, subject in subjects if subject]
+    if not limits and is_api(request):
+        return [Limit(name="general_address", subject=_address(request))]
+    return limits
+
+
+def _route(request: HttpRequest) -> str | None:
+    """The name of the route, known before Django resolves it for the view."""
+    try:
+        return resolve(request.path_info).view_name
+    except Resolver404:
+        return None
+
+
+def _count_attempt(request: HttpRequest, limit: Limit) -> Counted:
+    usage = None
+    if not local_counters.is_active:
+        try:
+            usage = get_usage(
+                request,
+                group=limit.name,
+                key=lambda group, request: limit.subject,
+                rate=settings.RATE_LIMITS[limit.name],
+                increment=True,
+            )
+        except (RedisError, OSError) as error:
+            # RATELIMIT_FAIL_OPEN does not cover a cache that cannot be reached.
+            local_counters.activate(error)
+    if usage is None:
+        return count_locally(limit)
+    return counted(
+        limit,
+        WindowState(
+            allowed=not usage["should_limit"],
+            remaining=max(0, usage["limit"] - usage["count"]),
+            reset_in=max(1, usage["time_left"]),
+        ),
+    )
+
+
+def _address(request: HttpRequest) -> str:
+    return address_group(getattr(request, "client_address", None))
+
+
+def _user(request: HttpRequest) -> str | None:
+    """The user of the API's token, or of the back office's session."""
+    if is_api(request):
+        user_id = identify(request).user_id
+        return None if user_id is None else str(user_id)
+    return str(request.user.pk) if request.user.is_authenticated else None
+
+
+def _account(request: HttpRequest) -> str | None:
+    """A digest of the account that a login names; None if it names none.
+
+    The body is read again by the view, which reports what is wrong with it.
+    """
+    if body_fault(request):
+        return None
+    email = _json_email(request) if is_api(request) else request.POST.get("username")
+    if not isinstance(email, str) or not email:
+        return None
+    # Normalized like Django's login form, so that all spellings of one account share a counter.
+    folded = unicodedata.normalize("NFKC", email).strip().lower()
+    return hashlib.sha256(folded.encode(errors="replace")).hexdigest()
+
+
+def _json_email(request: HttpRequest) -> object:
+    try:
+        body = decode(request.body)
+    except Invalid:
+        return None
+    return body.get("email") if isinstance(body, dict) else None
+
+
+# What a limit counts is the last word of its name.
+_SUBJECTS: Mapping[str, Callable[[HttpRequest], str | None]] = {
+    "address": _address,
+    "user": _user,
+    "account": _account,
+}
