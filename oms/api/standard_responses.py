@@ -28,7 +28,7 @@ Schema = dict[str, Any]
 EXAMPLE_ID = "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27"
 EXAMPLE_REQUEST_ID = "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63"
 
-EXAMPLE_PATH = "/api/v1/orders"
+EXAMPLE_PATH = "/api/v1/…"
 # The errors that say the same wherever they come from, unless an operation declares more of them.
 ALIKE = frozenset({401, 403, 404, 405, 406, 411, 413, 415, 429, 500, 503, 504})
 

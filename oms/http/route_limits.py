@@ -41,7 +41,8 @@ def count_request(request: HttpRequest) -> list[Counted]:
 
 def limits_of(request: HttpRequest) -> list[Limit]:
     """The limits of the request's route, with the subjects that it has."""
-    names = settings.RATE_LIMITED_ROUTES.get((request.method, _route(request)))
+    route = (request.method or "", _route(request))
+    names = settings.RATE_LIMITED_ROUTES.get(route)
     if names == ():
         return []
     if names is None:
@@ -55,12 +56,12 @@ def limits_of(request: HttpRequest) -> list[Limit]:
     return limits
 
 
-def _route(request: HttpRequest) -> str | None:
+def _route(request: HttpRequest) -> str:
     """The name of the route, known before Django resolves it for the view."""
     try:
         return resolve(request.path_info).view_name
     except Resolver404:
-        return None
+        return ""
 
 
 def _count_attempt(request: HttpRequest, limit: Limit) -> Counted:
