@@ -18,7 +18,7 @@ from oms.core.money import ZERO
 from oms.reconcile.checks import SHOWN, Finding, Violation
 from reports.figures import DayFigures
 from reports.models import DailyReport, DailySales
-from reports.queries import add_up
+from reports.queries import query_figures
 
 
 def report_finding() -> Finding:
@@ -44,7 +44,7 @@ def _violations() -> Iterator[Violation]:
         rows, key=lambda row: (row.currency, row.date.strftime("%Y-%m"))
     ):
         reports = list(group)
-        anew = add_up(
+        anew = query_figures(
             first=reports[0].date, last=reports[-1].date, currency=currency, at=clock.now()
         )
         kept = _kept(reports)

@@ -1,10 +1,11 @@
-"""Reports as documents and as flat rows."""
+"""Reports as the documents of the API, and as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -22,17 +23,14 @@ _FIGURES = (
     "average_order_value",
 )
 CSV_COLUMNS = ("date", "currency", "section", "key", "name", "figure", "value")
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Spreadsheets evaluate text that begins so as a formula (OWASP, "CSV Injection").
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Cell = str | int | Decimal | bool | date
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """The report as the API says it: `date`, or `date_from` and `date_to` with its `days`.
-
-    Amounts are decimals with two places, days and times are dates and datetimes.
-    """
+    """The API's document, with `date`, or with `date_from`, `date_to` and `days`."""
     span: dict[str, Any] = {"date": report.first}
     if report.days is not None:
         span = {"date_from": report.first, "date_to": report.last}
@@ -41,21 +39,9 @@ def document_of(report: Report) -> dict[str, Any]:
         "timezone": report.timezone,
         "currency": report.currency,
         **_figures(report.totals),
-        "top_products": [
-            {
-                "product_id": product.product_id,
-                "sku": product.sku,
-                "name": product.name,
-                "units": product.units,
-                "revenue": product.revenue,
-            }
-            for product in report.top_products
-        ],
+        "top_products": [asdict(product) for product in report.top_products],
         "by_status": report.by_status,
-        "by_hour": [
-            {"hour": hour.hour, "orders": hour.orders, "gross_sales": hour.gross_sales}
-            for hour in report.by_hour
-        ],
+        "by_hour": [asdict(hour) for hour in report.by_hour],
         "generated_at": report.generated_at,
         "is_final": report.is_final,
     }
@@ -72,10 +58,10 @@ def _figures(totals: Totals) -> dict[str, int | Decimal]:
 
 
 def csv_of(document: dict[str, Any]) -> str:
-    """The document as CSV (RFC 4180): one row for each value, under CSV_COLUMNS.
+    """The document as CSV (RFC 4180): one row per value, with the columns CSV_COLUMNS.
 
-    `date` is a day, or "first/last" for what is about a whole range; `section` is "total",
-    "top_products", "by_status" or "by_hour", and `key` the product, status or hour in it.
+    `date` is a day, or "first/last" for values of a whole range; `section` is "total",
+    "top_products", "by_status" or "by_hour", and `key` its product, status or hour.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -103,10 +89,10 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[Cell, ...]]:
 
 
 def _cell(value: Cell) -> str:
-    """`value` as text that no spreadsheet takes for a formula; numbers are none."""
+    """`value` as text that no spreadsheet evaluates; numbers stay as they are."""
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
-    if isinstance(value, str) and text.startswith(_FORMULA_BEGINS):
+    if isinstance(value, str) and text.startswith(_FORMULA_PREFIXES):
         return f"'{text}"
     return text

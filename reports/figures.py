@@ -1,6 +1,6 @@
-"""The figures of a day and of several days, as pure values.
+"""The figures of a day or a range of days, as pure values in one currency.
 
-Every amount is in one currency. What each figure counts is said once, at `Totals`.
+The figures are defined at `Totals`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from oms.core.money import ZERO, rounded
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What a range of time comes to.
+    """The totals of a period.
 
-    `orders_placed`      placed in it, by `placed_at`. Those that were deleted since count too: a
-                         report says what happened, and deleting takes an order out of lists only.
-    `orders_confirmed`   confirmed for the first time in it, by `confirmed_at`: sales.
-    `orders_cancelled`   cancelled in it, by `cancelled_at`, whenever they were placed.
-    `units_sold`         pieces on the orders confirmed in it.
-    `gross_sales`        the totals of the orders confirmed in it. A later cancellation does not
-                         change this: its refund counts on the day when the money went back.
-    `refunds`            refunds that succeeded in it, by `succeeded_at`, whatever they are for.
+    `orders_placed`      orders placed, by `placed_at`; deleted orders too, because deleting only
+                         removes an order from lists.
+    `orders_confirmed`   orders confirmed for the first time, by `confirmed_at`: sales.
+    `orders_cancelled`   orders cancelled, by `cancelled_at`, whenever they were placed.
+    `units_sold`         units on the confirmed orders.
+    `gross_sales`        totals of the confirmed orders. A later cancellation does not change this:
+                         its refund counts on the day it succeeds.
+    `refunds`            refunds that succeeded, by `succeeded_at`, for whatever reason.
     """
 
     orders_placed: int
@@ -40,12 +40,12 @@ class Totals:
 
     @property
     def net_sales(self) -> Decimal:
-        """Gross sales less refunds; below zero where more went back than came in."""
+        """Gross sales less refunds; may be negative."""
         return self.gross_sales - self.refunds
 
     @property
     def average_order_value(self) -> Decimal:
-        """Gross sales for each confirmed order; 0.00 if there is none."""
+        """Gross sales per confirmed order; 0.00 without orders."""
         if not self.orders_confirmed:
             return ZERO
         return rounded(self.gross_sales / self.orders_confirmed)
@@ -53,7 +53,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductSales:
-    """Pieces and revenue of one product on confirmed orders."""
+    """Units and revenue of one product on confirmed orders."""
 
     product_id: UUID
     sku: str
@@ -64,10 +64,10 @@ class ProductSales:
 
 @dataclass(frozen=True, kw_only=True)
 class HourSales:
-    """Orders confirmed in one hour and what they come to.
+    """Orders confirmed in one hour and their totals.
 
-    `hour` is its start in local time with the offset, "2026-10-25T02:00:00+02:00", so the doubled
-    hour of a day of 25 is there twice; over several days it is the hour of the clock, "00" to "23".
+    `hour` is its start in local time with the offset, "2026-10-25T02:00:00+02:00", so the repeated
+    hour of a 25-hour day is listed twice; for a range of days it is the hour, "00" to "23".
     """
 
     hour: str
@@ -77,8 +77,10 @@ class HourSales:
 
 @dataclass(frozen=True, kw_only=True)
 class DayFigures:
-    """One business day: `by_status` has the orders placed in it by their status at `generated_at`,
-    `by_hour` every hour of the day, 23 to 25 of them, and `top_products` at most ten by revenue.
+    """One business day.
+
+    `by_status` counts the orders placed by their status at `generated_at`, `by_hour` has the 23 to
+    25 hours of the day, and `top_products` at most ten by revenue.
     """
 
     date: date
@@ -93,8 +95,8 @@ class DayFigures:
 class Report:
     """The sales of the business days `first` to `last`, both included, in one currency.
 
-    `is_final` says that it will never change: all of its days are closed. `days` are the days one
-    by one, each with whether it is final, where a range was asked for; else None.
+    A final report never changes: all of its days are closed. `days` are the days of a range, each
+    with whether it is final; None for the report of one day.
     """
 
     first: date
@@ -110,7 +112,7 @@ class Report:
     days: tuple[tuple[DayFigures, bool], ...] | None = None
 
 
-def summed(days: Sequence[DayFigures]) -> Totals:
+def sum_totals(days: Sequence[DayFigures]) -> Totals:
     """The totals of all of `days` together."""
     return Totals(
         orders_placed=sum(day.totals.orders_placed for day in days),
@@ -122,7 +124,7 @@ def summed(days: Sequence[DayFigures]) -> Totals:
     )
 
 
-def statuses_summed(days: Sequence[DayFigures]) -> dict[str, int]:
+def sum_statuses(days: Sequence[DayFigures]) -> dict[str, int]:
     """Orders by status over all of `days`."""
     counts: Counter[str] = Counter()
     for day in days:
@@ -130,15 +132,15 @@ def statuses_summed(days: Sequence[DayFigures]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def hours_summed(days: Sequence[DayFigures]) -> tuple[HourSales, ...]:
-    """The 24 hours of the clock over all of `days`."""
+def sum_hours(days: Sequence[DayFigures]) -> tuple[HourSales, ...]:
+    """The 24 hours of the day over all of `days`."""
     orders: Counter[str] = Counter()
     gross: dict[str, Decimal] = {f"{hour:02}": ZERO for hour in range(24)}
     for day in days:
         for hour in day.by_hour:
-            of_clock = hour.hour[11:13]
-            orders[of_clock] += hour.orders
-            gross[of_clock] += hour.gross_sales
+            hour_of_day = hour.hour[11:13]
+            orders[hour_of_day] += hour.orders
+            gross[hour_of_day] += hour.gross_sales
     return tuple(
         HourSales(hour=hour, orders=orders[hour], gross_sales=amount)
         for hour, amount in gross.items()
@@ -151,15 +153,15 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def hours_of(day: date, zone: ZoneInfo) -> list[datetime]:
-    """The starts of the hours of the business day in its local time: 23, 24 or 25 of them."""
+    """The starts of the 23 to 25 hours of the business day in local time."""
     period = business_days(day, day)
     starts: dict[datetime, None] = {}
     moment = period.start
     while moment < period.end:
         local = moment.astimezone(zone)
-        # With the offset of the moment itself, as PostgreSQL truncates.
+        # The fixed offset of the moment, as PostgreSQL truncates.
         offset = timezone(local.utcoffset() or timedelta())
         starts.setdefault(local.replace(minute=0, tzinfo=offset))
-        # Not every change of the clocks is by a whole hour.
+        # Some time zones change by half an hour.
         moment += timedelta(minutes=30)
     return list(starts)

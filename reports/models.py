@@ -1,4 +1,4 @@
-"""Reports that are final."""
+"""Stored reports of closed days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oms.core.money import CurrencyField
 
 
 class DailyReport(models.Model):
-    """The sales of one closed business day in one currency, as they were added up once.
+    """The final sales of one closed business day in one currency.
 
     `data` are the figures of `reports.figures.DayFigures` as JSON.
     """
@@ -37,9 +37,9 @@ class DailyReport(models.Model):
 
 
 class DailySales(models.Model):
-    """What one product sold on the day of a report, by the orders confirmed on it.
+    """The sales of one product on the day of a report.
 
-    The report names its best ten; the best of a year are found by adding up all of these.
+    Reports list only their top ten products; the top products of a range are summed from these.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -1,4 +1,4 @@
-"""Celery: closing the days that are over."""
+"""The Celery task that closes days."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from reports.operations.reporting import close_days
 
 @shared_task(name="reports.close_days")
 def close_days_that_are_over() -> None:
-    """Store the reports of closed days; what one run leaves, the next one takes."""
+    """Store the reports of closed days; the next run continues where this one ends."""
     close_days(now=clock.now())

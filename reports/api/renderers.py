@@ -1,4 +1,4 @@
-"""Reports as CSV."""
+"""The CSV renderer of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How reports look."""
+"""Serializers of reports."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def _count(help_text: str) -> IntegerField:
 
 
 class _FiguresOutput(OutputSerializer):
-    orders_placed = _count("Placed in the range, deleted ones too.")
-    orders_confirmed = _count("Confirmed for the first time in the range.")
-    orders_cancelled = _count("Cancelled in the range, whenever they were placed.")
-    units_sold = _count("Pieces on the orders confirmed in the range.")
-    gross_sales = MoneyField(help_text="The totals of the orders confirmed in the range.")
-    refunds = MoneyField(help_text="Refunds that succeeded in the range.")
+    orders_placed = _count("Orders placed, including deleted ones.")
+    orders_confirmed = _count("Orders confirmed for the first time.")
+    orders_cancelled = _count("Orders cancelled, whenever they were placed.")
+    units_sold = _count("Units on the confirmed orders.")
+    gross_sales = MoneyField(help_text="Totals of the confirmed orders.")
+    refunds = MoneyField(help_text="Refunds that succeeded.")
     net_sales = MoneyField(
         min_value=Decimal("-9999999.99"), help_text="Gross sales less refunds; may be negative."
     )
-    average_order_value = MoneyField(help_text="Gross sales for each order; 0.00 without orders.")
+    average_order_value = MoneyField(help_text="Gross sales per order; 0.00 without orders.")
 
 
 class TopProductOutput(OutputSerializer):
@@ -35,7 +35,7 @@ class TopProductOutput(OutputSerializer):
     product_id = UUIDField()
     sku = serializers.CharField()
     name = serializers.CharField()
-    units = _count("Pieces.")
+    units = _count("Units sold.")
     revenue = MoneyField()
 
 
@@ -43,8 +43,8 @@ class HourOutput(OutputSerializer):
     """Orders confirmed in one hour."""
 
     hour = serializers.CharField(
-        help_text="Of one day: the start of the hour in local time with its offset, such as "
-        "2026-11-20T14:00:00+01:00. Of a range: the hour of the clock, 00 to 23."
+        help_text="For one day: the start of the hour in local time with its offset, such as "
+        "2026-11-20T14:00:00+01:00. For a range: the hour of the day, 00 to 23."
     )
     orders = _count("Orders confirmed.")
     gross_sales = MoneyField()
@@ -58,18 +58,18 @@ class DayOutput(_FiguresOutput):
 
 
 class DailyReportOutput(_FiguresOutput):
-    """The sales of a business day, or of several."""
+    """The sales of one business day or of a range."""
 
-    date = serializers.DateField(required=False, help_text="Of a report of one day.")
-    date_from = serializers.DateField(required=False, help_text="Of a report of a range.")
-    date_to = serializers.DateField(required=False, help_text="Of a report of a range.")
+    date = serializers.DateField(required=False, help_text="For one day.")
+    date_from = serializers.DateField(required=False, help_text="For a range.")
+    date_to = serializers.DateField(required=False, help_text="For a range.")
     timezone = serializers.CharField(help_text="The time zone of the business day.")
     currency = CurrencyField()
     top_products = TopProductOutput(many=True)
     by_status = serializers.DictField(
-        child=_count("Orders."), help_text="Orders placed in the range by their status."
+        child=_count("Orders."), help_text="Orders placed, by status."
     )
     by_hour = HourOutput(many=True)
     generated_at = InstantField()
-    is_final = serializers.BooleanField(help_text="Whether all of its days are closed.")
-    days = DayOutput(many=True, required=False, help_text="Of a report of a range.")
+    is_final = serializers.BooleanField(help_text="Whether all days are closed.")
+    days = DayOutput(many=True, required=False, help_text="For a range.")

@@ -1,4 +1,4 @@
-"""The addresses of reports, below /api/v1."""
+"""URLs of reports, under /api/v1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST call about reports."""
+"""The daily sales report."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class DailyReportView(ApiView):
     queries = {"get": set(PARAMETERS)}
 
     @documented(
-        summary="Report the sales of a day or of several",
+        summary="Get the sales of a day or a range",
         description=(
-            "Of a business day in the shop's time zone, or of the days from `date_from` to "
-            "`date_to` with each of them. A closed day is final; the running one is live. "
-            "`Accept: text/csv` answers the same as CSV: one row for each value."
+            "For one business day in the shop's time zone, or for the days from `date_from` to "
+            "`date_to` with totals and each day. Closed days are final; today's figures are live. "
+            "`Accept: text/csv` returns the same figures as CSV, one row per value."
         ),
         response=DailyReportOutput,
         response_example=examples.REPORT,
@@ -38,19 +38,19 @@ class DailyReportView(ApiView):
     )
     def get(self, request: Request) -> Response:
         now = clock.now()
-        asked = parse_query(
+        query = parse_query(
             request.query_params,
             today=clock.business_date(now),
             currency=settings.SHOP_CURRENCY,
         )
-        if asked.is_range:
+        if query.is_range:
             report = range_report(
-                first=asked.first, last=asked.last, currency=asked.currency, now=now
+                first=query.first, last=query.last, currency=query.currency, now=now
             )
-            name = f"sales-{asked.first}-{asked.last}.csv"
+            name = f"sales-{query.first}-{query.last}.csv"
         else:
-            report = daily_report(day=asked.first, currency=asked.currency, now=now)
-            name = f"sales-{asked.first}.csv"
+            report = daily_report(day=query.first, currency=query.currency, now=now)
+            name = f"sales-{query.first}.csv"
         if request.accepted_renderer.format == "csv":
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}
             return Response(document_of(report), headers=headers)

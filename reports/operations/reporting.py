@@ -1,9 +1,8 @@
-"""The daily report: final and stored for days that are closed, live for the others."""
+"""Daily reports: stored once for closed days, computed for the others."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,41 +18,37 @@ from reports.figures import (
     DayFigures,
     Report,
     days_between,
-    hours_summed,
-    statuses_summed,
-    summed,
+    sum_hours,
+    sum_statuses,
+    sum_totals,
 )
 from reports.models import DailyReport
 from reports.queries import (
-    AddedUp,
-    Sales,
-    add_up,
-    best_of,
+    PeriodFigures,
     first_business_day,
-    keep_sales,
-    kept_sales,
+    query_figures,
+    store_sales,
+    stored_top_products,
 )
 
 log = structlog.get_logger(__name__)
 
-# A day is closed this long after its end, when everything that began in it has been committed: no
-# statement and no open transaction may take more than seconds.
+# A day is closed this long after its end, when every transaction that began in it has ended.
 SETTLING = timedelta(minutes=5)
 MAX_DAYS = 366
-# Days that may be asked for; no shop is older, and far days have no calendar.
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 # How many days one run of the closing task stores at most.
-_CLOSED_AT_ONCE = 31
+_MAX_CLOSED_DAYS = 31
 
 
 def is_closed(day: date, *, now: datetime) -> bool:
-    """Whether nothing can happen in the business day any more."""
+    """Whether nothing can happen on the business day any more."""
     return now >= business_days(day, day).end + SETTLING
 
 
 def daily_report(*, day: date, currency: str, now: datetime) -> Report:
-    """The report of one business day; stored first if it is closed and was not stored yet."""
-    [(figures, is_final)] = _days(day, day, currency=currency, now=now).days
+    """The report of one business day; stored first if it is closed and not stored yet."""
+    [(figures, is_final)], _ = _days(day, day, currency=currency, now=now)
     return Report(
         first=day,
         last=day,
@@ -73,28 +68,30 @@ def range_report(*, first: date, last: date, currency: str, now: datetime) -> Re
 
     Its totals are the sums of its days; `top_products` are those of the whole range.
     """
-    found = _days(first, last, currency=currency, now=now)
-    figures = [day for day, _ in found.days]
+    days, queried = _days(first, last, currency=currency, now=now)
+    figures = [day for day, _ in days]
     return Report(
         first=first,
         last=last,
         timezone=_zone(),
         currency=currency,
-        totals=summed(figures),
-        top_products=best_of(*found.sales()),
-        by_status=statuses_summed(figures),
-        by_hour=hours_summed(figures),
+        totals=sum_totals(figures),
+        top_products=queried.top_products
+        if queried
+        else stored_top_products(first=first, last=last, currency=currency),
+        by_status=sum_statuses(figures),
+        by_hour=sum_hours(figures),
         generated_at=max(day.generated_at for day in figures),
-        is_final=all(is_final for _, is_final in found.days),
-        days=tuple(found.days),
+        is_final=all(is_final for _, is_final in days),
+        days=tuple(days),
     )
 
 
 def close_days(*, now: datetime) -> int:
-    """Store the reports of closed days that are missing, the oldest first and a month at most.
+    """Store the missing reports of closed days, the oldest first, of one month at most.
 
-    Returns how many those were. A day that fails is logged, and tried again by the next run. Safe
-    to run at any time, and by several at once: the first to store a day wins.
+    Returns how many. A day that fails is logged, and retried by the next run. Safe to run at any
+    time and concurrently: the first to store a day wins.
     """
     first = first_business_day()
     last = business_date(now - SETTLING) - timedelta(days=1)
@@ -105,8 +102,8 @@ def close_days(*, now: datetime) -> int:
     missing = [day for day in days_between(first, last) if day not in stored]
     closed = 0
     while missing and not closed:
-        # Only days that lie close together, so one statement adds up all of them.
-        limit = missing[0] + timedelta(days=_CLOSED_AT_ONCE)
+        # Only days close together, because one statement computes all days between them.
+        limit = missing[0] + timedelta(days=_MAX_CLOSED_DAYS)
         closed = _close([day for day in missing if day < limit], currency=currency, now=now)
         missing = [day for day in missing if day >= limit]
     return closed
@@ -115,9 +112,9 @@ def close_days(*, now: datetime) -> int:
 def _close(days: Sequence[date], *, currency: str, now: datetime) -> int:
     """Store the reports of the days; if that fails, of each half of them. Returns how many."""
     try:
-        added_up = add_up(first=days[0], last=days[-1], currency=currency, at=now)
-        _store(added_up.days.values(), only=days, currency=currency)
-    except Exception:  # whatever is wrong with one day, or with so many, must not stop the others
+        queried = query_figures(first=days[0], last=days[-1], currency=currency, at=now)
+        _store(queried.days.values(), only=days, currency=currency)
+    except Exception:  # One failing day, or too many at once, must not stop the others.
         if len(days) == 1:
             log.exception("closing_failed", day=str(days[0]))
             return 0
@@ -127,50 +124,32 @@ def _close(days: Sequence[date], *, currency: str, now: datetime) -> int:
     return len(days)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Days:
-    """Each day of a range with whether it is final.
-
-    `added_up` holds what was added up just now, from the first to the last day that was not stored.
-    """
-
-    currency: str
-    days: Sequence[tuple[DayFigures, bool]]
-    added_up: AddedUp | None
-
-    def sales(self) -> Iterator[Sales]:
-        """What was sold: in parts, each day in one of them."""
-        first, last = self.days[0][0].date, self.days[-1][0].date
-        if self.added_up is None:
-            yield kept_sales(first=first, last=last, currency=self.currency)
-            return
-        # What was sold never changes after the day, so it is all one which of the two says it.
-        begin, end = min(self.added_up.days), max(self.added_up.days)
-        yield kept_sales(first=first, last=begin - timedelta(days=1), currency=self.currency)
-        yield self.added_up.sales
-        yield kept_sales(first=end + timedelta(days=1), last=last, currency=self.currency)
-
-
-def _days(first: date, last: date, *, currency: str, now: datetime) -> _Days:
+def _days(
+    first: date, last: date, *, currency: str, now: datetime
+) -> tuple[Sequence[tuple[DayFigures, bool]], PeriodFigures | None]:
+    """Each day with whether it is final; and what was queried, unless all days were stored."""
     stored = _stored(first, last, currency)
-    wanted = days_between(first, last)
-    missing = [day for day in wanted if day not in stored]
+    dates = days_between(first, last)
+    missing = [day for day in dates if day not in stored]
     if not missing:
-        days = [(stored[day], True) for day in wanted]
-        return _Days(currency=currency, days=days, added_up=None)
-    added_up = add_up(first=missing[0], last=missing[-1], currency=currency, at=now)
+        return [(stored[day], True) for day in dates], None
+    queried = query_figures(
+        first=missing[0],
+        last=missing[-1],
+        currency=currency,
+        at=now,
+        report_range=(first, last),
+    )
     closed = [day for day in missing if is_closed(day, now=now)]
     opening = first_business_day() if closed else None
     # Days before the first order would only fill the table.
     storable = [day for day in closed if opening is not None and day >= opening]
     if storable:
-        _store(added_up.days.values(), only=storable, currency=currency)
-        # Another may have been first, and what was stored first is the report.
+        _store(queried.days.values(), only=storable, currency=currency)
+        # Another process may have stored a day first; then its report is the valid one.
         stored = _stored(first, last, currency)
-    days = [
-        (stored.get(day) or added_up.days[day], day in stored or day in closed) for day in wanted
-    ]
-    return _Days(currency=currency, days=days, added_up=added_up)
+    days = [(stored.get(day) or queried.days[day], day in stored or day in closed) for day in dates]
+    return days, queried
 
 
 @transaction
@@ -182,8 +161,8 @@ def _store(days: Iterable[DayFigures], *, only: Collection[date], currency: str)
     ]
     columns = ("id", "date", "timezone", "currency", "data", "generated_at")
     insert_rows(DailyReport, columns, rows, skip_existing=True)
-    # Of those that another was first to store there is no report with our id, so no sales.
-    keep_sales(report_ids=[row[0] for row in rows])
+    # A day that another process stored first has no report with our id, so no sales of ours.
+    store_sales(report_ids=[row[0] for row in rows])
 
 
 def _stored_days(first: date, last: date, currency: str) -> Any:

@@ -1,4 +1,4 @@
-"""Orders and refunds at chosen moments, for adding up."""
+"""Orders and refunds at chosen times."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _numbers = count(1)
 
 @dataclass(kw_only=True)
 class Books:
-    """Writes what happened straight into the tables; no operation lets one choose the time."""
+    """Writes orders and refunds directly, because operations use the present time."""
 
     customer: User = field(default_factory=make_customer)
     products: dict[str, Product] = field(default_factory=dict)
 
     def product(self, sku: str, price: str) -> Product:
-        """The product `sku`, made at the first call."""
+        """The product `sku`, created by the first call."""
         if sku not in self.products:
             self.products[sku] = make_product(
                 sku=sku, name=f"The {sku}", price=Decimal(price), stock=0
@@ -43,7 +43,7 @@ class Books:
         lines: Sequence[tuple[str, int, str]] = (("MUG", 1, "10.00"),),
         currency: str = "EUR",
     ) -> Order:
-        """An order of `lines`, each a SKU, pieces and the price of one."""
+        """An order of `lines`: SKU, quantity and unit price."""
         status = "cancelled" if cancelled else "confirmed" if confirmed else "pending"
         totals = [Decimal(price) * quantity for _, quantity, price in lines]
         order = Order.objects.create(
@@ -79,7 +79,7 @@ class Books:
     def refund(
         self, order: Order, *, amount: str, succeeded: datetime | None, status: str = "succeeded"
     ) -> UUID:
-        """A refund of a payment that took all of the order's money; returns its id."""
+        """A refund of a payment of the order's total; returns its id."""
         payment, _ = Payment.objects.get_or_create(
             order_id=order.id,
             defaults={

@@ -17,7 +17,7 @@ from reports.documents import CSV_COLUMNS
 from reports.models import DailyReport
 from reports.tests.books import Books
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/admin/reports/daily"
 
@@ -93,7 +93,7 @@ def test_a_closed_day_is_final(sold: Books) -> None:
     assert DailyReport.objects.count() == 1
 
 
-def test_without_a_date_it_is_the_running_day(sold: Books) -> None:
+def test_the_default_is_today(sold: Books) -> None:
     body = get().json()
 
     assert (body["date"], body["orders_placed"], body["is_final"]) == (day(0), 1, False)
@@ -112,7 +112,7 @@ def test_a_range_has_totals_and_its_days(sold: Books) -> None:
     assert "date" not in body
 
 
-def test_csv_says_the_same(sold: Books) -> None:
+def test_csv_has_the_same_figures(sold: Books) -> None:
     answer = get({"date": day(2)}, accept="text/csv")
     body = get({"date": day(2)}).json()
 
@@ -127,7 +127,7 @@ def test_csv_says_the_same(sold: Books) -> None:
     assert len([row for row in rows if row["section"] == "by_hour"]) == 2 * len(body["by_hour"])
 
 
-def test_csv_of_a_range_has_each_day_and_the_whole(sold: Books) -> None:
+def test_csv_of_a_range_has_its_days_and_totals(sold: Books) -> None:
     rows = cells(get({"date_from": day(2), "date_to": day(0)}, accept="text/csv"))
 
     gross = [(row["date"], row["value"]) for row in rows if row["figure"] == "gross_sales"]
@@ -140,7 +140,7 @@ def test_csv_of_a_range_has_each_day_and_the_whole(sold: Books) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_no_cell_is_a_formula(sold: Books, name: str) -> None:
+def test_csv_cells_are_not_formulas(sold: Books, name: str) -> None:
     product = sold.products["MUG"]
     product.name = name
     product.save()
@@ -152,18 +152,18 @@ def test_no_cell_is_a_formula(sold: Books, name: str) -> None:
 
     names = {row["name"] for row in rows if row["section"] == "top_products"}
     assert names == {f"'{name}"}
-    # A number is no formula, and stays one.
+    # Numbers are no formulas.
     assert ("net_sales", "-4.00") in {(row["figure"], row["value"]) for row in rows}
 
 
-def test_other_media_types_are_refused(sold: Books) -> None:
+def test_other_media_types_are_not_acceptable(sold: Books) -> None:
     answer = get(accept="application/pdf")
 
     assert answer.status_code == 406
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_an_error_is_a_problem_for_those_who_want_csv_too(sold: Books) -> None:
+def test_errors_are_problem_documents_for_csv_too(sold: Books) -> None:
     answer = get({"date": "yesterday"}, accept="text/csv")
 
     assert answer.status_code == 400
@@ -189,9 +189,7 @@ def test_an_error_is_a_problem_for_those_who_want_csv_too(sold: Books) -> None:
         ({"day": "2026-11-20"}, "day", "unknown_parameter"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(
-    query: dict[str, str], parameter: str, code: str
-) -> None:
+def test_an_invalid_query_is_rejected(query: dict[str, str], parameter: str, code: str) -> None:
     answer = get(query)
 
     assert answer.status_code == 400
@@ -199,7 +197,7 @@ def test_a_query_that_makes_no_sense_is_refused(
     assert (error["parameter"], error["code"]) == (parameter, code)
 
 
-def test_a_leap_year_is_not_too_long(sold: Books) -> None:
+def test_a_range_may_be_a_leap_year(sold: Books) -> None:
     assert get({"date_from": "2024-01-01", "date_to": "2024-12-31"}).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Days that are over, and reports that never change again."""
+"""Closed days and their final reports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def report(now: datetime) -> Report:
     return daily_report(day=DAY, currency="EUR", now=now)
 
 
-def test_the_running_day_is_live(books: Books) -> None:
+def test_the_report_of_today_is_live(books: Books) -> None:
     books.order(placed=NOON, confirmed=NOON)
     first = report(NOON)
     books.order(placed=NOON, confirmed=NOON)
@@ -146,7 +146,7 @@ def test_a_range_of_stored_days_agrees_with_them(books: Books) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_all_who_ask_at_once_for_a_day_not_yet_stored_get_the_same_report() -> None:
+def test_concurrent_requests_for_an_unstored_day_get_the_same_report() -> None:
     Books().order(placed=NOON, confirmed=NOON)
 
     made = at_once(
@@ -158,8 +158,8 @@ def test_all_who_ask_at_once_for_a_day_not_yet_stored_get_the_same_report() -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_the_unique_day_each_would_have_stored_a_report_of_its_own() -> None:
-    """The control of the test above: those who ask at once do try to store the day at once."""
+def test_without_the_unique_constraint_concurrent_requests_store_several_reports() -> None:
+    """The negative control of the test above."""
     Books().order(placed=NOON, confirmed=NOON)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE reports_dailyreport DROP CONSTRAINT daily_report_once")
@@ -176,7 +176,7 @@ def test_without_the_unique_day_each_would_have_stored_a_report_of_its_own() -> 
             )
 
 
-def test_a_stored_day_keeps_what_each_product_sold(books: Books) -> None:
+def test_a_stored_day_has_the_sales_of_each_product(books: Books) -> None:
     lines = [(f"P{number:02}", number, "1.00") for number in range(1, 13)]
     books.order(placed=NOON, confirmed=NOON, lines=lines)
     books.order(placed=NOON, confirmed=NOON, lines=[("P01", 2, "1.50")])
@@ -207,18 +207,18 @@ def test_a_range_of_stored_days_reads_no_order(books: Books) -> None:
         )
 
     assert [(p.sku, p.units, p.revenue) for p in found.top_products] == [("CUP", 15, 30)]
-    assert len(statements) == 3  # the reports, their sales, the names of the products
+    assert len(statements) == 2  # the reports and their sales
     assert not any("orders_" in statement["sql"] for statement in statements)
 
 
-def test_a_range_into_the_running_day_has_its_sales_once(books: Books) -> None:
+def test_a_range_including_today_counts_sales_once(books: Books) -> None:
     for day in range(3):
         moment = NOON + timedelta(days=day)
         books.order(placed=moment, confirmed=moment, lines=[("CUP", 1, "2.00")])
     now = NOON + timedelta(days=2, hours=1)
     while close_days(now=now):
         pass
-    # A day in the midst that nobody has stored is added up together with those around it.
+    # A missing day in the middle is queried together with the stored days after it.
     DailyReport.objects.filter(date=DAY).delete()
 
     found = range_report(first=DAY, last=DAY + timedelta(days=2), currency="EUR", now=now)

@@ -40,31 +40,31 @@ def test_it_shows_yesterday_as_a_table(sold: str) -> None:
     assert "1,234" in shown
 
 
-def test_json_is_what_the_api_says(sold: str) -> None:
+def test_json_is_the_document_of_the_api(sold: str) -> None:
     document = json.loads(run("--date", sold, "--format", "json"))
 
     assert (document["date"], document["gross_sales"]) == (sold, "12340.00")
 
 
-def test_csv_is_rows(sold: str) -> None:
+def test_csv_has_rows(sold: str) -> None:
     rows = list(csv.DictReader(io.StringIO(run("--format", "csv"))))
 
     assert ("gross_sales", "12340.00") in {(row["figure"], row["value"]) for row in rows}
 
 
-def test_another_day_and_currency_can_be_asked_for(sold: str) -> None:
+def test_the_day_and_currency_can_be_chosen(sold: str) -> None:
     document = json.loads(run("--date", "2026-01-02", "--currency", "CHF", "--format", "json"))
 
     assert (document["date"], document["currency"]) == ("2026-01-02", "CHF")
     assert document["orders_placed"] == 0
 
 
-def test_a_date_that_is_none_is_refused() -> None:
+def test_an_invalid_date_is_rejected() -> None:
     with pytest.raises(CommandError, match="YYYY-MM-DD"):
         run("--date", "yesterday")
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-def test_a_day_beyond_all_calendars_is_refused(day: str) -> None:
+def test_a_date_out_of_range_is_rejected(day: str) -> None:
     with pytest.raises(CommandError, match="From 2000-01-01 to 2199-12-31"):
         run("--date", day)

@@ -1,4 +1,4 @@
-"""The figures of hand-made days, to the cent."""
+"""The figures of days, to the cent."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_midnight_belongs_to_the_day_that_begins(books: Books) -> None:
     assert (made.gross_sales, made.refunds) == (Decimal("20.00"), Decimal("2.00"))
 
 
-def test_the_day_when_the_clocks_go_forward_has_23_hours(books: Books) -> None:
+def test_a_day_when_clocks_go_forward_has_23_hours(books: Books) -> None:
     day = date(2026, 3, 29)
     for moment in (
         at("2026-03-29 00:00"),
@@ -152,7 +152,7 @@ def test_the_day_when_the_clocks_go_forward_has_23_hours(books: Books) -> None:
     assert made.totals.orders_placed == 4
 
 
-def test_the_day_when_the_clocks_go_back_has_25_hours(books: Books) -> None:
+def test_a_day_when_clocks_go_back_has_25_hours(books: Books) -> None:
     day = date(2026, 10, 25)
     for moment in (
         at("2026-10-25 02:30", fold=0),
@@ -179,7 +179,7 @@ def test_the_day_when_the_clocks_go_back_has_25_hours(books: Books) -> None:
         ("Asia/Kathmandu", date(2026, 5, 20), 24),
     ],
 )
-def test_zones_off_the_whole_hour_lose_no_order(
+def test_time_zones_with_fractional_offsets_lose_no_order(
     books: Books, settings: Settings, zone: str, day: date, hours: int
 ) -> None:
     settings.BUSINESS_TIME_ZONE = ZoneInfo(zone)
@@ -195,7 +195,7 @@ def test_zones_off_the_whole_hour_lose_no_order(
     assert made.totals.orders_confirmed >= 94
 
 
-def test_the_top_ten_are_ten_by_revenue(books: Books) -> None:
+def test_top_products_are_the_ten_with_the_highest_revenue(books: Books) -> None:
     lines = [(f"P{number:02}", 12 - number, "5.00") for number in range(12)]
     books.order(placed=at("2026-05-20 09:00"), confirmed=at("2026-05-20 09:00"), lines=lines)
 
@@ -205,7 +205,7 @@ def test_the_top_ten_are_ten_by_revenue(books: Books) -> None:
     assert made.totals.units_sold == 78
 
 
-def test_each_currency_has_a_report_of_its_own(books: Books) -> None:
+def test_each_currency_has_its_own_report(books: Books) -> None:
     moment = at("2026-05-20 09:00")
     books.order(placed=moment, confirmed=moment)
     francs = books.order(placed=moment, confirmed=moment, currency="CHF", lines=[("X", 1, "7.00")])
@@ -249,7 +249,7 @@ def test_a_range_is_the_sum_of_its_days_and_ranks_products_over_all_of_them(
     assert len(made.by_hour) == 24
 
 
-def test_a_year_costs_as_many_statements_as_a_day(books: Books) -> None:
+def test_a_year_takes_as_many_statements_as_a_day(books: Books) -> None:
     books.order(placed=at("2026-01-01 09:00"), confirmed=at("2026-01-01 09:00"))
 
     def statements(last: date) -> int:

@@ -1,4 +1,4 @@
-"""manage.py daily_report: the sales of a business day on the terminal."""
+"""manage.py daily_report: the sales of a business day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BAR = 24
 class Command(BaseCommand):
     """Prints the report of one day, as a table, JSON or CSV."""
 
-    help = "The sales of a business day: yesterday's, unless --date says another."
+    help = "Show the sales of a business day; yesterday by default."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--date", type=_day, help="YYYY-MM-DD in the business time zone")
@@ -58,7 +58,7 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError("A date is written YYYY-MM-DD.") from error
+        raise ArgumentTypeError("Use the format YYYY-MM-DD.") from error
     if not EARLIEST <= day <= LATEST:
         raise ArgumentTypeError(f"From {EARLIEST} to {LATEST}.")
     return day
@@ -66,7 +66,7 @@ def _day(text: str) -> date:
 
 def _show(report: Report, console: Console) -> None:
     totals, currency = report.totals, report.currency
-    state = "final" if report.is_final else "so far"
+    state = "final" if report.is_final else "live"
     console.print()
     console.print(
         Text.assemble(
@@ -91,8 +91,8 @@ def _show(report: Report, console: Console) -> None:
         figures.add_row(label, value)
     console.print(figures)
     if report.by_status:
-        said = ", ".join(f"{count:,} {status}" for status, count in report.by_status.items())
-        console.print(Text(f"Placed orders are now: {said}", style="dim"))
+        statuses = ", ".join(f"{count:,} {status}" for status, count in report.by_status.items())
+        console.print(Text(f"Orders placed, by status: {statuses}", style="dim"))
     if report.top_products:
         console.print(_products(report))
     if totals.orders_confirmed:
@@ -107,7 +107,7 @@ def _products(report: Report) -> Table:
     table.add_column("Units", justify="right")
     table.add_column(f"Revenue, {report.currency}", justify="right")
     for product in report.top_products:
-        # As text: a name may hold what rich takes for markup.
+        # Text, because a name may contain markup of rich.
         table.add_row(
             Text(product.sku), Text(product.name), f"{product.units:,}", f"{product.revenue:,.2f}"
         )
