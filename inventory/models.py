@@ -27,7 +27,7 @@ class Location(models.Model):
     )
     name = models.CharField(_("name"), max_length=100)
     priority = models.PositiveIntegerField(
-        _("priority"), default=100, help_text=_("Lower is drawn on first.")
+        _("priority"), default=100, help_text=_("Stock is allocated from the lowest number first.")
     )
     is_default = models.BooleanField(_("default"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -58,10 +58,12 @@ class Product(models.Model):
     category = models.CharField(_("category"), max_length=64, blank=True, db_index=True)
     price = MoneyField(_("price"))
     currency = CurrencyField(_("currency"))
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Shown and sold."))
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Visible and available for sale.")
+    )
     low_stock_threshold = models.PositiveIntegerField(_("low stock threshold"), default=5)
     backorderable = models.BooleanField(
-        _("backorderable"), default=False, help_text=_("May be sold when there is none.")
+        _("backorderable"), default=False, help_text=_("Can be sold when out of stock.")
     )
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -174,18 +176,18 @@ class StockMovement(models.Model):
     location = models.ForeignKey(
         Location, on_delete=models.PROTECT, related_name="movements", db_index=False
     )
-    kind = models.CharField(_("kind"), max_length=8, choices=MovementKind)
-    on_hand_delta = models.IntegerField(_("on hand, change"), default=0)
-    reserved_delta = models.IntegerField(_("reserved, change"), default=0)
-    on_hand_after = models.IntegerField(_("on hand, after"))
-    reserved_after = models.IntegerField(_("reserved, after"))
+    kind = models.CharField(_("type"), max_length=8, choices=MovementKind)
+    on_hand_delta = models.IntegerField(_("on hand change"), default=0)
+    reserved_delta = models.IntegerField(_("reserved change"), default=0)
+    on_hand_after = models.IntegerField(_("on hand after"))
+    reserved_after = models.IntegerField(_("reserved after"))
     reference = models.CharField(_("reference"), max_length=100)
     reason = models.CharField(_("reason"), max_length=16, blank=True)
     note = models.CharField(_("note"), max_length=500, blank=True)
     order_id = models.UUIDField(_("order"), null=True)
     actor_id = models.UUIDField(null=True)
     actor_label = models.CharField(_("by"), max_length=254)
-    created_at = models.DateTimeField(_("at"))
+    created_at = models.DateTimeField(_("date"))
 
     product_id: UUID
     location_id: UUID
@@ -217,4 +219,5 @@ class StockMovement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.on_hand_delta:+}/{self.reserved_delta:+}"
+        kind = self.get_kind_display().capitalize()
+        return f"{kind}: {self.on_hand_delta:+} on hand, {self.reserved_delta:+} reserved"

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -78,14 +77,6 @@ def _may_view(model: str) -> Callable[[HttpRequest], bool]:
         return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
 
     return is_permitted
-
-
-def stylesheet(request: HttpRequest) -> str:
-    return static("backoffice/backoffice.css")
-
-
-def favicon(request: HttpRequest) -> str:
-    return static("backoffice/favicon.svg")
 
 
 def environment(request: HttpRequest) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,34 +22,28 @@ def _figures(report: DailyReport) -> DayFigures:
     return msgspec.convert(report.data, type=DayFigures)
 
 
-def _count(field: str, description: Any) -> Callable[[DailyReport], str]:
+def _total(field: str, description: Any) -> Any:
+    """A column of a figure of the day: a count, or an amount in the currency of the report."""
+
     @display(description=description)
     def column(report: DailyReport) -> str:
-        return number(getattr(_figures(report).totals, field))
-
-    column.__name__ = field
-    return column
-
-
-def _amount(field: str, description: Any) -> Callable[[DailyReport], str]:
-    @display(description=description)
-    def column(report: DailyReport) -> str:
-        return money(getattr(_figures(report).totals, field), report.currency)
+        value = getattr(_figures(report).totals, field)
+        return number(value) if isinstance(value, int) else money(value, report.currency)
 
     column.__name__ = field
     return column
 
 
 _ORDERS = (
-    _count("orders_placed", _("placed")),
-    _count("orders_confirmed", _("confirmed")),
-    _count("orders_cancelled", _("cancelled")),
-    _count("units_sold", _("units sold")),
+    _total("orders_placed", _("placed")),
+    _total("orders_confirmed", _("confirmed")),
+    _total("orders_cancelled", _("cancelled")),
+    _total("units_sold", _("units sold")),
 )
 _SALES = (
-    _amount("gross_sales", _("gross sales")),
-    _amount("refunds", _("refunds")),
-    _amount("net_sales", _("net sales")),
+    _total("gross_sales", _("gross sales")),
+    _total("refunds", _("refunds")),
+    _total("net_sales", _("net sales")),
 )
 
 
@@ -68,7 +61,7 @@ class DailyReportAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     _SALES[:2],
-                    (_SALES[2], _amount("average_order_value", _("average order value"))),
+                    (_SALES[2], _total("average_order_value", _("average order value"))),
                 )
             },
         ),

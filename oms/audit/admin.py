@@ -45,7 +45,7 @@ class EventTypeFilter(DropdownFilter):
 
 
 class ActorKindFilter(DropdownFilter):
-    title = _("user type")
+    title = _("actor type")
     parameter_name = "actor_kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -62,13 +62,16 @@ class ActorKindFilter(DropdownFilter):
 
 @admin.register(Event)
 class EventAdmin(LargeTableAdmin):
-    list_display = ("date", "name", "object", "user", "user_type", "ip_address")
+    list_display = ("occurred_at", "name", "object", "actor", "actor_type", "ip_address")
     list_filter = (EventTypeFilter, ActorKindFilter, ("occurred_at", CreationDateFilter))
     search_fields = ("request_id",)
-    search_help_text = _("Order number, user's e-mail, or ID of an object, user or request")
+    search_help_text = _("Order number, actor's e-mail, or ID of an object, actor or request")
     fieldsets = (
-        (None, {"fields": (("date", "name"), "object", "details")}),
-        (_("User"), {"fields": (("user", "user_type"), ("ip_address", "request_id"), "actor_id")}),
+        (None, {"fields": (("occurred_at", "name"), "object", "details")}),
+        (
+            _("Actor"),
+            {"fields": (("actor", "actor_type"), ("ip_address", "request_id"), "actor_id")},
+        ),
         (_("Event log"), {"fields": (("position", "id"),)}),
     )
 
@@ -94,10 +97,6 @@ class EventAdmin(LargeTableAdmin):
             event.details = event_details(event.data)
         return event
 
-    @display(description=_("date"))
-    def date(self, event: Event) -> Any:
-        return event.occurred_at
-
     @display(description=_("event"))
     def name(self, event: Event) -> str:
         return event_name(event.type)
@@ -107,12 +106,12 @@ class EventAdmin(LargeTableAdmin):
         cell: SafeString | str = event.object_link
         return cell
 
-    @display(description=_("user"))
-    def user(self, event: Event) -> str:
+    @display(description=_("actor"))
+    def actor(self, event: Event) -> str:
         return event.actor_label
 
-    @display(description=_("user type"))
-    def user_type(self, event: Event) -> SafeString:
+    @display(description=_("actor type"))
+    def actor_type(self, event: Event) -> SafeString:
         return badge(*_ACTORS[event.actor_kind])
 
     @display(description=_("IP address"), empty_value="–")

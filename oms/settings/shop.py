@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from oms.settings.environment import DEBUG, SANDBOX_PORT, env, secret
@@ -44,8 +45,14 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "oms.navigation.environment",
     "DASHBOARD_CALLBACK": "oms.dashboard.dashboard",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "oms.navigation.favicon"}],
-    "STYLES": ["oms.navigation.stylesheet"],
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("backoffice/favicon.svg"),
+        }
+    ],
+    "STYLES": [lambda request: static("backoffice/backoffice.css")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -52,10 +52,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         validators=[RegexValidator(r"^\+?[0-9][0-9 ()/.-]{3,18}$", _("Enter a phone number."))],
     )
     is_staff = models.BooleanField(
-        _("staff"), default=False, help_text=_("May use the back office and the admin API.")
+        _("staff"), default=False, help_text=_("Can use the back office and the admin API.")
     )
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Take this away instead of deleting the account.")
+        _("active"), default=True, help_text=_("Deactivate accounts instead of deleting them.")
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -123,6 +123,6 @@ class Session(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"
+        return f"{self.user}, {self.created_at:%Y-%m-%d %H:%M}"
 
     user_id: UUID

@@ -1,4 +1,4 @@
-"""How staff find orders in the back office, and what a page of them costs."""
+"""How staff find orders in the back office, and how many queries a list takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/orders/order/"
 
 
-def test_the_list_takes_as_many_statements_for_twenty_orders_as_for_two(
+def test_the_list_takes_as_many_queries_for_twenty_orders_as_for_two(
     staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     mug = make_product(stock=100)
@@ -56,7 +56,7 @@ def test_orders_are_found_by_number_and_customer_and_filtered(staff: Client) -> 
     assert shown(placed_at_to="no day") == {paid.number, pending.number}
 
 
-def test_parcels_are_found_by_their_tracking_number_or_order(staff: Client) -> None:
+def test_shipments_are_found_by_tracking_number_or_order(staff: Client) -> None:
     mug = make_product()
     orders = [paid_order((mug, 1)) for _ in range(2)]
     actor = actor_for(make_staff())

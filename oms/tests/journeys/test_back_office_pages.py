@@ -1,4 +1,4 @@
-"""Every page of the back office opens, and the work that got stuck can be tried again."""
+"""Every page of the back office opens, and failed work can be retried."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_list_its_search_and_its_first_row_open(staff: Client, shop: Order
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_no_list_opens_without_the_right_to_it(url: str) -> None:
+def test_no_list_opens_without_its_permission(url: str) -> None:
     client = Client()
     client.force_login(make_staff())
 
@@ -96,15 +96,13 @@ def test_no_list_opens_without_the_right_to_it(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_a_row_that_is_not_there_leads_back(staff: Client, url: str) -> None:
+def test_an_unknown_id_redirects(staff: Client, url: str) -> None:
     for id in (str(new_id()), "nothing", "0"):
         assert staff.get(f"{url}{id}/change/").status_code == 302
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_a_forged_form_writes_no_row_that_is_only_read(
-    staff: Client, shop: Order, url: str
-) -> None:
+def test_a_forged_form_changes_no_read_only_row(staff: Client, shop: Order, url: str) -> None:
     model = next(m for m in admin.site._registry if _list_of(m) == url)
     row: Any = model._default_manager.first()
     if row is None or not isinstance(admin.site._registry[model], ReadOnlyAdmin):
@@ -120,7 +118,7 @@ def test_a_forged_form_writes_no_row_that_is_only_read(
     assert model._default_manager.filter(pk=row.pk).values().get() == before
 
 
-def test_the_first_page_shows_figures_in_few_statements(
+def test_the_dashboard_shows_figures_in_few_queries(
     staff: Client, shop: Order, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_max_num_queries(12):
@@ -138,7 +136,7 @@ def test_the_first_page_shows_figures_in_few_statements(
         assert figure in html
 
 
-def test_the_first_page_counts_orders_that_could_not_be_expired(staff: Client, shop: Order) -> None:
+def test_the_dashboard_counts_orders_that_failed_to_expire(staff: Client, shop: Order) -> None:
     assert "Overdue orders" not in staff.get("/admin/").content.decode()
     Order.objects.filter(pk=shop.pk).update(
         status="pending", confirmed_at=None, expires_at=clock.now() - timedelta(minutes=41)
@@ -147,7 +145,7 @@ def test_the_first_page_counts_orders_that_could_not_be_expired(staff: Client, s
     assert "Overdue orders" in staff.get("/admin/").content.decode()
 
 
-def test_the_first_page_groups_the_digits_of_every_number(staff: Client, shop: Order) -> None:
+def test_the_dashboard_groups_the_digits_of_numbers(staff: Client, shop: Order) -> None:
     Order.objects.bulk_create(
         Order(**{**columns, "id": new_id(), "number": f"20261121-{number:06}"})
         for columns in Order.objects.filter(pk=shop.pk).values()
@@ -159,7 +157,7 @@ def test_the_first_page_groups_the_digits_of_every_number(staff: Client, shop: O
     assert "from 1,000 confirmed orders" in html
 
 
-def test_the_first_page_shows_only_what_one_may_see(shop: Order) -> None:
+def test_the_dashboard_shows_only_what_the_user_may_see(shop: Order) -> None:
     user = make_staff()
     client = Client()
     client.force_login(user)
@@ -174,7 +172,7 @@ def test_the_first_page_shows_only_what_one_may_see(shop: Order) -> None:
     assert reverse("admin:orders_order_changelist") not in html
 
 
-def test_dead_mail_is_sent_again_once(staff: Client, shop: Order) -> None:
+def test_undelivered_mail_is_resent_once(staff: Client, shop: Order) -> None:
     mail = Notification.objects.get()
     page = f"/admin/notifications/notification/{mail.pk}/retry/"
 
@@ -188,7 +186,7 @@ def test_dead_mail_is_sent_again_once(staff: Client, shop: Order) -> None:
     assert Event.objects.filter(type="notification.retried").count() == 1
 
 
-def test_an_open_payment_is_looked_up_again_and_a_settled_one_is_not(staff: Client) -> None:
+def test_an_unknown_payment_is_retried_and_a_captured_one_is_not(staff: Client) -> None:
     unknown = place((make_product(), 1), token="tok_success")
     settled = paid_order((make_product(), 1))
     Payment.objects.filter(order_id=unknown.pk).update(
@@ -227,19 +225,23 @@ def test_the_token_of_a_payment_is_shown_nowhere(staff: Client) -> None:
 
 def test_times_of_day_are_those_of_the_business(staff: Client, settings: Any) -> None:
     order = place((make_product(), 1))
+    event = Event.objects.get(object_id=order.pk, type="order.placed")
     local = order.placed_at.astimezone(settings.BUSINESS_TIME_ZONE)
-
     assert local.utcoffset()
-    html = staff.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
 
-    assert f"{local:%H:%M}" in html
+    for url in (
+        f"/admin/orders/order/{order.pk}/change/",
+        f"/admin/events/event/{event.pk}/change/",
+    ):
+        html = staff.get(url).content.decode()
+        assert f"{local.day} {local:%b %Y, %H:%M}" in html
 
 
 def _list_of(model: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
-def test_the_back_office_is_found_without_its_slash(client: Client) -> None:
+def test_the_back_office_is_found_without_a_trailing_slash(client: Client) -> None:
     response = client.get("/admin")
 
     assert response.status_code == 302

@@ -1,4 +1,4 @@
-"""Accounts, rights and sessions in the back office."""
+"""Users, permissions and sessions in the back office."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def browser_of(user: User) -> Client:
 
 @pytest.fixture
 def boss() -> Client:
-    """A browser of a superuser."""
+    """A browser logged in as a superuser."""
     return browser_of(make_staff(email="boss@example.com", is_superuser=True))
 
 
 @pytest.fixture
 def clerk() -> Client:
-    """A browser of one of the staff who may do everything with users, and is no superuser."""
+    """A browser of a staff user with all permissions on users, who is no superuser."""
     user = make_staff(email="clerk@example.com")
     user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
     return browser_of(user)
@@ -56,7 +56,7 @@ def fresh(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
-def test_the_boss_adds_one_of_the_staff_who_can_log_in(boss: Client) -> None:
+def test_a_superuser_adds_a_staff_user_who_can_log_in(boss: Client) -> None:
     new = {"email": "New@Example.com", "full_name": "New", "phone": "", "is_staff": "on"}
 
     boss.post(f"{LIST}add/", {**new, "password": "a-long-enough-secret"})
@@ -89,7 +89,7 @@ def test_a_bad_account_is_refused_at_its_field(
     assert User.objects.count() == 2
 
 
-def test_the_boss_gives_and_takes_rights_and_the_log_has_them(boss: Client) -> None:
+def test_changes_of_permissions_are_recorded(boss: Client) -> None:
     user, group = make_customer(), Group.objects.create(name="Packers")
     right = Permission.objects.get(codename="view_order")
 
@@ -108,7 +108,7 @@ def test_the_boss_gives_and_takes_rights_and_the_log_has_them(boss: Client) -> N
         "groups": [[], ["Packers"]],
         "user_permissions": [[], ["view_order"]],
     }
-    # What the form shows again as it is, is no change.
+    # Submitting the form unchanged is no change.
     boss.post(
         page_of(user),
         form_of(fresh(user), groups=[group.pk], user_permissions=[right.pk]),
@@ -116,7 +116,7 @@ def test_the_boss_gives_and_takes_rights_and_the_log_has_them(boss: Client) -> N
     assert Event.objects.filter(object_id=user.id, type="user.changed").count() == 2
 
 
-def test_the_boss_cannot_take_the_own_rights_away(boss: Client) -> None:
+def test_superusers_cannot_remove_their_own_permissions(boss: Client) -> None:
     me = User.objects.get(email="boss@example.com")
 
     boss.post(page_of(me), {"email": me.email, "full_name": "Boss", "phone": ""})
@@ -126,7 +126,7 @@ def test_the_boss_cannot_take_the_own_rights_away(boss: Client) -> None:
     assert fresh(me).is_staff
 
 
-def test_staff_change_customers_but_give_no_rights(clerk: Client) -> None:
+def test_staff_change_customers_but_grant_no_permissions(clerk: Client) -> None:
     user = make_customer(full_name="Before")
 
     clerk.post(page_of(user), form_of(user, full_name="After", is_staff="on", is_superuser="on"))
@@ -139,7 +139,7 @@ def test_staff_change_customers_but_give_no_rights(clerk: Client) -> None:
     assert not User.objects.get(email="n@example.com").is_staff
 
 
-def test_staff_cannot_reach_the_accounts_of_staff(clerk: Client) -> None:
+def test_staff_cannot_change_accounts_of_staff(clerk: Client) -> None:
     boss = make_staff(email="boss@example.com", is_superuser=True)
     before = boss.password
     new = {"password": "another-long-secret", "again": "another-long-secret"}
@@ -153,7 +153,7 @@ def test_staff_cannot_reach_the_accounts_of_staff(clerk: Client) -> None:
     assert (fresh(boss).email, fresh(boss).password) == ("boss@example.com", before)
 
 
-def test_setting_a_password_ends_the_sessions_and_says_nothing_of_it(boss: Client) -> None:
+def test_setting_a_password_ends_the_sessions_and_is_never_recorded(boss: Client) -> None:
     user = make_customer(email="ada@example.com")
     tokens_for(user)
     page = page_of(user, "set_password")
@@ -199,7 +199,7 @@ def test_logging_out_everywhere_ends_every_session(boss: Client) -> None:
     assert Session.objects.filter(user=other, revoked_at=None).count() == 1
 
 
-def test_only_the_boss_may_change_groups(boss: Client, clerk: Client) -> None:
+def test_only_superusers_change_groups(boss: Client, clerk: Client) -> None:
     group = Group.objects.create(name="Packers")
     me = User.objects.get(email="clerk@example.com")
     me.user_permissions.add(*Permission.objects.filter(codename__endswith="group"))
@@ -211,7 +211,7 @@ def test_only_the_boss_may_change_groups(boss: Client, clerk: Client) -> None:
     assert Group.objects.get().name == "Shippers"
 
 
-def test_customers_do_not_come_in() -> None:
+def test_customers_have_no_access() -> None:
     client = browser_of(make_customer())
 
     assert client.get("/admin/").status_code == 302

@@ -46,7 +46,7 @@ def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_adding_a_product_goes_by_the_operation(staff: Client) -> None:
+def test_a_product_is_added_with_stock_and_events(staff: Client) -> None:
     answer = staff.post(f"{LIST}add/", {**FORM, "initial_stock": "20"}, follow=True)
 
     product = Product.objects.get()
@@ -94,7 +94,7 @@ def test_changing_a_product_writes_only_what_changed(staff: Client) -> None:
     assert stock_of(product) == (10, 0)
 
 
-def test_a_change_made_on_a_stale_page_is_refused_and_said(staff: Client) -> None:
+def test_a_change_made_on_a_stale_page_is_refused(staff: Client) -> None:
     product = make_product(name="Cup")
     change_product(actor=system("other"), product_id=product.id, values={"name": "Mug"})
 
@@ -105,7 +105,7 @@ def test_a_change_made_on_a_stale_page_is_refused_and_said(staff: Client) -> Non
     assert (kept.name, kept.price, kept.version) == ("Mug", product.price, 2)
 
 
-def test_a_product_that_is_promised_stays_backorderable(staff: Client) -> None:
+def test_a_product_with_backorders_stays_backorderable(staff: Client) -> None:
     product = make_product(stock=1, backorderable=True)
     place((product, 3))
 
@@ -184,7 +184,7 @@ def test_the_list_shows_and_filters_by_what_is_available(
         staff.get(LIST)
 
 
-def test_the_ledger_is_only_read(staff: Client) -> None:
+def test_the_ledger_is_read_only(staff: Client) -> None:
     product = make_product()
     movement = StockMovement.objects.get(product=product)
     page = f"/admin/inventory/stockmovement/{movement.pk}/"

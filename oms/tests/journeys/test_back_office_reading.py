@@ -1,4 +1,4 @@
-"""What staff read in the back office: names in place of ids, numbers for people, and why."""
+"""What staff read in the back office: names instead of ids, formatted numbers, explanations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def words(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS, EVENTS])
-def test_rows_of_other_apps_call_an_order_by_its_number(staff: Client, url: str) -> None:
+def test_rows_of_other_apps_name_an_order_by_its_number(staff: Client, url: str) -> None:
     order = paid_order((make_product(), 1))
 
     page = staff.get(url)
@@ -53,7 +53,7 @@ def test_rows_of_other_apps_call_an_order_by_its_number(staff: Client, url: str)
 
 
 @pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS])
-def test_numbers_of_orders_take_one_statement_for_a_whole_list(
+def test_order_numbers_take_one_query_for_a_whole_list(
     staff: Client, url: str, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     mug = make_product(stock=100)
@@ -72,11 +72,11 @@ def test_numbers_of_orders_take_one_statement_for_a_whole_list(
 @pytest.mark.parametrize("url", [PAYMENTS, MOVEMENTS, EVENTS])
 def test_lists_of_other_apps_find_an_order_by_its_number(staff: Client, url: str) -> None:
     mug = make_product(stock=10)
-    wanted, other = paid_order((mug, 1)), paid_order((mug, 1))
+    found, other = paid_order((mug, 1)), paid_order((mug, 1))
 
-    page = words(staff.get(url, {"q": f" {wanted.number.lower()} "}))
+    page = words(staff.get(url, {"q": f" {found.number.lower()} "}))
 
-    assert wanted.number in page
+    assert found.number in page
     assert other.number not in page
 
 
@@ -84,7 +84,7 @@ def test_a_search_for_no_orders_number_finds_no_rows_without_an_order(staff: Cli
     make_product()
     assert StockMovement.objects.filter(order_id=None).exists()
 
-    assert "Nothing found" in words(staff.get(MOVEMENTS, {"q": "20260101-NOSUCH"}))
+    assert "No results" in words(staff.get(MOVEMENTS, {"q": "20260101-NOSUCH"}))
 
 
 def test_a_deleted_order_is_named_as_such_and_not_linked(staff: Client) -> None:
@@ -97,7 +97,7 @@ def test_a_deleted_order_is_named_as_such_and_not_linked(staff: Client) -> None:
     assert str(order.pk) not in text(page)
 
 
-def test_the_facts_of_an_event_are_words_with_links(
+def test_the_details_of_an_event_have_links(
     staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     customer = make_customer(email="ada@example.com")
@@ -107,13 +107,13 @@ def test_the_facts_of_an_event_are_words_with_links(
     with django_assert_max_num_queries(8):
         page = staff.get(f"{EVENTS}{event.pk}/change/")
 
-    facts = text(page).partition('<dl class="bo-facts">')[2].partition("</dl>")[0]
-    assert f'/admin/users/user/{customer.pk}/change/">ada@example.com</a>' in facts
-    assert f'{ORDERS}{order.pk}/change/">{order.number}</a>' in facts
-    assert "{" not in facts
+    details = text(page).partition('<dl class="bo-facts">')[2].partition("</dl>")[0]
+    assert f'/admin/users/user/{customer.pk}/change/">ada@example.com</a>' in details
+    assert f'{ORDERS}{order.pk}/change/">{order.number}</a>' in details
+    assert "{" not in details
 
 
-def test_the_facts_of_a_change_tell_what_was_and_what_is(staff: Client) -> None:
+def test_the_details_of_a_change_show_old_and_new_values(staff: Client) -> None:
     product = make_product(name="Mug")
     changed = {
         "sku": product.sku,
@@ -158,13 +158,13 @@ def test_every_status_of_a_refund_is_explained(staff: Client) -> None:
         assert order.number in page
 
 
-def test_the_form_of_shipping_names_what_goes_into_the_parcel(staff: Client) -> None:
+def test_the_ship_page_lists_the_items_to_ship(staff: Client) -> None:
     order = paid_order((make_product(name="Mug", sku="MUG-1"), 3))
 
     assert "3 × Mug (MUG-1)" in words(staff.get(f"{ORDERS}{order.pk}/ship/"))
 
 
-def test_a_steps_page_loads_no_script_that_needs_djangos_catalogue(staff: Client) -> None:
+def test_the_page_of_an_action_loads_no_script_that_needs_djangos_catalogue(staff: Client) -> None:
     order = paid_order((make_product(), 1))
 
     page = text(staff.get(f"{ORDERS}{order.pk}/cancel/"))
@@ -187,12 +187,12 @@ def test_a_long_list_is_counted_no_further_than_its_bound(
     assert "3+ orders" in words(staff.get(ORDERS))
 
 
-def test_an_empty_list_tells_a_search_from_a_shop_without_orders(staff: Client) -> None:
-    assert "Nothing here yet" in words(staff.get(ORDERS))
-    assert "Nothing found" in words(staff.get(ORDERS, {"q": "X"}))
+def test_an_empty_list_differs_from_a_search_without_results(staff: Client) -> None:
+    assert "No orders yet" in words(staff.get(ORDERS))
+    assert "No results" in words(staff.get(ORDERS, {"q": "X"}))
 
 
-def test_titles_keep_the_writing_of_names_and_leave_out_the_app(staff: Client) -> None:
+def test_titles_keep_names_unchanged_and_leave_out_the_app(staff: Client) -> None:
     user = make_customer(email="ada@example.com")
 
     title = text(staff.get(f"/admin/users/user/{user.pk}/change/")).partition("<h1")[2]
@@ -202,35 +202,35 @@ def test_titles_keep_the_writing_of_names_and_leave_out_the_app(staff: Client) -
     assert shown.count("Users") == 1
 
 
-def test_who_lacks_the_right_gets_a_page_that_says_so_and_leads_back() -> None:
+def test_a_user_without_permission_gets_a_page_with_a_link_back() -> None:
     client = Client()
     client.force_login(make_staff())
 
     refused = client.get(ORDERS)
 
     assert refused.status_code == 403
-    assert "You may not do this" in text(refused)
+    assert "You don't have permission" in words(refused)
     assert 'href="/admin/"' in text(refused)
 
 
-def test_an_address_without_a_page_says_so_and_leads_back(staff: Client) -> None:
+def test_an_unknown_url_gets_a_page_with_a_link_back(staff: Client) -> None:
     missing = staff.get("/admin/nothing/here/")
 
     assert missing.status_code == 404
-    assert "There is nothing at this address" in text(missing)
+    assert "Page not found" in text(missing)
     assert 'href="/admin/"' in text(missing)
 
 
-def test_a_form_from_before_another_login_is_refused_in_words(staff: Client) -> None:
+def test_a_form_from_before_another_login_gets_an_explanation(staff: Client) -> None:
     client = Client(enforce_csrf_checks=True)
 
     refused = client.post("/admin/login/", {"username": "x", "password": "y"})
 
     assert refused.status_code == 403
-    assert "nothing was changed" in text(refused)
+    assert "Nothing was changed" in text(refused)
 
 
-def test_whoever_sees_a_figure_may_follow_it(staff: Client) -> None:
+def test_the_link_of_every_visible_figure_opens(staff: Client) -> None:
     clerk = make_staff()
     clerk.user_permissions.add(Permission.objects.get(codename="view_order"))
     client = Client()

@@ -62,6 +62,10 @@ class UserForm(OperationForm):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
             del self.fields["password"]
+        permissions: Any = self.fields.get("user_permissions")
+        if permissions is not None:
+            # As in Django's UserChangeForm: the labels of permissions name their content types.
+            permissions.queryset = permissions.queryset.select_related("content_type")
 
 
 class PasswordForm(ActionForm):
@@ -161,16 +165,6 @@ class UserAdmin(OperationAdmin):
         )
         rights = (_("Permissions"), {"fields": ("is_staff", *_RIGHTS)})
         return (profile, rights) if user.is_superuser or obj.is_staff else (profile,)
-
-    def formfield_for_manytomany(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> forms.Field:
-        if db_field.name == "user_permissions":
-            # As in Django's admin: the label of each permission names its content type.
-            permissions = db_field.related_model.objects.select_related("content_type")
-            kwargs.setdefault("queryset", permissions)
-        field: forms.Field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        return field
 
     @display(description=_("role"))
     def role(self, user: User) -> SafeString:
