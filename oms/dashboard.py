@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,20 +112,19 @@ def _work(today: Period) -> Sequence[Figure]:
             note=_("pending orders with a failed or unconfirmed payment"),
             is_warning=unpaid > 0,
         ),
-        *_overdue_orders(overdue, url=f"{url}?status__exact=pending"),
+        *([_overdue_orders(overdue, url=f"{url}?status__exact=pending")] if overdue else []),
     )
 
 
-def _overdue_orders(count: int, *, url: str) -> Iterable[Figure]:
-    if count:
-        yield Figure(
-            title=_("Overdue orders"),
-            value=number(count),
-            icon="timer_off",
-            url=url,
-            note=_("could not be expired; run manage.py reconcile for details"),
-            is_warning=True,
-        )
+def _overdue_orders(count: int, *, url: str) -> Figure:
+    return Figure(
+        title=_("Overdue orders"),
+        value=number(count),
+        icon="timer_off",
+        url=url,
+        note=_("unpaid orders that failed to expire; contact an administrator"),
+        is_warning=True,
+    )
 
 
 def _low_stock(today: Period) -> Sequence[Figure]:
