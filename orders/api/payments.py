@@ -1,4 +1,4 @@
-"""The REST calls about the payments of orders, and about money on its way back."""
+"""Payments of orders, and refunds, in the REST API."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from payments.queries import order_of_payment, payments_of, refunds_of
 
 
 class OrderPayments(ApiViewSet):
-    """The attempts at paying one order."""
+    """The payments of one order."""
 
     permission_classes = [IsCustomer]
 
     @documented(
         summary="List an order's payments",
-        description="Every attempt at paying the order, newest first.",
+        description="All payments of the order, newest first.",
         response=PaymentOutput,
         response_example=PAYMENT,
     )
@@ -41,8 +41,8 @@ class OrderPayments(ApiViewSet):
     @documented(
         summary="Pay an order",
         description=(
-            "Another attempt, after none or a failed one. It is made in the background; the failed"
-            " ones stay as they are."
+            "Creates another payment if the order has none, or if the last one failed. It is"
+            " processed in the background."
         ),
         request=PaymentChoiceInput,
         response=PaymentOutput,
@@ -58,7 +58,7 @@ class OrderPayments(ApiViewSet):
 
 
 class PaymentRefunds(ApiViewSet):
-    """Refunds of a payment; they are the orders' matter, for goods may come back with them."""
+    """Refunds of a payment; part of orders, since a refund may restock items."""
 
     permission_classes = [IsStaff]
 
@@ -77,13 +77,13 @@ class PaymentRefunds(ApiViewSet):
     @documented(
         summary="Refund a payment",
         description=(
-            "Gives back `amount`, by default all that is left; it is sent in the background. With"
-            " `restock` all that was shipped of the order goes back on the shelf."
+            "Refunds `amount`, by default all that is left, in the background. With `restock` all"
+            " shipped items of the order return to stock."
         ),
         request=RefundInput,
         response=RefundOutput,
         status=202,
-        request_example={"amount": "19.90", "reason": "One piece arrived damaged."},
+        request_example={"amount": "19.90", "reason": "One item arrived damaged."},
         response_example=REFUND,
         errors=[RefundExceedsCaptured],
         error_examples={

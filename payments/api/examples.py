@@ -13,7 +13,7 @@ REFUND: dict[str, Any] = {
     "order_id": ORDER_ID,
     "amount": "19.90",
     "currency": "EUR",
-    "reason": "One piece arrived damaged.",
+    "reason": "One item arrived damaged.",
     "status": "requested",
     "failure_code": "",
     "created_at": "2026-11-22T08:15:00Z",

@@ -1,4 +1,4 @@
-"""Filters of the list of payments."""
+"""Filters of the payment list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How payments and refunds look."""
+"""Output of payments and refunds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNT = 2**31 - 1
 
 
 class RefundOutput(OutputSerializer):
-    """Money on its way back, or back."""
+    """A refund of a payment."""
 
     id = UUIDField()
     payment_id = UUIDField()
@@ -35,7 +35,7 @@ class RefundOutput(OutputSerializer):
 
 
 class PaymentOutput(OutputSerializer):
-    """One attempt at paying an order, with its refunds."""
+    """A payment of an order, with its refunds."""
 
     id = UUIDField()
     order_id = UUIDField()
@@ -54,7 +54,7 @@ class PaymentOutput(OutputSerializer):
 
 
 class AdminPaymentOutput(PaymentOutput):
-    """The same with what staff need when a payment is stuck."""
+    """A payment with its attempts and errors, for staff."""
 
     provider_reference = serializers.CharField()
     attempts = IntegerField(min_value=0, max_value=_COUNT)

@@ -1,4 +1,4 @@
-"""The addresses of payments, below /api/v1."""
+"""Routes of payments, below /api/v1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments as staff see them, and the door for what providers tell."""
+"""Payments for staff, and the webhook endpoint of payment providers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from payments.signatures import InvalidSignature
 
 
 class AdminPayments(ApiViewSet):
-    """Every attempt at paying any order."""
+    """The payments of all orders."""
 
     permission_classes = [IsStaff]
     filterset_class = PaymentFilters
@@ -53,22 +53,22 @@ class AdminPayments(ApiViewSet):
 
 
 class ProviderWebhook(ApiView):
-    """Where payment providers report what became of charges and refunds."""
+    """Receives the webhooks of payment providers."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     @documented(
-        summary="Report news of a payment",
+        summary="Receive a payment webhook",
         description=(
-            "For payment providers. The body is signed as Standard Webhooks 1.0 has it; the sandbox"
-            " provider sends `webhook-id`, `webhook-timestamp` and `webhook-signature`. News may"
-            " come repeatedly, late and in any order; it takes effect once."
+            "For payment providers. The body is signed as in Standard Webhooks 1.0; the sandbox"
+            " provider sends `webhook-id`, `webhook-timestamp` and `webhook-signature`. Webhooks"
+            " may arrive repeatedly, late and in any order; each is applied once."
         ),
         headers={
-            "webhook-id": "The id of the report; repetitions have the same.",
-            "webhook-timestamp": "Seconds since 1970; at most five minutes from now.",
-            "webhook-signature": "`v1,` and the base64 of the HMAC-SHA256; several, with blanks.",
+            "webhook-id": "The id of the event; repeated deliveries have the same id.",
+            "webhook-timestamp": "Unix time in seconds, at most five minutes from now.",
+            "webhook-signature": "`v1,` and the HMAC-SHA256 in base64; several with spaces.",
         },
         errors=[InvalidSignature, InvalidProviderEvent, NotFound],
     )

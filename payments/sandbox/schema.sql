@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS charges (
     CHECK ((status = 'declined') = (decline_code IS NOT NULL))
 );
 
--- What became of an authorisation: it is captured or voided, and only once.
+-- An authorized charge is captured or voided, and only once.
 CREATE TABLE IF NOT EXISTS settlements (
     kind             TEXT NOT NULL CHECK (kind IN ('capture', 'void')),
     idempotency_key  TEXT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS refunds (
     created_at       TEXT NOT NULL
 );
 
--- How often a write was tried; only counted where something depends on it.
+-- Attempts at each write; only counted where something depends on them.
 CREATE TABLE IF NOT EXISTS tries (
     kind             TEXT NOT NULL,
     idempotency_key  TEXT NOT NULL,
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS tries (
 );
 
 -- Webhooks to deliver. Times are in seconds since 1970; next_attempt_at is null once nothing is
--- left to do. The same webhook_id stands twice where a report is to be doubled.
+-- left to do. A webhook that is delivered twice has two rows with the same webhook_id.
 CREATE TABLE IF NOT EXISTS webhooks (
     position         INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook_id       TEXT NOT NULL,

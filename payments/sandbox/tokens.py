@@ -1,4 +1,4 @@
-"""The test tokens, and what each one makes the provider do."""
+"""The test tokens and their effects."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """How a charge with a token goes. By default it succeeds at once.
+    """The effect of a token. By default a charge succeeds at once.
 
-    `decline_code`       it is declined for that reason, for good
-    `fails_first`        503 on the first try of each key, with nothing recorded
-    `is_slow`            it is done, and answered, some seconds late
-    `is_answered`        False: it is recorded, but the call gets no answer; a second one does
-    `doubles_webhooks`   each result is reported twice, and out of order
-    `fails_refunds`      refunds of it are recorded as failed
+    `decline_code`       the charge is declined for that reason
+    `fails_first`        503 to the first attempt of each key, with nothing recorded
+    `is_slow`            the response comes some seconds late
+    `is_answered`        False: the charge is recorded, but only a second attempt gets a response
+    `doubles_webhooks`   each webhook is delivered twice, and out of order
+    `fails_refunds`      refunds of the charge fail
     """
 
     decline_code: str = ""

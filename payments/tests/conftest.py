@@ -1,4 +1,4 @@
-"""The provider process that the tests of the gateway share, and how a gateway reaches one."""
+"""The provider process that the tests of the gateway share, and the gateway to it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Connect = Callable[[SandboxProcess], Gateway]
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """A provider that holds connections for three seconds and is slow by half a second."""
+    """A provider that holds connections for two seconds and is slow by half a second."""
     folder = tmp_path_factory.mktemp("sandbox")
-    with SandboxProcess(folder, "--hold-seconds", "3", "--slow-seconds", "0.5") as process:
+    with SandboxProcess(folder, "--hold-seconds", "2", "--slow-seconds", "0.5") as process:
         yield process
 
 
 @pytest.fixture
 def connect(settings: Settings) -> Connect:
-    """Gives the gateway to a provider process, with a read timeout of one second."""
+    """A function that returns the gateway to a provider, with a read timeout of one second."""
 
     def to(process: SandboxProcess) -> Gateway:
         settings.SANDBOX_PROVIDER_URL = process.url
@@ -49,6 +49,6 @@ def gateway(connect: Connect, sandbox: SandboxProcess) -> Gateway:
 
 @pytest.fixture
 def receiver() -> Iterator[WebhookReceiver]:
-    """A server that takes webhooks."""
+    """A server that accepts webhooks."""
     with WebhookReceiver() as running:
         yield running

@@ -32,7 +32,7 @@ def eventually(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
     """The first true value of `condition`; fails after `seconds`."""
     until = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < until, "It did not come about in time."
+        assert time.monotonic() < until, "The condition did not become true in time."
         time.sleep(0.02)
     return value
 
@@ -113,7 +113,7 @@ class SandboxProcess:
         self.url = eventually(listening)[1]
 
     def stop(self) -> int:
-        """Ask it to end by SIGTERM; its exit code."""
+        """Send SIGTERM; its exit code."""
         assert self._popen is not None
         self._popen.terminate()
         return self._popen.wait(timeout=15)
@@ -125,7 +125,7 @@ class SandboxProcess:
         self._popen.wait(timeout=15)
 
     def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        """What its ledger file says to `query` with `values`."""
+        """The rows of `query` with `values` in its ledger file."""
         connection = sqlite3.connect(self.folder / "ledger.sqlite3", timeout=5)
         try:
             return connection.execute(query, values).fetchall()
@@ -142,7 +142,7 @@ class Received:
 
 
 class WebhookReceiver:
-    """A small HTTP server that keeps what it is sent; ends with its block.
+    """A small HTTP server that stores what it receives; ends with its block.
 
     It answers with the statuses of `answers`, the first first, and with 204 after that.
     """
@@ -169,7 +169,7 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """Where it takes webhooks."""
+        """The URL for webhooks."""
         return f"http://127.0.0.1:{self._server.server_port}/webhooks"
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What the gateway makes of calls that go wrong on the way."""
+"""How the gateway classifies calls that fail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_refused_connection_is_an_unknown_outcome(gateway: Gateway, settings: 
             charge(gateway, "tok_success")
 
 
-def test_providers_are_reached_without_the_proxies_of_the_environment(
+def test_providers_are_called_without_the_proxies_of_the_environment(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -47,19 +47,19 @@ def test_providers_are_reached_without_the_proxies_of_the_environment(
     assert charge(gateway, "tok_success").status is ChargeStatus.CAPTURED
 
 
-def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(
+def test_nothing_is_sent_to_a_provider_with_an_untrusted_certificate(
     gateway: Gateway, settings: Settings, tmp_path: Path
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    asked = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    options = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
     subprocess.run(
-        ["openssl", *asked.split(), "-keyout", key, "-out", certificate],
+        ["openssl", *options.split(), "-keyout", key, "-out", certificate],
         check=True,
         capture_output=True,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def serve(server: socket.socket) -> None:
         connection, _ = server.accept()
@@ -68,7 +68,7 @@ def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(
             contextlib.suppress(OSError),
             context.wrap_socket(connection, server_side=True) as secured,
         ):
-            heard.append(secured.recv(1))
+            received.append(secured.recv(1))
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.SANDBOX_PROVIDER_URL = f"https://localhost:{server.getsockname()[1]}"
@@ -78,17 +78,17 @@ def test_a_provider_whose_certificate_nobody_vouches_for_is_told_nothing(
             charge(gateway, "tok_success")
         serving.join()
 
-    assert heard == []
+    assert received == []
 
 
-def test_a_wrong_api_key_is_a_matter_of_configuration(gateway: Gateway, settings: Settings) -> None:
+def test_a_wrong_api_key_is_a_misconfiguration(gateway: Gateway, settings: Settings) -> None:
     settings.SANDBOX_API_KEY = "wrong"
 
     with pytest.raises(GatewayMisconfigured):
         charge(gateway, "tok_success")
 
 
-def test_a_wrong_address_is_a_matter_of_configuration(gateway: Gateway, settings: Settings) -> None:
+def test_a_wrong_url_is_a_misconfiguration(gateway: Gateway, settings: Settings) -> None:
     settings.SANDBOX_PROVIDER_URL += "/somewhere/else"
     with pytest.raises(GatewayMisconfigured):
         charge(gateway, "tok_success")
@@ -99,7 +99,7 @@ def test_a_wrong_address_is_a_matter_of_configuration(gateway: Gateway, settings
 
 
 @pytest.mark.parametrize("status", [302, 404, 429, 200])
-def test_an_answer_that_is_not_in_the_providers_words_is_no_verdict(
+def test_a_response_that_is_not_the_providers_is_an_unknown_outcome(
     gateway: Gateway, settings: Settings, receiver: WebhookReceiver, status: int
 ) -> None:
     settings.SANDBOX_PROVIDER_URL = receiver.url

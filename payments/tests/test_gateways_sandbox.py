@@ -61,7 +61,7 @@ def test_the_same_key_again_gives_the_same_charge(
     assert rows_of(sandbox, key) == 1
 
 
-def test_a_key_used_for_another_amount_is_unknown_and_the_look_up_tells_what_it_made(
+def test_a_key_reused_for_another_amount_is_unknown_and_the_look_up_returns_the_charge(
     gateway: Gateway,
 ) -> None:
     key = str(uuid4())
@@ -90,7 +90,7 @@ def test_error_then_success_records_nothing_on_the_first_try(gateway: Gateway) -
         ("tok_timeout_declined", ChargeStatus.DECLINED),
     ],
 )
-def test_an_answer_that_never_comes_is_unknown_until_looked_up_or_sent_again(
+def test_a_charge_without_response_is_unknown_until_looked_up_or_sent_again(
     gateway: Gateway, sandbox: SandboxProcess, token: str, status: ChargeStatus
 ) -> None:
     key = str(uuid4())
@@ -100,7 +100,7 @@ def test_an_answer_that_never_comes_is_unknown_until_looked_up_or_sent_again(
         charge(gateway, token, key=key)
     waited = time.monotonic() - started
 
-    assert 0.9 < waited < 2.5  # our read timeout, not the provider's three seconds
+    assert 0.9 < waited < 2.5  # our read timeout, not the provider's two seconds
     started = time.monotonic()
     found = gateway.look_up(key=key)
     assert found is not None
@@ -110,7 +110,7 @@ def test_an_answer_that_never_comes_is_unknown_until_looked_up_or_sent_again(
     assert rows_of(sandbox, key) == 1
 
 
-def test_a_held_connection_is_closed_without_an_answer_in_the_end(
+def test_a_held_connection_is_closed_without_a_response_in_the_end(
     gateway: Gateway, settings: Settings
 ) -> None:
     settings.GATEWAY_READ_TIMEOUT = 10.0
@@ -119,7 +119,7 @@ def test_a_held_connection_is_closed_without_an_answer_in_the_end(
     with pytest.raises(GatewayUnknownOutcome, match="ProtocolError"):
         charge(gateway, "tok_timeout_success")
 
-    assert 2.5 < time.monotonic() - started < 6
+    assert 1.5 < time.monotonic() - started < 5
 
 
 def test_held_connections_do_not_block_other_requests(gateway: Gateway) -> None:
@@ -140,7 +140,7 @@ def test_held_connections_do_not_block_other_requests(gateway: Gateway) -> None:
         assert [future.result() for future in held] == ["held"] * 20
 
 
-def test_a_slow_answer_within_the_timeout_is_a_result(gateway: Gateway) -> None:
+def test_a_slow_response_within_the_timeout_is_a_result(gateway: Gateway) -> None:
     started = time.monotonic()
 
     assert charge(gateway, "tok_slow").status is ChargeStatus.CAPTURED

@@ -1,4 +1,4 @@
-"""What providers told long ago is forgotten."""
+"""Old webhooks of providers are deleted."""
 
 from __future__ import annotations
 

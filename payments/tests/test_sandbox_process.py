@@ -1,4 +1,4 @@
-"""The provider as a process: restarts, signals, and the faults it makes on demand."""
+"""The provider as a process: restarts, signals and faults."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_ledger_survives_a_restart(tmp_path: Path, sign: str) -> None:
             assert post(api, "/v1/charges", second_try, "tried").status_code == 201
 
 
-def test_what_was_answered_amid_a_kill_is_in_the_ledger(tmp_path: Path) -> None:
+def test_what_was_answered_before_a_kill_is_in_the_ledger(tmp_path: Path) -> None:
     answered: list[str] = []
 
     def charge_on(api: httpx.Client) -> None:
@@ -67,7 +67,7 @@ def test_what_was_answered_amid_a_kill_is_in_the_ledger(tmp_path: Path) -> None:
     assert len(kept) - len(answered) <= 8
 
 
-def test_sigterm_ends_it_at_once_though_connections_are_held_and_idle(tmp_path: Path) -> None:
+def test_sigterm_ends_it_at_once_despite_held_and_idle_connections(tmp_path: Path) -> None:
     with SandboxProcess(tmp_path) as process:
         port = int(process.url.rpartition(":")[2])
         with (
@@ -89,7 +89,7 @@ def test_sigterm_ends_it_at_once_though_connections_are_held_and_idle(tmp_path: 
         assert "Traceback" not in (tmp_path / "provider.log").read_text()
 
 
-def test_a_request_finishes_though_sigterm_and_ctrl_c_come_meanwhile(tmp_path: Path) -> None:
+def test_a_request_finishes_despite_sigterm_and_ctrl_c(tmp_path: Path) -> None:
     with (
         SandboxProcess(tmp_path, "--slow-seconds", "1") as process,
         client_of(process) as api,
@@ -140,7 +140,7 @@ def test_it_imports_nothing_of_the_product() -> None:
 
 
 def charge_until_answered(api: httpx.Client, key: str) -> list[int]:
-    """Send one charge until its answer is clear; the statuses on the way, 0 for none."""
+    """Send one charge until its response is clear; the statuses, 0 for none."""
     statuses: list[int] = []
     while not statuses or statuses[-1] in (0, 500):
         try:
@@ -150,7 +150,7 @@ def charge_until_answered(api: httpx.Client, key: str) -> list[int]:
     return statuses
 
 
-def test_faults_strike_as_often_as_asked_and_still_charge_once(
+def test_faults_occur_at_their_rate_and_still_charge_once(
     tmp_path: Path, receiver: WebhookReceiver
 ) -> None:
     flags = ("--fault-rate", "0.5", "--fault-seed", "7", "--slow-seconds", "0.01")
@@ -159,26 +159,26 @@ def test_faults_strike_as_often_as_asked_and_still_charge_once(
         SandboxProcess(tmp_path, *flags, "--webhook-url", receiver.url) as process,
         client_of(process) as api,
     ):
-        ways = [charge_until_answered(api, key) for key in keys]
+        attempts = [charge_until_answered(api, key) for key in keys]
         doubled = [
             ids for (ids,) in process.rows("SELECT count(*) FROM webhooks GROUP BY charge_id")
         ]
 
         assert count(process, "charges") == len(keys)
 
-    statuses = [status for way in ways for status in way]
-    assert 0 in statuses
-    assert 500 in statuses
-    assert [0, 200] in ways  # charged, its answer lost, and the same key again
+    all_statuses = [status for statuses in attempts for status in statuses]
+    assert 0 in all_statuses
+    assert 500 in all_statuses
+    assert [0, 200] in attempts  # charged, its response lost, and the same key again
     assert set(doubled) == {1, 3}
 
 
-def test_without_a_rate_there_are_no_faults_and_with_a_seed_they_repeat() -> None:
-    def struck(faults: Faults) -> list[Fault | None]:
+def test_faults_need_a_rate_and_repeat_with_their_seed() -> None:
+    def faults_of(faults: Faults) -> list[Fault | None]:
         return [faults.of(kind="charge", key=f"k{n}", attempt=1) for n in range(1000)]
 
-    assert set(struck(Faults())) == {None}
-    assert struck(Faults(rate=0.3, seed=1)) == struck(Faults(rate=0.3, seed=1))
-    assert struck(Faults(rate=0.3, seed=1)) != struck(Faults(rate=0.3, seed=2))
-    assert 230 < sum(fault is not None for fault in struck(Faults(rate=0.3))) < 370
-    assert set(struck(Faults(rate=1, kinds=(Fault.ERROR,)))) == {Fault.ERROR}
+    assert set(faults_of(Faults())) == {None}
+    assert faults_of(Faults(rate=0.3, seed=1)) == faults_of(Faults(rate=0.3, seed=1))
+    assert faults_of(Faults(rate=0.3, seed=1)) != faults_of(Faults(rate=0.3, seed=2))
+    assert 230 < sum(fault is not None for fault in faults_of(Faults(rate=0.3))) < 370
+    assert set(faults_of(Faults(rate=1, kinds=(Fault.ERROR,)))) == {Fault.ERROR}

@@ -1,4 +1,4 @@
-"""The provider's webhooks, as a real receiver gets them."""
+"""The provider's webhooks, as they reach a real receiver."""
 
 from __future__ import annotations
 
@@ -37,11 +37,42 @@ from payments.tests.sandbox_process import (
 PRICE = Decimal("20.00")
 
 
-@pytest.fixture
-def reporting(tmp_path: Path, receiver: WebhookReceiver) -> Iterator[SandboxProcess]:
-    """A provider that reports to `receiver` and tries again after a twentieth of a second."""
+def sending_webhooks(folder: Path, receiver: WebhookReceiver) -> SandboxProcess:
+    """A provider that sends webhooks to `receiver`, with pauses of a twentieth of a second."""
     flags = ("--webhook-url", receiver.url, "--webhook-retry-seconds", "0.05")
-    with SandboxProcess(tmp_path, *flags) as process:
+    return SandboxProcess(folder, *flags)
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[SandboxProcess, WebhookReceiver]]:
+    with (
+        WebhookReceiver() as receiver,
+        sending_webhooks(tmp_path_factory.mktemp("sending"), receiver) as process,
+    ):
+        yield process, receiver
+
+
+@pytest.fixture
+def receiver(shared: tuple[SandboxProcess, WebhookReceiver]) -> WebhookReceiver:
+    """The shared receiver, empty; each test waits for all webhooks that it causes."""
+    receiver = shared[1]
+    receiver.received.clear()
+    receiver.answers.clear()
+    return receiver
+
+
+@pytest.fixture
+def sender(shared: tuple[SandboxProcess, WebhookReceiver]) -> SandboxProcess:
+    """The shared provider, which sends its webhooks to `receiver`."""
+    return shared[0]
+
+
+@pytest.fixture
+def own_sender(tmp_path: Path, receiver: WebhookReceiver) -> Iterator[SandboxProcess]:
+    """A provider of its own for a test that ends it."""
+    with sending_webhooks(tmp_path, receiver) as process:
         yield process
 
 
@@ -53,7 +84,7 @@ def charge(gateway: Gateway, token: str, *, capture: bool = True) -> tuple[str, 
     return key, result
 
 
-def news(received: Received) -> ProviderEvent:
+def event_in(received: Received) -> ProviderEvent:
     return gateway_for("sandbox").parse_event(
         headers=received.headers, body=received.body, now=datetime.now(UTC)
     )
@@ -64,7 +95,7 @@ def arrived(receiver: WebhookReceiver, count: int) -> list[ProviderEvent]:
     eventually(lambda: len(receiver.received) >= count)
     time.sleep(0.3)
     assert len(receiver.received) == count
-    return [news(received) for received in receiver.received]
+    return [event_in(received) for received in receiver.received]
 
 
 @pytest.mark.parametrize(
@@ -75,16 +106,16 @@ def arrived(receiver: WebhookReceiver, count: int) -> list[ProviderEvent]:
         ("tok_declined", True, "charge.declined", ChargeStatus.DECLINED),
     ],
 )
-def test_each_result_of_a_charge_is_reported_once_and_signed(
+def test_each_result_of_a_charge_is_sent_once_and_signed(
     connect: Connect,
-    reporting: SandboxProcess,
+    sender: SandboxProcess,
     receiver: WebhookReceiver,
     token: str,
     capture: bool,
     type: str,
     status: ChargeStatus,
 ) -> None:
-    key, result = charge(connect(reporting), token, capture=capture)
+    key, result = charge(connect(sender), token, capture=capture)
 
     [report] = arrived(receiver, 1)
 
@@ -93,17 +124,20 @@ def test_each_result_of_a_charge_is_reported_once_and_signed(
     assert abs(datetime.now(UTC) - report.occurred_at) < timedelta(seconds=10)
 
 
-def test_captures_voids_and_refunds_are_reported(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_captures_voids_and_refunds_are_sent(
+    connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
-    gateway = connect(reporting)
+    gateway = connect(sender)
     _, kept = charge(gateway, "tok_success", capture=False)
-    gateway.capture(key="a", provider_reference=kept.provider_reference, amount=PRICE)
+    gateway.capture(key=str(uuid4()), provider_reference=kept.provider_reference, amount=PRICE)
     refund = gateway.refund(
-        key="b", provider_reference=kept.provider_reference, amount=PRICE, reason=""
+        key=(refund_key := str(uuid4())),
+        provider_reference=kept.provider_reference,
+        amount=PRICE,
+        reason="",
     )
     _, let_go = charge(gateway, "tok_success", capture=False)
-    gateway.void(key="c", provider_reference=let_go.provider_reference)
+    gateway.void(key=str(uuid4()), provider_reference=let_go.provider_reference)
 
     reports = {report.type: report for report in arrived(receiver, 5)}
 
@@ -113,16 +147,18 @@ def test_captures_voids_and_refunds_are_reported(
         "charge.voided",
         "refund.succeeded",
     }
-    assert reports["refund.succeeded"].key == "b"
+    assert reports["refund.succeeded"].key == refund_key
     assert reports["refund.succeeded"].result == refund
 
 
-def test_a_refund_that_fails_is_reported_as_failed(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_a_failed_refund_is_sent_as_failed(
+    connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
-    gateway = connect(reporting)
+    gateway = connect(sender)
     _, charged = charge(gateway, "tok_refund_fails")
-    gateway.refund(key="r", provider_reference=charged.provider_reference, amount=PRICE, reason="")
+    gateway.refund(
+        key=str(uuid4()), provider_reference=charged.provider_reference, amount=PRICE, reason=""
+    )
 
     result = arrived(receiver, 2)[1].result
 
@@ -130,13 +166,14 @@ def test_a_refund_that_fails_is_reported_as_failed(
     assert result.status is RefundStatus.FAILED
 
 
-def test_a_replayed_key_is_not_reported_again(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_a_replayed_key_sends_no_webhook(
+    connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
-    gateway = connect(reporting)
+    gateway = connect(sender)
+    key = str(uuid4())
     for _ in range(3):
         gateway.charge(
-            key="same",
+            key=key,
             amount=PRICE,
             currency="EUR",
             token="tok_success",
@@ -154,14 +191,14 @@ def test_a_replayed_key_is_not_reported_again(
         (False, ["charge.authorized", "charge.pending", "charge.authorized"]),
     ],
 )
-def test_duplicate_webhook_reports_twice_with_one_id_and_out_of_order(
+def test_duplicate_webhooks_have_one_id_and_come_out_of_order(
     connect: Connect,
-    reporting: SandboxProcess,
+    sender: SandboxProcess,
     receiver: WebhookReceiver,
     capture: bool,
     types: list[str],
 ) -> None:
-    key, result = charge(connect(reporting), "tok_duplicate_webhook", capture=capture)
+    key, result = charge(connect(sender), "tok_duplicate_webhook", capture=capture)
 
     first, stale, repeated = arrived(receiver, 3)
 
@@ -178,23 +215,23 @@ def test_duplicate_webhook_reports_twice_with_one_id_and_out_of_order(
         assert stale.result is None
 
 
-def test_a_capture_with_duplicate_webhook_is_reported_before_its_authorisation(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_a_capture_with_duplicate_webhooks_is_sent_before_its_authorization(
+    connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
-    gateway = connect(reporting)
+    gateway = connect(sender)
     _, charged = charge(gateway, "tok_duplicate_webhook", capture=False)
-    gateway.capture(key="c", provider_reference=charged.provider_reference, amount=PRICE)
+    gateway.capture(key=str(uuid4()), provider_reference=charged.provider_reference, amount=PRICE)
 
     types = [report.type for report in arrived(receiver, 6)[3:]]
 
     assert types == ["charge.captured", "charge.authorized", "charge.captured"]
 
 
-def test_a_refused_webhook_is_sent_again_with_its_id_until_it_is_taken(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_a_rejected_webhook_is_sent_again_with_its_id_until_it_is_accepted(
+    connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
     receiver.answers = [500, 401, 302]
-    charge(connect(reporting), "tok_success")
+    charge(connect(sender), "tok_success")
 
     reports = arrived(receiver, 4)
 
@@ -204,37 +241,37 @@ def test_a_refused_webhook_is_sent_again_with_its_id_until_it_is_taken(
 @pytest.mark.parametrize("end", [SandboxProcess.stop, SandboxProcess.kill])
 def test_webhooks_survive_a_restart_of_the_provider(
     connect: Connect,
-    reporting: SandboxProcess,
+    own_sender: SandboxProcess,
     receiver: WebhookReceiver,
     end: Callable[[SandboxProcess], object],
 ) -> None:
     receiver.answers = [503] * 3
-    key, _ = charge(connect(reporting), "tok_success")
+    key, _ = charge(connect(own_sender), "tok_success")
     eventually(lambda: receiver.received)
-    end(reporting)
+    end(own_sender)
     refused = len(receiver.received)
     receiver.answers = []
 
-    reporting.start()
+    own_sender.start()
 
     eventually(lambda: len(receiver.received) > refused)
-    assert news(receiver.received[-1]).key == key
+    assert event_in(receiver.received[-1]).key == key
     eventually(
-        lambda: reporting.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0") == [(1,)]
+        lambda: own_sender.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0") == [(1,)]
     )
 
 
-def test_a_webhook_in_hand_at_sigterm_is_delivered_before_the_end(
-    connect: Connect, reporting: SandboxProcess, receiver: WebhookReceiver
+def test_webhooks_in_flight_at_sigterm_are_delivered_before_the_end(
+    connect: Connect, own_sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
-    gateway = connect(reporting)
+    gateway = connect(own_sender)
     for _ in range(5):
         charge(gateway, "tok_success")
-    os.kill(reporting.pid, signal.SIGTERM)
+    os.kill(own_sender.pid, signal.SIGTERM)
 
-    assert reporting.stop() == 0
+    assert own_sender.stop() == 0
 
-    noted = reporting.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0")
+    noted = own_sender.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0")
     assert noted == [(len(receiver.received),)]
 
 
@@ -267,11 +304,11 @@ def signed(body: bytes, *, at: datetime | None = None) -> dict[str, str]:
         ).encode(),
     ],
 )
-def test_signed_news_of_an_unknown_shape_is_unreadable(gateway: Gateway, body: bytes) -> None:
+def test_a_signed_webhook_of_an_unknown_form_is_rejected(gateway: Gateway, body: bytes) -> None:
     with pytest.raises(InvalidProviderEvent):
         gateway.parse_event(headers=signed(body), body=body, now=datetime.now(UTC))
 
 
-def test_news_with_a_changed_body_is_refused(gateway: Gateway) -> None:
+def test_a_webhook_with_a_changed_body_is_rejected(gateway: Gateway) -> None:
     with pytest.raises(InvalidSignature):
         gateway.parse_event(headers=signed(b"{}"), body=b"{ }", now=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""POST /payments/webhooks/{provider}: what providers tell, late, twice and in any order."""
+"""POST /payments/webhooks/{provider}: webhooks late, twice and in any order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def send(
     secret: str = "",
     raw: str = "",
 ) -> Any:
-    """Deliver a signed report; `raw` replaces the body after signing it."""
+    """Deliver a signed webhook; `raw` replaces the body after it was signed."""
     created = datetime.now(UTC).isoformat()
     body = json.dumps({"id": id, "type": type, "created_at": created, "data": data}).encode()
     timestamp = int((at or clock.now()).timestamp())
@@ -82,7 +82,7 @@ def facts(payment: Payment) -> list[str]:
     return list(events.values_list("type", flat=True))
 
 
-def test_a_report_of_a_capture_captures_the_payment(payment: Payment) -> None:
+def test_a_webhook_of_a_capture_captures_the_payment(payment: Payment) -> None:
     response = send(charge_of(payment))
 
     assert (response.status_code, response.content) == (204, b"")
@@ -94,14 +94,14 @@ def test_a_report_of_a_capture_captures_the_payment(payment: Payment) -> None:
     assert (event.actor_label, event.request_id) == ("sandbox", "msg_1")
 
 
-def test_a_report_is_taken_without_tls_too(payment: Payment, settings: Settings) -> None:
+def test_webhooks_are_accepted_without_tls(payment: Payment, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
 
     assert send(charge_of(payment)).status_code == 204
     assert APIClient().get("/api/v1/products").status_code == 301
 
 
-def test_a_report_that_comes_twice_takes_effect_once(payment: Payment) -> None:
+def test_a_repeated_webhook_is_applied_once(payment: Payment) -> None:
     for id in ("msg_1", "msg_1", "msg_2"):
         assert send(charge_of(payment), id=id).status_code == 204
 
@@ -109,7 +109,7 @@ def test_a_report_that_comes_twice_takes_effect_once(payment: Payment) -> None:
     assert ProviderMessage.objects.count() == 2
 
 
-def test_reports_out_of_order_lead_nowhere_back(payment: Payment) -> None:
+def test_webhooks_out_of_order_never_lead_back(payment: Payment) -> None:
     send(charge_of(payment, "captured"), id="msg_2")
     send(charge_of(payment, "authorized"), id="msg_1", type="charge.authorized")
     send(charge_of(payment, "pending"), id="msg_0", type="charge.pending")
@@ -120,7 +120,7 @@ def test_reports_out_of_order_lead_nowhere_back(payment: Payment) -> None:
     assert facts(payment) == ["payment.requested", "payment.captured"]
 
 
-def test_the_answer_of_the_call_after_the_report_changes_nothing(payment: Payment) -> None:
+def test_the_response_to_the_call_after_the_webhook_changes_nothing(payment: Payment) -> None:
     send(charge_of(payment))
 
     assert not record_charge(actor=PROVIDER, payment_id=payment.id, result=result(payment))
@@ -128,7 +128,7 @@ def test_the_answer_of_the_call_after_the_report_changes_nothing(payment: Paymen
     assert facts(payment) == ["payment.requested", "payment.captured"]
 
 
-def test_a_report_of_a_decline_fails_the_payment(payment: Payment) -> None:
+def test_a_webhook_of_a_decline_fails_the_payment(payment: Payment) -> None:
     send(charge_of(payment, "declined"), type="charge.declined")
 
     payment.refresh_from_db()
@@ -136,7 +136,7 @@ def test_a_report_of_a_decline_fails_the_payment(payment: Payment) -> None:
     assert payment.next_attempt_at is None
 
 
-def test_a_report_of_a_refund_settles_it_once() -> None:
+def test_a_webhook_of_a_refund_is_applied_once() -> None:
     order = paid_order((make_product(), 1))
     payment = payment_of(order)
     refund = request_refund(actor=actor_for(make_staff()), payment_id=payment.id)
@@ -157,7 +157,7 @@ def test_a_report_of_a_refund_settles_it_once() -> None:
     assert Refund.objects.count() == 1
 
 
-def test_a_report_of_a_charge_that_is_not_ours_is_taken_and_ignored(payment: Payment) -> None:
+def test_a_webhook_of_an_unknown_charge_is_accepted_and_ignored(payment: Payment) -> None:
     for number, key in enumerate(["somebody-elses", str(new_id())]):
         data = {**charge_of(payment), "idempotency_key": key}
         assert send(data, id=f"msg_{number}").status_code == 204
@@ -212,7 +212,7 @@ def test_an_unknown_provider_is_not_found() -> None:
         ({"id": 5}, "msg_1"),
     ],
 )
-def test_a_signed_report_that_makes_no_sense_is_unreadable(
+def test_a_signed_webhook_with_invalid_content_is_rejected(
     payment: Payment, change: dict[str, Any], id: str
 ) -> None:
     response = send({**charge_of(payment), **change}, id=id)
@@ -223,7 +223,7 @@ def test_a_signed_report_that_makes_no_sense_is_unreadable(
 
 
 @pytest.mark.parametrize("type", ["charge.\ud800", "charge.\x00", "charge." + "c" * 64])
-def test_a_signed_report_of_a_type_that_cannot_be_kept_is_unreadable(
+def test_a_signed_webhook_of_a_type_that_cannot_be_stored_is_rejected(
     payment: Payment, type: str
 ) -> None:
     response = send(charge_of(payment), type=type)
@@ -233,7 +233,7 @@ def test_a_signed_report_of_a_type_that_cannot_be_kept_is_unreadable(
     assert payment.status == "created"
 
 
-def test_a_signed_report_that_is_nested_without_end_is_unreadable(payment: Payment) -> None:
+def test_a_signed_webhook_with_deep_nesting_is_rejected(payment: Payment) -> None:
     body = b"[" * 30_000
     timestamp = int(clock.now().timestamp())
     signature = sign(
@@ -255,7 +255,7 @@ def test_a_signed_report_that_is_nested_without_end_is_unreadable(payment: Payme
     assert (response.status_code, response.json()["code"]) == (400, "unreadable_news")
 
 
-def test_money_taken_for_a_payment_that_has_failed_is_reported_to_operators(
+def test_a_capture_of_a_failed_payment_is_logged_as_an_error(
     payment: Payment, caplog: pytest.LogCaptureFixture
 ) -> None:
     send(charge_of(payment, "declined"), type="charge.declined", id="msg_1")
@@ -267,7 +267,7 @@ def test_money_taken_for_a_payment_that_has_failed_is_reported_to_operators(
     assert (payment.status, payment.captured_amount) == ("failed", 0)
 
 
-def test_a_report_needs_no_token_and_minds_none(payment: Payment) -> None:
+def test_webhooks_ignore_access_tokens(payment: Payment) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
 
@@ -276,7 +276,7 @@ def test_a_report_needs_no_token_and_minds_none(payment: Payment) -> None:
     assert refused(response)
 
 
-def test_only_a_capture_that_is_news_is_told(payment: Payment) -> None:
+def test_only_the_first_capture_is_published(payment: Payment) -> None:
     order = place((make_product(), 1), token="tok_success")
 
     assert report(order)
