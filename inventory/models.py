@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from oms.core.money import MAX_PRICE, ZERO, CurrencyField, MoneyField
 
-MAX_PIECES = 2_000_000_000
+MAX_QUANTITY = 2_000_000_000
 
 
 class Location(models.Model):
@@ -79,7 +79,8 @@ class Product(models.Model):
                 condition=Q(price__gte=ZERO, price__lte=MAX_PRICE), name="product_price_in_range"
             ),
             models.CheckConstraint(
-                condition=Q(low_stock_threshold__lte=MAX_PIECES), name="product_threshold_in_range"
+                condition=Q(low_stock_threshold__lte=MAX_QUANTITY),
+                name="product_threshold_in_range",
             ),
         ]
         indexes = [
@@ -121,10 +122,11 @@ class StockLevel(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["product", "location"], name="stock_level_once"),
             models.CheckConstraint(
-                condition=Q(on_hand__gte=0, on_hand__lte=MAX_PIECES), name="stock_on_hand_in_range"
+                condition=Q(on_hand__gte=0, on_hand__lte=MAX_QUANTITY),
+                name="stock_on_hand_in_range",
             ),
             models.CheckConstraint(
-                condition=Q(reserved__gte=0, reserved__lte=MAX_PIECES),
+                condition=Q(reserved__gte=0, reserved__lte=MAX_QUANTITY),
                 name="stock_reserved_in_range",
             ),
             models.CheckConstraint(

@@ -11,7 +11,7 @@ from oms.events.types import DomainEvent, event
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderFact(DomainEvent):
+class OrderEvent(DomainEvent):
     """What every fact about an order says."""
 
     order_id: UUID
@@ -20,7 +20,7 @@ class OrderFact(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderMoved(OrderFact):
+class OrderStatusChanged(OrderEvent):
     """The order's status went from `previous_status` to `status`."""
 
     previous_status: str
@@ -30,7 +30,7 @@ class OrderMoved(OrderFact):
 
 @event("order.placed")
 @dataclass(frozen=True, kw_only=True)
-class OrderPlaced(OrderFact):
+class OrderPlaced(OrderEvent):
     status: str
     total: Decimal
     currency: str
@@ -38,7 +38,7 @@ class OrderPlaced(OrderFact):
 
 @event("order.edited")
 @dataclass(frozen=True, kw_only=True)
-class OrderEdited(OrderFact):
+class OrderEdited(OrderEvent):
     """`changes` maps each changed field to its old and its new value."""
 
     changes: dict[str, list[Any]]
@@ -46,49 +46,49 @@ class OrderEdited(OrderFact):
 
 @event("order.confirmed")
 @dataclass(frozen=True, kw_only=True)
-class OrderConfirmed(OrderMoved):
+class OrderConfirmed(OrderStatusChanged):
     pass
 
 
 @event("order.processing_started")
 @dataclass(frozen=True, kw_only=True)
-class OrderProcessingStarted(OrderMoved):
+class OrderProcessingStarted(OrderStatusChanged):
     pass
 
 
 @event("order.put_on_hold")
 @dataclass(frozen=True, kw_only=True)
-class OrderPutOnHold(OrderMoved):
+class OrderPutOnHold(OrderStatusChanged):
     pass
 
 
 @event("order.shipped")
 @dataclass(frozen=True, kw_only=True)
-class OrderShipped(OrderMoved):
+class OrderShipped(OrderStatusChanged):
     pass
 
 
 @event("order.delivered")
 @dataclass(frozen=True, kw_only=True)
-class OrderDelivered(OrderMoved):
+class OrderDelivered(OrderStatusChanged):
     pass
 
 
 @event("order.cancelled")
 @dataclass(frozen=True, kw_only=True)
-class OrderCancelled(OrderMoved):
+class OrderCancelled(OrderStatusChanged):
     pass
 
 
 @event("order.expired")
 @dataclass(frozen=True, kw_only=True)
-class OrderExpired(OrderMoved):
+class OrderExpired(OrderStatusChanged):
     pass
 
 
 @event("order.paid")
 @dataclass(frozen=True, kw_only=True)
-class OrderPaid(OrderFact):
+class OrderPaid(OrderEvent):
     """All of the order's money has been captured."""
 
     payment_id: UUID
@@ -98,14 +98,14 @@ class OrderPaid(OrderFact):
 
 @event("order.payment_failed")
 @dataclass(frozen=True, kw_only=True)
-class OrderPaymentFailed(OrderFact):
+class OrderPaymentFailed(OrderEvent):
     payment_id: UUID
     code: str
 
 
 @event("order.refunded")
 @dataclass(frozen=True, kw_only=True)
-class OrderRefunded(OrderFact):
+class OrderRefunded(OrderEvent):
     """Some or all of the order's money went back."""
 
     refund_id: UUID
@@ -115,7 +115,7 @@ class OrderRefunded(OrderFact):
 
 @event("order.shipment_sent")
 @dataclass(frozen=True, kw_only=True)
-class ShipmentSent(OrderFact):
+class ShipmentSent(OrderEvent):
     """A parcel left the house; `is_complete` when nothing of the order is left behind it."""
 
     shipment_id: UUID
@@ -127,11 +127,11 @@ class ShipmentSent(OrderFact):
 
 @event("order.items_returned")
 @dataclass(frozen=True, kw_only=True)
-class ItemsReturned(OrderFact):
+class ItemsReturned(OrderEvent):
     pieces: int
 
 
 @event("order.deleted")
 @dataclass(frozen=True, kw_only=True)
-class OrderDeleted(OrderFact):
+class OrderDeleted(OrderEvent):
     pass

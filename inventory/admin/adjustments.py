@@ -14,7 +14,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from inventory.models import MAX_PIECES, Location, StockLevel
+from inventory.models import MAX_QUANTITY, Location, StockLevel
 from inventory.operations.adjustments import AdjustmentReason, Change, Count, adjust_stock
 from oms.backoffice.actions import ActionForm
 from oms.core.actor import Actor
@@ -36,8 +36,8 @@ class AdjustmentForm(ActionForm):
     delta = forms.IntegerField(
         label=_("quantity change"),
         required=False,
-        min_value=-MAX_PIECES,
-        max_value=MAX_PIECES,
+        min_value=-MAX_QUANTITY,
+        max_value=MAX_QUANTITY,
         help_text=_("Use a negative number to remove stock, for example 12 or -3."),
         widget=UnfoldAdminIntegerFieldWidget,
     )
@@ -45,7 +45,7 @@ class AdjustmentForm(ActionForm):
         label=_("or counted quantity"),
         required=False,
         min_value=0,
-        max_value=MAX_PIECES,
+        max_value=MAX_QUANTITY,
         help_text=_("Sets the quantity on hand to this number. Leave the quantity change empty."),
         widget=UnfoldAdminIntegerFieldWidget,
     )

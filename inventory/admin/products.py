@@ -25,7 +25,7 @@ from unfold.widgets import (
 
 from inventory.admin.adjustments import AdjustmentForm, adjust
 from inventory.admin.movements import KIND_COLOURS
-from inventory.models import MAX_PIECES, Product, StockLevel, StockMovement
+from inventory.models import MAX_QUANTITY, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import OperationAdmin, OperationForm
@@ -83,7 +83,7 @@ class ProductForm(OperationForm):
     low_stock_threshold = forms.IntegerField(
         label=_("low stock threshold"),
         min_value=0,
-        max_value=MAX_PIECES,
+        max_value=MAX_QUANTITY,
         initial=5,
         widget=UnfoldAdminIntegerFieldWidget,
     )
@@ -96,7 +96,7 @@ class ProductForm(OperationForm):
     initial_stock = forms.IntegerField(
         label=_("initial stock"),
         min_value=0,
-        max_value=MAX_PIECES,
+        max_value=MAX_QUANTITY,
         initial=0,
         help_text=_("Quantity received at the default location."),
         widget=UnfoldAdminIntegerFieldWidget,

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from inventory.models import MAX_PIECES, MovementKind, Product
+from inventory.models import MAX_QUANTITY, MovementKind, Product
 from inventory.operations.adjustments import AdjustmentReason, Change, Count
 from inventory.queries import ProductRow
 from oms.api.fields import (
@@ -42,13 +42,13 @@ class ProductInput(InputSerializer):
     category = CharField(max_length=64, allow_blank=True, default="")
     currency = CurrencyField(default=_shop_currency, help_text="The shop's by default.")
     is_active = BooleanField(default=True, help_text="Shown and sold.")
-    low_stock_threshold = IntegerField(min_value=0, max_value=MAX_PIECES, default=5)
+    low_stock_threshold = IntegerField(min_value=0, max_value=MAX_QUANTITY, default=5)
     backorderable = BooleanField(default=False, help_text="May be sold when there is none.")
 
 
 class NewProductInput(ProductInput):
     initial_stock = IntegerField(
-        min_value=0, max_value=MAX_PIECES, default=0, help_text="Pieces at the default location."
+        min_value=0, max_value=MAX_QUANTITY, default=0, help_text="Pieces at the default location."
     )
 
 
@@ -143,14 +143,14 @@ class AdjustmentInput(InputSerializer):
     location = CharField(max_length=32, required=False, help_text="A code; the default one's.")
     note = CharField(max_length=500, required=False, allow_blank=True)
     delta = IntegerField(
-        min_value=-MAX_PIECES, max_value=MAX_PIECES, required=False, help_text="Pieces; not 0."
+        min_value=-MAX_QUANTITY, max_value=MAX_QUANTITY, required=False, help_text="Pieces; not 0."
     )
     set_to = IntegerField(
-        min_value=0, max_value=MAX_PIECES, required=False, help_text="Pieces that were counted."
+        min_value=0, max_value=MAX_QUANTITY, required=False, help_text="Pieces that were counted."
     )
     expected_on_hand = IntegerField(
         min_value=0,
-        max_value=MAX_PIECES,
+        max_value=MAX_QUANTITY,
         required=False,
         help_text="Pieces on hand before; if it is not so, nothing changes.",
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from inventory.errors import StockConflict
 from inventory.events import StockAdjusted
 from inventory.locks import lock_product
-from inventory.models import MAX_PIECES, Location, MovementKind, StockLevel, StockMovement
+from inventory.models import MAX_QUANTITY, Location, MovementKind, StockLevel, StockMovement
 from inventory.operations.products import default_location
 from inventory.operations.stock import Cause, open_stock_allocator
 from oms.core import clock
@@ -93,7 +93,7 @@ def adjust_stock(
         raise _refused(pointer, code="no_change", detail="Nothing would change.")
     after = level.on_hand + delta
     promised = 0 if level.backorderable or delta > 0 else level.reserved
-    if not promised <= after <= MAX_PIECES:
+    if not promised <= after <= MAX_QUANTITY:
         raise StockConflict(on_hand=level.on_hand, reserved=level.reserved)
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
     kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from inventory.events import StockRanLow
 from inventory.locks import LockedLevel, locking_stock_levels
-from inventory.models import MAX_PIECES, MovementKind, StockMovement
+from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
 from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows, write
@@ -116,7 +116,7 @@ class StockAllocator:
         if product is None:
             return False
         if product.backorderable:
-            return product.reserved + quantity <= MAX_PIECES
+            return product.reserved + quantity <= MAX_QUANTITY
         return self.available(product_id) >= quantity
 
     def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> None:

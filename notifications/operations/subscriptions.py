@@ -23,7 +23,7 @@ from oms.db.transactions import transaction_required
 from oms.events.relay import RecordedEvent
 from oms.queue.wakeups import wake_on_commit
 from oms.users.models import User
-from orders.events import OrderFact, ShipmentSent
+from orders.events import OrderEvent, ShipmentSent
 from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 
 # The Celery task that sends due mail.
@@ -86,7 +86,7 @@ def _allow_for_rendering() -> None:
 
 def _rows(events: Sequence[RecordedEvent]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """The rows of e-mails, and of in-app notifications with `sent_at` and `next_attempt_at`."""
-    order_events = [event.fact for event in events if isinstance(event.fact, OrderFact)]
+    order_events = [event.fact for event in events if isinstance(event.fact, OrderEvent)]
     orders = summaries_of({event.order_id for event in order_events})
     shipments = shipment_lines_of(
         {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
@@ -100,7 +100,7 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[tuple[Any, ...]], list[
     mails, in_app = [], []
     for event in events:
         fact = event.fact
-        if not isinstance(fact, OrderFact):
+        if not isinstance(fact, OrderEvent):
             message = message_for(MessageContext(event=fact))
             mails += [_mail_row(event.id, message, recipient=user, at=now) for user in staff]
             continue

@@ -23,8 +23,8 @@ from oms.testing.factories import make_customer, make_staff
 from orders.events import (
     OrderCancelled,
     OrderDelivered,
+    OrderEvent,
     OrderExpired,
-    OrderFact,
     OrderPaid,
     OrderPaymentFailed,
     OrderPlaced,
@@ -47,7 +47,7 @@ def recorded(*facts: DomainEvent) -> list[RecordedEvent]:
     ]
 
 
-def fact_of(order: Order, fact_class: type[OrderFact], **data: object) -> OrderFact:
+def fact_of(order: Order, fact_class: type[OrderEvent], **data: object) -> OrderEvent:
     return fact_class(
         order_id=order.id,
         number=order.number,
@@ -178,7 +178,7 @@ def test_each_shipment_is_notified_with_its_items_and_tracking_number(
 )
 def test_the_customer_is_notified_of(
     place: PlaceOrder,
-    fact_class: type[OrderFact],
+    fact_class: type[OrderEvent],
     data: dict[str, object],
     kind: str,
     text: str,

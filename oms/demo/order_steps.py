@@ -14,7 +14,7 @@ from oms.demo.randomness import Dice
 from oms.demo.simulated_order import Life, Parcel
 from oms.demo.stock import Cause, Pieces, Warehouse
 from orders.events import OrderPlaced, ShipmentSent
-from orders.operations.transitions import FACTS
+from orders.operations.transitions import STATUS_EVENTS
 from orders.states import FulfilmentState, OrderStatus
 
 _CARRIERS = ("DHL", "DPD", "GLS", "Post")
@@ -120,7 +120,7 @@ class Goods:
         self, life: Life, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
     ) -> None:
         previous = life.move_to(status, at=at)
-        fact = FACTS[status](
+        fact = STATUS_EVENTS[status](
             **life.fact(), previous_status=previous, status=status.value, reason=reason
         )
         self.journal.tell(fact, actor=actor, at=at)

@@ -24,7 +24,7 @@ from orders.admin.presenter import OrderPresenter
 from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ship_items
 from orders.operations.refunding import refund_payment
-from orders.operations.status_changes import allowed_by_hand, set_order_status
+from orders.operations.status_changes import allowed_for_staff, set_order_status
 from orders.states import OrderStatus
 from payments.operations.refunds import request_capture, request_void
 
@@ -40,7 +40,7 @@ def _allows(
 
     def is_available(subject: OrderPresenter) -> bool:
         order = subject.order
-        return current in (None, order.status) and status in allowed_by_hand(order)
+        return current in (None, order.status) and status in allowed_for_staff(order)
 
     return is_available
 

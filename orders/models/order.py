@@ -140,7 +140,7 @@ class Order(OrderRules, models.Model):
 
     # --- What changes it ----------------------------------------------------------------------
 
-    def move_to(self, status: OrderStatus, *, at: datetime) -> str:
+    def transition_to(self, status: OrderStatus, *, at: datetime) -> str:
         """Go to `status`; returns the status that it had. Raises InvalidTransition."""
         if status not in self.allowed:
             raise InvalidTransition(
@@ -163,7 +163,7 @@ class Order(OrderRules, models.Model):
         self.version += 1
         self.updated_at = at
 
-    def recount_shipped(self, items: Iterable[OrderItem]) -> None:
+    def update_fulfilment_status(self, items: Iterable[OrderItem]) -> None:
         """Let the fulfilment status follow from what was shipped of `items`, all of its items."""
         items = list(items)
         if all(item.left_to_ship == 0 for item in items):

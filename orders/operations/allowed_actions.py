@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from oms.core.actor import Actor
-from orders.operations.status_changes import allowed_by_hand
+from orders.operations.status_changes import allowed_for_staff
 from orders.rules import OrderRules
 from orders.states import OrderStatus, PaymentState
 
@@ -86,7 +86,7 @@ def _actions(
         "delete": order.is_deletable,
     }
     if for_staff:
-        by_hand = allowed_by_hand(order)
+        by_hand = allowed_for_staff(order)
         offered |= {f"set_status:{s.value}": s in by_hand for s in OrderStatus}
         offered["ship"] = order.is_shippable
         offered["refund"] = order.payment_status in _REFUNDABLE and not is_free

@@ -19,7 +19,7 @@ from orders.errors import OrderNotDeletable
 from orders.events import OrderDeleted
 from orders.locks import lock_order, lock_overdue_orders, overdue_order_ids
 from orders.models import Order
-from orders.operations.transitions import move_order, release_reserved
+from orders.operations.transitions import release_reserved, transition_order
 from orders.states import OrderStatus
 from payments.operations.refunds import refund_or_void
 
@@ -50,7 +50,7 @@ def cancel_order(
 def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
     """Cancel an order that the caller has locked. Raises InvalidTransition."""
     held_stock = order.holds_stock
-    move_order(order, OrderStatus.CANCELLED, actor=actor, at=at, reason=reason)
+    transition_order(order, OrderStatus.CANCELLED, actor=actor, at=at, reason=reason)
     refund_or_void(
         actor=actor, order_id=order.id, reason=reason or "The order was cancelled.", at=at
     )
@@ -98,7 +98,7 @@ def _expire(order_ids: Sequence[UUID], *, at: datetime) -> int:
     orders = lock_overdue_orders(order_ids, at=at, paying_since=at - PAYING_GRACE)
     minutes = settings.ORDER_EXPIRY.total_seconds() / 60
     for order in orders:
-        move_order(
+        transition_order(
             order,
             OrderStatus.EXPIRED,
             actor=actor,

@@ -19,7 +19,7 @@ from orders.errors import OrderNotEditable
 from orders.events import OrderEdited
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem
-from orders.operations.transitions import allocate, move_order, step_reference
+from orders.operations.transitions import allocate, stock_reference, transition_order
 from orders.operations.validation import check_sellable, check_stock
 from orders.placements import OrderedItem
 from orders.states import OrderStatus, PaymentState
@@ -75,7 +75,7 @@ def edit_order(
         at=now,
     )
     if not order.total:
-        move_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
+        transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
 
 
@@ -88,7 +88,7 @@ def _exchange_items(
     if list(new.items()) == list(before.items()):
         return {}
     book = open_stock_allocator(old.keys() | new.keys())
-    cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+    cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     _check(wanted, before, book=book, currency=order.currency)
     _reserve_difference(order, new, before, book=book, cause=cause)
     previous_total = order.total

@@ -18,7 +18,7 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
-from orders.operations.transitions import allocate, move_order
+from orders.operations.transitions import allocate, transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
 
@@ -77,7 +77,7 @@ def ship_locked(
     own = items_of([order.id])[order.id]
     parcel = _parcel(own, items)
     if order.status == OrderStatus.CONFIRMED:
-        move_order(order, OrderStatus.PROCESSING, actor=actor, at=at, reason=reason)
+        transition_order(order, OrderStatus.PROCESSING, actor=actor, at=at, reason=reason)
     shipment = Shipment.objects.create(
         order=order,
         status=ShipmentStatus.SHIPPED,
@@ -93,9 +93,9 @@ def ship_locked(
     for item, quantity in parcel.items():
         item.quantity_shipped += quantity
     OrderItem.objects.bulk_update(parcel.keys(), ["quantity_shipped"])
-    order.recount_shipped(own)
+    order.update_fulfilment_status(own)
     if order.fulfilment_status == FulfilmentState.SHIPPED:
-        move_order(order, OrderStatus.SHIPPED, actor=actor, at=at, reason=reason)
+        transition_order(order, OrderStatus.SHIPPED, actor=actor, at=at, reason=reason)
     else:
         order.touch(at=at)
         order.save(update_fields=["fulfilment_status", "version", "updated_at"])
@@ -175,4 +175,4 @@ def deliver_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> 
     )
     # Set before the move, which checks that the order may be delivered and saves it.
     order.fulfilment_status = FulfilmentState.DELIVERED
-    move_order(order, OrderStatus.DELIVERED, actor=actor, at=at, reason=reason)
+    transition_order(order, OrderStatus.DELIVERED, actor=actor, at=at, reason=reason)

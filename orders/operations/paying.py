@@ -21,7 +21,7 @@ from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
-from orders.operations.transitions import moved, save_steps, step_reference
+from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
 from orders.placements import OrderedItem, PaymentChoice
 from orders.states import OrderStatus, PaymentState
@@ -73,7 +73,7 @@ def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment
         currency=order.currency,
     )
     _set_payment_status(order, PaymentState.PROCESSING, at=clock.now())
-    save_steps([order])
+    save_transitions([order])
     return payment
 
 
@@ -142,7 +142,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
         )
         if _HANDLERS[type(fact)](fact, context):
             to_refund.append(context)
-    save_steps(order for order in orders.values() if order.version != versions[order.id])
+    save_transitions(order for order in orders.values() if order.version != versions[order.id])
     publish_all(order_events, at=now)
     stock.save(at=now)
     for context in to_refund:
@@ -186,10 +186,12 @@ def _confirm(context: _Context, *, reason: str) -> bool:
     """Confirm the order if it waited for its payment; False if the order has ended."""
     order = context.order
     if order.status == OrderStatus.PENDING:
-        context.publish(moved(order, OrderStatus.CONFIRMED, at=context.at, reason=reason))
+        context.publish(
+            apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=reason)
+        )
     elif order.status == OrderStatus.EXPIRED and _reserve_again(context):
         late = f"{reason}, late"
-        context.publish(moved(order, OrderStatus.CONFIRMED, at=context.at, reason=late))
+        context.publish(apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=late))
     return order.status not in _ENDED
 
 
@@ -201,7 +203,7 @@ def _reserve_again(context: _Context) -> bool:
     items = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in context.items]
     if check_stock(items, book=context.stock) is not None:
         return False
-    cause = Cause(actor=context.actor, reference=step_reference(order), order_id=order.id)
+    cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
     for item in items:
         context.stock.reserve(item.product_id, item.quantity, cause=cause)
     return True

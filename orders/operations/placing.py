@@ -22,7 +22,7 @@ from oms.events.types import DomainEvent
 from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
 from orders.operations.bulk_insert import insert_items, insert_orders
-from orders.operations.transitions import step_reference
+from orders.operations.transitions import stock_reference
 from orders.operations.validation import check_sellable, check_stock
 from orders.placements import NewItem, NewOrder, Outcome, Placed, Placement, PlacingCall
 from orders.states import OrderStatus, PaymentState
@@ -114,7 +114,7 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
         return refusal
     placed = _built(placement, batch=batch)
     order = placed.order
-    cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+    cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     for item in placement.items:
         batch.book.reserve(item.product_id, item.quantity, cause=cause)
     batch.placed.append(placed)

@@ -12,7 +12,7 @@ from orders.locks import lock_order
 from orders.models import Order
 from orders.operations.cancelling import cancel_locked
 from orders.operations.fulfilling import deliver_locked, ship_locked
-from orders.operations.transitions import move_order
+from orders.operations.transitions import transition_order
 from orders.rules import OrderRules
 from orders.states import OrderStatus
 
@@ -20,7 +20,7 @@ from orders.states import OrderStatus
 _NOT_BY_HAND = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
 
 
-def allowed_by_hand(order: OrderRules) -> frozenset[OrderStatus]:
+def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:
     """The statuses that staff may set the order to."""
     if order.status == OrderStatus.EXPIRED:
         return frozenset()
@@ -46,11 +46,11 @@ def set_order_status(
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if order.status == status:
         return order
-    if status not in allowed_by_hand(order):
+    if status not in allowed_for_staff(order):
         raise InvalidTransition(
             f"An order that is {order.status} cannot be set to {status}.",
             status=order.status,
-            allowed=allowed_by_hand(order),
+            allowed=allowed_for_staff(order),
         )
     now = clock.now()
     if status is OrderStatus.CANCELLED:
@@ -68,5 +68,5 @@ def set_order_status(
     elif status is OrderStatus.DELIVERED:
         deliver_locked(order, actor=actor, at=now, reason=reason)
     else:
-        move_order(order, status, actor=actor, at=now, reason=reason)
+        transition_order(order, status, actor=actor, at=now, reason=reason)
     return order

@@ -18,17 +18,17 @@ from orders.events import (
     OrderConfirmed,
     OrderDelivered,
     OrderExpired,
-    OrderMoved,
     OrderProcessingStarted,
     OrderPutOnHold,
     OrderShipped,
+    OrderStatusChanged,
 )
 from orders.models import Order
 from orders.placements import NewOrder
 from orders.states import OrderStatus
 
 # The fact that tells of each step.
-FACTS: Mapping[OrderStatus, type[OrderMoved]] = {
+STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
     OrderStatus.CONFIRMED: OrderConfirmed,
     OrderStatus.PROCESSING: OrderProcessingStarted,
     OrderStatus.ON_HOLD: OrderPutOnHold,
@@ -53,13 +53,15 @@ _COLUMNS = (
 _values = attrgetter(*_COLUMNS)
 
 
-def moved(order: Order, status: OrderStatus, *, at: datetime, reason: str = "") -> OrderMoved:
+def apply_transition(
+    order: Order, status: OrderStatus, *, at: datetime, reason: str = ""
+) -> OrderStatusChanged:
     """Let the locked order go to `status`, and return the fact that tells of it.
 
     The caller saves the one and publishes the other. Raises InvalidTransition.
     """
-    previous = order.move_to(status, at=at)
-    return FACTS[status](
+    previous = order.transition_to(status, at=at)
+    return STATUS_EVENTS[status](
         order_id=order.id,
         number=order.number,
         customer_id=order.customer_id,
@@ -70,17 +72,17 @@ def moved(order: Order, status: OrderStatus, *, at: datetime, reason: str = "") 
 
 
 @transaction_required
-def move_order(
+def transition_order(
     order: Order, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
 ) -> None:
     """Let the locked order go to `status`, save it and publish it. Raises InvalidTransition."""
-    fact = moved(order, status, at=at, reason=reason)
+    fact = apply_transition(order, status, at=at, reason=reason)
     order.save()
     publish(fact, actor=actor, at=at)
 
 
 @transaction_required
-def save_steps(orders: Iterable[Order]) -> None:
+def save_transitions(orders: Iterable[Order]) -> None:
     """Save what steps and news of payments changed of the locked orders, in one statement."""
     update_rows(Order, _COLUMNS, map(_values, orders))
 
@@ -93,7 +95,7 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
         {product for of_order in pieces.values() for product, _ in of_order}
     )
     for order in orders:
-        cause = Cause(actor=actor, reference=step_reference(order), order_id=order.id)
+        cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
         book.release(pieces[order.id], cause=cause)
     book.save(at=at)
 
@@ -115,6 +117,6 @@ def allocate(
     return pieces
 
 
-def step_reference(order: Order | NewOrder) -> str:
+def stock_reference(order: Order | NewOrder) -> str:
     """The ledger's reference for what the present version of the order does to the stock."""
     return f"order:{order.id}:v{order.version}"
