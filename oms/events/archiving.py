@@ -1,9 +1,9 @@
-"""Moving old months of the event log out of the database into files, and back.
+"""Moving old months of the event log out of the database into files.
 
 The oldest month goes first: so everything before the end of the newest archived month is archived.
 A month leaves the database only when its file is on the disk, was read again and compared with the
 table event by event; and nothing may have been added since. Whenever the process is killed, the
-month is in the table, or in the file, or in both, and the next run goes on from there.
+month is in the table, or in the file, or in both, and the next run continues from there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -28,13 +27,11 @@ from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_mon
 from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import (
     LOG,
-    attach_partition,
-    create_table,
     first_id_of,
-    has_strays,
     lock_maintenance,
     month_of,
     months_later,
+    newest_archived_month,
     partition_of,
     partitioned_months,
     start_of,
@@ -42,18 +39,13 @@ from oms.events.partitions import (
 
 log = structlog.get_logger(__name__)
 
-# To text by to_json: whatever a column holds comes back by json_populate_recordset as it was.
 _LINES = """
     COPY (SELECT to_json(event) FROM {partition} AS event ORDER BY transaction, position) TO STDOUT
 """
-_RESTORE = """
-    INSERT INTO {partition} SELECT * FROM json_populate_recordset(NULL::{log}, %s::json)
-"""
-_RESTORED_AT_ONCE = 1_000
-# How often a month is tried to be taken out or put back while the log is read, and seconds between.
+# How often dropping a month is tried while the log is being read, and the seconds between.
 _TRIES, _PAUSE = 30, 1.0
 _STRAYS_BEFORE = "SELECT EXISTS (SELECT FROM events_event_default WHERE id >= %s AND id < %s)"
-# Those who have not read the month's last event yet.
+# The consumers that have not read the month's last event yet.
 _BEHIND = """
     SELECT name
     FROM unnest(%s::text[]) AS name
@@ -67,7 +59,7 @@ _BEHIND = """
 
 
 class MonthInUse(Conflict):
-    """This month of the event log cannot be archived, or restored, now."""
+    """This month of the event log cannot be archived now."""
 
     code = "month_in_use"
 
@@ -85,11 +77,11 @@ def archivable_months(*, now: datetime, retention_months: int) -> list[date]:
 
 @durable
 def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Manifest:
-    """Write `month` to the archive in `folder`, and take it out of the database.
+    """Write `month` to the archive in `folder`, and drop it from the database.
 
-    Done again after having been broken off, it goes on. Raises MonthInUse, saying why, while an
-    older month is in the table, one of `consumers` has not read it all, or one of its events is
-    parked; ArchiveDamaged if the file cannot be made to say what the table says.
+    After an interruption it continues. Raises MonthInUse with the reason while an older month is in
+    the table, one of `consumers` has not read it all, or one of its events has failed and is not
+    settled; ArchiveDamaged if the file does not equal the table.
     """
     _require_archivable(month, consumers)
     manifest = read_manifest(folder, month=month)
@@ -98,28 +90,17 @@ def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Man
             manifest = write_month(folder, month=month, lines=lines)
         if not _is_complete(month, folder, manifest):
             raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
-    _when_possible(lambda: _drop(month, folder, manifest, consumers))
+    _drop_when_possible(lambda: _drop(month, folder, manifest, consumers))
     log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
     return manifest
 
 
-@durable
-def restore_month(*, month: date, folder: Path) -> Manifest:
-    """Bring the newest archived month back into the table; its file stays.
-
-    Done again after having been broken off, it begins anew. Raises MonthInUse if it is another one,
-    not archived at all, or if DEFAULT holds events of it; ArchiveDamaged if its file is not what
-    the database noted when it was archived.
-    """
-    archived = _restorable(month)
-    manifest = read_manifest(folder, month=month)
-    if manifest is None or manifest.sha256 != archived.sha256:
+def verify_month(archived: ArchivedMonth, *, folder: Path) -> None:
+    """Read the month's file; ArchiveDamaged if it is not the one that was archived."""
+    manifest = read_manifest(folder, month=archived.month)
+    if manifest is None or (manifest.rows, manifest.sha256) != (archived.rows, archived.sha256):
         raise ArchiveDamaged(f"The archive of {archived} in {folder} is not the one that was made.")
-    _make_room(month)
-    _load(month, folder, manifest)
-    _when_possible(lambda: _put_back(month, manifest))
-    log.info("event_log_month_restored", month=manifest.month, rows=manifest.rows)
-    return manifest
+    deque(read_month(folder, manifest=manifest), maxlen=0)
 
 
 def _require_archivable(month: date, consumers: Sequence[str]) -> None:
@@ -127,7 +108,7 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
     if month not in months:
         raise MonthInUse(f"{month:%Y-%m} is not in the database.")
     if month != months[0]:
-        raise MonthInUse(f"{months[0]:%Y-%m} must go first.")
+        raise MonthInUse(f"{months[0]:%Y-%m} must be archived first.")
     if ArchivedMonth.objects.filter(month__gte=month).exists():
         raise MonthInUse(f"{month:%Y-%m}, or a later month, is in the archive already.")
     archived, end = first_unarchived_id(), first_id_of(months_later(month, 1))
@@ -140,20 +121,20 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
     if behind:
         raise MonthInUse(f"Not all of {month:%Y-%m} was read by {', '.join(behind)}.")
     if DeadLetter.objects.filter(event_id__lt=end).exists():
-        raise MonthInUse(f"Events of {month:%Y-%m} are parked.")
+        raise MonthInUse(f"There are failed events of {month:%Y-%m}.")
 
 
 @contextmanager
 def _lines_of(month: date) -> Iterator[Iterator[bytes]]:
     """The events of the table, each as one line of JSON, in the order of the file.
 
-    Whoever does not read them all must leave by an exception: that ends the COPY. Two processes
-    cannot read a month at once, so only one of them writes its files.
+    A caller that does not read them all must leave by an exception: that ends the COPY. Two
+    processes cannot read a month at once, so only one of them writes its files.
     """
     partition = partition_of(month)
     with busy_on_lock_timeout(), django_transaction.atomic(), connection.cursor() as settings:
         settings.execute("SET LOCAL statement_timeout = 0")
-        # A slow disk may take its time.
+        # A disk may be slow.
         settings.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         settings.execute(f"LOCK TABLE {partition} IN SHARE UPDATE EXCLUSIVE MODE")
         statement = _LINES.format(partition=partition)
@@ -166,7 +147,7 @@ def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
 
     Raises MonthInUse if it has events that the table has not: it is no unfinished file of ours.
     """
-    lacking = 0
+    missing = 0
     try:
         with _lines_of(month) as lines:
             in_file = read_month(folder, manifest=manifest)
@@ -175,24 +156,24 @@ def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
                 if line == next_in_file:
                     next_in_file = next(in_file, None)
                 else:
-                    lacking += 1
+                    missing += 1
         has_others = next_in_file is not None
-        deque(in_file, maxlen=0)  # its end tells whether it is damaged
+        deque(in_file, maxlen=0)  # raises at its end if it is damaged
     except ArchiveDamaged:
         return False
     if has_others:
         raise MonthInUse(f"{folder / manifest.file} has other events than the table; move it away.")
-    return not lacking
+    return not missing
 
 
-def _when_possible(change: Callable[[], None]) -> None:
-    """Change the log's definition, as soon as no long statement reads it."""
+def _drop_when_possible(drop: Callable[[], None]) -> None:
+    """Drop a month as soon as no long statement reads the log."""
     for _ in range(_TRIES - 1):
         try:
-            return change()
+            return drop()
         except DatabaseBusy:
             time.sleep(_PAUSE)
-    return change()
+    return drop()
 
 
 @transaction
@@ -202,7 +183,7 @@ def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str
     with connection.cursor() as cursor:
         # Counting takes as long as it takes, and keeps nobody waiting.
         cursor.execute("SET LOCAL statement_timeout = 0")
-        # Nobody can add to the month from here on, or write its files; who reads the log goes on.
+        # Nobody can add to the month from here on, or write its files; readers go on.
         cursor.execute(f"LOCK TABLE {partition} IN SHARE MODE")
         _require_archivable(month, consumers)
         cursor.execute(f"SELECT count(*) FROM {partition}")  # noqa: S608
@@ -217,60 +198,13 @@ def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str
         cursor.execute(f"DROP TABLE {partition}")
 
 
-def _restorable(month: date) -> ArchivedMonth:
-    """What was noted of `month`. Raises MonthInUse, saying why, if it cannot come back now."""
-    archived = ArchivedMonth.objects.order_by("-month").first()
-    if archived is None or archived.month != month:
-        newest = f"the newest is {archived}" if archived else "there is none"
-        raise MonthInUse(f"Months come back newest first, and {newest}.")
-    if has_strays(month):
-        raise MonthInUse(f"DEFAULT holds events of {archived} that came after it was archived.")
-    return archived
-
-
-@transaction
-def _make_room(month: date) -> None:
-    """Create the table of `month`, which is no part of the log yet."""
-    lock_maintenance()
-    _restorable(month)
-    if month in partitioned_months():
-        raise MonthInUse(f"{month:%Y-%m} is in the database as well as in the archive.")
-    with connection.cursor() as cursor:
-        # Of an attempt that was broken off.
-        cursor.execute(f"DROP TABLE IF EXISTS {partition_of(month)}")
-    create_table(month=month)
-
-
-def _load(month: date, folder: Path, manifest: Manifest) -> None:
-    """Fill the table of `month`, in many transactions: the relay would wait for a long one."""
-    statement = _RESTORE.format(partition=partition_of(month), log=LOG)
-    lines = read_month(folder, manifest=manifest)
-    with connection.cursor() as cursor:
-        while batch := list(islice(lines, _RESTORED_AT_ONCE)):
-            cursor.execute(statement, [f"[{b','.join(batch).decode()}]"])
-
-
-@transaction
-def _put_back(month: date, manifest: Manifest) -> None:
-    """Make the filled table of `month` a part of the log again."""
-    lock_maintenance()
-    _restorable(month)
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute(f"SELECT count(*) FROM {partition_of(month)}")  # noqa: S608
-        if cursor.fetchone()[0] != manifest.rows:
-            raise MonthInUse(f"{month:%Y-%m} is being restored by another process.")
-    attach_partition(month=month)
-    ArchivedMonth.objects.filter(month=month).delete()
-
-
 def archived_until() -> datetime | None:
     """The moment up to which the log is archived; None if all of it is in the table."""
-    newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    newest = newest_archived_month()
     return start_of(months_later(newest, 1)) if newest else None
 
 
 def first_unarchived_id() -> UUID:
-    """The least UUIDv7 of the time from which on the log is whole."""
+    """The least UUIDv7 of the time from which on the log is in the database."""
     archived = archived_until()
     return UUID(int=0) if archived is None else first_id_at(archived)

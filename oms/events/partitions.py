@@ -1,8 +1,8 @@
 """The months of the event log: each a partition of its table, by the time in the ids of its events.
 
-An event goes into the month of its id, a UUIDv7. What has no partition goes into the one called
-DEFAULT, so an insert never fails because nobody made the next month; `gather_strays` moves such
-rows to where they belong. See docs/decisions/0011-growing-tables.md.
+An event goes into the month of its id, a UUIDv7. Events without a partition ("strays") go into the
+one called DEFAULT, so an insert never fails because a month is missing; `gather_strays` moves them
+to where they belong. See docs/decisions/0011-growing-tables.md.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DEFAULT = f"{LOG}_default"
 MONTHS_AHEAD = 2
 # No shop's log is older; what seems to be has an id that is no UUIDv7.
 _FIRST_MONTH = date(2020, 1, 1)
-# More than these are not moved while the shop is open, unless an operator says so.
-MOST_STRAYS_AT_ONCE = 10_000
+# Strays are counted up to so many.
+MOST_COUNTED = 1_000_000
 # The key of the advisory lock under which partitions are made, moved and archived: one at a time.
-TENDING = 0x6F6D735F6C6F67
+_MAINTENANCE_LOCK = 0x6F6D735F6C6F67
 
 _PARTITIONS = """
     SELECT child.relname
@@ -41,14 +41,7 @@ _CREATE = """
     CREATE TABLE {table} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
     CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
         FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
-"""
-# With a constraint that says the same, a table that has rows is attached without looking at them.
-_BOUND = """
-    ALTER TABLE {month} ADD CONSTRAINT {month}_bound CHECK (id >= '{first}' AND id < '{end}')
-"""
-_ATTACH = """
-    ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ('{first}') TO ('{end}');
-    ALTER TABLE {month} DROP CONSTRAINT {month}_bound;
+    ALTER TABLE {log} ATTACH PARTITION {table} {bounds};
 """
 # The months of DEFAULT's rows, out of the 48 bits of a UUIDv7 that count milliseconds.
 _STRAY_MONTHS = """
@@ -58,7 +51,7 @@ _STRAY_MONTHS = """
     FROM {default}
     WHERE id >= %s AND id < %s
 """
-_STRAYS_ARE_PARKED = """
+_HAS_FAILED_STRAYS = """
     SELECT EXISTS (SELECT FROM events_parkedevent JOIN {default} AS stray ON stray.id = event_id)
 """
 _SET_ASIDE = """
@@ -71,8 +64,8 @@ _PUT_BACK = """
 """
 
 
-class StrayEventsInDefault(Conflict):
-    """An event without a month is parked; it must be settled before such events can be moved."""
+class FailedEventInDefault(Conflict):
+    """An event without a month has failed; settle it before such events are moved."""
 
     code = "strays_parked"
 
@@ -90,6 +83,16 @@ def months_later(month: date, number: int) -> date:
     return date(month.year + years, index + 1, 1)
 
 
+def start_of(month: date) -> datetime:
+    """The moment at which `month` begins."""
+    return datetime(month.year, month.month, 1, tzinfo=UTC)
+
+
+def first_id_of(month: date) -> str:
+    """The least id that an event of `month` can have."""
+    return str(first_id_at(start_of(month)))
+
+
 def partition_of(month: date) -> str:
     """The name of the table that holds the events of `month`."""
     return f"{LOG}_{month:%Y_%m}"
@@ -103,11 +106,30 @@ def partitioned_months() -> list[date]:
     return sorted(datetime.strptime(name, f"{LOG}_%Y_%m").date() for name in names)  # noqa: DTZ007
 
 
-def make_partitions(*, first: datetime | date, last: datetime | date) -> list[date]:
-    """Make the partitions of the months from that of `first` to that of `last` that are missing.
+def newest_archived_month() -> date | None:
+    """The newest month of the archive; None if nothing is archived."""
+    return ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
 
-    Returns their months. Each is a transaction of its own. A month of which DEFAULT holds events is
-    left out. Raises DatabaseBusy if the lock on the log's definition is not to be had.
+
+def maintain_partitions(*, now: datetime) -> list[date]:
+    """Make the partitions of this month and the next ones; returns the months made.
+
+    Raises DatabaseBusy if the lock on the log's definition is not to be had.
+    """
+    made = make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
+    if strays := count_strays(now=now):
+        log.warning("event_log_has_strays", events=strays)
+    if made:
+        # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {LOG}")
+    return made
+
+
+def make_partitions(*, first: datetime | date, last: datetime | date) -> list[date]:
+    """Make the missing partitions from the month of `first` to that of `last`; returns those made.
+
+    Each is a transaction of its own. A month of which DEFAULT holds events is left out.
     """
     made = []
     month = month_of(first)
@@ -125,73 +147,39 @@ def make_partition(*, month: date) -> bool:
     Not if it is there, or DEFAULT holds events of that month: those must be gathered.
     """
     lock_maintenance()
-    if month in partitioned_months() or has_strays(month):
+    bounds = first_id_of(month), first_id_of(months_later(month, 1))
+    if month in partitioned_months() or _count_strays(bounds, most=1):
         return False
-    create_table(month=month)
-    attach_partition(month=month)
+    _create_partition(partition_of(month), "FOR VALUES FROM ('{}') TO ('{}')".format(*bounds))
     log.info("event_log_month_made", month=f"{month:%Y-%m}")
     return True
 
 
 @transaction_required
-def create_table(*, month: date) -> None:
-    """Create an empty table for `month` as the log is, but for the triggers on its rows."""
-    statement = _CREATE.format(table=partition_of(month), log=LOG)
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        cursor.execute(_of_month(_BOUND, month))
-
-
-@transaction_required
-def attach_partition(*, month: date) -> None:
-    """Make the table of `month` a partition of the log; its indexes and guards come with it."""
-    with connection.cursor() as cursor:
-        cursor.execute(_of_month(_ATTACH, month))
-
-
-def _of_month(statement: str, month: date) -> str:
-    end = first_id_of(months_later(month, 1))
-    return statement.format(log=LOG, month=partition_of(month), first=first_id_of(month), end=end)
-
-
-@transaction_required
 def make_default_partition() -> None:
     """Make DEFAULT, which takes the events of months that have no partition."""
+    _create_partition(DEFAULT, "DEFAULT")
+
+
+def _create_partition(table: str, bounds: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_CREATE.format(table=DEFAULT, log=LOG))
-        cursor.execute(f"ALTER TABLE {LOG} ATTACH PARTITION {DEFAULT} DEFAULT")
+        cursor.execute(_CREATE.format(table=table, log=LOG, bounds=bounds))
 
 
 @transaction_required
 def lock_maintenance() -> None:
-    """Let nobody else make, move or archive partitions until this transaction ends.
+    """Keep others from making, moving or archiving partitions until this transaction ends.
 
     It waits for other locks only shortly: whoever wants to use the log would wait behind it.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TENDING])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_MAINTENANCE_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '250ms'")
 
 
-def start_of(month: date) -> datetime:
-    """The moment at which `month` begins."""
-    return datetime(month.year, month.month, 1, tzinfo=UTC)
-
-
-def first_id_of(month: date) -> str:
-    """The least id that an event of `month` can have."""
-    return str(first_id_at(start_of(month)))
-
-
-def has_strays(month: date) -> bool:
-    """Whether DEFAULT holds events of `month`."""
-    bounds = first_id_of(month), first_id_of(months_later(month, 1))
-    return bool(_count_strays(bounds, most=1))
-
-
-def stray_events(*, now: datetime, most: int) -> int:
-    """How many events of DEFAULT could be gathered into months, counted up to `most`."""
-    return _count_strays(_gathered_ids(now), most=most)
+def count_strays(*, now: datetime) -> int:
+    """How many events of DEFAULT could be gathered into months, counted up to MOST_COUNTED."""
+    return _count_strays(_gathered_ids(now), most=MOST_COUNTED)
 
 
 def _count_strays(bounds: tuple[str, str], *, most: int) -> int:
@@ -210,16 +198,16 @@ def gather_strays(*, now: datetime) -> list[date]:
 
     Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
     from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
-    others, nothing is done. Raises DatabaseBusy and StrayEventsInDefault.
+    others, nothing is done. Raises DatabaseBusy and FailedEventInDefault.
     """
     lock_maintenance()
     if not _stray_months(now):
         return []
     with connection.cursor() as cursor:
-        # The foreign key says so too, but only when everybody waits already.
-        cursor.execute(_STRAYS_ARE_PARKED.format(default=DEFAULT))
+        # The foreign key refuses it too, but only when everybody waits already.
+        cursor.execute(_HAS_FAILED_STRAYS.format(default=DEFAULT))
         if cursor.fetchone()[0]:
-            raise StrayEventsInDefault
+            raise FailedEventInDefault
         cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
         cursor.execute("SET LOCAL statement_timeout = 0")
         missing = _stray_months(now)
@@ -241,31 +229,6 @@ def _stray_months(now: datetime) -> list[date]:
 
 def _gathered_ids(now: datetime) -> tuple[str, str]:
     """The least id that is gathered, and the least one after it that is not."""
-    newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    newest = newest_archived_month()
     first = months_later(newest, 1) if newest else _FIRST_MONTH
     return first_id_of(first), first_id_of(months_later(month_of(now), 13))
-
-
-def maintain_partitions(*, now: datetime) -> list[date]:
-    """Make the partitions of this month and the next ones; returns the months made.
-
-    A few strays are then gathered, many or parked ones are left to people. Raises DatabaseBusy.
-    """
-    made = make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
-    if strays := stray_events(now=now, most=MOST_STRAYS_AT_ONCE + 1):
-        log.warning("event_log_has_strays", events=strays)
-        if strays <= MOST_STRAYS_AT_ONCE:
-            made += _gather_unless_parked(now)
-    if made:
-        # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
-        with connection.cursor() as cursor:
-            cursor.execute(f"ANALYZE {LOG}")
-    return made
-
-
-def _gather_unless_parked(now: datetime) -> list[date]:
-    try:
-        return gather_strays(now=now)
-    except StrayEventsInDefault:
-        log.warning("event_log_strays_are_parked")
-        return []

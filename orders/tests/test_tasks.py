@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,9 @@ def test_orders_that_cannot_expire_stop_no_others_and_are_reported(
     assert set(Order.objects.filter(status="expired")) == set(good)
     assert stock_of(mug) == (10, 0)
     assert stock_of(cup) == (10, 1)
-    failures = [r.msg for r in caplog.records if r.name == "orders.operations.cancelling"]
+    failures: list[Any] = [
+        r.msg for r in caplog.records if r.name == "orders.operations.cancelling"
+    ]
     assert {line["order_id"] for line in failures} == {str(order.id) for order in bad}
     [overdue] = [found for found in reconcile(offline=True) if found.name == "no_overdue_orders"]
     assert {violation.id for violation in overdue.violations} == {str(order.id) for order in bad}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -238,5 +239,7 @@ def test_a_day_that_cannot_be_stored_stops_no_other(
         assert [close_days(now=NOON) for _ in range(3)] == [30, 9, 0]
 
     assert DailyReport.objects.count() == 39
-    failures = [r.msg for r in caplog.records if r.name == "reports.operations.reporting"]
+    failures: list[Any] = [
+        r.msg for r in caplog.records if r.name == "reports.operations.reporting"
+    ]
     assert {line["day"] for line in failures} == {str(bad)}

@@ -15,6 +15,7 @@ from oms.db.bulk_writes import insert_rows
 from oms.events.archive import Manifest
 from oms.events.archiving import archive_month
 from oms.events.models import ConsumerOffset, Event
+from oms.events.partitions import first_id_of, months_later
 
 JANUARY, FEBRUARY = date(2025, 1, 1), date(2025, 2, 1)
 
@@ -68,6 +69,17 @@ def digest_of_log() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT event::text FROM events_event AS event ORDER BY position")
         return hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
+
+
+def lines_of_log(month: date) -> list[bytes]:
+    """The events of `month` in the table, as the archive must hold them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_json(event)::text FROM events_event AS event WHERE id >= %s AND id < %s"
+            " ORDER BY transaction, position",
+            [first_id_of(month), first_id_of(months_later(month, 1))],
+        )
+        return [line.encode() for (line,) in cursor.fetchall()]
 
 
 def table_of(id: UUID) -> str:

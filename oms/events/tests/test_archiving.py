@@ -1,4 +1,4 @@
-"""Months that leave the database for the archive, and come back as they were."""
+"""Months that leave the database for the archive."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from pytest_django import Settings
 
 from oms.core import clock
 from oms.events import archiving
-from oms.events.archive import ArchiveDamaged, manifest_path, read_manifest, write_month
+from oms.events.archive import (
+    ArchiveDamaged,
+    manifest_path,
+    read_manifest,
+    read_month,
+    write_month,
+)
 from oms.events.archiving import (
     MonthInUse,
     archivable_months,
     archive_month,
     archived_until,
-    restore_month,
+    verify_month,
 )
 from oms.events.models import ArchivedMonth, ConsumerOffset, DeadLetter, Event
 from oms.events.partitions import (
@@ -30,11 +36,19 @@ from oms.events.partitions import (
     months_later,
     partitioned_months,
 )
-from oms.events.tests.months import FEBRUARY, JANUARY, archive, digest_of_log, tell_at
+from oms.events.tests.months import (
+    FEBRUARY,
+    JANUARY,
+    archive,
+    digest_of_log,
+    lines_of_log,
+    tell_at,
+)
 
 
-def test_an_archived_month_comes_back_as_it_was(past: str, tmp_path: Path) -> None:
+def test_an_archived_month_is_in_a_file_as_it_was_in_the_table(past: str, tmp_path: Path) -> None:
     january = list(Event.objects.order_by("position")[:7].values("id", "data"))
+    lines_before = lines_of_log(JANUARY)
 
     manifest = archive(JANUARY, tmp_path)
 
@@ -50,41 +64,7 @@ def test_an_archived_month_comes_back_as_it_was(past: str, tmp_path: Path) -> No
         "events-2025-01.json",
     }
 
-    restore_month(month=JANUARY, folder=tmp_path)
-
-    assert digest_of_log() == past
-    assert archived_until() is None
-    assert JANUARY in partitioned_months()
-
-
-def test_archiving_again_after_a_return_makes_the_same_file(past: str, tmp_path: Path) -> None:
-    first = archive(JANUARY, tmp_path)
-    content = (tmp_path / first.file).read_bytes()
-    restore_month(month=JANUARY, folder=tmp_path)
-
-    assert archive(JANUARY, tmp_path) == first
-    assert (tmp_path / first.file).read_bytes() == content
-
-
-def test_what_came_back_is_guarded_and_found_like_everything_else(
-    past: str, tmp_path: Path
-) -> None:
-    archive(JANUARY, tmp_path)
-    restore_month(month=JANUARY, folder=tmp_path)
-
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'events_event_2025_01'::regclass"
-            " AND NOT tgisinternal ORDER BY 1"
-        )
-        triggers = [name for (name,) in cursor.fetchall()]
-        cursor.execute(
-            "SELECT count(*) FILTER (WHERE indrelid = 'events_event_2025_01'::regclass),"
-            " count(*) FILTER (WHERE indrelid = 'events_event'::regclass) FROM pg_index"
-        )
-        indexes, those_of_the_log = cursor.fetchone()
-    assert triggers == ["events_event_2025_01_no_truncate", "events_event_append_only"]
-    assert indexes == those_of_the_log > 1
+    assert list(read_month(tmp_path, manifest=manifest)) == lines_before
 
 
 def test_a_month_stays_if_another_process_writes_its_files(
@@ -104,20 +84,31 @@ def test_a_month_stays_if_another_process_writes_its_files(
     assert digest_of_log() == past
 
 
-def test_months_go_oldest_first_and_come_back_newest_first(past: str, tmp_path: Path) -> None:
-    with pytest.raises(MonthInUse, match="2025-01 must go first"):
+def test_months_are_archived_oldest_first(past: str, tmp_path: Path) -> None:
+    with pytest.raises(MonthInUse, match="2025-01 must be archived first"):
         archive(FEBRUARY, tmp_path)
     archive(JANUARY, tmp_path)
     archive(FEBRUARY, tmp_path)
 
-    with pytest.raises(MonthInUse, match="the newest is 2025-02"):
-        restore_month(month=JANUARY, folder=tmp_path)
-    restore_month(month=FEBRUARY, folder=tmp_path)
-    restore_month(month=JANUARY, folder=tmp_path)
+    assert archived_until() == datetime(2025, 3, 1, tzinfo=UTC)
 
-    assert digest_of_log() == past
-    with pytest.raises(MonthInUse, match="there is none"):
-        restore_month(month=JANUARY, folder=tmp_path)
+
+def test_an_archived_file_can_be_read_back_by_sql(past: str, tmp_path: Path) -> None:
+    """As docs/event-log.md says, into a table of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE january ON COMMIT DROP AS TABLE events_event_2025_01")
+        manifest = archive(JANUARY, tmp_path)
+        cursor.execute("CREATE TEMP TABLE events_2025_01 (LIKE events_event) ON COMMIT DROP")
+        for line in read_month(tmp_path, manifest=manifest):
+            cursor.execute(
+                "INSERT INTO events_2025_01"
+                " SELECT * FROM json_populate_record(NULL::events_event, %s)",
+                [line.decode()],
+            )
+        cursor.execute("TABLE january EXCEPT TABLE events_2025_01")
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT count(*) FROM events_2025_01")
+        assert cursor.fetchone() == (7,)
 
 
 def test_a_month_that_a_consumer_has_not_read_stays(past: str, tmp_path: Path) -> None:
@@ -139,7 +130,7 @@ def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
         consumer="tests", event=Event.objects.order_by("position")[3], last_error="x"
     )
 
-    with pytest.raises(MonthInUse, match="are parked"):
+    with pytest.raises(MonthInUse, match="failed events of 2025-01"):
         archive(JANUARY, tmp_path)
 
 
@@ -170,20 +161,37 @@ def test_what_is_added_meanwhile_is_not_lost(
     assert archive(JANUARY, tmp_path).rows == 8
 
 
-def test_a_damaged_file_is_written_again_and_never_believed(past: str, tmp_path: Path) -> None:
-    manifest = archive(JANUARY, tmp_path)
-    path = tmp_path / manifest.file
+def test_verifying_finds_a_damaged_file(past: str, tmp_path: Path) -> None:
+    path = tmp_path / archive(JANUARY, tmp_path).file
+    archived = ArchivedMonth.objects.get()
     good = path.read_bytes()
-    for damaged in (good[:-20], good[:40] + b"\0" + good[41:], b""):
+    for damaged in (good[:-20], good[:40] + b"\0" + good[41:], b"", gzip.compress(b"{}\n")):
         path.write_bytes(damaged)
         with pytest.raises(ArchiveDamaged):
-            restore_month(month=JANUARY, folder=tmp_path)
-    assert JANUARY not in partitioned_months()
-    path.write_bytes(good)
-    restore_month(month=JANUARY, folder=tmp_path)
+            verify_month(archived, folder=tmp_path)
 
-    path.write_bytes(gzip.compress(b"{}\n"))
+    path.write_bytes(good)
+    verify_month(archived, folder=tmp_path)
+
+
+def test_verifying_finds_a_file_of_another_shop(past: str, tmp_path: Path) -> None:
     archive(JANUARY, tmp_path)
+    path = manifest_path(tmp_path, month=JANUARY)
+    path.write_text(path.read_text().replace('"sha256": "', '"sha256": "0'))
+
+    with pytest.raises(ArchiveDamaged, match="not the one that was made"):
+        verify_month(ArchivedMonth.objects.get(), folder=tmp_path)
+
+
+def test_a_damaged_file_of_an_interrupted_attempt_is_written_again(
+    past: str, tmp_path: Path
+) -> None:
+    manifest = write_month(tmp_path, month=JANUARY, lines=lines_of_log(JANUARY))
+    path = tmp_path / manifest.file
+    good = path.read_bytes()
+    path.write_bytes(good[:-20])
+
+    assert archive(JANUARY, tmp_path) == manifest
 
     assert path.read_bytes() == good
 
@@ -211,15 +219,6 @@ def test_a_month_is_not_archived_over_itself(past: str, tmp_path: Path) -> None:
     assert read_manifest(tmp_path, month=JANUARY) == manifest
 
 
-def test_a_file_of_another_shop_does_not_come_back(past: str, tmp_path: Path) -> None:
-    archive(JANUARY, tmp_path)
-    path = manifest_path(tmp_path, month=JANUARY)
-    path.write_text(path.read_text().replace('"sha256": "', '"sha256": "0'))
-
-    with pytest.raises(ArchiveDamaged, match="not the one that was made"):
-        restore_month(month=JANUARY, folder=tmp_path)
-
-
 def test_nothing_is_archived_unless_it_is_asked_for_and_old_enough(past: str) -> None:
     now = datetime(2025, 3, 31, tzinfo=UTC)
 
@@ -232,7 +231,7 @@ def test_nothing_is_archived_unless_it_is_asked_for_and_old_enough(past: str) ->
     ]
 
 
-def test_the_command_archives_what_is_old_enough_and_brings_it_back(
+def test_the_command_archives_what_is_old_enough_and_verifies_it(
     past: str, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.EVENT_LOG_ARCHIVE_DIR = tmp_path
@@ -258,7 +257,8 @@ def test_the_command_archives_what_is_old_enough_and_brings_it_back(
     assert "archived: events-2025-02.jsonl.gz" in out
     assert months_later(month_of(clock.now()), 0) in partitioned_months()
 
-    call_command("event_log", "restore", "2025-02")
-    call_command("event_log", "restore", "2025-01")
-    assert digest_of_log() == past
-    assert read_manifest(tmp_path, month=JANUARY) is not None
+    call_command("event_log", "verify")
+    assert "Verified 2025-01: 7 events." in capsys.readouterr().out
+    (tmp_path / "events-2025-02.jsonl.gz").unlink()
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("event_log", "verify")

@@ -15,11 +15,12 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import first_id_at, new_id
 from oms.db.transactions import DatabaseBusy
-from oms.events import partitions, relay
+from oms.events import relay
 from oms.events.models import DeadLetter, Event
 from oms.events.partitions import (
     DEFAULT,
-    StrayEventsInDefault,
+    FailedEventInDefault,
+    count_strays,
     gather_strays,
     maintain_partitions,
     make_partition,
@@ -28,7 +29,6 @@ from oms.events.partitions import (
     months_later,
     partition_of,
     partitioned_months,
-    stray_events,
 )
 from oms.events.publishing import publish
 from oms.events.tests.consumers import consumer, deliver
@@ -62,7 +62,7 @@ def test_what_happens_now_goes_into_the_partition_of_this_month() -> None:
 
     event = Event.objects.get()
     assert table_of(event.id) == partition_of(month_of(clock.now()))
-    assert not stray_events(now=clock.now(), most=1)
+    assert not count_strays(now=clock.now())
 
 
 @pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_an_id_stands_in_the_log_once() -> None:
 
 
 @pytest.mark.django_db
-def test_tending_makes_the_months_ahead_and_is_soon_done(
+def test_maintenance_makes_the_months_ahead_once(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     now = datetime(2031, 12, 31, 23, 59, tzinfo=UTC)
@@ -132,7 +132,7 @@ def test_events_without_a_month_are_gathered_into_it() -> None:
     assert gather_strays(now=clock.now()) == [date(2025, 2, 1)]
 
     assert table_of(stray) == "events_event_2025_02"
-    assert not stray_events(now=clock.now(), most=1)
+    assert not count_strays(now=clock.now())
     assert digest_of_log() == before
     assert gather_strays(now=clock.now()) == []
 
@@ -148,17 +148,15 @@ def test_ids_of_no_month_stay_where_they_are() -> None:
 
 
 @pytest.mark.django_db
-def test_tending_gathers_few_strays_and_leaves_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maintenance_reports_strays_and_makes_the_other_months() -> None:
     now = datetime(2031, 12, 31, tzinfo=UTC)
     tell_at(now, number=3)
 
-    monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 2)
     assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
-    assert stray_events(now=now, most=9) == 3
-    monkeypatch.setattr(partitions, "MOST_STRAYS_AT_ONCE", 3)
-    assert maintain_partitions(now=now) == [date(2031, 12, 1)]
+    assert count_strays(now=now) == 3
 
-    assert not stray_events(now=now, most=1)
+    assert gather_strays(now=now) == [date(2031, 12, 1)]
+    assert count_strays(now=now) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -167,20 +165,8 @@ def test_gathered_events_may_not_be_parked(spare_months: None) -> None:
     [id] = tell_at(IN_FEBRUARY)
     DeadLetter.objects.create(consumer="tests", event_id=id, last_error="x")
 
-    with pytest.raises(StrayEventsInDefault):
+    with pytest.raises(FailedEventInDefault):
         gather_strays(now=clock.now())
-    maintain_partitions(now=clock.now())
-
-    assert table_of(id) == DEFAULT
-
-
-@pytest.mark.django_db
-def test_months_ahead_are_made_whatever_has_no_month() -> None:
-    now = datetime(2031, 12, 31, tzinfo=UTC)
-    [id] = tell_at(now)
-    DeadLetter.objects.create(consumer="tests", event_id=id, last_error="x")
-
-    assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
 
     assert table_of(id) == DEFAULT
 

@@ -123,7 +123,7 @@ def test_a_consumer_that_fails_stops_no_other(heard: Any, caplog: pytest.LogCapt
         relay_events()
 
     assert heard() == [user_id]
-    failures = [r.msg for r in caplog.records if r.name == "oms.subscriptions"]
+    failures: list[Any] = [r.msg for r in caplog.records if r.name == "oms.subscriptions"]
     assert {(line["event"], line["work"]) for line in failures} == {
         ("background_work_failed", "failing")
     }

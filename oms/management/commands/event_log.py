@@ -1,10 +1,10 @@
-"""The months of the event log: what there is, making them, archiving them, bringing them back."""
+"""`manage.py event_log`: the months of the event log and its archive."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -16,13 +16,11 @@ from rich.table import Table
 from oms.core import clock
 from oms.core.errors import OperationError
 from oms.events.archive import ArchiveDamaged
-from oms.events.archiving import archivable_months, archive_month, restore_month
+from oms.events.archiving import archivable_months, archive_month, verify_month
 from oms.events.models import ArchivedMonth
-from oms.events.partitions import gather_strays, maintain_partitions, stray_events
+from oms.events.partitions import MOST_COUNTED, count_strays, gather_strays, maintain_partitions
 from oms.subscriptions import CONSUMERS
 
-# Events without a month are counted up to so many.
-_MOST_COUNTED = 1_000_000
 _SIZES = """
     SELECT tree.relid::regclass::text, pg_size_pretty(pg_table_size(tree.relid)),
            pg_size_pretty(pg_indexes_size(tree.relid)), greatest(reltuples, 0)::bigint
@@ -33,41 +31,39 @@ _SIZES = """
 
 
 class Command(BaseCommand):
-    """Tends the event log and its archive."""
+    """Maintains the event log and its archive."""
 
     help = (
-        "The event log is kept by months. `status` shows them; `tend` makes those of now and the "
-        "next ones, as the schedule does; `gather` moves events that had no month into theirs; "
-        "`archive` writes months older than EVENT_LOG_RETENTION_MONTHS to EVENT_LOG_ARCHIVE_DIR "
-        "and takes them out of the database; `restore` brings the newest archived one back."
+        "The event log is partitioned by month. `status` shows the months; `maintain` makes those "
+        "of now and the next ones, as the schedule does; `gather` moves events that had no month "
+        "into theirs; `archive` writes months older than EVENT_LOG_RETENTION_MONTHS to "
+        "EVENT_LOG_ARCHIVE_DIR and drops them from the database; `verify` reads the archive's "
+        "files and compares them with what was archived."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Read what to do."""
+        """Add the actions."""
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("status")
-        actions.add_parser("tend")
-        actions.add_parser("gather")
+        for name in ("status", "maintain", "gather", "verify"):
+            actions.add_parser(name)
         archive = actions.add_parser("archive")
-        archive.add_argument("--dry-run", action="store_true", help="only say which months")
-        restore = actions.add_parser("restore")
-        restore.add_argument("month", type=_month, help="such as 2026-01")
+        archive.add_argument("--dry-run", action="store_true", help="only list the months")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it; CommandError with the reason if it cannot be done."""
+        """Run the action; CommandError with the reason if it fails."""
         actions: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "status": self._status,
-            "tend": self._tend,
-            "gather": self._gather,
+            "maintain": lambda _: self._show_made(maintain_partitions(now=clock.now())),
+            "gather": lambda _: self._show_made(gather_strays(now=clock.now())),
             "archive": self._archive,
-            "restore": self._restore,
+            "verify": self._verify,
         }
         try:
             actions[options["action"]](options)
         except OperationError as error:
             raise CommandError(str(error)) from error
         except (ArchiveDamaged, OSError) as error:
-            raise CommandError(f"{error} Nothing was taken out of the database.") from error
+            raise CommandError(f"{error} Nothing was dropped from the database.") from error
 
     def _status(self, options: dict[str, Any]) -> None:
         table = Table("Month", "Events, about", "Table", "Indexes")
@@ -79,19 +75,13 @@ class Command(BaseCommand):
                 month = name.removeprefix("events_event_").replace("_", "-")
                 table.add_row(month, f"{rows:,}", heap, indexes)
         Console(highlight=False).print(table)
-        if strays := stray_events(now=clock.now(), most=_MOST_COUNTED):
+        if strays := count_strays(now=clock.now()):
             self.stdout.write(
-                f"{strays:,} events{' or more' if strays == _MOST_COUNTED else ''} have no month:"
+                f"{strays:,} events{' or more' if strays == MOST_COUNTED else ''} have no month:"
                 " run `manage.py event_log gather` when the shop is quiet."
             )
 
-    def _tend(self, options: dict[str, Any]) -> None:
-        self._say_made(maintain_partitions(now=clock.now()))
-
-    def _gather(self, options: dict[str, Any]) -> None:
-        self._say_made(gather_strays(now=clock.now()))
-
-    def _say_made(self, months: list[date]) -> None:
+    def _show_made(self, months: list[date]) -> None:
         for month in months:
             self.stdout.write(f"Made {month:%Y-%m}.")
 
@@ -113,13 +103,7 @@ class Command(BaseCommand):
             )
             self.stdout.write(f"Archived {manifest.month}: {manifest.rows:,} events.")
 
-    def _restore(self, options: dict[str, Any]) -> None:
-        manifest = restore_month(month=options["month"], folder=settings.EVENT_LOG_ARCHIVE_DIR)
-        self.stdout.write(f"Restored {manifest.month}: {manifest.rows:,} events.")
-
-
-def _month(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007
-    except ValueError as error:
-        raise ArgumentTypeError("A month looks like 2026-01.") from error
+    def _verify(self, options: dict[str, Any]) -> None:
+        for archived in ArchivedMonth.objects.order_by("month"):
+            verify_month(archived, folder=settings.EVENT_LOG_ARCHIVE_DIR)
+            self.stdout.write(f"Verified {archived}: {archived.rows:,} events.")
