@@ -23,7 +23,7 @@ from oms.events.relay import Consumer, consumer_lags, deliver, retry_failed_even
 from oms.http.operations.idempotency import purge_idempotency_records
 from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
-from oms.queue.wakeups import is_awake
+from oms.queue.wakeups import wakeups_held
 from oms.users.operations.sessions import purge_sessions
 from orders.operations.paying import EVENT_TYPES as PAYMENT_EVENTS
 from orders.operations.paying import apply_payment_events
@@ -53,7 +53,7 @@ def relay_events() -> None:
     Goes on while there are events, for at most 15 seconds. One worker is enough for that, so
     another one that is woken meanwhile leaves the work to it.
     """
-    if is_awake(RELAY_TASK):
+    if wakeups_held(RELAY_TASK):
         return
     process_due_work(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
     for consumer in CONSUMERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from oms.queue.leases import process_due_work
-from oms.queue.wakeups import is_awake
+from oms.queue.wakeups import wakeups_held
 from payments.operations.attempts import PROCESS_TASK
 from payments.operations.processing import MAX_CONCURRENT_CALLS, PaymentProcessor
 
@@ -23,7 +23,7 @@ def process_payments() -> None:
     worker leaves the work to one that is at it, whose batches are larger then, unless that one has
     as many calls in flight as it may, or only waits for the last of them.
     """
-    if is_awake(PROCESS_TASK):
+    if wakeups_held(PROCESS_TASK):
         return
     try:
         process_due_work(

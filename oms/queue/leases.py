@@ -1,6 +1,6 @@
-"""Rows that are work: claimed under a lease, tried again later, dead after too many attempts.
+"""Rows that are work: claimed under a lease, retried later, dead after too many attempts.
 
-A message only wakes a worker; what is due stands in the row. Times are of the database's clock.
+A message only wakes a worker; what is due is in the row. Times are of the database's clock.
 The fencing token grows with each claim, so that a worker whose lease ran out while it was busy can
 no longer write its outcome over that of its successor.
 """
@@ -19,14 +19,14 @@ from django.db.models.functions import Now
 
 from oms.db.pipeline import ask
 from oms.db.transactions import with_retries
-from oms.queue.wakeups import stay_awake, wake, woken
+from oms.queue.wakeups import hold_wakeups, release_wakeups, wake
 
 
 class LeasedWork(models.Model):
-    """What a claimable row has besides its own fields.
+    """The fields of a row that workers claim.
 
     It is due from the moment it is inserted. `next_attempt_at` is null when nothing is left to do,
-    `lease_until` when nobody works on it.
+    `lease_until` when no worker has it.
     """
 
     attempts = models.PositiveIntegerField(default=0, editable=False)
@@ -41,9 +41,6 @@ class LeasedWork(models.Model):
 
 Work = TypeVar("Work", bound=LeasedWork)
 
-# While there is a backlog, another worker is called for once in so many seconds.
-_CALLING_EVERY = 1.0
-
 
 def due(model: type[Work]) -> models.QuerySet[Work]:
     """The rows of `model` that are due and that nobody holds a lease on, the most overdue first."""
@@ -57,21 +54,21 @@ def due(model: type[Work]) -> models.QuerySet[Work]:
 
 
 def seconds_overdue(model: type[Work]) -> float:
-    """For how long the most overdue row of `model` has waited; 0 if none does."""
+    """For how many seconds the most overdue row of `model` has waited; 0 if none is due."""
     oldest = due(model).annotate(waited=Now() - F("next_attempt_at"))
     waited: timedelta | None = oldest.values_list("waited", flat=True).first()
     return 0.0 if waited is None else waited.total_seconds()
 
 
 def claim_due(model: type[Work], *, lease: timedelta, limit: int, changes: str = "") -> list[Work]:
-    """Take the leases on up to `limit` of the most overdue rows of `model`, and count the attempts.
+    """Lease up to `limit` of the most overdue rows of `model`, and count the attempts.
 
-    `changes` are assignments of SQL, of the table called `work`, that the same statement makes.
-    Returns the rows with their new `attempts` and `fencing_token`, and else as they were before,
-    the most overdue first; empty if nothing is due that nobody holds.
+    `changes` are SQL assignments of the table `work` that the same statement makes. Returns the
+    rows with their new `attempts` and `fencing_token`, otherwise as they were before, the most
+    overdue first.
 
-    A row that was claimed before is claimed alone: should it be the one that kills its workers, it
-    must not use up the attempts of others.
+    A row that was claimed before is claimed alone: should it kill its workers, it must not use up
+    the attempts of others.
     """
     names = [field.attname for field in model._meta.concrete_fields]
     # A statement is a transaction of its own. It is planned for the rows that are due now.
@@ -126,39 +123,39 @@ def process_due_work(
 ) -> int:
     """Call `step`, which returns how much it did, until it does nothing or `seconds` have passed.
 
-    Returns how much all did. The steps begin `pause` seconds apart: the first at once, so that a
-    single piece of work waits for nothing, and the later ones find together what came meanwhile.
-    As long as this goes on no messages are sent for the Celery task called `task`, whose work this
-    is, unless a step did `full` or more: then this worker has its hands full, and another one is
-    woken, once a second at most. So is one at the end where time ran out first.
+    Returns how much all did. Steps start `pause` seconds apart: the first at once, so that a single
+    piece of work is not delayed, and the later ones find together what came meanwhile. Until then
+    no messages are sent for `task`, the Celery task whose work this is. A step that did `full` or
+    more wakes another worker instead, and so does running out of time.
     """
     until = time.monotonic() + seconds
-    woken(task)
-    began = time.monotonic()
-    done = did = step()
-    called = float("-inf")
+    is_holding = False
+    release_wakeups(task)
     try:
-        while did:
-            now = time.monotonic()
-            is_over, is_full = now >= until, full is not None and did >= full
-            if is_over or (is_full and now - called >= _CALLING_EVERY):
-                called = now
-                woken(task)
+        started = time.monotonic()
+        done = did = step()
+        while did and time.monotonic() < until:
+            if full is None or did < full:
+                hold_wakeups(task)
+                is_holding = True
+            else:
+                if is_holding:
+                    release_wakeups(task)
+                    is_holding = False
                 wake(task)
-            elif not is_full:
-                stay_awake(task)
-            if is_over:
-                break
-            time.sleep(max(0.0, began + pause - time.monotonic()))
-            began = time.monotonic()
+            time.sleep(max(0.0, started + pause - time.monotonic()))
+            started = time.monotonic()
             did = step()
             if not did:
-                woken(task)
+                release_wakeups(task)
                 did = step()  # what was committed just before, and so sent no message
             done += did
     except BaseException:
-        woken(task)  # nobody looks again: the next message must not be held back
+        release_wakeups(task)  # nobody looks again: the next message must not be held back
         raise
+    if did:
+        release_wakeups(task)
+        wake(task)
     return done
 
 

@@ -23,90 +23,90 @@ log = structlog.get_logger(__name__)
 
 # After a failure the broker is left alone for that many seconds.
 _PAUSE = 5.0
-# A pending wake-up is forgotten after that many seconds, in case its message was lost.
-_PENDING = 2
-# What stands for a task: that a message for it waits, or that a worker is at it.
-_SENT, _AWAKE = "sent", "awake"
+# A flag is forgotten after that many seconds, in case its message was lost or its worker killed.
+_FLAG_SECONDS = 2
+# The values of a task's flag: a message for it is waiting, or a worker holds messages back.
+_SENT, _HELD = "sent", "held"
 
 _closed_until = 0.0
-_gathered: ContextVar[set[str] | None] = ContextVar("gathered_wake_ups", default=None)
+_collected: ContextVar[set[str] | None] = ContextVar("collected_wakeups", default=None)
 
 
 def wake_on_commit(task: str) -> None:
     """Wake the Celery task called `task`, which takes no arguments, once this has committed."""
-    transaction.on_commit(lambda: _wake_or_gather(task), robust=True)
+    transaction.on_commit(lambda: _wake_or_collect(task), robust=True)
 
 
 @contextmanager
 def collected_wakeups() -> Iterator[set[str]]:
-    """Gather the tasks to be woken by what is committed inside, for the caller to wake later.
+    """Collect the tasks to be woken by what is committed inside, for the caller to wake later.
 
     So a batch of many changes sends one message, and not from the thread that commits.
     """
-    gathered: set[str] = set()
-    token = _gathered.set(gathered)
+    collected: set[str] = set()
+    token = _collected.set(collected)
     try:
-        yield gathered
+        yield collected
     finally:
-        _gathered.reset(token)
+        _collected.reset(token)
 
 
-def _wake_or_gather(task: str) -> None:
-    gathered = _gathered.get()
-    if gathered is None:
+def _wake_or_collect(task: str) -> None:
+    collected = _collected.get()
+    if collected is None:
         wake(task)
     else:
-        gathered.add(task)
+        collected.add(task)
 
 
 def wake(task: str) -> None:
-    """Send the Celery task called `task`, unless a message for it is already waiting.
+    """Send the Celery task called `task`, unless a message for it is waiting or held back.
 
-    The task must call `woken` before it looks for work for the last time, so that whatever is
-    committed after that sends a message of its own.
+    The task must call `release_wakeups` before it looks for work for the last time, so that
+    whatever is committed after that sends a message of its own.
     """
     global _closed_until
     if time.monotonic() < _closed_until:
         return
     try:
-        if cache.add(_key(task), _SENT, timeout=_PENDING):
+        if cache.add(_flag(task), _SENT, timeout=_FLAG_SECONDS):
             current_app.send_task(task)
     except (OperationalError, RedisError, OSError) as error:
         _closed_until = time.monotonic() + _PAUSE
         log.warning("wake_up_failed", task=task, error=type(error).__name__)
 
 
-def woken(task: str) -> None:
-    """Note that the task called `task` looks for work from now on, and then never again.
+def hold_wakeups(task: str) -> None:
+    """Send no messages for the task called `task`: the caller will look for work again.
 
-    The next wake-up sends a message again.
+    Holds for two seconds, so a worker that is killed meanwhile costs no more than that. The caller
+    calls `release_wakeups` before it looks for the last time.
     """
+    with _tolerated_outage(task):
+        cache.set(_flag(task), _HELD, timeout=_FLAG_SECONDS)
+
+
+def release_wakeups(task: str) -> None:
+    """Let the next wake-up of the task called `task` send a message again."""
+    with _tolerated_outage(task):
+        cache.delete(_flag(task))
+
+
+def wakeups_held(task: str) -> bool:
+    """Whether some worker processes the work of the task called `task`, and will look again."""
+    with _tolerated_outage(task):
+        return bool(cache.get(_flag(task)) == _HELD)
+    return False
+
+
+@contextmanager
+def _tolerated_outage(task: str) -> Iterator[None]:
+    """Without Redis workers go on: there are more messages, or the schedule's alone."""
     try:
-        cache.delete(_key(task))
+        yield
     except (RedisError, OSError) as error:
-        log.warning("wake_up_not_cleared", task=task, error=type(error).__name__)
+        log.warning("wake_up_flag_failed", task=task, error=type(error).__name__)
 
 
-def stay_awake(task: str) -> None:
-    """Let no message be sent for the task called `task`: its caller will look for work again.
-
-    Holds for two seconds, so that a worker that dies meanwhile costs no more than that. The caller
-    calls `woken` before it looks for the last time.
-    """
-    try:
-        cache.set(_key(task), _AWAKE, timeout=_PENDING)
-    except (RedisError, OSError) as error:
-        log.warning("wake_up_not_held", task=task, error=type(error).__name__)
-
-
-def is_awake(task: str) -> bool:
-    """Whether some worker is at the task called `task`, and will look for work once more."""
-    try:
-        return bool(cache.get(_key(task)) == _AWAKE)
-    except (RedisError, OSError) as error:
-        log.warning("wake_up_not_read", task=task, error=type(error).__name__)
-        return False
-
-
-def _key(task: str) -> str:
+def _flag(task: str) -> str:
     return f"wake:{task}"

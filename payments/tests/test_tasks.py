@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oms.queue.wakeups import stay_awake, woken
+from oms.queue.wakeups import hold_wakeups, release_wakeups
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place, settle
 from orders.operations.refunding import refund_payment
@@ -36,11 +36,11 @@ def test_a_second_worker_leaves_the_work_to_the_first_until_that_ends(
     gateway: Gateway,
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
-    stay_awake(PROCESS_TASK)
+    hold_wakeups(PROCESS_TASK)
 
     process_payments()
     assert payment_of(order).status == "created"
 
-    woken(PROCESS_TASK)
+    release_wakeups(PROCESS_TASK)
     process_payments()
     assert payment_of(order).status == "captured"

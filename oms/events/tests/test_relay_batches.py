@@ -18,7 +18,7 @@ from oms.events.models import ConsumerOffset, Event
 from oms.events.publishing import RELAY_TASK, publish
 from oms.events.relay import Consumer, RecordedEvent
 from oms.events.tests.consumers import consumer, deliver, note, tell
-from oms.queue.wakeups import stay_awake, woken
+from oms.queue.wakeups import hold_wakeups, release_wakeups
 from oms.subscriptions import relay_events
 from oms.testing.event_log import wait_until_readable
 from oms.users.events import UserLoggedIn, UserRegistered
@@ -59,11 +59,11 @@ def test_many_events_take_as_many_statements_as_one(heard: Any) -> None:
 
 def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> None:
     with patch("oms.subscriptions.deliver") as delivering:
-        stay_awake(RELAY_TASK)
+        hold_wakeups(RELAY_TASK)
         relay_events()
         assert delivering.call_count == 0
 
-        woken(RELAY_TASK)
+        release_wakeups(RELAY_TASK)
         delivering.return_value = 0
         relay_events()
         assert delivering.call_count > 0

@@ -1,4 +1,4 @@
-"""Workers that stay with their work, and the messages that this spares."""
+"""Workers that process until nothing is due, and the messages that this saves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.cache import cache
 
 from oms.queue import wakeups
 from oms.queue.leases import process_due_work
-from oms.queue.wakeups import is_awake, wake
+from oms.queue.wakeups import wake, wakeups_held
 
 TASK = "tests.drain"
 
@@ -44,14 +44,14 @@ def test_no_message_is_sent_while_a_worker_will_look_again(sent: list[str]) -> N
         nonlocal looks
         looks += 1
         if looks == 2:
-            assert is_awake(TASK)
+            assert wakeups_held(TASK)
             wake(TASK)
             assert sent == []
         return 1 if looks < 3 else 0
 
     process_due_work(TASK, step, seconds=5)
 
-    assert not is_awake(TASK)
+    assert not wakeups_held(TASK)
 
 
 def test_what_comes_during_the_last_look_sends_a_message(sent: list[str]) -> None:
@@ -77,7 +77,7 @@ def test_what_came_just_before_the_last_look_is_found_by_it(sent: list[str]) -> 
     assert found == []
 
 
-def test_a_backlog_calls_one_more_worker(sent: list[str]) -> None:
+def test_a_backlog_wakes_one_more_worker(sent: list[str]) -> None:
     left = [9, 10, 10, 10, 0, 0]
 
     process_due_work(TASK, lambda: left.pop(0), seconds=5, full=10)
@@ -85,11 +85,11 @@ def test_a_backlog_calls_one_more_worker(sent: list[str]) -> None:
     assert sent == [TASK]
 
 
-def test_the_worker_that_was_called_is_not_told_that_there_is_one_at_it(sent: list[str]) -> None:
+def test_a_second_worker_that_was_woken_does_not_find_wakeups_held(sent: list[str]) -> None:
     seen: list[bool] = []
 
     def step() -> int:
-        seen.append(is_awake(TASK))
+        seen.append(wakeups_held(TASK))
         return 10 if len(seen) == 1 else 0
 
     process_due_work(TASK, step, seconds=5, full=10)
@@ -97,13 +97,13 @@ def test_the_worker_that_was_called_is_not_told_that_there_is_one_at_it(sent: li
     assert seen == [False, False, False]
 
 
-def test_a_worker_that_has_its_hands_full_tells_nobody_to_leave_the_work_to_it(
+def test_a_worker_whose_steps_are_full_holds_no_wakeups_back(
     sent: list[str],
 ) -> None:
     seen: list[bool] = []
 
     def step() -> int:
-        seen.append(is_awake(TASK))
+        seen.append(wakeups_held(TASK))
         return 10 if len(seen) < 4 else 0
 
     process_due_work(TASK, step, seconds=5, full=10)
@@ -118,12 +118,12 @@ def test_a_worker_that_fails_holds_no_messages_back(sent: list[str]) -> None:
     with pytest.raises(ZeroDivisionError):
         process_due_work(TASK, lambda: 1 // left.pop(0), seconds=5)
 
-    assert not is_awake(TASK)
+    assert not wakeups_held(TASK)
     wake(TASK)
     assert sent == [TASK]
 
 
-def test_one_whose_time_is_up_leaves_the_rest_to_another(sent: list[str]) -> None:
+def test_a_worker_whose_time_is_up_wakes_another(sent: list[str]) -> None:
     assert process_due_work(TASK, lambda: 1, seconds=0) == 1
 
     assert sent == [TASK]
