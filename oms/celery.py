@@ -1,7 +1,7 @@
 """The Celery application and its schedule.
 
-Every scheduled task is a sweep over rows that are due, so a message that was lost, or a broker that
-was away, costs at most the interval below. None of them may be sent with an ETA or a countdown.
+Every scheduled task processes rows that are due, so a lost message or an unavailable broker delays
+work by at most the interval below. No task may be sent with an ETA or a countdown.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ app.conf.beat_schedule = {
     # An interval is also the longest that lost messages delay something; a task that is still
     # waiting when its successor is sent is dropped.
     "relay events": {"task": "oms.relay_events", "schedule": 1.0, "options": {"expires": 5}},
-    "pay what is due": {"task": "payments.drain", "schedule": 2.0, "options": {"expires": 5}},
-    "send what is due": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
+    "process payments": {"task": "payments.drain", "schedule": 2.0, "options": {"expires": 5}},
+    "send mail": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
-    "close the day": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
+    "close days": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
     "report lag": {"task": "oms.report_lag", "schedule": 15.0, "options": {"expires": 15}},
     "purge": {"task": "oms.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},
-    "tend the event log": {
+    "maintain the event log": {
         "task": "oms.tend_event_log",
         "schedule": crontab(minute="43"),
         "options": {"expires": 600},

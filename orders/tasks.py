@@ -1,4 +1,4 @@
-"""Celery: orders that nobody paid in time."""
+"""Celery: expiring unpaid orders."""
 
 from __future__ import annotations
 

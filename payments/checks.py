@@ -116,7 +116,7 @@ _THEIRS = """
     CREATE TEMPORARY TABLE theirs (
         key text, status text, amount numeric, currency text, captured numeric, refunded numeric)
 """
-# A key that is no payment of ours matters if money was taken under it: others may share the
+# A key that is no payment of ours matters if money was captured under it: others may share the
 # provider's account, but then not this ledger.
 _COMPARE = """
     WITH ours AS (

@@ -1,9 +1,11 @@
-"""Transactions, and what tells their story: every operation wears one of three decorators.
+"""Transactions: every operation has one of three decorators.
 
-`@transaction`           the operation is atomic: it opens a transaction, or joins the caller's.
-`@transaction_required`  it locks or writes as a part of something larger, and says so.
-`@durable`               it must not run inside a transaction: it commits by itself, or calls a
-                         network service, which no transaction may wait for.
+`@transaction`           is atomic: opens a transaction, or joins the caller's.
+`@transaction_required`  locks or writes as part of a larger operation, in its transaction.
+`@durable`               must not run inside a transaction: commits itself, or calls a network
+                         service, for which no transaction may wait.
+
+Transactions that a test case opens around itself do not count, so tests fail as production would.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class DatabaseBusy(Unavailable):
 
 
 def in_transaction() -> bool:
-    """Whether a transaction is open; one that a test case wraps around itself does not count."""
+    """Whether a transaction is open, other than the one that a test case opens around itself."""
     return connection.in_atomic_block and not all(
         getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
     )

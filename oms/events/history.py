@@ -1,4 +1,4 @@
-"""Finding what the log tells of an object without looking into all of its months."""
+"""Reading an object's events without searching all months of the log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uuid import UUID
 
 from oms.core.ids import first_id_at, moment_of
 
-# How much earlier than an object's id its first event's may be: the clocks of machines differ.
+# How much older than an object's id its first event's may be: the clocks of machines differ.
 _SLACK = timedelta(days=1)
 
 
 def earliest_event_of(object_ids: Iterable[UUID]) -> UUID:
     """An id that no event of those objects, at least one, can be below.
 
-    Nothing is told of an object before it has its id, a UUIDv7. A query with this bound leaves out
-    the partitions of all months before.
+    There are none before the object has its id, a UUIDv7. A query with this bound skips the
+    partitions of all months before.
     """
     return first_id_at(moment_of(min(object_ids)) - _SLACK)

@@ -1,4 +1,4 @@
-"""The event log, how far each consumer has read it, and what a consumer could not take."""
+"""The event log, the offsets of its consumers, and failed events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Xid8Field(models.Field[Any, Any]):
 
 
 class Event(models.Model):
-    """One fact. Rows are only ever added; a trigger refuses the rest.
+    """One fact. Rows are only ever inserted; a trigger refuses everything else.
 
     The table is partitioned by month on the time in `id`: see oms/events/partitions.py.
     """
@@ -80,9 +80,9 @@ class ConsumerOffset(models.Model):
 
 
 class DeadLetter(models.Model):
-    """An event that a consumer failed to take: tried again later, and dead after too many times.
+    """An event that a consumer failed to handle: retried later, dead after too many attempts.
 
-    Parking it lets the consumer go on with the events after it.
+    The consumer goes on with the events after it.
     """
 
     consumer = models.CharField(max_length=64)
@@ -109,9 +109,9 @@ class DeadLetter(models.Model):
 
 
 class ArchivedMonth(models.Model):
-    """A month of the log that stands in a file of the archive, and no more in the table.
+    """A month of the log that is in a file of the archive, and no more in the table.
 
-    Months go oldest first, so all events before the newest one's end are archived.
+    The oldest month is archived first, so all events before the newest one's end are archived.
     """
 
     # Its first day, in UTC.

@@ -14,7 +14,7 @@ from oms.events.models import Event
 from oms.events.types import DomainEvent, encode
 from oms.queue.wakeups import wake_on_commit
 
-# The task of oms/subscriptions.py that hands the log to its consumers.
+# The task of oms/subscriptions.py that delivers the log to its consumers.
 RELAY_TASK = "oms.relay_events"
 
 _COLUMNS = (
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 def publish(*events: DomainEvent, actor: Actor, at: datetime | None = None) -> None:
-    """Append `events` to the log as facts of `actor`, and wake those who hear them on commit."""
+    """Append `events` to the log as caused by `actor`, and wake the relay on commit."""
     publish_all([(event, actor) for event in events], at=at)
 
 

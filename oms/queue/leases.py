@@ -43,7 +43,7 @@ Work = TypeVar("Work", bound=LeasedWork)
 
 
 def due(model: type[Work]) -> models.QuerySet[Work]:
-    """The rows of `model` that are due and that nobody holds a lease on, the most overdue first."""
+    """The rows of `model` that are due and not leased, the most overdue first."""
     manager: Any = model._default_manager
     rows: models.QuerySet[Work] = (
         manager.filter(next_attempt_at__lte=Now())
@@ -151,7 +151,7 @@ def process_due_work(
                 did = step()  # what was committed just before, and so sent no message
             done += did
     except BaseException:
-        release_wakeups(task)  # nobody looks again: the next message must not be held back
+        release_wakeups(task)  # the next message must not be held back
         raise
     if did:
         release_wakeups(task)

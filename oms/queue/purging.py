@@ -1,4 +1,4 @@
-"""Deleting what has no use any more, however much it is."""
+"""Deleting old rows in batches."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BATCH = 5_000
 def purge_rows(*, what: str, statement: str, parameters: Mapping[str, Any], deadline: float) -> int:
     """Run `statement` until it deletes nothing more, or until `deadline` of `time.monotonic`.
 
-    It deletes at most `%(batch)s` rows, the oldest first, and leaves out those that are locked, so
-    that nobody waits for it for longer than a batch takes: each run is a transaction of its own.
-    Returns how many rows are gone; they are logged as `what`.
+    It deletes at most `%(batch)s` rows, the oldest first, and skips locked ones; each run is a
+    transaction of its own, so others wait no longer than a batch takes. Returns how many rows it
+    deleted; they are logged as `what`.
     """
     purged = 0
     while time.monotonic() < deadline:

@@ -36,7 +36,7 @@ _EXPIRY_BATCH = 100
 def cancel_order(
     *, actor: Actor, order_id: UUID, reason: str = "", expected_version: int | None = None
 ) -> Order:
-    """Cancel the order, release its stock, and refund what was paid; once more does nothing.
+    """Cancel the order, release its stock and refund what was paid; again, it does nothing.
 
     Raises NotFound, StaleVersion, and InvalidTransition once anything is shipped.
     """
@@ -60,7 +60,7 @@ def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> N
 
 @durable
 def expire_orders(*, at: datetime) -> int:
-    """Expire the orders that nobody paid in time, and release their stock; returns how many.
+    """Expire the orders that were not paid in time, and release their stock; returns how many.
 
     In batches, the newest orders first: one that fails is tried alone, logged, and tried again by
     the next run, after all that became overdue since. `manage.py reconcile` reports it.
@@ -111,7 +111,7 @@ def _expire(order_ids: Sequence[UUID], *, at: datetime) -> int:
 
 @transaction
 def delete_order(*, actor: Actor, order_id: UUID, expected_version: int | None = None) -> None:
-    """Take the order out of every list; the ledgers and the log keep it.
+    """Remove the order from every list; the ledgers and the log keep it.
 
     One that is pending and unpaid is cancelled first. Raises NotFound, StaleVersion and
     OrderNotDeletable.
