@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
@@ -11,6 +12,17 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 from oms.queue import leases
 from payments.models import Payment, Refund
 from payments.states import RefundStatus
+
+
+class Requested(Protocol):
+    """A payment or refund as other apps see it when they have requested it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def amount(self) -> Decimal: ...
+    @property
+    def currency(self) -> str: ...
 
 
 def all_payments() -> QuerySet[Payment]:

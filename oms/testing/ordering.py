@@ -15,15 +15,16 @@ from oms.core.actor import system
 from oms.events.models import ConsumerOffset, Event
 from oms.events.relay import Consumer, deliver, recorded
 from oms.testing.event_log import wait_until_readable
-from oms.testing.factories import actor_for, make_customer
+from oms.testing.factories import actor_for, make_customer, make_staff
 from oms.testing.threads import at_once
 from oms.users.models import User
 from orders.models import Order
 from orders.operations.paying import EVENT_TYPES, apply_payment_events
 from orders.operations.placing import place_order
+from orders.operations.refunding import refund_payment
 from orders.placements import OrderedItem, PaymentChoice, Placement
 from payments.gateways.base import ChargeResult, ChargeStatus
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.operations.outcomes import record_charge
 
 ADDRESS = {
@@ -127,6 +128,12 @@ def paid_order(*lines: tuple[Product | UUID, int], customer: User | None = None)
     settle()
     order.refresh_from_db()
     return order
+
+
+def refund_of(payment: Payment, **values: Any) -> Refund:
+    """A refund of the payment that staff have requested; `values` as for `refund_payment`."""
+    requested = refund_payment(actor=actor_for(make_staff()), payment_id=payment.id, **values)
+    return Refund.objects.get(pk=requested.id)
 
 
 def stock_of(product: Product) -> tuple[int, int]:

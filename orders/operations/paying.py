@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
@@ -37,10 +37,7 @@ from payments.events import (
 from payments.locks import lock_payments_of_orders
 from payments.operations.attempts import request_payment
 from payments.operations.refunds import refund_or_void
-from payments.queries import succeeded_refunds, superseded_payments
-
-if TYPE_CHECKING:
-    from payments.models import Payment
+from payments.queries import Requested, succeeded_refunds, superseded_payments
 
 # Only refunds change these.
 _PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
@@ -53,7 +50,7 @@ _OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
 
 
 @transaction
-def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Payment:
+def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Requested:
     """Request another payment of the order.
 
     Raises NotFound, OrderNotPayable unless it is pending, or confirmed by staff, and has no payment

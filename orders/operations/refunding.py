@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from inventory.operations.stock import Cause, open_stock_allocator
@@ -18,10 +17,7 @@ from orders.events import ItemsReturned
 from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
 from payments.operations.refunds import request_refund
-from payments.queries import order_of_payment
-
-if TYPE_CHECKING:
-    from payments.models import Refund
+from payments.queries import Requested, order_of_payment
 
 
 @transaction
@@ -32,7 +28,7 @@ def refund_payment(
     amount: Decimal | None = None,
     reason: str = "",
     restock: bool = False,
-) -> Refund:
+) -> Requested:
     """Refund `amount` of a payment, by default all that is left.
 
     With `restock` all shipped and not yet returned items of the order return to stock, whatever the
@@ -49,7 +45,7 @@ def refund_payment(
     return refund
 
 
-def _restock(order: Order, *, refund: Refund, actor: Actor, at: datetime) -> None:
+def _restock(order: Order, *, refund: Requested, actor: Actor, at: datetime) -> None:
     quantities = shipped_quantities_of([order.id])[order.id]
     if not quantities:
         return

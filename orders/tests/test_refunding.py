@@ -14,6 +14,7 @@ from oms.testing.ordering import (
     paid_order,
     payment_of,
     place,
+    refund_of,
     report,
     settle,
     status_changes_of,
@@ -46,7 +47,7 @@ def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
     order = paid_order((make_product(price=Decimal("50.00")), 2))
     payment, staff = payment_of(order), actor_for(make_staff())
 
-    part = refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("30.00"))
+    part = refund_of(payment, amount=Decimal("30.00"))
     settle()
     order.refresh_from_db()
     assert order.payment_status == "paid"  # it has not gone yet
@@ -55,7 +56,7 @@ def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
     order.refresh_from_db()
     assert order.payment_status == "partially_refunded"
 
-    rest = refund_payment(actor=staff, payment_id=payment.id)
+    rest = refund_of(payment)
     assert rest.amount == Decimal("70.00")
     with pytest.raises(RefundExceedsCaptured) as refusal:
         refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("0.01"))
@@ -70,7 +71,7 @@ def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
 def test_a_refund_that_failed_can_be_given_again() -> None:
     order = paid_order((make_product(), 1))
     payment, staff = payment_of(order), actor_for(make_staff())
-    refund = refund_payment(actor=staff, payment_id=payment.id)
+    refund = refund_of(payment)
 
     record_refund(
         actor=PROVIDER,
@@ -112,7 +113,7 @@ def test_a_refund_of_nothing_captured_is_refused() -> None:
     order = place((make_product(), 1), token="tok_success")
 
     with pytest.raises(RefundExceedsCaptured):
-        refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+        refund_of(payment_of(order))
     assert not Refund.objects.exists()
 
 

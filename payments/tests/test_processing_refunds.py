@@ -8,10 +8,9 @@ from unittest.mock import patch
 import pytest
 from pytest_django import Settings
 
-from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.factories import make_product
 from oms.testing.faults import refused_rows
-from oms.testing.ordering import paid_order, payment_of, settle
-from orders.operations.refunding import refund_payment
+from oms.testing.ordering import paid_order, payment_of, refund_of, settle
 from payments.gateways.base import GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Refund
@@ -27,9 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("gateway")]
 def test_a_refund_is_made_at_the_provider_and_recorded(sandbox: SandboxProcess) -> None:
     order = charged_order()
     payment = payment_of(order)
-    refund = refund_payment(
-        actor=actor_for(make_staff()), payment_id=payment.id, amount=Decimal("20.00")
-    )
+    refund = refund_of(payment, amount=Decimal("20.00"))
 
     assert work()
     assert not work()
@@ -46,7 +43,7 @@ def test_a_refund_is_made_at_the_provider_and_recorded(sandbox: SandboxProcess) 
 
 def test_a_worker_killed_after_refunding_refunds_once(sandbox: SandboxProcess) -> None:
     order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
     with (
         patch.object(processing, "record_refund", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
@@ -68,7 +65,7 @@ def test_a_refund_without_a_response_is_unknown_and_looked_up(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
     settings.SANDBOX_PROVIDER_URL = NOWHERE
     work()
     refund.refresh_from_db()
@@ -85,7 +82,7 @@ def test_a_refund_without_a_response_is_unknown_and_looked_up(
 def test_the_amount_of_a_failed_refund_can_be_refunded_again() -> None:
     order = charged_order("tok_refund_fails")
     payment = payment_of(order)
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment.id)
+    refund = refund_of(payment)
 
     work()
 
@@ -97,7 +94,7 @@ def test_the_amount_of_a_failed_refund_can_be_refunded_again() -> None:
 
 def test_a_refund_that_the_provider_rejects_fails() -> None:
     order = paid_order((make_product(), 1))  # captured here, but not at the provider
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
 
     work()
 
@@ -110,7 +107,7 @@ def test_a_rejected_look_up_leaves_the_refund_unknown(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
     settings.SANDBOX_PROVIDER_URL = NOWHERE
     work()
     settings.SANDBOX_PROVIDER_URL = sandbox.url
@@ -128,7 +125,7 @@ def test_a_rejected_look_up_leaves_the_refund_unknown(
 def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None:
     """Its amount may belong to another refund by now."""
     order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
     refusal = GatewayRejected(code="not_now", message="Not now.")
     with patch.object(SandboxGateway, "refund", side_effect=refusal):
         work()
@@ -143,7 +140,7 @@ def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None
 
 def test_a_refund_that_kills_its_workers_is_left_to_staff() -> None:
     order = charged_order()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(order).id)
+    refund = refund_of(payment_of(order))
     Refund.objects.update(attempts=MAX_ATTEMPTS, status="unknown")
 
     assert not work()
@@ -154,8 +151,7 @@ def test_a_refund_that_kills_its_workers_is_left_to_staff() -> None:
 
 def test_a_refund_that_cannot_be_recorded_stops_no_other(sandbox: SandboxProcess) -> None:
     orders = [charged_order(), charged_order()]
-    staff = actor_for(make_staff())
-    bad, good = (refund_payment(actor=staff, payment_id=payment_of(o).id) for o in orders)
+    bad, good = (refund_of(payment_of(order)) for order in orders)
     condition = f"OLD.id = '{bad.id}' AND NEW.status = 'succeeded'"
 
     with refused_rows("payments_refund", "UPDATE", condition=condition):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oms.queue.wakeups import hold_wakeups, release_wakeups
-from oms.testing.factories import actor_for, make_product, make_staff
-from oms.testing.ordering import payment_of, place, settle
-from orders.operations.refunding import refund_payment
+from oms.testing.factories import make_product
+from oms.testing.ordering import payment_of, place, refund_of, settle
 from payments.gateways.base import Gateway
 from payments.operations.attempts import PROCESS_TASK
 from payments.tasks import process_payments
@@ -22,7 +21,7 @@ def test_a_worker_processes_all_due_payments_and_refunds(gateway: Gateway) -> No
 
     assert [payment_of(order).status for order in orders] == ["captured"] * 3
     settle()
-    refund = refund_payment(actor=actor_for(make_staff()), payment_id=payment_of(orders[0]).id)
+    refund = refund_of(payment_of(orders[0]))
     late = place((make_product(), 1), token="tok_declined")
 
     process_payments()
