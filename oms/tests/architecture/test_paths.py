@@ -1,4 +1,4 @@
-"""Packages below the apps know none of the apps' paths: routes are named in settings instead."""
+"""Packages below the apps name none of the apps' paths and modules: settings name them instead."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 from oms.testing.environment import ROOT
 
 LOWER = ("core", "db", "queue", "events", "http", "api", "backoffice")
-PATH_OF_AN_APP = re.compile(r"/?(api/v1|admin)/\w")
+APPS = "inventory|payments|orders|notifications|reports"
+PATH_OR_MODULE_OF_AN_APP = re.compile(rf"/?(api/v1|admin)/\w|({APPS})\.[a-z_.]+\w$")
 
 
 def paths_in(source: str) -> list[int]:
-    """The lines of the strings in `source` that are paths of an app."""
+    """The lines of the strings in `source` that are paths or modules of an app."""
     return sorted(
         node.lineno
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and PATH_OF_AN_APP.match(node.value)
+        and PATH_OR_MODULE_OF_AN_APP.match(node.value)
     )
 
 
@@ -31,7 +32,7 @@ def product_files() -> Iterator[Path]:
                 yield path
 
 
-def test_no_lower_package_names_a_path_of_an_app() -> None:
+def test_no_lower_package_names_a_path_or_module_of_an_app() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in product_files()
@@ -41,7 +42,13 @@ def test_no_lower_package_names_a_path_of_an_app() -> None:
     assert found == []
 
 
-def test_a_path_is_found() -> None:
-    source = 'PLACE = ("POST", "/api/v1/orders")\nLOGIN = "/admin/login/"\nAPI = "/api/v1/"\n'
+def test_paths_and_modules_are_found() -> None:
+    source = """
+PLACE = ("POST", "/api/v1/orders")
+LOGIN = "/admin/login/"
+API = "/api/v1/"
+TASK = "payments.process"
+TEXT = "orders. And more."
+"""
 
-    assert paths_in(source) == [1, 2]
+    assert paths_in(source) == [2, 3, 5]
