@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-import orjson
+import msgspec
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
@@ -173,7 +173,7 @@ def _cursor(
         return None
     try:
         payload = _signer().unsign(scope + text).removeprefix(scope)
-        name, reverse, value, id = orjson.loads(
+        name, reverse, value, id = msgspec.json.decode(
             base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         )
         if name != ordering.name:

@@ -1,4 +1,4 @@
-"""What answers are made of."""
+"""Rendering of responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms.http.payloads import encode
 
 
 class JSONRenderer(BaseRenderer):
-    """JSON in UTF-8, written by orjson."""
+    """JSON in UTF-8."""
 
     media_type = "application/json"
     format = "json"

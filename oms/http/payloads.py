@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any
 
-import orjson
+import msgspec
 from django.conf import settings
 from django.utils.functional import Promise
 
@@ -39,15 +38,19 @@ class ForbiddenCharacter(Invalid):
     code = "forbidden_character"
 
 
-def encode(data: Any) -> bytes:
-    """`data` as UTF-8 JSON: decimals and UUIDs as strings, times in UTC with a Z."""
-    return orjson.dumps(data, default=_encode_other, option=orjson.OPT_UTC_Z)
-
-
-def _encode_other(value: Any) -> Any:
-    if isinstance(value, Decimal | Promise):
+def _encode_other(value: Any) -> str:
+    if isinstance(value, str | Promise):  # subclasses of str, and lazy translations
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form.")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_other)
+_decoder = msgspec.json.Decoder()
+
+
+def encode(data: Any) -> bytes:
+    """`data` as UTF-8 JSON: decimals and UUIDs as strings, times in UTC with a Z."""
+    return _encoder.encode(data)
 
 
 def decode(body: bytes) -> Any:
@@ -58,13 +61,14 @@ def decode(body: bytes) -> Any:
     ForbiddenCharacter for a NUL in any text.
     """
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if "depth limit" in error.msg:
-            raise TooDeep from error
-        raise MalformedJson(
-            (), f"The body is not valid JSON: {error.msg} at character {error.pos}."
-        ) from error
+        value = _decoder.decode(body)
+    except RecursionError as error:
+        raise TooDeep from error
+    except UnicodeDecodeError as error:
+        raise MalformedJson((), "The body is not valid JSON: it is not UTF-8.") from error
+    except msgspec.DecodeError as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise MalformedJson((), f"The body is not valid JSON: {reason}.") from error
     _check_depth(value, limit=settings.API_JSON_DEPTH_LIMIT)
     # Of members with one name the decoder keeps the last, so strings are missing then.
     if _count_strings(value) != count_strings(body):

@@ -8,7 +8,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-import orjson
+import msgspec
 import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData
@@ -72,7 +72,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
         return _is_uuid(case.path_parameters.get("id"))
     if response.status_code != 400:
         return True
-    return not (_has_made_up_tags(case) or is_beyond_schemas(orjson.loads(response.content)))
+    return not (_has_made_up_tags(case) or is_beyond_schemas(msgspec.json.decode(response.content)))
 
 
 def is_beyond_schemas(problem: dict[str, Any]) -> bool:
