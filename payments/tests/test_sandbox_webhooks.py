@@ -136,8 +136,8 @@ def test_captures_voids_and_refunds_are_sent(
         amount=PRICE,
         reason="",
     )
-    _, let_go = charge(gateway, "tok_success", capture=False)
-    gateway.void(key=str(uuid4()), provider_reference=let_go.provider_reference)
+    _, voided = charge(gateway, "tok_success", capture=False)
+    gateway.void(key=str(uuid4()), provider_reference=voided.provider_reference)
 
     reports = {report.type: report for report in arrived(receiver, 5)}
 

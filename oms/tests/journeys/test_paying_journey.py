@@ -17,7 +17,7 @@ from oms.users.models import User
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-ENDS = {
+OUTCOMES = {
     "tok_success": ("confirmed", "paid"),
     "tok_declined": ("pending", "failed"),
     "tok_insufficient_funds": ("pending", "failed"),
@@ -45,14 +45,16 @@ def client(processes: Processes, user: User) -> httpx.Client:
     )
 
 
-def wait_for(shop: httpx.Client, order_id: str, wanted: tuple[str, str], *, seconds: float) -> None:
+def wait_for(
+    shop: httpx.Client, order_id: str, expected: tuple[str, str], *, seconds: float
+) -> None:
     until = time.monotonic() + seconds
     while True:
         order = shop.get(f"/orders/{order_id}/status").json()
         seen = (order["status"], order["payment_status"])
-        if seen == wanted:
+        if seen == expected:
             return
-        assert time.monotonic() < until, (seen, wanted, order["history"])
+        assert time.monotonic() < until, (seen, expected, order["history"])
         time.sleep(0.2)
 
 
@@ -61,7 +63,7 @@ def rows(processes: Processes, query: str, *values: str) -> list[tuple[object, .
         return ledger.execute(query, values).fetchall()
 
 
-def test_every_token_ends_as_promised_with_one_charge_each(
+def test_every_token_has_its_outcome_with_one_charge_each(
     processes: Processes, clients: ExitStack
 ) -> None:
     mug = make_product(stock=100)
@@ -69,7 +71,7 @@ def test_every_token_ends_as_promised_with_one_charge_each(
     processes.start("beat")
     shop = clients.enter_context(client(processes, make_customer()))
     orders = {}
-    for token in ENDS:
+    for token in OUTCOMES:
         response = shop.post(
             "/orders",
             json={
@@ -81,20 +83,20 @@ def test_every_token_ends_as_promised_with_one_charge_each(
         assert response.status_code == 201, response.text
         orders[token] = response.json()["id"]
 
-    for token, wanted in ENDS.items():
-        wait_for(shop, orders[token], wanted, seconds=60)
+    for token, expected in OUTCOMES.items():
+        wait_for(shop, orders[token], expected, seconds=60)
 
     for token, order_id in orders.items():
         charges = rows(processes, "SELECT status FROM charges WHERE reference = ?", order_id)
-        paid = ENDS[token][1] == "paid"
+        paid = OUTCOMES[token][1] == "paid"
         assert charges == [("captured" if paid else "declined",)], token
         history = shop.get(f"/orders/{order_id}/status").json()["history"]
-        assert [step["status"] for step in history] == (
+        assert [entry["status"] for entry in history] == (
             ["pending", "confirmed"] if paid else ["pending"]
         )
-    assert stock_of(mug) == (100, len(ENDS))
+    assert stock_of(mug) == (100, len(OUTCOMES))
 
-    # A paid order is cancelled: its money goes back, once.
+    # A paid order is cancelled and refunded once.
     cancelled = orders["tok_timeout_success"]
     assert shop.put(f"/orders/{cancelled}/cancel").status_code == 200
     wait_for(shop, cancelled, ("cancelled", "refunded"), seconds=30)
@@ -105,11 +107,11 @@ def test_every_token_ends_as_promised_with_one_charge_each(
         cancelled,
     ) == [(1, "succeeded")]
 
-    # Another is shipped by staff and seen by its customer.
+    # Staff ship another one, and its customer sees the shipment.
     staff = clients.enter_context(client(processes, make_staff()))
-    parcel = {"carrier": "DHL", "tracking_number": "JD01"}
-    shipped = staff.post(f"/admin/orders/{orders['tok_success']}/shipments", json=parcel)
+    shipment = {"carrier": "DHL", "tracking_number": "JD01"}
+    shipped = staff.post(f"/admin/orders/{orders['tok_success']}/shipments", json=shipment)
     assert shipped.status_code == 201, shipped.text
     seen = shop.get(f"/orders/{orders['tok_success']}", params={"expand": "shipments"}).json()
     assert (seen["status"], seen["shipments"][0]["tracking_number"]) == ("shipped", "JD01")
-    assert stock_of(mug) == (99, len(ENDS) - 2)
+    assert stock_of(mug) == (99, len(OUTCOMES) - 2)
