@@ -12,6 +12,7 @@ import contextlib
 import hmac
 import logging
 import re
+from functools import partial
 from typing import TypeAlias
 
 from aiohttp import web
@@ -47,17 +48,18 @@ class Api:
         application = web.Application(
             middlewares=[_errors_as_json, self._authenticated], client_max_size=_BODY_LIMIT
         )
+        charge = r"/v1/charges/{charge_id:\w+}"
         application.add_routes(
             [
                 web.get("/health", self._health),
-                web.post("/v1/charges", self._create_charge),
                 web.get("/v1/charges", self._find_charges),
-                web.get(r"/v1/charges/{charge_id:\w+}", self._show_charge),
-                web.post(r"/v1/charges/{charge_id:\w+}/capture", self._capture),
-                web.post(r"/v1/charges/{charge_id:\w+}/void", self._void),
-                web.post("/v1/refunds", self._create_refund),
+                web.get(charge, self._show_charge),
                 web.get("/v1/refunds", self._find_refunds),
                 web.get("/v1/ledger", self._show_ledger),
+                web.post("/v1/charges", partial(self._write, kind="charge")),
+                web.post(f"{charge}/capture", partial(self._write, kind="capture")),
+                web.post(f"{charge}/void", partial(self._write, kind="void")),
+                web.post("/v1/refunds", partial(self._write, kind="refund")),
             ]
         )
         application.on_shutdown.append(self._stop)
@@ -76,21 +78,7 @@ class Api:
             raise ApiError(401, "unauthorized", "The API key is missing or wrong.")
         return await handler(request)
 
-    # --- Writes -----------------------------------------------------------------------------------
-
-    async def _create_charge(self, request: Request) -> Response:
-        return await self._write(request, "charge")
-
-    async def _capture(self, request: Request) -> Response:
-        return await self._write(request, "capture")
-
-    async def _void(self, request: Request) -> Response:
-        return await self._write(request, "void")
-
-    async def _create_refund(self, request: Request) -> Response:
-        return await self._write(request, "refund")
-
-    async def _write(self, request: Request, kind: Kind) -> Response:
+    async def _write(self, request: Request, *, kind: Kind) -> Response:
         outcome = await self._provider.execute(
             parse_write(
                 kind=kind,
@@ -107,8 +95,6 @@ class Api:
                 request.transport.abort()
         headers = {"Idempotent-Replayed": "true"} if outcome.is_replayed else None
         return web.json_response(outcome.body, status=outcome.status, headers=headers)
-
-    # --- Reads ------------------------------------------------------------------------------------
 
     async def _health(self, request: Request) -> Response:
         return web.json_response({"status": "ok"})

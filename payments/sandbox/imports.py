@@ -10,15 +10,30 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from payments.sandbox.ledger import Ledger
+from payments.sandbox.objects import timestamp
 
-# No request can have it: an imported key that is sent again is rejected as reused.
-_FINGERPRINT = "imported"
 # Those with foreign keys first.
 _TABLES = ("settlements", "refunds", "tries", "webhooks", "charges")
+
+# No request has the fingerprint "imported", so an imported key that is sent again is rejected.
+_INSERT_CHARGE = """
+    INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,
+                         captured_amount, refunded_amount, token, reference, metadata,
+                         decline_code, decline_message, created_at)
+    VALUES (:id, :key, 'imported', iif(:decline_code = '', 'captured', 'declined'), :amount,
+            :currency, iif(:decline_code = '', :amount, 0), :refunded_amount, :token, :reference,
+            '{}', nullif(:decline_code, ''), nullif(:decline_message, ''), :at)
+"""
+_INSERT_REFUND = """
+    INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason, status,
+                         created_at)
+    VALUES (:id, :key, 'imported', :charge_id, :amount, :reason, 'succeeded', :at)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,36 +78,9 @@ def import_past(
     with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        connection.executemany(
-            "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
-            " captured_amount, refunded_amount, token, reference, metadata, decline_code,"
-            " decline_message, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?, ?)",
-            (
-                (
-                    *(charge.id, charge.key, _FINGERPRINT),
-                    "declined" if charge.decline_code else "captured",
-                    *(charge.amount, charge.currency),
-                    0 if charge.decline_code else charge.amount,
-                    *(charge.refunded_amount, charge.token, charge.reference),
-                    *(charge.decline_code or None, charge.decline_message or None),
-                    _text(charge.at),
-                )
-                for charge in charges
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason,"
-            " status, created_at) VALUES (?, ?, ?, ?, ?, ?, 'succeeded', ?)",
-            (
-                (
-                    *(refund.id, refund.key, _FINGERPRINT, refund.charge_id, refund.amount),
-                    *(refund.reason, _text(refund.at)),
-                )
-                for refund in refunds
-            ),
-        )
+        connection.executemany(_INSERT_CHARGE, map(_parameters, charges))
+        connection.executemany(_INSERT_REFUND, map(_parameters, refunds))
 
 
-def _text(at: datetime) -> str:
-    utc = at.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _parameters(row: PastCharge | PastRefund) -> dict[str, Any]:
+    return {**vars(row), "at": timestamp(row.at)}

@@ -18,7 +18,7 @@ from typing import Any
 from payments.sandbox import objects
 from payments.sandbox.errors import ApiError
 from payments.sandbox.objects import Object
-from payments.sandbox.outbox import Outbox
+from payments.sandbox.outbox import Outbox, Webhook
 from payments.sandbox.requests import ChargeBody, Kind, RefundBody, VoidBody, Write, hundredths
 from payments.sandbox.tokens import TOKENS
 
@@ -233,15 +233,12 @@ class Ledger:
         self, kind: str, charge_id: str, states: list[tuple[Object, str]]
     ) -> None:
         """A webhook for each state of a charge or refund; the first of several again at the end."""
-        if not self._sends_webhooks:
-            return
-        webhooks = [
-            self.outbox.webhook(type=f"{kind}.{state['status']}", data=state, created_at=at)
-            for state, at in states
-        ]
-        if len(webhooks) > 1:
-            webhooks.append(webhooks[0])
-        self.outbox.put(charge_id=charge_id, webhooks=webhooks)
+        if self._sends_webhooks:
+            webhooks = [
+                Webhook.about(state, type=f"{kind}.{state['status']}", created_at=at)
+                for state, at in states
+            ]
+            self.outbox.put(charge_id, webhooks + (webhooks[:1] if len(webhooks) > 1 else []))
 
 
 def _new_id(prefix: str) -> str:
@@ -249,4 +246,4 @@ def _new_id(prefix: str) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return objects.timestamp(datetime.now(UTC))

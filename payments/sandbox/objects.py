@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
 # The status of a charge before the change that led to each status, for webhooks out of order.
@@ -43,6 +44,11 @@ def previous_state(charge: Object) -> Object:
         "decline_code": None,
         "decline_message": None,
     }
+
+
+def timestamp(at: datetime) -> str:
+    """An aware time as text in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _presented(row: sqlite3.Row) -> Object:

@@ -24,6 +24,13 @@ class Webhook:
     type: str
     body: str
 
+    @classmethod
+    def about(cls, data: dict[str, Any], *, type: str, created_at: str) -> Webhook:
+        """A new webhook of that type about `data`, a charge or a refund."""
+        id = f"msg_{secrets.token_hex(12)}"
+        body = json.dumps({"id": id, "type": type, "created_at": created_at, "data": data})
+        return cls(id=id, type=type, body=body)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
@@ -42,14 +49,7 @@ class Outbox:
         self._connection = connection
         self._changed = asyncio.Event()
 
-    @staticmethod
-    def webhook(*, type: str, data: dict[str, Any], created_at: str) -> Webhook:
-        """A new webhook of that type about `data`, a charge or a refund."""
-        id = f"msg_{secrets.token_hex(12)}"
-        body = json.dumps({"id": id, "type": type, "created_at": created_at, "data": data})
-        return Webhook(id=id, type=type, body=body)
-
-    def put(self, *, charge_id: str, webhooks: Sequence[Webhook]) -> None:
+    def put(self, charge_id: str, webhooks: Sequence[Webhook]) -> None:
         """Queue `webhooks` in that order, in the open transaction."""
         now = time.time()
         self._connection.executemany(
