@@ -1,4 +1,4 @@
-"""What the operations of inventory refuse."""
+"""Errors of inventory."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from oms.core.errors import Conflict, InputError
 
 
 class SkuTaken(Conflict):
-    """There is a product with this SKU already."""
+    """A product with this SKU already exists."""
 
     code = "sku_taken"
 
 
 class CodeTaken(Conflict):
-    """There is a location with this code already."""
+    """A location with this code already exists."""
 
     code = "code_taken"
 
 
 class NoDefaultLocation(Conflict):
-    """One location must be the default: make another one the default instead."""
+    """There must be a default location. Make another location the default instead."""
 
     code = "no_default_location"
 
 
 class StockConflict(Conflict):
-    """The stock would fall below what is reserved or zero, or is not what was expected."""
+    """The stock level doesn't allow this change."""
 
     code = "stock_conflict"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
-    """A product of which fewer pieces are available than were asked for.
-
-    `line` is the position of the asking line in the request, from zero.
-    """
+    """A product with less stock than requested; `line` is the item's index in the request."""
 
     line: int
     product_id: UUID
@@ -48,7 +45,7 @@ class Shortage:
 
 
 class OutOfStock(Conflict):
-    """There is not enough stock; nothing was reserved."""
+    """Not enough stock. Nothing was reserved."""
 
     code = "out_of_stock"
 

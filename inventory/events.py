@@ -1,4 +1,4 @@
-"""Facts about products and stock."""
+"""Events of products and stock."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StockAdjusted(DomainEvent):
 @event("product.stock_ran_low")
 @dataclass(frozen=True, kw_only=True)
 class StockRanLow(DomainEvent):
-    """What is available of the product has just fallen to its threshold or below."""
+    """The available stock has fallen to the threshold or below."""
 
     product_id: UUID
     sku: str

@@ -1,4 +1,4 @@
-"""Products, where they lie, how many there are, and the ledger of every piece that moved."""
+"""Products, locations, stock levels, and the ledger of stock movements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_QUANTITY = 2_000_000_000
 
 
 class Location(models.Model):
-    """A place that holds stock, such as a warehouse. Orders draw on them by ascending priority."""
+    """A place that holds stock, such as a warehouse. Orders allocate by ascending priority."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     code = models.CharField(
@@ -47,7 +47,7 @@ class Location(models.Model):
 
 
 class Product(models.Model):
-    """Something that is sold. Its price is what an order of this moment pays."""
+    """A product at its present price."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     sku = models.CharField(
@@ -96,14 +96,14 @@ class Product(models.Model):
 
 
 class StockLevel(models.Model):
-    """How many pieces of a product lie at a location, and how many of these are promised.
+    """The quantity of a product on hand at a location, and how much of it is reserved.
 
-    What is on hand and not reserved is available. A backorderable product may have more reserved
-    than is on hand; `backorderable` repeats the product's so that a constraint can say so.
+    A backorderable product may have more reserved than on hand; `backorderable` copies the
+    product's for the sake of a constraint.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # The constraint below is its index.
+    # Indexed by the constraint below.
     product = models.ForeignKey(
         Product, on_delete=models.PROTECT, related_name="stock_levels", db_index=False
     )
@@ -140,7 +140,7 @@ class StockLevel(models.Model):
 
     @property
     def available(self) -> int:
-        """Pieces that can still be promised; below zero for a backorder."""
+        """The quantity that can be reserved; negative with backorders."""
         return self.on_hand - self.reserved
 
 
@@ -153,8 +153,8 @@ class MovementKind(models.TextChoices):
     RETURN = "return", _("returned")
 
 
-# What each kind may do to the pieces on hand and to those reserved.
-_WHAT_KINDS_MOVE = (
+# How each kind may change `on_hand` and `reserved`.
+_KIND_RULES = (
     Q(kind__in=[MovementKind.RECEIVE, MovementKind.RETURN], on_hand_delta__gt=0, reserved_delta=0)
     | Q(~Q(on_hand_delta=0), kind=MovementKind.ADJUST, reserved_delta=0)
     | Q(kind=MovementKind.RESERVE, on_hand_delta=0, reserved_delta__gt=0)
@@ -164,14 +164,14 @@ _WHAT_KINDS_MOVE = (
 
 
 class StockMovement(models.Model):
-    """One step of one stock level, with the balances after it. Rows are only ever added.
+    """A change of one stock level, with the balances after it. Append-only.
 
-    `reference` names the step that caused it, such as "order:<id>:placed"; together with the kind,
-    the product and the location it is unique, which makes every step idempotent.
+    `reference` names its cause, such as "order:<id>:placed"; it is unique together with kind,
+    product and location, which makes every operation idempotent.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # Lists of a product's movements have an index below; nobody asks for those of a location alone.
+    # Indexed by product below; no query lists the movements of a location alone.
     product = models.ForeignKey(
         Product, on_delete=models.PROTECT, related_name="movements", db_index=False
     )
@@ -201,7 +201,7 @@ class StockMovement(models.Model):
             models.UniqueConstraint(
                 fields=["reference", "kind", "product", "location"], name="movement_once"
             ),
-            models.CheckConstraint(condition=_WHAT_KINDS_MOVE, name="movement_moves_as_its_kind"),
+            models.CheckConstraint(condition=_KIND_RULES, name="movement_moves_as_its_kind"),
             models.CheckConstraint(
                 condition=Q(on_hand_after__gte=0, reserved_after__gte=0),
                 name="movement_balances_not_negative",
@@ -209,7 +209,7 @@ class StockMovement(models.Model):
         ]
         indexes = [
             models.Index(fields=["product", "-id"], name="movement_of_product"),
-            # Every other movement is one of the two that are left out.
+            # Without the two most frequent kinds.
             models.Index(
                 fields=["kind", "-id"],
                 name="movement_of_rare_kind",

@@ -1,4 +1,4 @@
-"""What the operations of orders refuse."""
+"""Errors of orders."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from oms.core.errors import Conflict
 
 
 class InvalidTransition(Conflict):
-    """The order's status does not allow this.
+    """The order's status doesn't allow this.
 
-    `current_status` is what it is now, for `status` is HTTP's in a problem document; `allowed` are
-    the statuses that it may go to.
+    Data: `current_status` (`status` is the HTTP status in problem documents), and `allowed`, the
+    statuses to which the order may change.
     """
 
     code = "invalid_transition"
@@ -23,36 +23,36 @@ class InvalidTransition(Conflict):
 
 
 class OrderNotEditable(Conflict):
-    """Only an order that is pending and unpaid can be edited."""
+    """Only pending, unpaid orders can be edited."""
 
     code = "order_not_editable"
 
 
 class OrderNotDeletable(Conflict):
-    """Only an order that is cancelled, expired, or pending and unpaid can be deleted."""
+    """Only orders that are cancelled, expired, or pending and unpaid can be deleted."""
 
     code = "order_not_deletable"
 
 
 class OrderNotPayable(Conflict):
-    """The order is not waiting for a payment."""
+    """The order isn't awaiting payment."""
 
     code = "order_not_payable"
 
 
 class RejectedWithOthers(Conflict):
-    """Nothing is wrong with this order, but another one of the request was refused."""
+    """Not placed because another order in this request was rejected."""
 
     code = "rejected_with_others"
 
 
 class NothingToShip(Conflict):
-    """The shipment asks for more than is left to be shipped, or nothing is left."""
+    """There are fewer items left to ship than requested, or none."""
 
     code = "nothing_to_ship"
 
 
 class OrderNotShippable(Conflict):
-    """Only an order that is confirmed or in processing can be shipped."""
+    """Only confirmed orders and orders in processing can be shipped."""
 
     code = "order_not_shippable"

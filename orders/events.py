@@ -1,4 +1,4 @@
-"""Facts about orders. Those that carry `status` make up the order's history."""
+"""Events of orders. Those with a `status` are the order's history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms.events.types import DomainEvent, event
 
 @dataclass(frozen=True, kw_only=True)
 class OrderEvent(DomainEvent):
-    """What every fact about an order says."""
+    """Any event of an order."""
 
     order_id: UUID
     number: str
@@ -21,7 +21,7 @@ class OrderEvent(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderStatusChanged(OrderEvent):
-    """The order's status went from `previous_status` to `status`."""
+    """The order's status changed from `previous_status` to `status`."""
 
     previous_status: str
     status: str
@@ -89,7 +89,7 @@ class OrderExpired(OrderStatusChanged):
 @event("order.paid")
 @dataclass(frozen=True, kw_only=True)
 class OrderPaid(OrderEvent):
-    """All of the order's money has been captured."""
+    """The order's total has been captured."""
 
     payment_id: UUID
     amount: Decimal
@@ -106,7 +106,7 @@ class OrderPaymentFailed(OrderEvent):
 @event("order.refunded")
 @dataclass(frozen=True, kw_only=True)
 class OrderRefunded(OrderEvent):
-    """Some or all of the order's money went back."""
+    """Some or all of the order's payment was refunded."""
 
     refund_id: UUID
     amount: Decimal
@@ -116,7 +116,7 @@ class OrderRefunded(OrderEvent):
 @event("order.shipment_sent")
 @dataclass(frozen=True, kw_only=True)
 class ShipmentSent(OrderEvent):
-    """A parcel left the house; `is_complete` when nothing of the order is left behind it."""
+    """A shipment was sent; `is_complete` if nothing of the order remains. `pieces` are units."""
 
     shipment_id: UUID
     carrier: str

@@ -1,4 +1,4 @@
-"""What an order allows in its present state, for saved orders and for those about to be saved."""
+"""Rules of an order's present state, for saved and for new orders."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from orders.states import ALLOWED, HOLDS_STOCK, FulfilmentState, OrderStatus, Pa
 
 
 class OrderRules:
-    """Pure predicates of an order's statuses and total."""
+    """Predicates of an order's statuses and total."""
 
     __slots__ = ()
 
-    # Fields of the model in one subclass, of a dataclass in another.
+    # Fields of a model or of a dataclass.
     status: Any
     payment_status: Any
     fulfilment_status: Any
@@ -20,14 +20,14 @@ class OrderRules:
 
     @property
     def allowed(self) -> frozenset[OrderStatus]:
-        """The statuses that the order may go to."""
+        """The statuses to which the order may change."""
         if self.has_shipped_anything:
             return ALLOWED[self.status] - {OrderStatus.CANCELLED}
         return ALLOWED[self.status]
 
     @property
     def holds_stock(self) -> bool:
-        """Whether what has not been shipped of it is reserved."""
+        """Whether its unshipped items are reserved."""
         return self.status in HOLDS_STOCK
 
     @property
@@ -36,7 +36,7 @@ class OrderRules:
 
     @property
     def is_awaiting_payment(self) -> bool:
-        """Whether it is pending and no payment of it is under way."""
+        """Whether it is pending without a payment in progress."""
         return self.status == OrderStatus.PENDING and self.payment_status in (
             PaymentState.UNPAID,
             PaymentState.FAILED,
@@ -44,7 +44,7 @@ class OrderRules:
 
     @property
     def is_payable(self) -> bool:
-        """Whether money is owed for it, and no payment of it is under way."""
+        """Whether it is unpaid without a payment in progress."""
         owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
         waiting = (PaymentState.UNPAID, PaymentState.FAILED)
         return self.status in owed and self.payment_status in waiting and self.total > 0

@@ -1,4 +1,4 @@
-"""The ways of an order and of a shipment, as tables."""
+"""The state machines of orders and shipments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OrderStatus(models.TextChoices):
 
 
 class PaymentState(models.TextChoices):
-    """What the order's payments come to."""
+    """The order's payment status, derived from its payments."""
 
     UNPAID = "unpaid", _("unpaid")
     PROCESSING = "processing", _("processing")
@@ -32,7 +32,7 @@ class PaymentState(models.TextChoices):
 
 
 class FulfilmentState(models.TextChoices):
-    """What the order's shipments come to."""
+    """The order's fulfilment status, derived from its shipments."""
 
     UNFULFILLED = "unfulfilled", _("unfulfilled")
     PARTIALLY_SHIPPED = "partially_shipped", _("partially shipped")
@@ -60,5 +60,5 @@ ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
     S.CANCELLED: frozenset(),
 }
 
-# Where stock is promised to the order and has not left.
+# Statuses in which unshipped items are reserved.
 HOLDS_STOCK = (S.PENDING, S.CONFIRMED, S.PROCESSING, S.ON_HOLD)

@@ -1,4 +1,4 @@
-"""What an order costs, as a pure function."""
+"""The totals of an order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from oms.core.money import ZERO, rounded
 
 @dataclass(frozen=True, kw_only=True)
 class PricedLine:
-    """That many pieces at that price each."""
-
     unit_price: Decimal
     quantity: int
 
@@ -23,13 +21,13 @@ class PricedLine:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderTotals:
-    """The totals of the lines in their order, and of the whole."""
+    """The totals of each line and of the order."""
 
     lines: tuple[Decimal, ...]
     total: Decimal
 
 
 def order_totals(lines: Iterable[PricedLine]) -> OrderTotals:
-    """Add up the lines of one order, all in one currency."""
+    """The totals of lines in one currency."""
     totals = tuple(line.total for line in lines)
     return OrderTotals(lines=totals, total=sum(totals, ZERO))

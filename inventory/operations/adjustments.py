@@ -1,4 +1,4 @@
-"""Correcting the stock by hand: deliveries, counts, damage, loss and returns."""
+"""Stock adjustments: deliveries, counts, damage, loss and returns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AdjustmentReason(StrEnum):
     RETURNED = "returned"
 
 
-# Of pieces that come; whatever takes some away adjusts.
+# Movement kinds of added units; removed units are always ADJUST.
 _KINDS = {
     AdjustmentReason.RECEIVED: MovementKind.RECEIVE,
     AdjustmentReason.RETURNED: MovementKind.RETURN,
@@ -37,14 +37,14 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """By how many pieces the stock changes."""
+    """The change of quantity on hand; negative removes stock."""
 
     delta: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """How many pieces were counted, where `expected_on_hand` were believed to be."""
+    """A counted quantity, and the quantity on hand that was expected."""
 
     set_to: int
     expected_on_hand: int
@@ -60,28 +60,28 @@ def adjust_stock(
     location: str | None = None,
     note: str = "",
 ) -> StockMovement:
-    """Correct what is on hand of a product at a location, by default the default one.
+    """Adjust the quantity on hand of a product at a location, by default the default location.
 
-    Raises Invalid for an unknown product or location or a change of nothing, and StockConflict
-    below zero, below what is reserved, or where `expected_on_hand` is not so.
+    Raises Invalid for an unknown product or location or an empty change, and StockConflict if the
+    result is below zero or the reserved quantity, or `expected_on_hand` is wrong.
     """
-    # Locked, for a new level copies from it whether it is backorderable.
+    # Locked, because a new level copies its `backorderable`.
     product = lock_product(product_id)
     if product is None:
-        raise _refused("/product_id", code="not_found", detail="There is no such product.")
+        raise _invalid("/product_id", code="not_found", detail="No such product.")
     place = _location(location)
     now = clock.now()
     StockLevel.objects.bulk_create(
         [StockLevel(product=product, location=place, backorderable=product.backorderable)],
         ignore_conflicts=True,
     )
-    book = open_stock_allocator([product_id])
-    level = book.level_at(product_id, place.code)
-    assert level is not None, "it was made above"
+    allocator = open_stock_allocator([product_id])
+    level = allocator.level_at(product_id, place.code)
+    assert level is not None, "created above"
     if isinstance(amount, Count):
         if level.on_hand != amount.expected_on_hand:
             raise StockConflict(
-                f"{level.on_hand} are on hand, not {amount.expected_on_hand}.",
+                f"{level.on_hand} are on hand, not {amount.expected_on_hand}. Count again.",
                 on_hand=level.on_hand,
                 reserved=level.reserved,
             )
@@ -90,16 +90,28 @@ def adjust_stock(
         delta = amount.delta
     if delta == 0:
         pointer = "/set_to" if isinstance(amount, Count) else "/delta"
-        raise _refused(pointer, code="no_change", detail="Nothing would change.")
+        raise _invalid(pointer, code="no_change", detail="The quantity wouldn't change.")
     after = level.on_hand + delta
-    promised = 0 if level.backorderable or delta > 0 else level.reserved
-    if not promised <= after <= MAX_QUANTITY:
-        raise StockConflict(on_hand=level.on_hand, reserved=level.reserved)
+    reserved = 0 if level.backorderable or delta > 0 else level.reserved
+    if after < reserved:
+        raise StockConflict(
+            f"Only {level.on_hand - reserved} of the {level.on_hand} on hand are free"
+            f" ({reserved} reserved). You tried to remove {-delta}."
+            " Cancel orders that reserve stock, or remove fewer units.",
+            on_hand=level.on_hand,
+            reserved=level.reserved,
+        )
+    if after > MAX_QUANTITY:
+        raise StockConflict(
+            f"At most {MAX_QUANTITY:,} units can be on hand.",
+            on_hand=level.on_hand,
+            reserved=level.reserved,
+        )
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
     kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST
-    book.adjust(level, delta, kind=kind, cause=cause)
-    book.save(at=now)
-    movement = book.movements[-1]
+    allocator.adjust(level, delta, kind=kind, cause=cause)
+    allocator.save(at=now)
+    movement = allocator.movements[-1]
     publish(
         StockAdjusted(
             product_id=product_id,
@@ -121,9 +133,9 @@ def _location(code: str | None) -> Location:
         return default_location()
     location = Location.objects.filter(code=code).first()
     if location is None:
-        raise _refused("/location", code="not_found", detail="There is no such location.")
+        raise _invalid("/location", code="not_found", detail="No such location.")
     return location
 
 
-def _refused(pointer: str, *, code: str, detail: str) -> Invalid:
+def _invalid(pointer: str, *, code: str, detail: str) -> Invalid:
     return Invalid([InputError(pointer=pointer, code=code, detail=detail)])

@@ -1,4 +1,4 @@
-"""The places that hold stock."""
+"""Creating and changing locations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,11 @@ from oms.events.publishing import publish
 def create_location(
     *, actor: Actor, code: str, name: str, priority: int = 100, is_default: bool = False
 ) -> Location:
-    """Add a location, which holds nothing yet; a default one takes that from the one before.
-
-    Raises CodeTaken.
-    """
+    """Create a location; a new default replaces the previous one. Raises CodeTaken."""
     if Location.objects.filter(code=code).exists():
         raise CodeTaken
     if is_default:
-        _take_default()
+        _clear_default()
     location = Location(code=code, name=name, priority=priority, is_default=is_default)
     _save(location, force_insert=True)
     publish(LocationCreated(location_id=location.id, code=code, name=name), actor=actor)
@@ -37,10 +34,9 @@ def create_location(
 
 @transaction
 def change_location(*, actor: Actor, location_id: UUID, values: dict[str, Any]) -> Location:
-    """Set the fields `values` of a location.
+    """Change the fields `values` of a location.
 
-    Raises NotFound, CodeTaken, and NoDefaultLocation where the default would be taken away
-    instead of given to another.
+    Raises NotFound, CodeTaken, and NoDefaultLocation if no default location would remain.
     """
     location = lock_location(location_id)
     if location is None:
@@ -55,7 +51,7 @@ def change_location(*, actor: Actor, location_id: UUID, values: dict[str, Any]) 
     if location.is_default and "is_default" in changes:
         raise NoDefaultLocation
     if values.get("is_default"):
-        _take_default()
+        _clear_default()
     for name in changes:
         setattr(location, name, values[name])
     _save(location, update_fields=list(changes))
@@ -65,7 +61,7 @@ def change_location(*, actor: Actor, location_id: UUID, values: dict[str, Any]) 
     return location
 
 
-def _take_default() -> None:
+def _clear_default() -> None:
     Location.objects.filter(is_default=True).update(is_default=False)
 
 
@@ -76,5 +72,5 @@ def _save(location: Location, **options: Any) -> None:
         if violated_constraint(error).startswith("inventory_location_code"):
             raise CodeTaken from error
         if violated_constraint(error) == "location_one_default":
-            raise RetryTransaction("Another location became the default just now.") from error
+            raise RetryTransaction("Another location has just become the default.") from error
         raise

@@ -1,4 +1,4 @@
-"""Making and changing products."""
+"""Creating and changing products."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def create_product(
     low_stock_threshold: int = 5,
     backorderable: bool = False,
 ) -> Product:
-    """Add a product with `initial_stock` pieces at the default location. Raises SkuTaken."""
+    """Create a product with `initial_stock` at the default location. Raises SkuTaken."""
     now = clock.now()
     product = Product(
         sku=sku,
@@ -61,15 +61,15 @@ def create_product(
     publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
     renew_on_commit(CATALOGUE)
     if initial_stock:
-        book = StockAllocator(levels := lock_stock_levels([product.id]))
+        allocator = StockAllocator(levels := lock_stock_levels([product.id]))
         cause = Cause(actor=actor, reference=f"product:{product.id}:created", reason="received")
-        book.adjust(levels[0], initial_stock, kind=MovementKind.RECEIVE, cause=cause)
-        book.save(at=now)
+        allocator.adjust(levels[0], initial_stock, kind=MovementKind.RECEIVE, cause=cause)
+        allocator.save(at=now)
     return product
 
 
 def default_location() -> Location:
-    """The location that new products lie at; made if the shop has none yet."""
+    """The location of new products; created if there is none."""
     location, _ = Location.objects.get_or_create(
         is_default=True, defaults={"code": "main", "name": "Main warehouse"}
     )
@@ -84,10 +84,10 @@ def change_product(
     values: dict[str, Any],
     expected_version: int | None = None,
 ) -> Product:
-    """Set the fields `values` of a product.
+    """Change the fields `values` of a product.
 
-    Raises NotFound, StaleVersion if its version is not `expected_version`, SkuTaken, and
-    StockConflict where it may no longer be backordered but more is reserved than is on hand.
+    Raises NotFound, StaleVersion, SkuTaken, and StockConflict if backorders are turned off while
+    more is reserved than on hand.
     """
     product = lock_product(product_id)
     if product is None:
@@ -110,7 +110,7 @@ def change_product(
     if "backorderable" in changes:
         levels = lock_stock_levels([product.id])
         if not product.backorderable and any(level.available < 0 for level in levels):
-            raise StockConflict("More is promised than there is; receive stock first.")
+            raise StockConflict("More is reserved than on hand. Receive stock first.")
         StockLevel.objects.filter(product=product).update(
             backorderable=product.backorderable, updated_at=now
         )

@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from inventory.errors import CodeTaken, NoDefaultLocation
 from inventory.models import Location
-from inventory.operations import locations
 from inventory.operations.locations import change_location, create_location
 from oms.core.actor import system
 from oms.core.errors import NotFound
@@ -55,31 +55,31 @@ def test_a_code_is_had_once() -> None:
 
 
 @pytest.mark.django_db
-def test_a_location_that_is_not_there_is_not_found() -> None:
+def test_an_unknown_location_is_not_found() -> None:
     with pytest.raises(NotFound):
         change_location(actor=ACTOR, location_id=new_id(), values={"name": "x"})
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_new_defaults_at_once_one_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_concurrent_new_defaults_one_remains_the_default() -> None:
     make_location(code="main", is_default=True)
-    both_taken = threading.Barrier(2)
-    take = locations._take_default
-    first = threading.local()
+    both_ready = threading.Barrier(2)
 
-    def when_both_want_it(*args: Any) -> None:
-        # At the first attempt of each; the one that is refused begins again alone.
-        if not getattr(first, "done", False):
-            first.done = True
-            both_taken.wait(timeout=10)
-        take(*args)
+    def create(code: str) -> Location:
+        waited = False
 
-    monkeypatch.setattr(locations, "_take_default", when_both_want_it)
+        def wait_once(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            """Wait before the first UPDATE; the transaction that fails retries alone."""
+            nonlocal waited
+            if sql.startswith("UPDATE") and not waited:
+                waited = True
+                both_ready.wait(timeout=10)
+            return execute(sql, params, many, context)
 
-    at_once(
-        lambda: create_location(actor=ACTOR, code="east", name="East", is_default=True),
-        lambda: create_location(actor=ACTOR, code="west", name="West", is_default=True),
-    )
+        with connection.execute_wrapper(wait_once):
+            return create_location(actor=ACTOR, code=code, name=code, is_default=True)
+
+    at_once(lambda: create("east"), lambda: create("west"))
 
     assert Location.objects.count() == 3
     assert len(defaults()) == 1

@@ -149,7 +149,7 @@ BULK_RESULTS: dict[str, Any] = {
                 "type": "/api/docs/problems#out_of_stock",
                 "title": "Out of stock",
                 "status": 409,
-                "detail": "There is not enough stock; nothing was reserved.",
+                "detail": "Not enough stock. Nothing was reserved.",
                 "instance": "/api/v1/orders/bulk",
                 "code": "out_of_stock",
                 "request_id": "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63",

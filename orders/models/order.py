@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Order(OrderRules, models.Model):
-    """What a customer wants, at the prices of the moment of placing.
+    """A customer's order at the prices of the time of placing.
 
-    The id is a UUIDv7 of that moment, so newer orders have greater ids.
+    The id is a UUIDv7 of that time, so newer orders have greater ids.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # By bytes, so that the index of a shop in any language finds numbers by how they begin.
+    # Collated by bytes, so that the index serves prefix searches in any language.
     number = models.CharField(_("number"), max_length=20, db_collation="C")
     customer = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -70,7 +70,7 @@ class Order(OrderRules, models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         constraints = [
-            # Drawn at random; see oms.db.transactions.is_retried.
+            # Random; see oms.db.transactions.is_retried.
             models.UniqueConstraint(fields=["number"], name="order_number_drawn"),
             models.CheckConstraint(
                 condition=Q(status__in=OrderStatus.values), name="order_status_known"
@@ -84,7 +84,7 @@ class Order(OrderRules, models.Model):
                 name="order_fulfilment_status_known",
             ),
             models.CheckConstraint(condition=Q(total__gte=ZERO), name="order_total_not_negative"),
-            # The reports count by these moments.
+            # Reports count by these times.
             models.CheckConstraint(
                 condition=Q(status=OrderStatus.CANCELLED, cancelled_at__isnull=False)
                 | (~Q(status=OrderStatus.CANCELLED) & Q(cancelled_at__isnull=True)),
@@ -103,8 +103,8 @@ class Order(OrderRules, models.Model):
                 condition=Q(deleted_at__isnull=True),
             ),
             models.Index(fields=["status", "-id"], name="order_by_status"),
-            # Not of what most orders are, in the end or at first: a page of those is soon met, and
-            # every index that an order is in is written again with each of its steps.
+            # Without the most common states: a page of those is found without an index, and every
+            # index that contains an order is written with each of its transitions.
             models.Index(
                 fields=["payment_status", "-id"],
                 name="order_not_paid",
@@ -138,13 +138,11 @@ class Order(OrderRules, models.Model):
     def __str__(self) -> str:
         return self.number
 
-    # --- What changes it ----------------------------------------------------------------------
-
     def transition_to(self, status: OrderStatus, *, at: datetime) -> str:
-        """Go to `status`; returns the status that it had. Raises InvalidTransition."""
+        """Change the status, and return the previous one. Raises InvalidTransition."""
         if status not in self.allowed:
             raise InvalidTransition(
-                f"An order that is {self.status} cannot become {status}.",
+                f"The order is {self.status} and can't be changed to {status}.",
                 status=self.status,
                 allowed=self.allowed,
             )
@@ -159,12 +157,12 @@ class Order(OrderRules, models.Model):
         return previous
 
     def touch(self, *, at: datetime) -> None:
-        """Note a change: a new version, and with it a new ETag."""
+        """Record a change: a new version, and so a new ETag."""
         self.version += 1
         self.updated_at = at
 
     def update_fulfilment_status(self, items: Iterable[OrderItem]) -> None:
-        """Let the fulfilment status follow from what was shipped of `items`, all of its items."""
+        """Derive the fulfilment status from the shipped quantities of all its `items`."""
         items = list(items)
         if all(item.left_to_ship == 0 for item in items):
             self.fulfilment_status = FulfilmentState.SHIPPED
@@ -173,11 +171,11 @@ class Order(OrderRules, models.Model):
 
 
 class OrderItem(models.Model):
-    """One line of an order; name, SKU and price are those of the moment of placing."""
+    """A line of an order; name, SKU and price are those of the time of placing."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items", db_index=False)
-    # Nobody asks which orders have a product, and a product is never deleted.
+    # No query looks up the orders of a product, and products are never deleted.
     product = models.ForeignKey(
         "inventory.Product", on_delete=models.PROTECT, related_name="+", db_index=False
     )

@@ -1,4 +1,4 @@
-"""A parcel, and what is in it."""
+"""Shipments and their items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Shipment(models.Model):
-    """Items of one order that travel together."""
+    """Items of one order shipped together."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="shipments")
@@ -57,10 +57,10 @@ class Shipment(models.Model):
 
 
 class ShipmentItem(models.Model):
-    """That many pieces of one order item in a shipment."""
+    """The quantity of an order item in a shipment."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # The constraint below is its index.
+    # Indexed by the constraint below.
     shipment = models.ForeignKey(
         Shipment, on_delete=models.PROTECT, related_name="items", db_index=False
     )

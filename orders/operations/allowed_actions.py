@@ -1,15 +1,15 @@
-"""What an actor may do with an order now, for clients that show buttons.
+"""The actions that an actor may take on an order, for clients that show buttons.
 
-`edit`               the items, the address or the note            PATCH /orders/{id}
-`pay`                make another attempt at paying                POST /orders/{id}/payments
-`cancel`             cancel it                                     PUT /orders/{id}/cancel
-`delete`             take it out of every list                     DELETE /orders/{id}
+`edit`               change items, address or note                 PATCH /orders/{id}
+`pay`                start another payment                         POST /orders/{id}/payments
+`cancel`             cancel the order                              PUT /orders/{id}/cancel
+`delete`             remove the order from all lists               DELETE /orders/{id}
 
-and staff also:
+Staff only:
 
-`set_status:<s>`     let it go to the status s by hand             PUT /orders/{id}/status
-`ship`               send a parcel                                 POST /admin/orders/{id}/shipments
-`refund`             give money of a payment back                  POST /admin/payments/{id}/refunds
+`set_status:<s>`     change the status to s                        PUT /orders/{id}/status
+`ship`               create a shipment                             POST /admin/orders/{id}/shipments
+`refund`             refund a payment                              POST /admin/payments/{id}/refunds
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
 class OwnedOrder(Protocol):
-    """An order in whatever form: an instance, a row, or one that is about to be saved."""
+    """An order in any form: an instance, a row, or a new order not saved yet."""
 
     @property
     def customer_id(self) -> UUID: ...
@@ -44,10 +44,10 @@ class OwnedOrder(Protocol):
 
 
 def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
-    """The actions above that the order's statuses allow the actor now, in that order.
+    """The actions that the order's statuses allow the actor, in the order above.
 
-    It reads nothing but the order itself, so it follows from the order's version. What depends on
-    more can still be refused: a parcel of backordered pieces, a refund of what is on its way back.
+    Depends on the order alone, so it is valid for the order's version. An action can still fail for
+    other reasons: backordered items that are not in stock, or refunds in progress.
     """
     if not actor.may_see_of(order.customer_id):
         return ()
@@ -68,7 +68,7 @@ class _State(OrderRules):
     total: Any
 
 
-# There are a few hundred combinations, and a list asks of each order.
+# A few hundred combinations; a list needs the actions of each order.
 @cache
 def _actions(
     status: str, payment_status: str, fulfilment_status: str, *, is_free: bool, for_staff: bool

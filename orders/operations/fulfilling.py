@@ -1,4 +1,4 @@
-"""Parcels leaving the house and arriving."""
+"""Shipping and delivering orders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from payments.operations.refunds import request_capture_for_order
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedItem:
-    """That many pieces of an order item."""
+    """The quantity of an order item in a shipment."""
 
     order_item_id: UUID
     quantity: int
@@ -42,11 +42,10 @@ def ship_items(
     reason: str = "",
     expected_version: int | None = None,
 ) -> Shipment:
-    """Send a parcel with those items, by default with all that is left; their stock leaves.
+    """Ship `items`, by default everything not shipped yet; their stock leaves the locations.
 
-    A confirmed order goes into processing first; one of which nothing is left becomes shipped.
-    Raises NotFound, StaleVersion, OrderNotShippable, Invalid for an item that is not the order's,
-    and NothingToShip.
+    A confirmed order starts processing first; a completely shipped order becomes shipped. Raises
+    NotFound, StaleVersion, OrderNotShippable, NothingToShip, and Invalid for unknown items.
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if not order.is_shippable:
@@ -73,9 +72,9 @@ def ship_locked(
     reason: str,
     at: datetime,
 ) -> Shipment:
-    """Send a parcel of an order that the caller has locked and found shippable."""
+    """Ship items of an order that the caller has locked and found shippable."""
     own = items_of([order.id])[order.id]
-    parcel = _parcel(own, items)
+    quantities = _shipment_quantities(own, items)
     if order.status == OrderStatus.CONFIRMED:
         transition_order(order, OrderStatus.PROCESSING, actor=actor, at=at, reason=reason)
     shipment = Shipment.objects.create(
@@ -88,11 +87,11 @@ def ship_locked(
     )
     ShipmentItem.objects.bulk_create(
         ShipmentItem(shipment=shipment, order_item=item, quantity=quantity)
-        for item, quantity in parcel.items()
+        for item, quantity in quantities.items()
     )
-    for item, quantity in parcel.items():
+    for item, quantity in quantities.items():
         item.quantity_shipped += quantity
-    OrderItem.objects.bulk_update(parcel.keys(), ["quantity_shipped"])
+    OrderItem.objects.bulk_update(quantities.keys(), ["quantity_shipped"])
     order.update_fulfilment_status(own)
     if order.fulfilment_status == FulfilmentState.SHIPPED:
         transition_order(order, OrderStatus.SHIPPED, actor=actor, at=at, reason=reason)
@@ -100,7 +99,7 @@ def ship_locked(
         order.touch(at=at)
         order.save(update_fields=["fulfilment_status", "version", "updated_at"])
     request_capture_for_order(actor=actor, order_id=order.id)
-    _take_from_stock(shipment, parcel, actor=actor, at=at)
+    _ship_stock(shipment, quantities, actor=actor, at=at)
     publish(
         ShipmentSent(
             order_id=order.id,
@@ -110,7 +109,7 @@ def ship_locked(
             carrier=carrier,
             tracking_number=tracking_number,
             is_complete=order.fulfilment_status == FulfilmentState.SHIPPED,
-            pieces=sum(parcel.values()),
+            pieces=sum(quantities.values()),
         ),
         actor=actor,
         at=at,
@@ -118,61 +117,63 @@ def ship_locked(
     return shipment
 
 
-def _parcel(own: Sequence[OrderItem], items: Sequence[ShippedItem] | None) -> dict[OrderItem, int]:
-    """Pieces by order item; every one that cannot be shipped is named."""
+def _shipment_quantities(
+    own: Sequence[OrderItem], items: Sequence[ShippedItem] | None
+) -> dict[OrderItem, int]:
+    """Quantities by order item. Reports all items that cannot be shipped."""
     if items is None:
-        parcel = {item: item.left_to_ship for item in own if item.left_to_ship}
-        if not parcel:
+        remaining = {item: item.left_to_ship for item in own if item.left_to_ship}
+        if not remaining:
             raise NothingToShip
-        return parcel
+        return remaining
     by_id = {item.id: item for item in own}
     unknown = [
         InputError(
             pointer=f"/items/{line}/order_item_id",
             code="not_found",
-            detail="The order has no such item.",
+            detail="This order has no item with that id.",
         )
-        for line, asked in enumerate(items)
-        if asked.order_item_id not in by_id
+        for line, requested in enumerate(items)
+        if requested.order_item_id not in by_id
     ]
     if unknown:
         raise Invalid(unknown)
-    parcel = {}
-    for asked in items:
-        item = by_id[asked.order_item_id]
-        parcel[item] = parcel.get(item, 0) + asked.quantity
+    quantities: dict[OrderItem, int] = {}
+    for requested in items:
+        item = by_id[requested.order_item_id]
+        quantities[item] = quantities.get(item, 0) + requested.quantity
     too_many = [
         {"order_item_id": str(item.id), "requested": quantity, "left": item.left_to_ship}
-        for item, quantity in parcel.items()
+        for item, quantity in quantities.items()
         if quantity > item.left_to_ship
     ]
     if too_many:
         raise NothingToShip(items=too_many)
-    return parcel
+    return quantities
 
 
-def _take_from_stock(
-    shipment: Shipment, parcel: Mapping[OrderItem, int], *, actor: Actor, at: datetime
+def _ship_stock(
+    shipment: Shipment, quantities: Mapping[OrderItem, int], *, actor: Actor, at: datetime
 ) -> None:
     reserved = reserved_quantities_of([shipment.order_id])[shipment.order_id]
-    book = open_stock_allocator(item.product_id for item in parcel)
-    pieces: dict[tuple[UUID, UUID], int] = {}
-    for item, quantity in parcel.items():
-        pieces |= allocate(reserved, product_id=item.product_id, quantity=quantity)
-    lacking = book.lacking(pieces)
+    allocator = open_stock_allocator(item.product_id for item in quantities)
+    allocated: dict[tuple[UUID, UUID], int] = {}
+    for item, quantity in quantities.items():
+        allocated |= allocate(reserved, product_id=item.product_id, quantity=quantity)
+    lacking = allocator.lacking(allocated)
     if lacking:
-        raise NothingToShip("Backordered pieces have not arrived yet.", items=lacking)
+        raise NothingToShip("Backordered items are not in stock yet.", items=lacking)
     cause = Cause(actor=actor, reference=f"shipment:{shipment.id}", order_id=shipment.order_id)
-    book.ship(pieces, cause=cause)
-    book.save(at=at)
+    allocator.ship(allocated, cause=cause)
+    allocator.save(at=at)
 
 
 @transaction_required
 def deliver_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
-    """Note that all parcels of a shipped order, which the caller has locked, have arrived."""
+    """Mark all shipments of a shipped order, which the caller has locked, as delivered."""
     Shipment.objects.filter(order=order, status=ShipmentStatus.SHIPPED).update(
         status=ShipmentStatus.DELIVERED, delivered_at=at
     )
-    # Set before the move, which checks that the order may be delivered and saves it.
+    # Before the transition, which checks that the order can be delivered, and saves it.
     order.fulfilment_status = FulfilmentState.DELIVERED
     transition_order(order, OrderStatus.DELIVERED, actor=actor, at=at, reason=reason)

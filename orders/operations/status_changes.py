@@ -1,4 +1,4 @@
-"""Staff's changes of an order's status: each legal step, by its own operation."""
+"""Status changes by staff; each allowed one has its own operation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from orders.operations.transitions import transition_order
 from orders.rules import OrderRules
 from orders.states import OrderStatus
 
-# An order expires by the clock, and comes back from that by its money; staff do neither by hand.
-_NOT_BY_HAND = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
+# Orders expire after a time, and late payments confirm them again; staff do neither.
+_NOT_FOR_STAFF = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
 
 
 def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:
-    """The statuses that staff may set the order to."""
+    """The statuses to which staff may change the order."""
     if order.status == OrderStatus.EXPIRED:
         return frozenset()
-    return order.allowed - _NOT_BY_HAND
+    return order.allowed - _NOT_FOR_STAFF
 
 
 @transaction
@@ -38,17 +38,17 @@ def set_order_status(
     tracking_number: str = "",
     expected_version: int | None = None,
 ) -> Order:
-    """Let the order go to `status` with all that belongs to it; the same status again does nothing.
+    """Change the order's status with all consequences; the present status changes nothing.
 
-    Shipping sends all that is left, with `carrier` and `tracking_number`; cancelling gives back
-    stock and money. Raises NotFound, StaleVersion and InvalidTransition.
+    Shipping ships all remaining items with `carrier` and `tracking_number`; cancelling releases
+    stock and refunds payments. Raises NotFound, StaleVersion and InvalidTransition.
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if order.status == status:
         return order
     if status not in allowed_for_staff(order):
         raise InvalidTransition(
-            f"An order that is {order.status} cannot be set to {status}.",
+            f"The order is {order.status} and can't be changed to {status}.",
             status=order.status,
             allowed=allowed_for_staff(order),
         )

@@ -1,4 +1,4 @@
-"""One step of an order's status, saved and told to the log; other operations are made of these."""
+"""Status transitions of orders, used by the other operations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orders.models import Order
 from orders.placements import NewOrder
 from orders.states import OrderStatus
 
-# The fact that tells of each step.
+# The event of each transition.
 STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
     OrderStatus.CONFIRMED: OrderConfirmed,
     OrderStatus.PROCESSING: OrderProcessingStarted,
@@ -38,8 +38,7 @@ STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
     OrderStatus.EXPIRED: OrderExpired,
 }
 
-
-# What a step of an order, and news of its payment, may change.
+# The columns that transitions and payment events change.
 _COLUMNS = (
     "id",
     "status",
@@ -56,9 +55,9 @@ _values = attrgetter(*_COLUMNS)
 def apply_transition(
     order: Order, status: OrderStatus, *, at: datetime, reason: str = ""
 ) -> OrderStatusChanged:
-    """Let the locked order go to `status`, and return the fact that tells of it.
+    """Change the status of the locked order, and return the event.
 
-    The caller saves the one and publishes the other. Raises InvalidTransition.
+    The caller saves the order and publishes the event. Raises InvalidTransition.
     """
     previous = order.transition_to(status, at=at)
     return STATUS_EVENTS[status](
@@ -75,48 +74,48 @@ def apply_transition(
 def transition_order(
     order: Order, status: OrderStatus, *, actor: Actor, at: datetime, reason: str = ""
 ) -> None:
-    """Let the locked order go to `status`, save it and publish it. Raises InvalidTransition."""
-    fact = apply_transition(order, status, at=at, reason=reason)
+    """Change the status of the locked order, save it, publish it. Raises InvalidTransition."""
+    event = apply_transition(order, status, at=at, reason=reason)
     order.save()
-    publish(fact, actor=actor, at=at)
+    publish(event, actor=actor, at=at)
 
 
 @transaction_required
 def save_transitions(orders: Iterable[Order]) -> None:
-    """Save what steps and news of payments changed of the locked orders, in one statement."""
+    """Save transitions and payment statuses of the locked orders, in one statement."""
     update_rows(Order, _COLUMNS, map(_values, orders))
 
 
 @transaction_required
 def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> None:
-    """Give back all stock that is still promised to the locked orders."""
-    pieces = reserved_quantities_of(order.id for order in orders)
-    book = open_stock_allocator(
-        {product for of_order in pieces.values() for product, _ in of_order}
+    """Release all stock reserved for the locked orders."""
+    reserved = reserved_quantities_of(order.id for order in orders)
+    allocator = open_stock_allocator(
+        {product for of_order in reserved.values() for product, _ in of_order}
     )
     for order in orders:
         cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-        book.release(pieces[order.id], cause=cause)
-    book.save(at=at)
+        allocator.release(reserved[order.id], cause=cause)
+    allocator.save(at=at)
 
 
 def allocate(
-    promised: Mapping[tuple[UUID, UUID], int], *, product_id: UUID, quantity: int
+    reserved: Mapping[tuple[UUID, UUID], int], *, product_id: UUID, quantity: int
 ) -> dict[tuple[UUID, UUID], int]:
-    """So many of the pieces `promised` by product and location, of one product.
+    """Take `quantity` units of one product from those `reserved` by product and location.
 
-    Raises ValueError if fewer are promised: then the ledger and the order would part ways.
+    Raises ValueError if fewer are reserved: the ledger would no longer match the order.
     """
-    pieces = {}
-    for (product, location), there in sorted(promised.items()):
+    allocated = {}
+    for (product, location), available in sorted(reserved.items()):
         if product == product_id and quantity:
-            pieces[product, location] = min(there, quantity)
-            quantity -= pieces[product, location]
+            allocated[product, location] = min(available, quantity)
+            quantity -= allocated[product, location]
     if quantity:
-        raise ValueError(f"{quantity} pieces of {product_id} are not promised to the order.")
-    return pieces
+        raise ValueError(f"{quantity} units of {product_id} are not reserved for the order.")
+    return allocated
 
 
 def stock_reference(order: Order | NewOrder) -> str:
-    """The ledger's reference for what the present version of the order does to the stock."""
+    """The reference of stock movements caused by the order's present version."""
     return f"order:{order.id}:v{order.version}"

@@ -61,7 +61,7 @@ def test_a_product_is_added_with_stock_and_events(staff: Client) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("sku", "cup-0", "There is a product with this SKU already"),
+        ("sku", "cup-0", "A product with this SKU already exists"),
         ("sku", "no spaces", "Enter a valid value"),
         ("price", "-1", "greater than or equal to 0"),
         ("price", "1.999", "no more than 2 decimal places"),
@@ -111,7 +111,7 @@ def test_a_product_with_backorders_stays_backorderable(staff: Client) -> None:
 
     answer = staff.post(page_of(product), form_of(product))
 
-    assert "More is promised than there is" in text(answer)
+    assert "More is reserved than on hand" in text(answer)
     assert Product.objects.get().backorderable
 
 
@@ -134,9 +134,9 @@ def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"delta": "-9"}, "The stock would fall below what is reserved"),
+        ({"delta": "-9"}, "Only 6 of the 10 on hand are free (4 reserved). You tried to remove 9."),
         ({"counted": "5", "seen": "main=9,"}, "10 are on hand, not 9."),
-        ({"counted": "10", "seen": "main=10,"}, "Nothing would change."),
+        ({"counted": "10", "seen": "main=10,"}, "The quantity wouldn&#x27;t change."),
         ({"delta": "1", "counted": "1"}, "Enter either a quantity change or a counted quantity."),
         ({}, "Enter either a quantity change or a counted quantity."),
         ({"delta": "1", "location": "moon"}, "Select a valid choice"),
@@ -203,9 +203,9 @@ def test_another_location_can_become_the_default_and_none_cannot(staff: Client) 
     staff.post(f"{LOCATIONS}add/", {**store, "is_default": "on"})
     assert Location.objects.get(is_default=True).code == "store"
     again = staff.post(f"{LOCATIONS}add/", store)
-    assert "There is a location with this code already" in text(again)
+    assert "A location with this code already exists" in text(again)
     page = f"{LOCATIONS}{Location.objects.get(code='store').pk}/change/"
-    assert "make another one the default instead" in text(staff.post(page, store))
+    assert "Make another location the default instead" in text(staff.post(page, store))
     staff.post(
         f"{LOCATIONS}{main.pk}/change/",
         {"name": "Main", "code": main.code, "priority": "1", "is_default": "on"},
