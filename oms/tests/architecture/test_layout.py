@@ -1,4 +1,4 @@
-"""What the house asks of its files: no signals, no grab-bags, nothing long, known settings."""
+"""Rules for files: no signals, no grab-bag modules, at most 300 lines, documented settings."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_no_file_of_the_product_passes_300_lines() -> None:
     assert _named([p for p in _PRODUCT if len(p.read_text().splitlines()) > 300]) == []
 
 
-def test_nothing_listens_to_django_signals() -> None:
+def test_no_django_signals_are_used() -> None:
     pattern = re.compile(r"django\.db\.models\.signals|django\.dispatch|@receiver\b")
     assert _named([p for p in _PRODUCT if pattern.search(p.read_text())]) == []
 
 
-def test_no_exception_is_swallowed_unseen() -> None:
+def test_no_exception_is_swallowed() -> None:
     found = []
     for path in _PRODUCT:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -58,7 +58,7 @@ def test_no_exception_is_swallowed_unseen() -> None:
 
 
 @pytest.mark.django_db
-def test_the_migrations_say_what_the_models_say() -> None:
+def test_the_migrations_match_the_models() -> None:
     output = StringIO()
     try:
         call_command("makemigrations", "--check", "--dry-run", stdout=output)
@@ -67,7 +67,7 @@ def test_the_migrations_say_what_the_models_say() -> None:
 
 
 def _settings_with(*env_files: Path, folder: Path) -> dict[str, Any]:
-    """What the settings are with DEBUG on and the variables of `env_files`; those JSON can hold."""
+    """The settings with DEBUG on and the variables of `env_files`, as far as JSON can hold them."""
     code = (
         "import environ, json, sys\n"
         "for path in sys.argv[1:]: environ.Env.read_env(path)\n"
@@ -112,8 +112,8 @@ class TestSettings:
         assert read - listed == set()
         assert listed - read - tests_only == set()
 
-    def test_a_copy_of_the_example_changes_only_who_may_ask(self, tmp_path: Path) -> None:
-        """Which is what the file says of itself: all settings, with their defaults."""
+    def test_a_copy_of_the_example_changes_only_the_allowed_hosts(self, tmp_path: Path) -> None:
+        """The file lists all settings with their defaults."""
         defaults = _settings_with(folder=tmp_path)
         copied = _settings_with(ROOT / ".env.example", folder=tmp_path)
 
