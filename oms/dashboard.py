@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _sales(today: Period) -> Sequence[Figure]:
+def _sales(today: Period) -> Iterator[Figure]:
     # As in the daily report: deleted orders count, and revenue is what was confirmed today.
     placed = Order.objects.filter(placed_at__gte=today.start, placed_at__lt=today.end).count()
     confirmed = Order.objects.filter(
@@ -74,62 +74,54 @@ def _sales(today: Period) -> Sequence[Figure]:
     note = ngettext(
         "from %(count)s confirmed order", "from %(count)s confirmed orders", confirmed["count"]
     )
-    return (
-        Figure(title=_("Orders today"), value=number(placed), icon="shopping_bag", url=url),
-        Figure(
-            title=_("Revenue today"),
-            value=money(confirmed["total"], settings.SHOP_CURRENCY),
-            icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
-            # Orders, not payments: not everyone who may see orders may see payments.
-            url=url,
-            note=note % {"count": number(confirmed["count"])},
-        ),
-    )
-
-
-def _work(today: Period) -> Sequence[Figure]:
-    to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-    failed = (PaymentState.FAILED, PaymentState.UNKNOWN)
-    orders = Order.objects.filter(deleted_at=None)
-    unpaid = orders.filter(status=OrderStatus.PENDING, payment_status__in=failed).count()
-    overdue = orders.filter(
-        status=OrderStatus.PENDING, expires_at__lt=clock.now() - OVERDUE_AFTER
-    ).count()
-    url = reverse("admin:orders_order_changelist")
-    return (
-        Figure(
-            title=_("Awaiting shipment"),
-            value=number(orders.filter(status__in=to_ship).count()),
-            icon="local_shipping",
-            url=f"{url}?status__exact={'&status__exact='.join(to_ship)}",
-        ),
-        Figure(
-            title=_("Failed payments"),
-            value=number(unpaid),
-            icon="credit_card_off",
-            url=f"{url}?status__exact=pending&payment_status__exact="
-            + "&payment_status__exact=".join(failed),
-            note=_("pending orders with a failed or unconfirmed payment"),
-            is_warning=unpaid > 0,
-        ),
-        *([_overdue_orders(overdue, url=f"{url}?status__exact=pending")] if overdue else []),
-    )
-
-
-def _overdue_orders(count: int, *, url: str) -> Figure:
-    return Figure(
-        title=_("Overdue orders"),
-        value=number(count),
-        icon="timer_off",
+    yield Figure(title=_("Orders today"), value=number(placed), icon="shopping_bag", url=url)
+    yield Figure(
+        title=_("Revenue today"),
+        value=money(confirmed["total"], settings.SHOP_CURRENCY),
+        icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
+        # Orders, not payments: not everyone who may see orders may see payments.
         url=url,
-        note=_("unpaid orders that failed to expire; contact an administrator"),
-        is_warning=True,
+        note=note % {"count": number(confirmed["count"])},
     )
 
 
-def _low_stock(today: Period) -> Sequence[Figure]:
+def _work(today: Period) -> Iterator[Figure]:
+    orders = Order.objects.filter(deleted_at=None)
+    url = reverse("admin:orders_order_changelist")
+    to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+    yield Figure(
+        title=_("Awaiting shipment"),
+        value=number(orders.filter(status__in=to_ship).count()),
+        icon="local_shipping",
+        url=f"{url}?status__exact={'&status__exact='.join(to_ship)}",
+    )
+    pending = orders.filter(status=OrderStatus.PENDING)
+    failed = (PaymentState.FAILED, PaymentState.UNKNOWN)
+    unpaid = pending.filter(payment_status__in=failed).count()
+    yield Figure(
+        title=_("Failed payments"),
+        value=number(unpaid),
+        icon="credit_card_off",
+        url=f"{url}?status__exact=pending&payment_status__exact="
+        + "&payment_status__exact=".join(failed),
+        note=_("pending orders with a failed or unconfirmed payment"),
+        is_warning=unpaid > 0,
+    )
+    overdue = pending.filter(expires_at__lt=clock.now() - OVERDUE_AFTER).count()
+    if overdue:
+        yield Figure(
+            title=_("Overdue orders"),
+            value=number(overdue),
+            icon="timer_off",
+            url=f"{url}?status__exact=pending",
+            note=_("unpaid orders that failed to expire; contact an administrator"),
+            is_warning=True,
+        )
+
+
+def _low_stock(today: Period) -> Iterator[Figure]:
     low = _low_products().count()
-    figure = Figure(
+    yield Figure(
         title=_("Low stock"),
         value=number(low),
         icon="inventory_2",
@@ -137,12 +129,11 @@ def _low_stock(today: Period) -> Sequence[Figure]:
         note=_("products at or below their threshold"),
         is_warning=low > 0,
     )
-    return (figure,)
 
 
-def _undelivered(today: Period) -> Sequence[Figure]:
+def _undelivered(today: Period) -> Iterator[Figure]:
     undelivered = Notification.objects.filter(state=DeliveryState.DEAD).count()
-    figure = Figure(
+    yield Figure(
         title=_("Undelivered e-mail"),
         value=number(undelivered),
         icon="unsubscribe",
@@ -150,10 +141,9 @@ def _undelivered(today: Period) -> Sequence[Figure]:
         note=_("failed after all attempts"),
         is_warning=undelivered > 0,
     )
-    return (figure,)
 
 
-_FIGURES: tuple[tuple[str, Callable[[Period], Sequence[Figure]]], ...] = (
+_FIGURES: tuple[tuple[str, Callable[[Period], Iterator[Figure]]], ...] = (
     ("orders.view_order", _sales),
     ("orders.view_order", _work),
     ("inventory.view_product", _low_stock),

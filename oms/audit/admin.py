@@ -93,8 +93,6 @@ class EventAdmin(LargeTableAdmin):
         event = super().get_object(request, object_id, from_field)
         if event is not None:
             set_object_links([event])
-            # Computed once: a page reads the value of a field several times.
-            event.details = event_details(event.data)
         return event
 
     @display(description=_("event"))
@@ -119,9 +117,8 @@ class EventAdmin(LargeTableAdmin):
         return event.ip
 
     @display(description=_("details"))
-    def details(self, event: Any) -> SafeString:
-        cell: SafeString = event.details
-        return cell
+    def details(self, event: Event) -> SafeString:
+        return event_details(event)
 
 
 def _retry(actor: Actor, dead_letter: Any, values: Mapping[str, Any]) -> str:
@@ -154,12 +151,6 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         ),
     )
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        dead_letter = super().get_object(request, object_id, from_field)
-        if dead_letter is not None:
-            dead_letter.details = event_details(dead_letter.event.data)
-        return dead_letter
-
     @display(description=_("event"))
     def event_link(self, dead_letter: DeadLetter) -> SafeString | str:
         return event_link(dead_letter.event)
@@ -171,9 +162,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return badge(_("retrying"), "warning")
 
     @display(description=_("details"))
-    def details(self, dead_letter: Any) -> SafeString:
-        cell: SafeString = dead_letter.details
-        return cell
+    def details(self, dead_letter: DeadLetter) -> SafeString:
+        return event_details(dead_letter.event)
 
 
 @admin.register(ConsumerOffset)

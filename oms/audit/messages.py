@@ -55,8 +55,16 @@ def _name_in(data: Mapping[str, Any]) -> str:
     return next((str(name) for name in names if name), "")
 
 
-def event_details(data: Mapping[str, Any]) -> SafeString:
-    """The data of an event as a list: changes as "old → new", ids of objects as links."""
+def event_details(event: Any) -> SafeString:
+    """The data of the event as a list: changes as "old → new", ids of objects as links."""
+    # Admin pages read each value several times.
+    if not hasattr(event, "details"):
+        event.details = _details(event.data)
+    details: SafeString = event.details
+    return details
+
+
+def _details(data: Mapping[str, Any]) -> SafeString:
     names = {
         id: name
         for field in data

@@ -11,7 +11,7 @@ from django.db import connections
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from inventory.models import Product
-from oms.testing.factories import PASSWORD, make_product, make_staff
+from oms.testing.factories import PASSWORD, make_staff
 from oms.testing.ordering import paid_order, stock_of
 from oms.testing.processes import Processes
 from orders.models import Shipment
@@ -32,7 +32,7 @@ _QUIET = (
 @pytest.fixture
 def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A page of the system's Chromium, logged in as a superuser at a web server of its own."""
-    # Playwright runs an event loop in this thread, where Django would not ask the database.
+    # Playwright runs an event loop in this thread, where Django refuses database queries.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     make_staff(email="boss@example.com", is_superuser=True)
     processes.start("web", {"WEB_THREADS": "4"})
@@ -48,7 +48,7 @@ def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page
         expect(page.get_by_text("Awaiting shipment")).to_be_visible()
         yield page
         browser.close()
-        # Within that loop the test has a connection of its own.
+        # The test has its own connection within that loop.
         connections.close_all()
 
 
@@ -57,7 +57,7 @@ def action(page: Page, name: str) -> Locator:
     return page.locator(f"#main a[href$='/{name}/']")
 
 
-def test_staff_add_a_product_with_stock_and_adjust_it(page: Page) -> None:
+def test_staff_add_and_adjust_a_product_and_ship_an_order(page: Page) -> None:
     page.goto("/admin/inventory/product/add/")
     page.locator("[name=name]").fill("Espresso cup")
     page.locator("[name=sku]").fill("CUP-1")
@@ -77,12 +77,10 @@ def test_staff_add_a_product_with_stock_and_adjust_it(page: Page) -> None:
 
     expect(page.get_by_text("17 on hand")).to_be_visible()
     expect(page.locator("section", has_text="Latest stock movements")).to_contain_text("dropped")
-    assert stock_of(Product.objects.get(sku="CUP-1")) == (17, 0)
+    cup = Product.objects.get(sku="CUP-1")
+    assert stock_of(cup) == (17, 0)
 
-
-def test_staff_ship_an_order_with_a_tracking_number_and_see_its_history(page: Page) -> None:
-    order = paid_order((make_product(name="Mug"), 2))
-
+    order = paid_order((cup, 2))
     page.goto("/admin/orders/order/")
     page.get_by_role("link", name=order.number).click()
     expect(page.get_by_text("No shipments yet.")).to_be_visible()
@@ -96,7 +94,7 @@ def test_staff_ship_an_order_with_a_tracking_number_and_see_its_history(page: Pa
     expect(history).to_contain_text("Shipment sent")
     expect(history).to_contain_text("boss@example.com")
     assert Shipment.objects.get(order=order).tracking_number == "JJD0003"
-    # What is no longer legal is not offered, and refused when its address is called all the same.
+    # An action that is no longer allowed is not offered, and refused by its URL too.
     expect(action(page, "deliver")).to_be_visible()
     expect(action(page, "cancel")).to_have_count(0)
     page.goto(f"/admin/orders/order/{order.pk}/cancel/")

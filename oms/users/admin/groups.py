@@ -30,12 +30,7 @@ class GroupAdmin(OperationAdmin, DjangoGroupAdmin):  # type: ignore[misc]
         return self.has_add_permission(request)
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> Group:
-        return add_group(actor=actor, name=values["name"], permissions=values["permissions"])
+        return add_group(actor=actor, **values)
 
     def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:
-        change_group(
-            actor=actor,
-            group_id=obj.pk,
-            name=values.get("name"),
-            permissions=values.get("permissions"),
-        )
+        change_group(actor=actor, group_id=obj.pk, **values)

@@ -173,14 +173,7 @@ class UserAdmin(OperationAdmin):
         return badge(_("staff"), "info") if user.is_staff else badge(_("customer"))
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> User:
-        return create_account(
-            actor=actor,
-            email=values["email"],
-            password=values["password"],
-            full_name=values["full_name"],
-            phone=values["phone"],
-            is_staff=values.get("is_staff", False),
-        )
+        return create_account(actor=actor, **values)
 
     def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:
         profile = {name: value for name, value in values.items() if name not in _RIGHTS}
