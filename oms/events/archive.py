@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -46,19 +47,23 @@ class Manifest:
 def write_month(folder: Path, *, month: date, lines: Iterable[bytes]) -> Manifest:
     """Write the events `lines`, each the JSON of one without its newline, and then the manifest.
 
-    The files of an earlier, interrupted attempt are overwritten. All is on the disk on return.
+    The files of an earlier attempt, whose events are the first of `lines`, are overwritten; others
+    raise ArchiveDamaged. All is on the disk on return.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data, path = folder / f"events-{month:%Y-%m}.jsonl.gz", manifest_path(folder, month=month)
-    digest = _Digest()
-    path.unlink(missing_ok=True)
-    # Without name and time, so that the same events always make the same file.
-    with (
-        _replacing(data) as file,
-        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed,
-    ):
-        for line in digest.of(lines):
-            compressed.write(line + b"\n")
+    earlier, digest = read_manifest(folder, month=month), _Digest()
+    common = digest.sha256
+    with _replacing(data) as file:
+        # Without name and time, so that the same events always make the same file.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
+            for line in digest.of(lines):
+                compressed.write(line + b"\n")
+                if earlier and digest.rows == earlier.rows:
+                    common = digest.sha256
+        if earlier and common != earlier.sha256:
+            raise ArchiveDamaged(f"{data} has other events than the table; move it away.")
+        path.unlink(missing_ok=True)
     manifest = digest.manifest(month=month, file=data.name)
     with _replacing(path) as file:
         file.write(json.dumps(asdict(manifest), indent=2).encode())
@@ -69,11 +74,14 @@ def write_month(folder: Path, *, month: date, lines: Iterable[bytes]) -> Manifes
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that gets the name `path` once it is complete and on the disk."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -107,6 +115,11 @@ def read_month(folder: Path, *, manifest: Manifest) -> Iterator[bytes]:
         raise ArchiveDamaged(f"{manifest.file} cannot be read: {error}") from error
     if (digest.rows, digest.sha256) != (manifest.rows, manifest.sha256):
         raise ArchiveDamaged(f"{manifest.file} differs from its manifest.")
+
+
+def verify_file(folder: Path, *, manifest: Manifest) -> None:
+    """Read a month's whole file; ArchiveDamaged if it differs from its manifest."""
+    deque(read_month(folder, manifest=manifest), maxlen=0)
 
 
 def manifest_path(folder: Path, *, month: date) -> Path:

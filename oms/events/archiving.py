@@ -1,15 +1,14 @@
 """Moving old months of the event log out of the database into files.
 
 The oldest month goes first: so everything before the end of the newest archived month is archived.
-A month leaves the database only when its file is on the disk, was read again and compared with the
-table event by event; and nothing may have been added since. Whenever the process is killed, the
-month is in the table, or in the file, or in both, and the next run continues from there.
+A month leaves the database only when its file is on the disk and was read back, and nothing was
+added to the table since it was copied. Whenever the process is killed, the month is in the table,
+or in the file, or in both, and the next run starts again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -23,7 +22,7 @@ from django.db import transaction as django_transaction
 from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
 from oms.db.transactions import DatabaseBusy, busy_on_lock_timeout, durable, transaction
-from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, read_month, write_month
+from oms.events.archive import ArchiveDamaged, Manifest, read_manifest, verify_file, write_month
 from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import (
     LOG,
@@ -31,7 +30,6 @@ from oms.events.partitions import (
     lock_maintenance,
     month_of,
     months_later,
-    newest_archived_month,
     partition_of,
     partitioned_months,
     start_of,
@@ -44,7 +42,6 @@ _LINES = """
 """
 # How often dropping a month is tried while the log is being read, and the seconds between.
 _TRIES, _PAUSE = 30, 1.0
-_STRAYS_BEFORE = "SELECT EXISTS (SELECT FROM events_event_default WHERE id >= %s AND id < %s)"
 # The consumers that have not read the month's last event yet.
 _BEHIND = """
     SELECT name
@@ -79,17 +76,14 @@ def archivable_months(*, now: datetime, retention_months: int) -> list[date]:
 def archive_month(*, month: date, folder: Path, consumers: Sequence[str]) -> Manifest:
     """Write `month` to the archive in `folder`, and drop it from the database.
 
-    After an interruption it continues. Raises MonthInUse with the reason while an older month is in
-    the table, one of `consumers` has not read it all, or one of its events has failed and is not
-    settled; ArchiveDamaged if the file does not equal the table.
+    After an interruption it starts again. Raises MonthInUse with the reason while an older month is
+    in the table, one of `consumers` has not read it all, or one of its events has failed and is not
+    settled; ArchiveDamaged if the file cannot be read back, or there is one of other events.
     """
     _require_archivable(month, consumers)
-    manifest = read_manifest(folder, month=month)
-    if manifest is None or not _is_complete(month, folder, manifest):
-        with _lines_of(month) as lines:
-            manifest = write_month(folder, month=month, lines=lines)
-        if not _is_complete(month, folder, manifest):
-            raise ArchiveDamaged(f"{manifest.file} does not read as it was written.")
+    with _lines_of(month) as lines:
+        manifest = write_month(folder, month=month, lines=lines)
+    verify_file(folder, manifest=manifest)
     _drop_when_possible(lambda: _drop(month, folder, manifest, consumers))
     log.info("event_log_month_archived", month=manifest.month, rows=manifest.rows)
     return manifest
@@ -100,7 +94,7 @@ def verify_month(archived: ArchivedMonth, *, folder: Path) -> None:
     manifest = read_manifest(folder, month=archived.month)
     if manifest is None or (manifest.rows, manifest.sha256) != (archived.rows, archived.sha256):
         raise ArchiveDamaged(f"The archive of {archived} in {folder} is not the one that was made.")
-    deque(read_month(folder, manifest=manifest), maxlen=0)
+    verify_file(folder, manifest=manifest)
 
 
 def _require_archivable(month: date, consumers: Sequence[str]) -> None:
@@ -111,16 +105,12 @@ def _require_archivable(month: date, consumers: Sequence[str]) -> None:
         raise MonthInUse(f"{months[0]:%Y-%m} must be archived first.")
     if ArchivedMonth.objects.filter(month__gte=month).exists():
         raise MonthInUse(f"{month:%Y-%m}, or a later month, is in the archive already.")
-    archived, end = first_unarchived_id(), first_id_of(months_later(month, 1))
     with connection.cursor() as cursor:
-        cursor.execute(_STRAYS_BEFORE, [archived, end])
-        if cursor.fetchone()[0]:
-            raise MonthInUse(f"DEFAULT holds events from before {month:%Y-%m}; gather them first.")
         cursor.execute(_BEHIND.format(partition=partition_of(month)), [list(consumers)])
         behind = [name for (name,) in cursor.fetchall()]
     if behind:
         raise MonthInUse(f"Not all of {month:%Y-%m} was read by {', '.join(behind)}.")
-    if DeadLetter.objects.filter(event_id__lt=end).exists():
+    if DeadLetter.objects.filter(event_id__lt=first_id_of(months_later(month, 1))).exists():
         raise MonthInUse(f"There are failed events of {month:%Y-%m}.")
 
 
@@ -140,30 +130,6 @@ def _lines_of(month: date) -> Iterator[Iterator[bytes]]:
         statement = _LINES.format(partition=partition)
         with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:
             yield (line.encode() for (line,) in copy.rows())
-
-
-def _is_complete(month: date, folder: Path, manifest: Manifest) -> bool:
-    """Whether the file, read again, has exactly the events of the table; not if it is damaged.
-
-    Raises MonthInUse if it has events that the table has not: it is no unfinished file of ours.
-    """
-    missing = 0
-    try:
-        with _lines_of(month) as lines:
-            in_file = read_month(folder, manifest=manifest)
-            next_in_file = next(in_file, None)
-            for line in lines:
-                if line == next_in_file:
-                    next_in_file = next(in_file, None)
-                else:
-                    missing += 1
-        has_others = next_in_file is not None
-        deque(in_file, maxlen=0)  # raises at its end if it is damaged
-    except ArchiveDamaged:
-        return False
-    if has_others:
-        raise MonthInUse(f"{folder / manifest.file} has other events than the table; move it away.")
-    return not missing
 
 
 def _drop_when_possible(drop: Callable[[], None]) -> None:
@@ -200,7 +166,7 @@ def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str
 
 def archived_until() -> datetime | None:
     """The moment up to which the log is archived; None if all of it is in the table."""
-    newest = newest_archived_month()
+    newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
     return start_of(months_later(newest, 1)) if newest else None
 
 

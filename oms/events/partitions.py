@@ -1,8 +1,8 @@
 """The months of the event log: each a partition of its table, by the time in the ids of its events.
 
-An event goes into the month of its id, a UUIDv7. Events without a partition ("strays") go into the
-one called DEFAULT, so an insert never fails because a month is missing; `gather_strays` moves them
-to where they belong. See docs/decisions/0011-growing-tables.md.
+An event goes into the month of its id, a UUIDv7. Events without a partition go into the one called
+DEFAULT, so an insert never fails because a month is missing; they stay there.
+See docs/decisions/0011-growing-tables.md.
 """
 
 from __future__ import annotations
@@ -12,21 +12,15 @@ from datetime import UTC, date, datetime
 import structlog
 from django.db import connection
 
-from oms.core.errors import Conflict
 from oms.core.ids import first_id_at
 from oms.db.transactions import transaction, transaction_required
-from oms.events.models import ArchivedMonth
 
 log = structlog.get_logger(__name__)
 
 LOG = "events_event"
 DEFAULT = f"{LOG}_default"
 MONTHS_AHEAD = 2
-# No shop's log is older; what seems to be has an id that is no UUIDv7.
-_FIRST_MONTH = date(2020, 1, 1)
-# Strays are counted up to so many.
-MOST_COUNTED = 1_000_000
-# The key of the advisory lock under which partitions are made, moved and archived: one at a time.
+# The key of the advisory lock under which partitions are made and dropped: one at a time.
 _MAINTENANCE_LOCK = 0x6F6D735F6C6F67
 
 _PARTITIONS = """
@@ -43,31 +37,7 @@ _CREATE = """
         FOR EACH STATEMENT EXECUTE FUNCTION oms_refuse_change();
     ALTER TABLE {log} ATTACH PARTITION {table} {bounds};
 """
-# The months of DEFAULT's rows, out of the 48 bits of a UUIDv7 that count milliseconds.
-_STRAY_MONTHS = """
-    SELECT DISTINCT date_trunc('month', to_timestamp(
-        ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000) AT TIME ZONE 'UTC'
-    )::date
-    FROM {default}
-    WHERE id >= %s AND id < %s
-"""
-_HAS_FAILED_STRAYS = """
-    SELECT EXISTS (SELECT FROM events_parkedevent JOIN {default} AS stray ON stray.id = event_id)
-"""
-_SET_ASIDE = """
-    ALTER TABLE {log} DETACH PARTITION {default};
-    ALTER TABLE {default} RENAME TO {log}_strays;
-"""
-_PUT_BACK = """
-    INSERT INTO {log} SELECT * FROM {log}_strays;
-    DROP TABLE {log}_strays;
-"""
-
-
-class FailedEventInDefault(Conflict):
-    """An event without a month has failed; settle it before such events are moved."""
-
-    code = "strays_parked"
+_IS_IN_DEFAULT = "SELECT EXISTS (SELECT FROM {default} WHERE id >= %s AND id < %s)"
 
 
 def month_of(moment: datetime | date) -> date:
@@ -106,19 +76,12 @@ def partitioned_months() -> list[date]:
     return sorted(datetime.strptime(name, f"{LOG}_%Y_%m").date() for name in names)  # noqa: DTZ007
 
 
-def newest_archived_month() -> date | None:
-    """The newest month of the archive; None if nothing is archived."""
-    return ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
-
-
 def maintain_partitions(*, now: datetime) -> list[date]:
     """Make the partitions of this month and the next ones; returns the months made.
 
     Raises DatabaseBusy if the lock on the log's definition is not to be had.
     """
     made = make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
-    if strays := count_strays(now=now):
-        log.warning("event_log_has_strays", events=strays)
     if made:
         # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
         with connection.cursor() as cursor:
@@ -144,12 +107,17 @@ def make_partitions(*, first: datetime | date, last: datetime | date) -> list[da
 def make_partition(*, month: date) -> bool:
     """Make the partition of `month`; returns whether it did.
 
-    Not if it is there, or DEFAULT holds events of that month: those must be gathered.
+    Not if it is there, or DEFAULT holds events of that month: the rest of them go there too.
     """
     lock_maintenance()
-    bounds = first_id_of(month), first_id_of(months_later(month, 1))
-    if month in partitioned_months() or _count_strays(bounds, most=1):
+    if month in partitioned_months():
         return False
+    bounds = first_id_of(month), first_id_of(months_later(month, 1))
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_IN_DEFAULT.format(default=DEFAULT), bounds)
+        if cursor.fetchone()[0]:
+            log.warning("event_log_month_is_in_default", month=f"{month:%Y-%m}")
+            return False
     _create_partition(partition_of(month), "FOR VALUES FROM ('{}') TO ('{}')".format(*bounds))
     log.info("event_log_month_made", month=f"{month:%Y-%m}")
     return True
@@ -168,67 +136,10 @@ def _create_partition(table: str, bounds: str) -> None:
 
 @transaction_required
 def lock_maintenance() -> None:
-    """Keep others from making, moving or archiving partitions until this transaction ends.
+    """Keep others from making or dropping partitions until this transaction ends.
 
     It waits for other locks only shortly: whoever wants to use the log would wait behind it.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_MAINTENANCE_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '250ms'")
-
-
-def count_strays(*, now: datetime) -> int:
-    """How many events of DEFAULT could be gathered into months, counted up to MOST_COUNTED."""
-    return _count_strays(_gathered_ids(now), most=MOST_COUNTED)
-
-
-def _count_strays(bounds: tuple[str, str], *, most: int) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM"  # noqa: S608
-            f" (SELECT FROM {DEFAULT} WHERE id >= %s AND id < %s LIMIT %s) AS stray",
-            [*bounds, most],
-        )
-        return int(cursor.fetchone()[0])
-
-
-@transaction
-def gather_strays(*, now: datetime) -> list[date]:
-    """Move the events of DEFAULT into partitions of their months; returns the months made.
-
-    Nobody reads or writes the log meanwhile: about a second for 30,000 events. Ids of no month
-    from 2020, or from the end of the archive, to a year from now stay in DEFAULT; if there are no
-    others, nothing is done. Raises DatabaseBusy and FailedEventInDefault.
-    """
-    lock_maintenance()
-    if not _stray_months(now):
-        return []
-    with connection.cursor() as cursor:
-        # The foreign key refuses it too, but only when everybody waits already.
-        cursor.execute(_HAS_FAILED_STRAYS.format(default=DEFAULT))
-        if cursor.fetchone()[0]:
-            raise FailedEventInDefault
-        cursor.execute(f"LOCK TABLE {LOG} IN ACCESS EXCLUSIVE MODE")
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        missing = _stray_months(now)
-        cursor.execute(_SET_ASIDE.format(log=LOG, default=DEFAULT))
-        make_default_partition()
-        for month in missing:
-            make_partition(month=month)
-        cursor.execute(_PUT_BACK.format(log=LOG))
-    log.info("event_log_strays_gathered", months=[f"{month:%Y-%m}" for month in missing])
-    return missing
-
-
-def _stray_months(now: datetime) -> list[date]:
-    """The months of DEFAULT's events, oldest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STRAY_MONTHS.format(default=DEFAULT), list(_gathered_ids(now)))
-        return sorted(month for (month,) in cursor.fetchall())
-
-
-def _gathered_ids(now: datetime) -> tuple[str, str]:
-    """The least id that is gathered, and the least one after it that is not."""
-    newest = newest_archived_month()
-    first = months_later(newest, 1) if newest else _FIRST_MONTH
-    return first_id_of(first), first_id_of(months_later(month_of(now), 13))

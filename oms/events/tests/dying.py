@@ -20,7 +20,7 @@ from typing import Any
 CALLS = {
     "fsync": ("os", "fsync"),
     "rename": ("pathlib", "Path.rename"),
-    "compare": ("oms.events.archiving", "_is_complete"),
+    "verify": ("oms.events.archiving", "verify_file"),
     "drop": ("oms.events.archiving", "_drop"),
     "check": ("oms.events.archiving", "_require_archivable"),
     "commit": ("django.db.backends.base.base", "BaseDatabaseWrapper._commit"),

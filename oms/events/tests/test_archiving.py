@@ -70,14 +70,10 @@ def test_an_archived_month_is_in_a_file_as_it_was_in_the_table(past: str, tmp_pa
 def test_a_month_stays_if_another_process_writes_its_files(
     past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_complete = archiving._is_complete
-
-    def begun_again_after(*args: Any) -> bool:
-        complete = is_complete(*args)
+    def another_process_begins(*args: Any, **kwargs: Any) -> None:
         manifest_path(tmp_path, month=JANUARY).unlink()
-        return complete
 
-    monkeypatch.setattr(archiving, "_is_complete", begun_again_after)
+    monkeypatch.setattr(archiving, "verify_file", another_process_begins)
     with pytest.raises(MonthInUse, match="files of 2025-01 were changed"):
         archive(JANUARY, tmp_path)
 
@@ -134,28 +130,25 @@ def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
         archive(JANUARY, tmp_path)
 
 
-def test_a_month_stays_while_events_of_it_stand_elsewhere(past: str, tmp_path: Path) -> None:
-    tell_at(datetime(2024, 12, 31, tzinfo=UTC))
+def test_events_in_default_stay_in_the_table(past: str, tmp_path: Path) -> None:
+    [stray] = tell_at(datetime(2024, 12, 31, tzinfo=UTC))
 
-    with pytest.raises(MonthInUse, match="DEFAULT holds events"):
-        archive(JANUARY, tmp_path)
+    assert archive(JANUARY, tmp_path).rows == 7
+
+    assert Event.objects.filter(pk=stray).exists()
 
 
 def test_what_is_added_meanwhile_is_not_lost(
     past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_complete = archiving._is_complete
-
-    def added_after(*args: Any) -> bool:
-        complete = is_complete(*args)
+    def add_an_event(*args: Any, **kwargs: Any) -> None:
         tell_at(datetime(2025, 1, 20, tzinfo=UTC))
         ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
-        return complete
 
-    monkeypatch.setattr(archiving, "_is_complete", added_after)
-    with pytest.raises(MonthInUse, match="was added to"):
-        archive(JANUARY, tmp_path)
-    monkeypatch.setattr(archiving, "_is_complete", is_complete)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(archiving, "verify_file", add_an_event)
+        with pytest.raises(MonthInUse, match="was added to"):
+            archive(JANUARY, tmp_path)
 
     assert Event.objects.count() == 22
     assert archive(JANUARY, tmp_path).rows == 8
@@ -200,7 +193,7 @@ def test_a_file_with_other_events_is_never_overwritten(past: str, tmp_path: Path
     write_month(tmp_path, month=JANUARY, lines=[b'{"transaction": "1", "position": 1}'])
     files = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    with pytest.raises(MonthInUse, match="has other events than the table"):
+    with pytest.raises(ArchiveDamaged, match="has other events than the table"):
         archive(JANUARY, tmp_path)
 
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files

@@ -59,11 +59,11 @@ def archive_and_die(folder: Path, *moment: str) -> int:
         (("rename", "1", "after"), False),  # the file has its name, the manifest is missing
         (("rename", "2", "before"), False),
         (("rename", "2", "after"), False),  # all is in the archive
-        (("compare", "1", "after"), False),
+        (("verify", "1", "after"), False),
         (("drop", "1", "before"), False),
         (("check", "2", "after"), False),  # in the transaction that drops the month
-        (("commit", "3", "before"), False),  # dropped, not committed
-        (("commit", "3", "after"), True),
+        (("commit", "2", "before"), False),  # dropped, not committed
+        (("commit", "2", "after"), True),
         (("drop", "1", "after"), True),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from pytest_django import DjangoAssertNumQueries
 
@@ -19,9 +18,6 @@ from oms.events import relay
 from oms.events.models import DeadLetter, Event
 from oms.events.partitions import (
     DEFAULT,
-    FailedEventInDefault,
-    count_strays,
-    gather_strays,
     maintain_partitions,
     make_partition,
     make_partitions,
@@ -62,7 +58,6 @@ def test_what_happens_now_goes_into_the_partition_of_this_month() -> None:
 
     event = Event.objects.get()
     assert table_of(event.id) == partition_of(month_of(clock.now()))
-    assert not count_strays(now=clock.now())
 
 
 @pytest.mark.django_db
@@ -122,65 +117,14 @@ def test_maintenance_makes_the_months_ahead_once(
 
 
 @pytest.mark.django_db
-def test_events_without_a_month_are_gathered_into_it() -> None:
-    make_partition(month=JANUARY)
-    tell_at(IN_JANUARY)
-    [stray, *_] = tell_at(IN_FEBRUARY, number=3)
-    before = digest_of_log()
-    assert table_of(stray) == DEFAULT
-
-    assert gather_strays(now=clock.now()) == [date(2025, 2, 1)]
-
-    assert table_of(stray) == "events_event_2025_02"
-    assert not count_strays(now=clock.now())
-    assert digest_of_log() == before
-    assert gather_strays(now=clock.now()) == []
-
-
-@pytest.mark.django_db
-def test_ids_of_no_month_stay_where_they_are() -> None:
-    before_the_log = tell_at(datetime(1999, 1, 1, tzinfo=UTC))
-    far_ahead = tell_at(datetime(2099, 1, 1, tzinfo=UTC))
-
-    assert gather_strays(now=clock.now()) == []
-
-    assert [table_of(id) for id in (*before_the_log, *far_ahead)] == [DEFAULT] * 2
-
-
-@pytest.mark.django_db
-def test_maintenance_reports_strays_and_makes_the_other_months() -> None:
+def test_a_month_whose_events_are_in_default_stays_there_and_the_next_ones_are_made() -> None:
     now = datetime(2031, 12, 31, tzinfo=UTC)
-    tell_at(now, number=3)
+    [id] = tell_at(now)
 
     assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
-    assert count_strays(now=now) == 3
-
-    assert gather_strays(now=now) == [date(2031, 12, 1)]
-    assert count_strays(now=now) == 0
-
-
-@pytest.mark.django_db(transaction=True)
-def test_gathered_events_may_not_be_parked(spare_months: None) -> None:
-    make_partition(month=JANUARY)
-    [id] = tell_at(IN_FEBRUARY)
-    DeadLetter.objects.create(consumer="tests", event_id=id, last_error="x")
-
-    with pytest.raises(FailedEventInDefault):
-        gather_strays(now=clock.now())
+    assert maintain_partitions(now=now) == []
 
     assert table_of(id) == DEFAULT
-
-
-@pytest.mark.django_db
-def test_the_command_says_what_has_no_month(capsys: pytest.CaptureFixture[str]) -> None:
-    make_partition(month=JANUARY)
-    call_command("event_log", "status")
-    assert "gather" not in capsys.readouterr().out
-    tell_at(IN_FEBRUARY, number=3)
-
-    call_command("event_log", "status")
-
-    assert "3 events have no month: run `manage.py event_log gather`" in capsys.readouterr().out
 
 
 @pytest.mark.django_db(transaction=True)

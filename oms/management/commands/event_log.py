@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from oms.core.errors import OperationError
 from oms.events.archive import ArchiveDamaged
 from oms.events.archiving import archivable_months, archive_month, verify_month
 from oms.events.models import ArchivedMonth
-from oms.events.partitions import MOST_COUNTED, count_strays, gather_strays, maintain_partitions
+from oms.events.partitions import maintain_partitions
 from oms.subscriptions import CONSUMERS
 
 _SIZES = """
@@ -35,16 +34,15 @@ class Command(BaseCommand):
 
     help = (
         "The event log is partitioned by month. `status` shows the months; `maintain` makes those "
-        "of now and the next ones, as the schedule does; `gather` moves events that had no month "
-        "into theirs; `archive` writes months older than EVENT_LOG_RETENTION_MONTHS to "
-        "EVENT_LOG_ARCHIVE_DIR and drops them from the database; `verify` reads the archive's "
-        "files and compares them with what was archived."
+        "of now and the next ones, as the schedule does; `archive` writes months older than "
+        "EVENT_LOG_RETENTION_MONTHS to EVENT_LOG_ARCHIVE_DIR and drops them from the database; "
+        "`verify` reads the archive's files and compares them with what was archived."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the actions."""
         actions = parser.add_subparsers(dest="action", required=True)
-        for name in ("status", "maintain", "gather", "verify"):
+        for name in ("status", "maintain", "verify"):
             actions.add_parser(name)
         archive = actions.add_parser("archive")
         archive.add_argument("--dry-run", action="store_true", help="only list the months")
@@ -53,8 +51,7 @@ class Command(BaseCommand):
         """Run the action; CommandError with the reason if it fails."""
         actions: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "status": self._status,
-            "maintain": lambda _: self._show_made(maintain_partitions(now=clock.now())),
-            "gather": lambda _: self._show_made(gather_strays(now=clock.now())),
+            "maintain": self._maintain,
             "archive": self._archive,
             "verify": self._verify,
         }
@@ -75,14 +72,9 @@ class Command(BaseCommand):
                 month = name.removeprefix("events_event_").replace("_", "-")
                 table.add_row(month, f"{rows:,}", heap, indexes)
         Console(highlight=False).print(table)
-        if strays := count_strays(now=clock.now()):
-            self.stdout.write(
-                f"{strays:,} events{' or more' if strays == MOST_COUNTED else ''} have no month:"
-                " run `manage.py event_log gather` when the shop is quiet."
-            )
 
-    def _show_made(self, months: list[date]) -> None:
-        for month in months:
+    def _maintain(self, options: dict[str, Any]) -> None:
+        for month in maintain_partitions(now=clock.now()):
             self.stdout.write(f"Made {month:%Y-%m}.")
 
     def _archive(self, options: dict[str, Any]) -> None:
