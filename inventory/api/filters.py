@@ -6,14 +6,12 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import django_filters
-from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from inventory.models import MovementKind, Product, StockMovement
 from inventory.queries import products_in_stock
 from oms.api.filters import (
+    ApiFilter,
     ApiFilterSet,
     BooleanFilter,
     ChoiceFilter,
@@ -27,25 +25,16 @@ from oms.api.filters import (
 _AMOUNT = re.compile(r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?$", flags=re.ASCII)
 
 
-class _AmountFormField(forms.CharField):
-    def clean(self, value: Any) -> Decimal | None:
-        if value in self.empty_values:
-            return None
-        if not _AMOUNT.fullmatch(value):
-            raise ValidationError(
-                "An amount is a decimal with at most two places, such as 129.90.", code="no_amount"
-            )
-        return Decimal(value)
-
-
-class AmountFilter(django_filters.NumberFilter):
+class AmountFilter(ApiFilter):
     """An amount of money."""
 
-    field_class = _AmountFormField
     parameter_schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": _AMOUNT.pattern}
+    invalid = ("no_amount", "An amount is a decimal with at most two places, such as 129.90.")
 
-    def get_max_validator(self) -> None:
-        """No further limit: an amount has at most 16 digits before the point."""
+    def parse(self, text: str) -> Decimal:
+        if not _AMOUNT.fullmatch(text):
+            raise ValueError("Not an amount.")
+        return Decimal(text)
 
 
 class InStockFilter(BooleanFilter):

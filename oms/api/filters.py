@@ -1,6 +1,6 @@
-"""Filters of lists, out of the query.
+"""Filters of lists by query parameters.
 
-A list's FilterSet names its parameters, and each is one of the strict filters below:
+The FilterSet of a list names its parameters, each with one of the strict filters below:
 
     class OrderFilters(ApiFilterSet):
         status = ChoiceFilter(choices=OrderStatus.choices)
@@ -17,41 +17,68 @@ A list's FilterSet names its parameters, and each is one of the strict filters b
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any, ClassVar
+from uuid import UUID
 
 import django_filters
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from rest_framework.request import Request
 
-from oms.api.filter_fields import (
-    MAX_SEARCH_LENGTH,
-    MAX_SEARCH_WORDS,
-    BooleanFormField,
-    ChoiceInFormField,
-    DateFormField,
-    InstantFormField,
-    SearchFormField,
-    TextFormField,
-    UUIDFormField,
-)
 from oms.core.errors import InputError
 from oms.core.ids import first_id_at
+from oms.core.timestamps import parse_instant
 from oms.http.queries import InvalidQuery, check_query, query_error
 
-# A parameter's schema in OpenAPI; every filter here has one as `parameter_schema`.
+# A parameter's schema in OpenAPI.
 Schema = dict[str, Any]
 
-# Not blank, and without control characters; as OpenAPI says it.
+MAX_TEXT_LENGTH = 100
+MAX_SEARCH_WORDS = 8
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
+# For OpenAPI: not blank, and without control characters.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
-# Spaces alone between words, for the languages of patterns differ about what else is one.
+# Words are separated by spaces only, since regular expression dialects differ about white space.
 _WORDS = rf"^ *[^\s{_CONTROL}]+( +[^\s{_CONTROL}]+){{0,{MAX_SEARCH_WORDS - 1}}} *$"
+
+
+class InvalidValue(ValueError):
+    """The value of a filter is invalid."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(detail)
+
+
+class ApiFilter(django_filters.Filter):
+    """A query parameter whose text `clean` parses, without a form field.
+
+    `parameter_schema` is its schema in OpenAPI, `invalid` the code and detail of a text that
+    `parse` refuses with ValueError.
+    """
+
+    parameter_schema: ClassVar[Any]
+    invalid: ClassVar[tuple[str, str]]
+
+    def clean(self, text: str) -> Any:
+        """The value of the parameter. Raises InvalidValue."""
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise InvalidValue(*self.invalid) from error
+
+    def parse(self, text: str) -> Any:
+        """The value of the parameter. Raises ValueError."""
+        raise NotImplementedError
 
 
 class ApiFilterSet(FilterSet):
@@ -69,29 +96,23 @@ class ApiFilterSet(FilterSet):
             if name not in cls.base_filters:
                 continue
             try:
-                values[name] = cls.base_filters[name].field.clean(text)
-            except ValidationError as error:
-                errors += [
-                    query_error(name, code=one.code or "invalid", detail=" ".join(one.messages))
-                    for one in error.error_list
-                ]
+                values[name] = cls.base_filters[name].clean(text)
+            except InvalidValue as error:
+                errors.append(query_error(name, code=error.code, detail=error.detail))
         if errors:
             raise InvalidQuery(errors)
         return values
 
     @classmethod
     def narrowed(cls, queryset: QuerySet[Any], values: Mapping[str, Any]) -> QuerySet[Any]:
-        """Those of `queryset` that the `cleaned` values let through."""
+        """`queryset` filtered by the `cleaned` values."""
         for name, value in values.items():
             queryset = cls.base_filters[name].filter(queryset, value)
         return queryset
 
 
 class StrictFilterBackend(DjangoFilterBackend):
-    """Filters by the view's `filterset_class`, and refuses what it does not know.
-
-    Raises InvalidQuery with one error for each parameter at fault.
-    """
+    """Filters by the view's `filterset_class`. Raises InvalidQuery with all errors."""
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         check_query(request.query_params, known=view.known_parameters())
@@ -101,56 +122,65 @@ class StrictFilterBackend(DjangoFilterBackend):
         return filterset.narrowed(queryset, filterset.cleaned(request.query_params.dict()))
 
 
-def _values(filter_: django_filters.Filter) -> list[str]:
-    return [str(value) for value, _ in filter_.extra["choices"]]
+class ChoiceFilter(ApiFilter):
+    """One of `choices`, exactly as written."""
 
-
-class ChoiceFilter(django_filters.ChoiceFilter):
-    """One of `choices`, exactly."""
-
-    @property
-    def parameter_schema(self) -> Schema:
-        return {"type": "string", "enum": _values(self)}
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        options.setdefault("empty_label", None)
-        super().__init__(*args, **options)
-
-
-class ChoiceInFilter(django_filters.BaseCSVFilter, django_filters.ChoiceFilter):
-    """Any of `choices`, with commas between: `status__in=pending,confirmed`."""
-
-    field_class = ChoiceInFormField
-    base_field_class = ChoiceInFormField
+    def __init__(
+        self, *args: Any, choices: Sequence[tuple[str, Any]], lookup_expr: str = "exact", **kw: Any
+    ) -> None:
+        self.values = [str(value) for value, _ in choices]
+        super().__init__(*args, lookup_expr=lookup_expr, **kw)
 
     @property
     def parameter_schema(self) -> Schema:
-        return {
-            "type": "array",
-            "items": {"type": "string", "enum": _values(self)},
-            "minItems": 1,
-        }
+        return {"type": "string", "enum": self.values}
+
+    def clean(self, text: str) -> Any:
+        self.check([text])
+        return text
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Raise InvalidValue unless all `texts` are choices."""
+        if wrong := [text for text in texts if text not in self.values]:
+            detail = f"{', '.join(map(repr, wrong))}: not one of {', '.join(self.values)}."
+            raise InvalidValue("invalid_choice", detail)
+
+
+class ChoiceInFilter(ChoiceFilter):
+    """Any of `choices`, separated by commas: `status__in=pending,confirmed`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        django_filters.Filter.__init__(self, *args, **{"lookup_expr": "in", **options})
+        super().__init__(*args, lookup_expr="in", **options)
 
-    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        return django_filters.Filter.filter(self, qs, value)
+    @property
+    def parameter_schema(self) -> Schema:
+        return {"type": "array", "items": {"type": "string", "enum": self.values}, "minItems": 1}
+
+    def clean(self, text: str) -> Any:
+        texts = [part.strip() for part in text.split(",")]
+        self.check(texts)
+        return texts
 
 
-class InstantFilter(django_filters.IsoDateTimeFilter):
-    """A moment, RFC 3339 with a zone."""
+class InstantFilter(ApiFilter):
+    """An RFC 3339 timestamp with a time zone."""
 
-    field_class = InstantFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
+    invalid = (
+        "no_instant",
+        "A time is RFC 3339 with a zone, such as 2026-11-21T09:30:00Z (encode a + as %2B).",
+    )
+
+    def parse(self, text: str) -> datetime:
+        return parse_instant(text)
 
 
 class CreationFilter(InstantFilter):
-    """A moment of creation, of objects whose ids are UUIDv7 of about that moment.
+    """The creation time of objects whose ids are UUIDv7 of about that time.
 
-    Lists go by id, so a range of ids is named too: by the column alone PostgreSQL would walk
-    through the list from its newest object until it meets the range. The column decides; an id may
-    be off by `SLACK`.
+    Lists are ordered by id, so the range of ids is given too: by the column alone PostgreSQL would
+    walk through the list from its newest object to the range. The column decides; an id may be off
+    by `SLACK`.
     """
 
     SLACK: ClassVar[timedelta] = timedelta(hours=1)
@@ -167,56 +197,82 @@ class CreationFilter(InstantFilter):
         return found.filter(**{f"id__{self.lookup_expr}": first_id_at(bound)})
 
 
-class DateFilter(django_filters.DateFilter):
+class DateFilter(ApiFilter):
     """A calendar day, YYYY-MM-DD."""
 
-    field_class = DateFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date"}
+    invalid = ("no_date", "A date is written YYYY-MM-DD.")
+
+    def parse(self, text: str) -> date:
+        if not _DATE.fullmatch(text):
+            raise ValueError("Not a date.")
+        return date.fromisoformat(text)
 
 
-class UUIDFilter(django_filters.UUIDFilter):
+class UUIDFilter(ApiFilter):
     """An id."""
 
-    field_class = UUIDFormField
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "uuid"}
+    invalid = ("no_uuid", "Not a UUID.")
+
+    def parse(self, text: str) -> UUID:
+        if not _UUID.fullmatch(text):
+            raise ValueError("Not a UUID.")
+        return UUID(text)
 
 
-class BooleanFilter(django_filters.BooleanFilter):
+class BooleanFilter(ApiFilter):
     """true or false."""
 
-    field_class = BooleanFormField
     parameter_schema: ClassVar[Schema] = {"type": "boolean"}
 
+    def clean(self, text: str) -> bool:
+        if text not in ("true", "false"):
+            raise InvalidValue("no_boolean", "Use true or false.")
+        return text == "true"
 
-class TextFilter(django_filters.CharFilter):
-    """A text without control characters, compared as the lookup says, blanks at its ends too."""
 
-    field_class = TextFormField
+class TextFilter(ApiFilter):
+    """Text without control characters, compared by the lookup; its spaces are significant."""
+
+    def __init__(self, *args: Any, max_length: int = MAX_TEXT_LENGTH, **options: Any) -> None:
+        self.max_length = max_length
+        super().__init__(*args, **options)
 
     @property
     def parameter_schema(self) -> Schema:
-        length = self.extra["max_length"]
-        return {"type": "string", "minLength": 1, "maxLength": length, "pattern": _TEXT}
+        return {"type": "string", "minLength": 1, "maxLength": self.max_length, "pattern": _TEXT}
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"max_length": MAX_SEARCH_LENGTH, "strip": False, **options})
+    def clean(self, text: str) -> str:
+        if len(text) > self.max_length:
+            raise InvalidValue("max_length", f"Use at most {self.max_length} characters.")
+        if any(unicodedata.category(character) == "Cc" for character in text):
+            raise InvalidValue("forbidden_character", "Control characters are not allowed.")
+        return text
 
 
-class SearchFilter(django_filters.CharFilter):
-    """Every word of the text occurs in one of `fields`, in whatever case."""
+class SearchFilter(TextFilter):
+    """Every word of the text occurs in one of `fields`, in any case."""
 
-    field_class = SearchFormField
     parameter_schema: ClassVar[Schema] = {
         "type": "string",
         "minLength": 1,
-        "maxLength": MAX_SEARCH_LENGTH,
+        "maxLength": MAX_TEXT_LENGTH,
         "pattern": _WORDS,
-        "description": "Every word of it occurs somewhere in the object, in whatever case.",
+        "description": "Every word must occur in the object, in any case.",
     }
 
     def __init__(self, *args: Any, fields: Sequence[str], **options: Any) -> None:
         self.fields = fields
-        super().__init__(*args, **{"strip": False, **options})
+        super().__init__(*args, **options)
+
+    def clean(self, text: str) -> str:
+        if len(text) > MAX_TEXT_LENGTH or len(text.split()) > MAX_SEARCH_WORDS:
+            raise InvalidValue(
+                "too_long",
+                f"Search for at most {MAX_SEARCH_WORDS} words and {MAX_TEXT_LENGTH} characters.",
+            )
+        return super().clean(text)
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         if not value:

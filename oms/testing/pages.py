@@ -114,10 +114,9 @@ def _patterns(resolver: Any) -> Iterator[tuple[str, URLPattern]]:
 
 def _values_of(name: str, filter_: Any, values: Values) -> Sequence[str]:
     if isinstance(filter_, ChoiceInFilter):
-        choices = [str(value) for value, _ in filter_.extra["choices"]]
-        return [",".join(choices), ",".join(choices[-2:])]
+        return [",".join(filter_.values), ",".join(filter_.values[-2:])]
     if isinstance(filter_, ChoiceFilter):
-        return [str(value) for value, _ in filter_.extra["choices"]]
+        return filter_.values
     if isinstance(filter_, BooleanFilter):
         return ["true", "false"]
     if name not in values:
