@@ -1,13 +1,13 @@
-# make run     the whole shop on this machine; PORT=9000 moves all of its ports
-# make test    all tests, in parallel, on a PostgreSQL and a Valkey of their own
-# make schema-test   hold the running server against its OpenAPI document, for minutes
-# make bench         speed beside PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
-# make soak          a steady load for ten minutes, and what grows; SECONDS=60 for less
-# make bench-micro   the hot functions, one by one
+# make run           the whole shop on this machine; PORT=9000 moves all of its ports
+# make test          all tests, in parallel, on a PostgreSQL and a Valkey of their own
+# make check         format, lint, types, import rules, migrations, Django's deployment checks
+# make format        format, and repair what can be repaired automatically
+# make schema-test   test the running server against its OpenAPI document for some minutes
+# make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
+# make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
-# make check   format, lint, types, import rules, migrations, Django's deployment checks
-# make format  format and repair what can be repaired
-# make clean   remove caches and what tests left; the shop's data in var/ stay
+# make soak          ten minutes of steady load, and what grows; SECONDS=60 for less
+# make clean         remove caches and leftovers of tests; the shop's data in var/ stay
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input -
 PYTEST_WORKERS ?= logical
 PYTEST_OPTIONS ?=
 
-# For the checks of a production configuration; nothing ever starts with these.
+# A production configuration for the checks; nothing is started with it.
 PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
 	JWT_SIGNING_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz \
@@ -28,7 +28,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
-# exec: a signal that reaches make must reach the shop, with no shell between them.
+# exec: no shell between make and the shop, so that the shop receives make's signals.
 run: $(VENV)/.installed
 	@exec env DEBUG=$${DEBUG:-1} LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py up
 
@@ -36,7 +36,7 @@ test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist worksteal --cov \
 		$(PYTEST_OPTIONS)
 
-# The same as in the usual run, with more examples and time; tokens last for 15 minutes.
+# As in `make test`, with more examples and time; tokens last for 15 minutes.
 schema-test: $(VENV)/.installed-dev
 	@exec env SCHEMA_EXAMPLES=$${SCHEMA_EXAMPLES:-50} SCHEMA_SECONDS=$${SCHEMA_SECONDS:-300} \
 		$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS) oms/tests/contract
