@@ -65,12 +65,6 @@ def _translate(language: str, text: str) -> str:
 def address_lines(address: Mapping[str, str]) -> list[str]:
     """The lines of a postal address, without empty ones."""
     place = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
-    lines = (
-        address.get("name"),
-        address.get("line1"),
-        address.get("line2"),
-        place,
-        address.get("region"),
-        address.get("country"),
-    )
+    names = ("name", "line1", "line2")
+    lines = (*map(address.get, names), place, address.get("region"), address.get("country"))
     return [line for line in lines if line]

@@ -32,24 +32,8 @@ DRAIN_TASK = "notifications.drain"
 EVENT_TYPES = tuple(MESSAGES)
 
 _SUBJECT_LENGTH = 255
-_COLUMNS = (
-    "id",
-    "event_id",
-    "recipient_id",
-    "email",
-    "channel",
-    "kind",
-    "subject",
-    "body",
-    "body_html",
-    "order_id",
-    "state",
-    "message_id",
-    "created_at",
-    "attempts",
-    "fencing_token",
-    "last_error",
-)
+# The values of a row by column.
+_Row = dict[str, Any]
 
 
 class _Recipient(NamedTuple):
@@ -69,9 +53,10 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     _allow_for_rendering()
     with translation.override(settings.LANGUAGE_CODE):
         mails, in_app = _rows([event for event in events if isinstance(event.fact, EVENT_TYPES)])
-    # Mail is due at the database's time, which is the column's default.
-    insert_rows(Notification, _COLUMNS, mails, skip_existing=True)
-    insert_rows(Notification, (*_COLUMNS, "sent_at", "next_attempt_at"), in_app, skip_existing=True)
+    for rows in mails, in_app:
+        if rows:
+            values = [list(row.values()) for row in rows]
+            insert_rows(Notification, list(rows[0]), values, skip_existing=True)
     if mails:
         wake_on_commit(DRAIN_TASK)
 
@@ -84,8 +69,8 @@ def _allow_for_rendering() -> None:
     ask("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 
 
-def _rows(events: Sequence[RecordedEvent]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """The rows of e-mails, and of in-app notifications with `sent_at` and `next_attempt_at`."""
+def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
+    """The rows of e-mails and of in-app notifications."""
     order_events = [event.fact for event in events if isinstance(event.fact, OrderEvent)]
     orders = summaries_of({event.order_id for event in order_events})
     shipments = shipment_lines_of(
@@ -102,14 +87,33 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[tuple[Any, ...]], list[
         fact = event.fact
         if not isinstance(fact, OrderEvent):
             message = message_for(MessageContext(event=fact))
-            mails += [_mail_row(event.id, message, recipient=user, at=now) for user in staff]
+            mails += [
+                _row(event.id, message, recipient=person, at=now) | _mail(message, recipient=person)
+                for person in staff
+            ]
             continue
         order = orders[fact.order_id]
         lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
         message = message_for(MessageContext(event=fact, order=order, shipment_lines=lines))
         customer = customers[fact.customer_id]
-        mails.append(_mail_row(event.id, message, recipient=customer, at=now, order=order))
-        in_app.append(_in_app_row(event.id, message, recipient=customer, at=now, order=order))
+        row = _row(event.id, message, recipient=customer, at=now) | {
+            "recipient_id": customer.id,
+            "order_id": order.id,
+        }
+        mails.append(row | _mail(message, recipient=customer, order=order))
+        in_app.append(
+            row
+            | {
+                "id": new_id(),
+                "channel": Channel.IN_APP.value,
+                "body": "\n".join(message.paragraphs),
+                "body_html": "",
+                "message_id": "",
+                "state": DeliveryState.SENT.value,
+                "sent_at": now,
+                "next_attempt_at": None,
+            }
+        )
     return mails, in_app
 
 
@@ -117,62 +121,33 @@ def _recipients(**conditions: Any) -> list[_Recipient]:
     return rows_of(_Recipient, User.objects.filter(**conditions).order_by("id"))
 
 
-def _mail_row(
-    event_id: UUID,
-    message: Message,
-    *,
-    recipient: _Recipient,
-    at: datetime,
-    order: OrderSummary | None = None,
-) -> tuple[Any, ...]:
+def _row(event_id: UUID, message: Message, *, recipient: _Recipient, at: datetime) -> _Row:
+    """The columns that are the same for both channels."""
+    return {
+        "event_id": event_id,
+        "recipient_id": None,
+        "order_id": None,
+        "email": recipient.email,
+        "kind": message.kind.value,
+        # One line, as a header must be.
+        "subject": " ".join(message.subject.split())[:_SUBJECT_LENGTH],
+        "created_at": at,
+        "attempts": 0,
+        "fencing_token": 0,
+        "last_error": "",
+    }
+
+
+def _mail(message: Message, *, recipient: _Recipient, order: OrderSummary | None = None) -> _Row:
+    """The columns of an e-mail. It is due at the database's time, the default of the column."""
     name, *_ = recipient.full_name.split(maxsplit=1) or [""]
     mail = render_mail(message, recipient_name=name, order=order)
     id = new_id()
-    return (
-        id,
-        event_id,
-        recipient.id if order else None,
-        recipient.email,
-        Channel.EMAIL.value,
-        message.kind.value,
-        _one_line(message.subject),
-        mail.text,
-        mail.html,
-        order.id if order else None,
-        DeliveryState.QUEUED.value,
-        f"<{id}@{mail_domain(settings.DEFAULT_FROM_EMAIL)}>",
-        at,
-        *_NO_ATTEMPTS,
-    )
-
-
-def _in_app_row(
-    event_id: UUID, message: Message, *, recipient: _Recipient, at: datetime, order: OrderSummary
-) -> tuple[Any, ...]:
-    return (
-        new_id(),
-        event_id,
-        recipient.id,
-        recipient.email,
-        Channel.IN_APP.value,
-        message.kind.value,
-        _one_line(message.subject),
-        "\n".join(message.paragraphs),
-        "",
-        order.id,
-        DeliveryState.SENT.value,
-        "",
-        at,
-        *_NO_ATTEMPTS,
-        at,
-        None,
-    )
-
-
-# `attempts`, `fencing_token` and `last_error` of a new row.
-_NO_ATTEMPTS = (0, 0, "")
-
-
-def _one_line(text: str) -> str:
-    """`text` with all white space collapsed, so that it is a valid header."""
-    return " ".join(text.split())[:_SUBJECT_LENGTH]
+    return {
+        "id": id,
+        "channel": Channel.EMAIL.value,
+        "body": mail.text,
+        "body_html": mail.html,
+        "message_id": f"<{id}@{mail_domain(settings.DEFAULT_FROM_EMAIL)}>",
+        "state": DeliveryState.QUEUED.value,
+    }

@@ -67,11 +67,9 @@ def _day(text: str) -> date:
 def _show(report: Report, console: Console) -> None:
     totals, currency = report.totals, report.currency
     state = "final" if report.is_final else "live"
-    console.print()
     console.print(
         Text.assemble(
-            (f"{settings.SHOP_NAME} ", "bold"),
-            (f"{report.first:%A, %d %B %Y}", "bold"),
+            (f"\n{settings.SHOP_NAME} {report.first:%A, %d %B %Y}", "bold"),
             (f"  {report.timezone}, {state}", "dim"),
         )
     )
@@ -94,35 +92,25 @@ def _show(report: Report, console: Console) -> None:
         statuses = ", ".join(f"{count:,} {status}" for status, count in report.by_status.items())
         console.print(Text(f"Orders placed, by status: {statuses}", style="dim"))
     if report.top_products:
-        console.print(_products(report))
+        table = _table("Best sellers", "Product", "SKU", "Units", f"Revenue, {currency}")
+        for sold in report.top_products:
+            # Text, because a name may contain markup of rich.
+            names = Text(sold.name), Text(sold.sku)
+            table.add_row(*names, f"{sold.units:,}", f"{sold.revenue:,.2f}")
+        console.print(table)
     if totals.orders_confirmed:
-        console.print(_hours(report))
-    console.print()
+        table = _table("By hour", "Hour", "", "Orders", f"Gross, {currency}")
+        highest = max(hour.gross_sales for hour in report.by_hour)
+        for hour in report.by_hour:
+            bar = "█" * round(_BAR * hour.gross_sales / highest) if highest else ""
+            start = f"{hour.hour[11:16]} {hour.hour[19:]}"
+            table.add_row(start, bar, f"{hour.orders:,}", f"{hour.gross_sales:,.2f}")
+        console.print(table)
 
 
-def _products(report: Report) -> Table:
-    table = Table(title="Best sellers", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("SKU", no_wrap=True)
-    table.add_column("Product")
-    table.add_column("Units", justify="right")
-    table.add_column(f"Revenue, {report.currency}", justify="right")
-    for product in report.top_products:
-        # Text, because a name may contain markup of rich.
-        table.add_row(
-            Text(product.sku), Text(product.name), f"{product.units:,}", f"{product.revenue:,.2f}"
-        )
-    return table
-
-
-def _hours(report: Report) -> Table:
-    most = max(hour.gross_sales for hour in report.by_hour)
-    table = Table(title="By hour", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("Hour")
-    table.add_column("Orders", justify="right")
-    table.add_column(f"Gross, {report.currency}", justify="right")
-    table.add_column("", style="cyan", no_wrap=True)
-    for hour in report.by_hour:
-        bar = "█" * round(_BAR * hour.gross_sales / most) if most else ""
-        clock_time = f"{hour.hour[11:16]} {hour.hour[19:]}"
-        table.add_row(clock_time, f"{hour.orders:,}", f"{hour.gross_sales:,.2f}", bar)
+def _table(title: str, *columns: str) -> Table:
+    """A table of two columns of text and two of numbers."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="left" if position < 2 else "right")
     return table
