@@ -82,7 +82,7 @@ def test_cancelling_before_anybody_called_the_provider_voids_the_payment() -> No
     assert (order.status, order.payment_status) == ("cancelled", "unpaid")
 
 
-def test_money_that_comes_after_cancelling_is_given_back() -> None:
+def test_money_that_comes_after_cancelling_is_refunded() -> None:
     customer = make_customer()
     order = place((make_product(), 1), customer=customer, token="tok_success")
     payment = payment_of(order)
@@ -98,7 +98,7 @@ def test_money_that_comes_after_cancelling_is_given_back() -> None:
     assert Refund.objects.get(order_id=order.id).amount == order.total
 
 
-def test_nothing_that_has_shipped_a_piece_can_be_cancelled() -> None:
+def test_an_order_with_a_shipped_item_cannot_be_cancelled() -> None:
     mug, customer = make_product(), make_customer()
     order = paid_order((mug, 3), customer=customer)
     [item] = order.items.all()
@@ -138,7 +138,7 @@ def test_a_stale_version_changes_nothing() -> None:
     assert order.status == "pending"
 
 
-def test_an_order_nobody_paid_expires_and_lets_go_of_its_stock() -> None:
+def test_an_unpaid_order_expires_and_releases_its_stock() -> None:
     mug = make_product()
     order = place((mug, 2))
     assert order.expires_at is not None
@@ -153,7 +153,7 @@ def test_an_order_nobody_paid_expires_and_lets_go_of_its_stock() -> None:
     assert status_changes_of(order) == ["order.placed", "order.expired"]
 
 
-def test_an_order_whose_payment_is_under_way_is_given_more_time() -> None:
+def test_an_order_with_a_payment_in_progress_expires_later() -> None:
     order = place((make_product(), 2), token="tok_success")
     assert order.expires_at is not None
 

@@ -1,4 +1,4 @@
-"""What tests of the relay tell, and how they hear it."""
+"""Publishing and handling events in tests of the relay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oms.testing.event_log import wait_until_readable
 from oms.users.events import UserRegistered
 
 
-def tell(*user_ids: UUID) -> None:
+def publish_registrations(*user_ids: UUID) -> None:
     """Commit one event for each of `user_ids` in one transaction."""
     with transaction.atomic():
         for user_id in user_ids:
@@ -28,15 +28,15 @@ def deliver(consumer: Consumer) -> int:
     return relay.deliver(consumer)
 
 
-def note(events: Sequence[RecordedEvent]) -> None:
-    """A handler: write down whose registration was heard."""
+def record_handled(events: Sequence[RecordedEvent]) -> None:
+    """A handler: record whose registration was handled."""
     with connection.cursor() as cursor:
         for event in events:
             assert isinstance(event.fact, UserRegistered)
             cursor.execute(
-                "INSERT INTO test_heard (event_id) VALUES (%s)", [str(event.fact.user_id)]
+                "INSERT INTO test_handled (event_id) VALUES (%s)", [str(event.fact.user_id)]
             )
 
 
-def consumer(handle: Callable[[Sequence[RecordedEvent]], None] = note) -> Consumer:
+def consumer(handle: Callable[[Sequence[RecordedEvent]], None] = record_handled) -> Consumer:
     return Consumer(name="tests", event_types=(UserRegistered,), handle=handle)

@@ -25,7 +25,7 @@ _COLUMNS = (
 )
 
 
-def tell_at(moment: datetime, *, number: int = 1, request_id: str = "") -> list[UUID]:
+def append_events(moment: datetime, *, number: int = 1, request_id: str = "") -> list[UUID]:
     """Append `number` events, a millisecond apart from `moment` on; returns their ids.
 
     Their data have whatever JSON makes difficult.
@@ -48,10 +48,10 @@ def tell_at(moment: datetime, *, number: int = 1, request_id: str = "") -> list[
     return ids
 
 
-def tell_the_past() -> str:
+def append_past_events() -> str:
     """Fill the log in January, February and now, let "tests" have read it; returns its digest."""
     for moment in (datetime(2025, 1, 9, tzinfo=UTC), datetime(2025, 2, 9, tzinfo=UTC), clock.now()):
-        tell_at(moment, number=7)
+        append_events(moment, number=7)
     last = Event.objects.latest("position")
     ConsumerOffset.objects.create(
         consumer="tests", transaction=last.transaction, position=last.position

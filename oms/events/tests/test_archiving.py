@@ -39,10 +39,10 @@ from oms.events.partitions import (
 from oms.events.tests.months import (
     FEBRUARY,
     JANUARY,
+    append_events,
     archive,
     digest_of_log,
     lines_of_log,
-    tell_at,
 )
 
 
@@ -121,7 +121,7 @@ def test_a_month_that_a_consumer_has_not_read_stays(past: str, tmp_path: Path) -
     assert archive(JANUARY, tmp_path).rows == 7
 
 
-def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
+def test_a_month_with_a_failed_event_stays(past: str, tmp_path: Path) -> None:
     DeadLetter.objects.create(
         consumer="tests", event=Event.objects.order_by("position")[3], last_error="x"
     )
@@ -131,7 +131,7 @@ def test_a_month_with_a_parked_event_stays(past: str, tmp_path: Path) -> None:
 
 
 def test_events_in_default_stay_in_the_table(past: str, tmp_path: Path) -> None:
-    [stray] = tell_at(datetime(2024, 12, 31, tzinfo=UTC))
+    [stray] = append_events(datetime(2024, 12, 31, tzinfo=UTC))
 
     assert archive(JANUARY, tmp_path).rows == 7
 
@@ -142,7 +142,7 @@ def test_what_is_added_meanwhile_is_not_lost(
     past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add_an_event(*args: Any, **kwargs: Any) -> None:
-        tell_at(datetime(2025, 1, 20, tzinfo=UTC))
+        append_events(datetime(2025, 1, 20, tzinfo=UTC))
         ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
 
     with monkeypatch.context() as meanwhile:
@@ -203,7 +203,7 @@ def test_a_file_with_other_events_is_never_overwritten(past: str, tmp_path: Path
 def test_a_month_is_not_archived_over_itself(past: str, tmp_path: Path) -> None:
     manifest = archive(JANUARY, tmp_path)
     make_partitions(first=JANUARY, last=JANUARY)
-    tell_at(datetime(2025, 1, 20, tzinfo=UTC))
+    append_events(datetime(2025, 1, 20, tzinfo=UTC))
     ConsumerOffset.objects.update(position=Event.objects.latest("position").position)
 
     with pytest.raises(MonthInUse, match="in the archive already"):

@@ -14,14 +14,14 @@ from oms.db.transactions import DatabaseBusy
 from oms.events import archiving
 from oms.events.models import ArchivedMonth
 from oms.events.partitions import make_partitions, partition_of, partitioned_months
-from oms.events.tests.months import FEBRUARY, JANUARY, archive, tell_the_past
+from oms.events.tests.months import FEBRUARY, JANUARY, append_past_events, archive
 
 
 @pytest.fixture
 def committed(spare_months: None) -> Iterator[str]:
     """The `past`, for others to see."""
     make_partitions(first=JANUARY, last=FEBRUARY)
-    yield tell_the_past()
+    yield append_past_events()
     ArchivedMonth.objects.all().delete()
 
 

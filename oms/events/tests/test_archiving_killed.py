@@ -19,7 +19,7 @@ from oms.events.archive import read_manifest, read_month
 from oms.events.archiving import archive_month
 from oms.events.models import ArchivedMonth, ConsumerOffset, DeadLetter, Event
 from oms.events.partitions import make_partition, partitioned_months
-from oms.events.tests.months import digest_of_log, lines_of_log, tell_at
+from oms.events.tests.months import append_events, digest_of_log, lines_of_log
 from oms.testing import processes
 from oms.testing.environment import ROOT
 
@@ -33,7 +33,7 @@ def past(spare_months: None) -> Iterator[str]:
     """A log of January and now, read by the consumer "tests"; its digest."""
     make_partition(month=JANUARY)
     for moment in (datetime(2025, 1, 9, tzinfo=UTC), clock.now()):
-        tell_at(moment, number=50)
+        append_events(moment, number=50)
     last = Event.objects.latest("position")
     ConsumerOffset.objects.create(
         consumer="tests", transaction=last.transaction, position=last.position

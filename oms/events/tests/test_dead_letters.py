@@ -1,4 +1,4 @@
-"""Events that a consumer could not take."""
+"""Events that a consumer failed to handle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oms.core.ids import new_id
 from oms.db.transactions import DatabaseBusy
 from oms.events.models import DeadLetter
 from oms.events.relay import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_failed_events
-from oms.events.tests.consumers import consumer, deliver, note, tell
+from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
 from oms.testing.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,33 +30,33 @@ class Poison:
         self.cured = False
 
     def __call__(self, events: Sequence[RecordedEvent]) -> None:
-        note(events)
+        record_handled(events)
         ids = {event.fact.object_id for event in events}
         if self.user_id in ids and not self.cured:
-            raise ValueError("I cannot take this.")
+            raise ValueError("cannot handle this")
 
 
 def make_due() -> None:
     DeadLetter.objects.update(next_attempt_at=Now() - timedelta(seconds=1))
 
 
-def test_a_poison_event_is_parked_and_the_others_are_heard(heard: Any) -> None:
+def test_a_failed_event_does_not_stop_the_others(handled: Any) -> None:
     users = [new_id() for _ in range(3)]
-    tell(*users)
+    publish_registrations(*users)
 
     deliver(consumer(Poison(users[1])))
 
-    assert heard() == [users[0], users[2]]
-    parked = DeadLetter.objects.get()
-    assert parked.event.object_id == users[1]
-    assert (parked.consumer, parked.attempts, parked.is_dead) == ("tests", 1, False)
-    assert "I cannot take this." in parked.last_error
+    assert handled() == [users[0], users[2]]
+    failed = DeadLetter.objects.get()
+    assert failed.event.object_id == users[1]
+    assert (failed.consumer, failed.attempts, failed.is_dead) == ("tests", 1, False)
+    assert "cannot handle this" in failed.last_error
     assert deliver(consumer(Poison(users[1]))) == 0
 
 
-def test_a_parked_event_is_tried_again_when_it_is_due(heard: Any) -> None:
+def test_a_failed_event_is_retried_when_it_is_due(handled: Any) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     poison = Poison(user_id)
     deliver(consumer(poison))
 
@@ -66,23 +66,25 @@ def test_a_parked_event_is_tried_again_when_it_is_due(heard: Any) -> None:
     assert retry_failed_events(Consumer(name="others", event_types=(), handle=poison)) == 0
     assert retry_failed_events(consumer(poison)) == 1
 
-    assert heard() == [user_id]
+    assert handled() == [user_id]
     assert not DeadLetter.objects.exists()
     assert retry_failed_events(consumer(poison)) == 0
 
 
-def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any) -> None:
+def test_a_failed_event_waits_longer_each_time_and_becomes_a_dead_letter(
+    handled: Any,
+) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     poison = Poison(user_id)
     deliver(consumer(poison))
     pauses = []
     for _ in range(MAX_ATTEMPTS - 2):
         make_due()
         retry_failed_events(consumer(poison))
-        parked = DeadLetter.objects.annotate(now=Now()).get()
-        assert parked.next_attempt_at is not None
-        pauses.append(parked.next_attempt_at - parked.now)
+        failed = DeadLetter.objects.annotate(now=Now()).get()
+        assert failed.next_attempt_at is not None
+        pauses.append(failed.next_attempt_at - failed.now)
     make_due()
     retry_failed_events(consumer(poison))
 
@@ -91,16 +93,16 @@ def test_a_parked_event_waits_longer_each_time_and_is_dead_in_the_end(heard: Any
     dead = DeadLetter.objects.get()
     assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
     assert retry_failed_events(consumer(poison)) == 0
-    assert heard() == []
+    assert handled() == []
 
 
 def test_pauses_go_by_the_clock_of_the_database(
-    heard: Any, monkeypatch: pytest.MonkeyPatch
+    handled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind = clock.now() - timedelta(hours=1)
     monkeypatch.setattr(clock, "now", lambda: behind)
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     poison = Poison(user_id)
 
     deliver(consumer(poison))
@@ -108,15 +110,15 @@ def test_pauses_go_by_the_clock_of_the_database(
     make_due()
     retry_failed_events(consumer(poison))
 
-    parked = DeadLetter.objects.annotate(now=Now()).get()
-    assert parked.attempts == 2
-    assert parked.next_attempt_at is not None
-    assert timedelta(seconds=5) < parked.next_attempt_at - parked.now <= timedelta(seconds=10)
+    failed = DeadLetter.objects.annotate(now=Now()).get()
+    assert failed.attempts == 2
+    assert failed.next_attempt_at is not None
+    assert timedelta(seconds=5) < failed.next_attempt_at - failed.now <= timedelta(seconds=10)
 
 
-def test_two_retries_at_once_take_a_parked_event_once(heard: Any) -> None:
+def test_two_retries_at_once_handle_a_failed_event_once(handled: Any) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     poison = Poison(user_id)
     deliver(consumer(poison))
     poison.cured = True
@@ -125,10 +127,10 @@ def test_two_retries_at_once_take_a_parked_event_once(heard: Any) -> None:
     counts = at_once(*[lambda: retry_failed_events(consumer(poison))] * 3)
 
     assert sorted(counts) == [0, 0, 1]
-    assert heard() == [user_id]
+    assert handled() == [user_id]
 
 
-def test_an_event_that_nobody_can_read_any_more_is_parked(heard: Any) -> None:
+def test_an_event_that_cannot_be_decoded_is_a_failed_event(handled: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
@@ -137,23 +139,23 @@ def test_an_event_that_nobody_can_read_any_more_is_parked(heard: Any) -> None:
             [str(new_id()), str(new_id())],
         )
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
 
     deliver(consumer())
 
-    assert heard() == [user_id]
+    assert handled() == [user_id]
     assert DeadLetter.objects.count() == 1
 
 
-def test_a_retry_that_meets_locked_rows_stops_no_other(heard: Any) -> None:
+def test_a_retry_that_meets_locked_rows_stops_no_other(handled: Any) -> None:
     users = [new_id() for _ in range(2)]
-    tell(*users)
+    publish_registrations(*users)
     deliver(consumer(failing_for(*users, error=ValueError("x"))))
     make_due()
 
     assert retry_failed_events(consumer(failing_for(users[0], error=DatabaseBusy()))) == 1
 
-    assert heard() == [users[1]]
+    assert handled() == [users[1]]
     assert DeadLetter.objects.get().attempts == 2
 
 
@@ -161,6 +163,6 @@ def failing_for(*user_ids: UUID, error: Exception) -> Callable[[Sequence[Recorde
     def handle(events: Sequence[RecordedEvent]) -> None:
         if {event.fact.object_id for event in events} & set(user_ids):
             raise error
-        note(events)
+        record_handled(events)
 
     return handle

@@ -28,7 +28,7 @@ from oms.events.partitions import (
 )
 from oms.events.publishing import publish
 from oms.events.tests.consumers import consumer, deliver
-from oms.events.tests.months import digest_of_log, table_of, tell_at
+from oms.events.tests.months import append_events, digest_of_log, table_of
 from oms.users.events import UserRegistered
 
 JANUARY = date(2025, 1, 1)
@@ -66,8 +66,8 @@ def test_a_month_holds_its_first_millisecond_and_its_last() -> None:
     begin, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
 
     moments = [begin, end - timedelta(milliseconds=1), end]
-    tables = [table_of(tell_at(moment)[0]) for moment in moments]
-    [before] = tell_at(begin - timedelta(milliseconds=1))
+    tables = [table_of(append_events(moment)[0]) for moment in moments]
+    [before] = append_events(begin - timedelta(milliseconds=1))
 
     assert tables == ["events_event_2025_01", "events_event_2025_01", "events_event_2025_02"]
     assert table_of(before) == DEFAULT
@@ -78,8 +78,8 @@ def test_a_month_holds_its_first_millisecond_and_its_last() -> None:
 @pytest.mark.parametrize("verb", ["UPDATE {} SET type = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
 def test_every_partition_is_append_only(table: str, verb: str) -> None:
     make_partition(month=JANUARY)
-    tell_at(IN_JANUARY)
-    tell_at(IN_FEBRUARY)  # has no partition
+    append_events(IN_JANUARY)
+    append_events(IN_FEBRUARY)  # has no partition
     before = digest_of_log()
 
     cascade = " CASCADE" if verb.startswith("TRUNCATE") else ""
@@ -95,7 +95,7 @@ def test_every_partition_is_append_only(table: str, verb: str) -> None:
 
 @pytest.mark.django_db
 def test_an_id_stands_in_the_log_once() -> None:
-    [id] = tell_at(clock.now())
+    [id] = append_events(clock.now())
 
     event = Event.objects.get(pk=id)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -119,7 +119,7 @@ def test_maintenance_makes_the_months_ahead_once(
 @pytest.mark.django_db
 def test_a_month_whose_events_are_in_default_stays_there_and_the_next_ones_are_made() -> None:
     now = datetime(2031, 12, 31, tzinfo=UTC)
-    [id] = tell_at(now)
+    [id] = append_events(now)
 
     assert maintain_partitions(now=now) == [date(2032, 1, 1), date(2032, 2, 1)]
     assert maintain_partitions(now=now) == []
@@ -128,7 +128,7 @@ def test_a_month_whose_events_are_in_default_stays_there_and_the_next_ones_are_m
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_parked_event_must_be_in_the_log(spare_months: None) -> None:
+def test_a_failed_event_must_be_in_the_log(spare_months: None) -> None:
     with pytest.raises(IntegrityError, match="violates foreign key"):
         DeadLetter.objects.create(consumer="tests", event_id=new_id(), last_error="x")
 
@@ -171,7 +171,7 @@ def test_a_month_is_given_up_soon_while_default_is_in_use(spare_months: None) ->
 @pytest.mark.django_db
 def test_one_month_is_read_where_the_ids_are_bounded() -> None:
     make_partitions(first=JANUARY, last=date(2025, 6, 1))
-    tell_at(IN_FEBRUARY, number=10)
+    append_events(IN_FEBRUARY, number=10)
 
     plan = Event.objects.filter(
         id__gte=first_id_at(IN_FEBRUARY), id__lt=first_id_at(IN_FEBRUARY + timedelta(days=1))
@@ -187,7 +187,7 @@ def test_a_backlog_over_many_months_is_read_along_their_indexes() -> None:
     """And not sorted whole for each batch, which would make long backlogs ever slower."""
     make_partitions(first=JANUARY, last=date(2025, 6, 1))
     for month in range(1, 7):
-        tell_at(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
+        append_events(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE events_event")
         # What the test itself has written is not readable yet.
@@ -209,7 +209,7 @@ def test_a_backlog_that_no_statistics_know_of_is_not_sorted_either() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE events_event")
     for month in range(1, 7):
-        tell_at(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
+        append_events(datetime(2025, month, 15, tzinfo=UTC), number=1_000)
     plans: list[str] = []
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -19,7 +19,7 @@ from oms.events import relay
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import publish
 from oms.events.relay import Consumer, RecordedEvent
-from oms.events.tests.consumers import consumer, deliver, note, tell
+from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
 from oms.testing.event_log import wait_until_readable
 from oms.testing.threads import at_once
 from oms.users.events import UserLoggedIn, UserRegistered
@@ -51,28 +51,28 @@ def insert_by(other: Any, user_id: UUID) -> None:
         )
 
 
-def test_events_are_heard_once_and_in_their_order(heard: Any) -> None:
+def test_events_are_handled_once_and_in_their_order(handled: Any) -> None:
     users = [new_id() for _ in range(3)]
-    tell(users[0])
-    tell(users[1], users[2])
+    publish_registrations(users[0])
+    publish_registrations(users[1], users[2])
 
     assert deliver(consumer()) == 3
     assert deliver(consumer()) == 0
-    assert heard() == users
+    assert handled() == users
 
 
-def test_a_backlog_of_several_batches_is_heard_whole(
-    heard: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_backlog_of_several_batches_is_handled_completely(
+    handled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 2)
     users = [new_id() for _ in range(5)]
-    tell(*users)
+    publish_registrations(*users)
 
     assert deliver(consumer()) == 5
-    assert heard() == users
+    assert handled() == users
 
 
-def test_consumers_hear_what_they_asked_for_with_who_did_it(heard: Any) -> None:
+def test_consumers_get_the_events_they_subscribe_to_with_their_actors(handled: Any) -> None:
     got: list[RecordedEvent] = []
     user_id, actor_id = new_id(), new_id()
     actor = Actor(
@@ -93,72 +93,72 @@ def test_consumers_hear_what_they_asked_for_with_who_did_it(heard: Any) -> None:
     assert event.id == Event.objects.get(type="user.registered").id
 
 
-def test_each_consumer_has_an_offset_of_its_own(heard: Any) -> None:
+def test_each_consumer_has_an_offset_of_its_own(handled: Any) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     deliver(consumer())
 
-    deliver(Consumer(name="others", event_types=(UserRegistered,), handle=note))
+    deliver(Consumer(name="others", event_types=(UserRegistered,), handle=record_handled))
 
-    assert heard() == [user_id, user_id]
+    assert handled() == [user_id, user_id]
 
 
-def test_what_is_rolled_back_is_never_heard(heard: Any) -> None:
+def test_what_is_rolled_back_is_never_delivered(handled: Any) -> None:
     with transaction.atomic():
         publish(UserRegistered(user_id=new_id(), email="x"), actor=system("tests"))
         transaction.set_rollback(True)
     kept = new_id()
-    tell(kept)
+    publish_registrations(kept)
 
     deliver(consumer())
 
-    assert heard() == [kept]
+    assert handled() == [kept]
 
 
-def test_publishing_needs_a_transaction(heard: Any) -> None:
+def test_publishing_needs_a_transaction(handled: Any) -> None:
     with pytest.raises(RuntimeError, match="must run inside a transaction"):
         publish(UserRegistered(user_id=new_id(), email="x"), actor=system("tests"))
 
 
-def test_an_event_that_commits_late_is_not_skipped(heard: Any) -> None:
+def test_an_event_that_commits_late_is_not_skipped(handled: Any) -> None:
     early, late, later = new_id(), new_id(), new_id()
-    tell(early)
+    publish_registrations(early)
     wait_until_readable()
     with another_connection() as other:
         insert_by(other, late)  # draws the lower position and commits after the higher one
-        tell(later)
+        publish_registrations(later)
 
         relay.deliver(consumer())
-        assert heard() == [early]
+        assert handled() == [early]
 
         other.commit()
     deliver(consumer())
 
-    assert heard() == [early, late, later]
+    assert handled() == [early, late, later]
     assert Event.objects.get(object_id=late).position < Event.objects.get(object_id=later).position
 
 
-def test_a_transaction_in_a_neighbouring_database_holds_the_relay_up(heard: Any) -> None:
+def test_a_transaction_in_a_neighbouring_database_holds_the_relay_up(handled: Any) -> None:
     """As docs/event-log.md tells operators: numbers of transactions span the whole server."""
     parameters: dict[str, Any] = connection.get_connection_params()
     user_id = new_id()
     with psycopg.connect(**{**parameters, "dbname": "postgres"}) as neighbour:
         neighbour.execute("SELECT 1")
-        tell(user_id)
+        publish_registrations(user_id)
         assert deliver(consumer()) == 1  # what only reads has no number
 
         neighbour.execute("SELECT pg_current_xact_id()")
-        tell(user_id)
+        publish_registrations(user_id)
         relay.deliver(consumer())
-        assert heard() == [user_id]
+        assert handled() == [user_id]
 
         neighbour.rollback()
     deliver(consumer())
 
-    assert heard() == [user_id, user_id]
+    assert handled() == [user_id, user_id]
 
 
-def test_a_reader_that_goes_by_position_alone_skips_it(heard: Any) -> None:
+def test_a_reader_that_goes_by_position_alone_skips_it(handled: Any) -> None:
     """The negative control: the danger is real."""
     late, later = new_id(), new_id()
     last_seen, seen = 0, []
@@ -171,7 +171,7 @@ def test_a_reader_that_goes_by_position_alone_skips_it(heard: Any) -> None:
 
     with another_connection() as other:
         insert_by(other, late)
-        tell(later)
+        publish_registrations(later)
         read()
         other.commit()
     read()
@@ -180,7 +180,7 @@ def test_a_reader_that_goes_by_position_alone_skips_it(heard: Any) -> None:
     assert seen == [later]
 
 
-def test_no_event_is_skipped_or_doubled_amid_many_writers(heard: Any) -> None:
+def test_no_event_is_skipped_or_doubled_amid_many_writers(handled: Any) -> None:
     done = threading.Event()
     told: list[UUID] = []
 
@@ -207,64 +207,64 @@ def test_no_event_is_skipped_or_doubled_amid_many_writers(heard: Any) -> None:
     deliver(consumer())
 
     assert len(told) == 120
-    assert sorted(heard()) == sorted(told)
+    assert sorted(handled()) == sorted(told)
     in_log = list(
         Event.objects.order_by("transaction", "position").values_list("object_id", flat=True)
     )
-    assert heard() == in_log
+    assert handled() == in_log
 
 
-def test_two_relays_at_once_deliver_once(heard: Any) -> None:
+def test_two_relays_at_once_deliver_once(handled: Any) -> None:
     users = [new_id() for _ in range(6)]
-    tell(*users)
+    publish_registrations(*users)
     ConsumerOffset.objects.create(consumer="tests")
 
     wait_until_readable()
     counts = at_once(*[lambda: relay.deliver(consumer())] * 3)
 
     assert sorted(counts) == [0, 0, 6]
-    assert heard() == users
+    assert handled() == users
 
 
 def test_without_the_lock_two_relays_would_deliver_twice(
-    heard: Any, monkeypatch: pytest.MonkeyPatch
+    handled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = [new_id() for _ in range(3)]
-    tell(*users)
+    publish_registrations(*users)
     ConsumerOffset.objects.create(consumer="tests")
     both_read = threading.Barrier(2)
 
     def when_both_have_read(events: Sequence[RecordedEvent]) -> None:
         both_read.wait(timeout=10)
-        note(events)
+        record_handled(events)
 
     monkeypatch.setattr(relay, "_LOCK_OFFSET", relay._LOCK_OFFSET.replace("FOR NO KEY UPDATE", ""))
     wait_until_readable()
     at_once(*[lambda: relay.deliver(consumer(when_both_have_read))] * 2)
 
-    assert sorted(heard()) == sorted(users * 2)
+    assert sorted(handled()) == sorted(users * 2)
 
 
-def test_offset_and_effects_commit_together(heard: Any) -> None:
+def test_offset_and_effects_commit_together(handled: Any) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
 
     def note_and_die(events: Sequence[RecordedEvent]) -> None:
-        note(events)
+        record_handled(events)
         raise KeyboardInterrupt  # the worker is ended between the effect and the offset
 
     with pytest.raises(KeyboardInterrupt):
         deliver(consumer(note_and_die))
-    assert heard() == []
+    assert handled() == []
 
     deliver(consumer())
-    assert heard() == [user_id]
+    assert handled() == [user_id]
 
 
 @pytest.mark.parametrize("error", [OperationalError("the server went away"), Unavailable()])
-def test_a_lost_database_is_no_fault_of_an_event(heard: Any, error: Exception) -> None:
+def test_a_lost_database_is_no_fault_of_an_event(handled: Any, error: Exception) -> None:
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
 
     def fail(_: Sequence[RecordedEvent]) -> None:
         raise error
@@ -274,4 +274,4 @@ def test_a_lost_database_is_no_fault_of_an_event(heard: Any, error: Exception) -
 
     assert not DeadLetter.objects.exists()
     deliver(consumer())
-    assert heard() == [user_id]
+    assert handled() == [user_id]

@@ -17,7 +17,7 @@ from oms.events import relay
 from oms.events.models import ConsumerOffset, Event
 from oms.events.publishing import RELAY_TASK, publish
 from oms.events.relay import Consumer, RecordedEvent
-from oms.events.tests.consumers import consumer, deliver, note, tell
+from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
 from oms.queue.wakeups import hold_wakeups, release_wakeups
 from oms.subscriptions import relay_events
 from oms.testing.event_log import wait_until_readable
@@ -26,12 +26,12 @@ from oms.users.events import UserLoggedIn, UserRegistered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_only_what_is_heard_leaves_the_database(heard: Any) -> None:
+def test_only_subscribed_events_leave_the_database(handled: Any) -> None:
     user_id = new_id()
     with transaction.atomic():
         for _ in range(5):
             publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
-    tell(user_id)
+    publish_registrations(user_id)
     with transaction.atomic():
         publish(UserLoggedIn(user_id=user_id, session_id=new_id()), actor=system("tests"))
     wait_until_readable()
@@ -45,9 +45,9 @@ def test_only_what_is_heard_leaves_the_database(heard: Any) -> None:
     assert ConsumerOffset.objects.get(consumer="tests").position == last.position
 
 
-def test_many_events_take_as_many_statements_as_one(heard: Any) -> None:
+def test_many_events_take_as_many_statements_as_one(handled: Any) -> None:
     def statements(count: int) -> int:
-        tell(*[new_id() for _ in range(count)])
+        publish_registrations(*[new_id() for _ in range(count)])
         wait_until_readable()
         with CaptureQueriesContext(connection) as captured:
             assert relay.deliver(consumer(lambda events: None)) == count
@@ -57,7 +57,7 @@ def test_many_events_take_as_many_statements_as_one(heard: Any) -> None:
     assert statements(50) == statements(1)
 
 
-def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> None:
+def test_a_second_worker_leaves_the_relay_to_the_first(handled: Any) -> None:
     with patch("oms.subscriptions.deliver") as delivering:
         hold_wakeups(RELAY_TASK)
         relay_events()
@@ -69,7 +69,7 @@ def test_a_worker_that_finds_another_one_at_it_leaves_it_alone(heard: Any) -> No
         assert delivering.call_count > 0
 
 
-def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: Any) -> None:
+def test_a_consumer_with_a_backlog_shares_the_time_with_the_next_one(handled: Any) -> None:
     turns: list[str] = []
 
     def one(name: str) -> Consumer:
@@ -81,7 +81,7 @@ def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: An
     for each in consumers:
         deliver(each)
     turns.clear()
-    tell(*[new_id() for _ in range(3)])
+    publish_registrations(*[new_id() for _ in range(3)])
     wait_until_readable()
 
     with (
@@ -94,12 +94,12 @@ def test_a_consumer_that_is_far_behind_lets_the_next_one_have_its_turn(heard: An
     assert turns == ["first", "second"] * 3
 
 
-def test_time_that_runs_out_amid_what_a_consumer_does_not_hear_leaves_more_to_do(
-    heard: Any,
+def test_time_that_runs_out_among_other_events_leaves_more_to_do(
+    handled: Any,
 ) -> None:
-    other = Consumer(name="tests", event_types=(), handle=note)
+    other = Consumer(name="tests", event_types=(), handle=record_handled)
     deliver(other)
-    tell(new_id(), new_id(), new_id())
+    publish_registrations(new_id(), new_id(), new_id())
     wait_until_readable()
 
     with patch("oms.events.relay.BATCH", 2):
@@ -107,7 +107,9 @@ def test_time_that_runs_out_amid_what_a_consumer_does_not_hear_leaves_more_to_do
         assert relay.deliver(other, deadline=0.0) == 0
 
 
-def test_a_consumer_that_fails_stops_no_other(heard: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_consumer_that_fails_stops_no_other(
+    handled: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(_: Sequence[RecordedEvent]) -> None:
         raise Unavailable
 
@@ -116,13 +118,13 @@ def test_a_consumer_that_fails_stops_no_other(heard: Any, caplog: pytest.LogCapt
         consumer(),
     )
     user_id = new_id()
-    tell(user_id)
+    publish_registrations(user_id)
     wait_until_readable()
 
     with patch("oms.subscriptions.CONSUMERS", consumers):
         relay_events()
 
-    assert heard() == [user_id]
+    assert handled() == [user_id]
     failures: list[Any] = [r.msg for r in caplog.records if r.name == "oms.subscriptions"]
     assert {(line["event"], line["work"]) for line in failures} == {
         ("background_work_failed", "failing")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 # Each breaks one promise on a shop of sixty orders; the database itself refuses many of them, so
 # its triggers are off and the constraint in the way is dropped, in the test's own transaction.
-BREACHES = {
+VIOLATIONS = {
     "stock_levels_equal_movements": "UPDATE inventory_stocklevel SET on_hand = on_hand + 1"
     " WHERE id = (SELECT id FROM inventory_stocklevel LIMIT 1)",
     "stock_movement_balances": "UPDATE inventory_stockmovement"
@@ -126,15 +126,15 @@ def finding(name: str) -> Finding:
     return next(found for found in reconcile(offline=True) if found.name == name)
 
 
-def test_there_is_a_breach_for_every_check() -> None:
-    assert set(BREACHES) == {check.name for check in CHECKS}
+def test_there_is_a_violation_for_every_check() -> None:
+    assert set(VIOLATIONS) == {check.name for check in CHECKS}
 
 
-@pytest.mark.parametrize("name", BREACHES)
-def test_a_breach_is_seen(shop: None, name: str) -> None:
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_violation_is_found(shop: None, name: str) -> None:
     assert finding(name).holds
 
-    unguarded(BREACHES[name])
+    unguarded(VIOLATIONS[name])
 
     found = finding(name)
     assert found.total >= 1
@@ -177,9 +177,9 @@ def test_a_stored_report_that_is_wrong_is_found(shop: None) -> None:
     assert "orders_confirmed: stored 9999" in violation.detail
 
 
-def test_repair_tries_again_what_was_given_up(shop: None) -> None:
-    unguarded(BREACHES["no_abandoned_payments"])
-    unguarded(BREACHES["no_dead_letters"])
+def test_repair_retries_what_was_given_up(shop: None) -> None:
+    unguarded(VIOLATIONS["no_abandoned_payments"])
+    unguarded(VIOLATIONS["no_dead_letters"])
     Refund.objects.filter(status="requested").update(next_attempt_at=None)
     stuck = Payment.objects.get(status="unknown", next_attempt_at=None)
 
@@ -194,8 +194,8 @@ def test_repair_tries_again_what_was_given_up(shop: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["stock_levels_equal_movements", "history_transitions_allowed"])
-def test_repair_does_not_touch_what_would_have_to_be_guessed(shop: None, name: str) -> None:
-    unguarded(BREACHES[name])
+def test_repair_leaves_everything_else_to_a_person(shop: None, name: str) -> None:
+    unguarded(VIOLATIONS[name])
 
     assert repair() == []
     assert finding(name).total >= 1
@@ -213,7 +213,7 @@ def test_the_command_succeeds_on_a_sound_shop(
 def test_the_command_fails_and_says_in_json_what_is_wrong(
     shop: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unguarded(BREACHES["order_totals"])
+    unguarded(VIOLATIONS["order_totals"])
 
     with pytest.raises(CommandError, match="order_totals") as failure:
         call_command("reconcile", offline=True, format="json")
@@ -257,7 +257,7 @@ def test_a_shop_whose_log_is_in_the_archive_is_sound(shop: None, tmp_path: Path)
     assert history_of(order.id, actor=system("tests")) == []
 
 
-def test_without_a_note_of_the_archive_what_is_missing_is_seen(shop: None, tmp_path: Path) -> None:
+def test_without_the_archives_record_missing_events_are_found(shop: None, tmp_path: Path) -> None:
     """The negative control."""
     archive_all(tmp_path)
     ArchivedMonth.objects.all().delete()
