@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework.serializers import ListSerializer
 
 from oms.api import standard_responses
-from oms.api.documentation import Documentation, documentation_of
+from oms.api.documentation import documentation_of, documented
 from oms.api.fields import CharField, MoneyField
 from oms.api.serializers import InputSerializer
 from oms.http.middleware.idempotency import accepts_key
@@ -51,7 +51,7 @@ class AutoSchema(SpectacularSchema):
     view: Any
 
     @property
-    def documentation(self) -> Documentation | None:
+    def documentation(self) -> documented | None:
         """What the view's method says about itself."""
         name = getattr(self.view, "action", None) or self.method.lower()
         return documentation_of(getattr(self.view, name, None))
@@ -236,7 +236,7 @@ class AutoSchema(SpectacularSchema):
             for name in names
         }
 
-    def _error_responses(self, said: Documentation) -> Schema:
+    def _error_responses(self, said: documented) -> Schema:
         permissions = self.view.get_permissions()
         errors = standard_responses.errors_of(
             method=self.method,
@@ -256,9 +256,7 @@ class AutoSchema(SpectacularSchema):
             responses[str(status)] = response
         return responses
 
-    def _error_response(
-        self, status: int, problems: Sequence[Problem], said: Documentation
-    ) -> Schema:
+    def _error_response(self, status: int, problems: Sequence[Problem], said: documented) -> Schema:
         alike = status in standard_responses.ALIKE
         instance = (
             standard_responses.EXAMPLE_PATH if alike else standard_responses.example_path(self.path)

@@ -1,4 +1,4 @@
-"""The REST calls about users and tokens."""
+"""The API of users and tokens."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from oms.users.operations.accounts import change_user, register_user
 from oms.users.operations.sessions import log_in, refresh_session, revoke_session
 from oms.users.queries import find_user
 
-WHO_CHANGES = (
-    "Customers change their own `full_name`, `phone` and `email`. Staff change those of customers "
-    "too, and whether a customer `is_active`. Only superusers change the accounts of other staff, "
-    "and who `is_staff`; nobody changes `is_active` or `is_staff` of themselves."
+_WHO_MAY_CHANGE = (
+    "Customers may change their own `full_name`, `phone` and `email`. Staff may also change these "
+    "for customers, and `is_active`. Only superusers may change other staff accounts and "
+    "`is_staff`. Nobody may change their own `is_active` or `is_staff`."
 )
 
 
 class UserViewSet(ApiViewSet):
-    """Accounts: anyone may open one; it is seen and changed by its user and by staff."""
+    """Accounts: anyone may create one; its user and staff may read and change it."""
 
     permissions = {"create": [AllowAny]}
 
     @documented(
-        summary="Open an account",
+        summary="Create an account",
         request=RegistrationInput,
         response=UserOutput,
         status=201,
@@ -50,7 +50,7 @@ class UserViewSet(ApiViewSet):
         errors=[EmailTaken],
     )
     def create(self, request: Request) -> Response:
-        """Anyone may; the account is a customer's."""
+        """Creates a customer account. No authentication is needed."""
         user = register_user(actor=self.actor, **self.parse(RegistrationInput))
         return Response(
             UserOutput(user).data,
@@ -59,43 +59,43 @@ class UserViewSet(ApiViewSet):
         )
 
     @documented(
-        summary="Look at an account",
+        summary="Get an account",
         response=StaffUserOutput,
         response_example=examples.USER,
     )
-    def retrieve(self, request: Request, id: str) -> Response:
+    def retrieve(self, request: Request, id: str = "") -> Response:
         return self._present(find_user(actor=self.actor, user_id=self.user_id()))
 
     @documented(
-        summary="Replace the profile",
-        description=WHO_CHANGES,
+        summary="Replace a profile",
+        description=_WHO_MAY_CHANGE,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
         errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
-    def update(self, request: Request, id: str) -> Response:
+    def update(self, request: Request, id: str = "") -> Response:
         return self._change(partial=False)
 
     @documented(
-        summary="Change some of the profile",
-        description=WHO_CHANGES,
+        summary="Update a profile",
+        description=_WHO_MAY_CHANGE,
         response=StaffUserOutput,
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
         errors=[EmailTaken, SuperuserNeeded, OwnRights],
     )
-    def partial_update(self, request: Request, id: str) -> Response:
+    def partial_update(self, request: Request, id: str = "") -> Response:
         return self._change(partial=True)
 
     def user_id(self) -> UUID:
-        """The user whom the call is about."""
+        """The id of the account."""
         return self.path_id()
 
     def _change(self, *, partial: bool) -> Response:
-        # Whose account it is comes first: a stranger learns nothing about the body.
+        # Access is checked first, so that others learn nothing about the body.
         user = find_user(actor=self.actor, user_id=self.user_id())
         values = dict(self.parse(ProfileInput, partial=partial))
         return self._present(change_user(actor=self.actor, user_id=user.id, values=values))
@@ -107,38 +107,6 @@ class UserViewSet(ApiViewSet):
 
 class MyselfViewSet(UserViewSet):
     """The caller's own account."""
-
-    @documented(
-        summary="Look at your own account",
-        response=StaffUserOutput,
-        response_example=examples.USER,
-    )
-    def retrieve(self, request: Request, id: str = "") -> Response:
-        return super().retrieve(request, id)
-
-    @documented(
-        summary="Replace your own profile",
-        description=WHO_CHANGES,
-        response=StaffUserOutput,
-        request=ProfileInput,
-        request_example=examples.PROFILE,
-        response_example=examples.USER,
-        errors=[EmailTaken, SuperuserNeeded, OwnRights],
-    )
-    def update(self, request: Request, id: str = "") -> Response:
-        return super().update(request, id)
-
-    @documented(
-        summary="Change some of your own profile",
-        description=WHO_CHANGES,
-        response=StaffUserOutput,
-        request=ProfileInput,
-        request_example=examples.PROFILE_CHANGE,
-        response_example=examples.USER,
-        errors=[EmailTaken, SuperuserNeeded, OwnRights],
-    )
-    def partial_update(self, request: Request, id: str = "") -> Response:
-        return super().partial_update(request, id)
 
     def user_id(self) -> UUID:
         assert self.actor.id is not None, "nobody gets 401 before this"
@@ -160,7 +128,7 @@ class TokenView(_TokenView):
 
     @documented(
         summary="Log in",
-        description="Opens a session and gives its first two tokens.",
+        description="Starts a session and returns its first token pair.",
         request=CredentialsInput,
         request_example=examples.CREDENTIALS,
         response=TokenPairOutput,
@@ -173,11 +141,11 @@ class TokenView(_TokenView):
 
 
 class RefreshView(_TokenView):
-    """Going on with a session."""
+    """Refreshing a session."""
 
     @documented(
-        summary="Renew the tokens",
-        description="The old refresh token is dead then; who uses it again ends the session.",
+        summary="Refresh the tokens",
+        description="Invalidates the old refresh token; using it again ends the session.",
         request=RefreshInput,
         request_example=examples.REFRESH,
         response=TokenPairOutput,
@@ -194,7 +162,7 @@ class RevokeView(_TokenView):
 
     @documented(
         summary="Log out",
-        description="Ends the session: all of its tokens are dead at once.",
+        description="Ends the session and invalidates all of its tokens.",
         request=RefreshInput,
         request_example=examples.REFRESH,
         errors=[TokenInvalid],
