@@ -70,17 +70,17 @@ def call(
         connect=within_deadline(settings.GATEWAY_CONNECT_TIMEOUT),
         read=within_deadline(settings.GATEWAY_READ_TIMEOUT),
     )
-    path = urlsplit(url).path
+    parts = urlsplit(url)
     if body is not None:
         headers = {**headers, "Content-Type": "application/json"}
     try:
         # No automatic retries, and no redirects, which a provider's API does not have.
         response = (
             _connections(os.getpid())
-            .connection_from_url(url)
+            .connection_from_host(parts.hostname, parts.port, parts.scheme)
             .urlopen(
                 method,
-                f"{path}?{urlencode(query)}" if query else path,
+                f"{parts.path}?{urlencode(query)}" if query else parts.path,
                 body=None if body is None else msgspec.json.encode(body),
                 headers=headers,
                 retries=False,
