@@ -92,6 +92,7 @@ class Api:
                 async with asyncio.timeout(outcome.drop_after):
                     await self._stopping.wait()
             if request.transport is not None:
+                log.info("closing a connection without a response")
                 request.transport.abort()
         headers = {"Idempotent-Replayed": "true"} if outcome.is_replayed else None
         return web.json_response(outcome.body, status=outcome.status, headers=headers)

@@ -148,10 +148,10 @@ class Ledger:
             if isinstance(body, ChargeBody):
                 charge_id = self._charge(write, body)
             elif isinstance(body, VoidBody):
-                charge_id = self._settle(write, "voided", amount=0)
+                charge_id = self._capture_or_void(write, "voided", amount=0)
             else:
                 amount = hundredths(body.amount) if body.amount else None
-                charge_id = self._settle(write, "captured", amount=amount)
+                charge_id = self._capture_or_void(write, "captured", amount=amount)
             row = self._charge_row(charge_id)
             charge = objects.charge(row)
             states = [(charge, _now())]
@@ -180,7 +180,7 @@ class Ledger:
         )
         return charge_id
 
-    def _settle(self, write: Write, status: str, *, amount: int | None) -> str:
+    def _capture_or_void(self, write: Write, status: str, *, amount: int | None) -> str:
         """Capture `amount` of an authorized charge (all of it by default), or void it."""
         row = self._charge_row(write.charge_id)
         if row["status"] != "authorized":

@@ -128,11 +128,11 @@ def test_captures_voids_and_refunds_are_sent(
     connect: Connect, sender: SandboxProcess, receiver: WebhookReceiver
 ) -> None:
     gateway = connect(sender)
-    _, kept = charge(gateway, "tok_success", capture=False)
-    gateway.capture(key=str(uuid4()), provider_reference=kept.provider_reference, amount=PRICE)
+    _, captured = charge(gateway, "tok_success", capture=False)
+    gateway.capture(key=str(uuid4()), provider_reference=captured.provider_reference, amount=PRICE)
     refund = gateway.refund(
         key=(refund_key := str(uuid4())),
-        provider_reference=kept.provider_reference,
+        provider_reference=captured.provider_reference,
         amount=PRICE,
         reason="",
     )
@@ -271,8 +271,8 @@ def test_webhooks_in_flight_at_sigterm_are_delivered_before_the_end(
 
     assert own_sender.stop() == 0
 
-    noted = own_sender.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0")
-    assert noted == [(len(receiver.received),)]
+    delivered = own_sender.rows("SELECT count(*) FROM webhooks WHERE delivered_at > 0")
+    assert delivered == [(len(receiver.received),)]
 
 
 def signed(body: bytes, *, at: datetime | None = None) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_capture_against_void_has_one_winner(gateway: Gateway) -> None:
     key = str(uuid4())
     reference = charge(gateway, "tok_success", capture=False, key=key).provider_reference
 
-    def settle(number: int) -> ChargeStatus | None:
+    def capture_or_void(number: int) -> ChargeStatus | None:
         try:
             if number % 2:
                 return gateway.void(key=str(uuid4()), provider_reference=reference).status
@@ -64,7 +64,7 @@ def test_capture_against_void_has_one_winner(gateway: Gateway) -> None:
             return None
 
     with ThreadPoolExecutor(10) as pool:
-        results = list(pool.map(settle, range(10)))
+        results = list(pool.map(capture_or_void, range(10)))
 
     [winner] = [status for status in results if status]
     found = gateway.look_up(key=key)
