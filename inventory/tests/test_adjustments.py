@@ -1,4 +1,4 @@
-"""Correcting the stock by hand."""
+"""Stock adjustments."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def on_hand(product: Product) -> int:
     return sum(StockLevel.objects.filter(product=product).values_list("on_hand", flat=True))
 
 
-def test_an_adjustment_answers_with_its_entry_in_the_ledger(staff: APIClient) -> None:
+def test_an_adjustment_returns_its_movement(staff: APIClient) -> None:
     product = make_product(stock=10, sku="LAMP")
 
     response = adjust(staff, product, delta=-3, reason="damaged", note="Fell off the shelf.")
@@ -80,13 +80,13 @@ def test_an_adjustment_answers_with_its_entry_in_the_ledger(staff: APIClient) ->
         ("lost", "adjust"),
     ],
 )
-def test_each_reason_has_its_kind_of_movement(staff: APIClient, reason: str, kind: str) -> None:
+def test_each_reason_has_its_movement_kind(staff: APIClient, reason: str, kind: str) -> None:
     response = adjust(staff, make_product(), delta=1, reason=reason)
 
     assert (response.json()["kind"], response.json()["reason"]) == (kind, reason)
 
 
-def test_a_count_sets_what_is_on_hand(staff: APIClient) -> None:
+def test_a_count_sets_the_quantity_on_hand(staff: APIClient) -> None:
     product = make_product(stock=10)
 
     response = adjust(staff, product, set_to=4, expected_on_hand=10)
@@ -95,7 +95,7 @@ def test_a_count_sets_what_is_on_hand(staff: APIClient) -> None:
     assert on_hand(product) == 4
 
 
-def test_another_location_gets_a_level_of_its_own(staff: APIClient) -> None:
+def test_another_location_gets_its_own_stock_level(staff: APIClient) -> None:
     product = make_product(stock=10, backorderable=True)
     make_location(code="store")
 
@@ -117,9 +117,7 @@ def test_another_location_gets_a_level_of_its_own(staff: APIClient) -> None:
         {"delta": -1, "location": "store"},
     ],
 )
-def test_what_the_stock_does_not_allow_is_a_conflict(
-    staff: APIClient, amount: dict[str, Any]
-) -> None:
+def test_an_impossible_adjustment_is_a_conflict(staff: APIClient, amount: dict[str, Any]) -> None:
     product = make_product(stock=10)
     make_location(code="store")
     StockLevel.objects.update(reserved=4)
@@ -133,14 +131,14 @@ def test_what_the_stock_does_not_allow_is_a_conflict(
     assert the_whole_shop() == before
 
 
-def test_down_to_what_is_reserved_is_allowed(staff: APIClient) -> None:
+def test_stock_can_be_reduced_to_the_reserved_quantity(staff: APIClient) -> None:
     product = make_product(stock=10)
     StockLevel.objects.update(reserved=4)
 
     assert adjust(staff, product, delta=-6).status_code == 201
 
 
-def test_a_backorderable_product_may_fall_below_what_is_reserved_but_not_below_zero(
+def test_a_backorderable_product_can_fall_below_the_reserved_quantity_but_not_below_zero(
     staff: APIClient,
 ) -> None:
     product = make_product(stock=10, backorderable=True)
@@ -174,7 +172,7 @@ def test_a_backorderable_product_may_fall_below_what_is_reserved_but_not_below_z
         ({"delta": 1, "actor": "me"}, "/actor", "unknown_field"),
     ],
 )
-def test_bad_input_is_refused_by_name(
+def test_invalid_input_is_rejected_by_field(
     staff: APIClient, values: dict[str, Any], pointer: str, code: str
 ) -> None:
     product = make_product(stock=10)
@@ -188,7 +186,7 @@ def test_bad_input_is_refused_by_name(
     assert the_whole_shop() == before
 
 
-def test_a_product_that_is_not_there_is_a_fault_of_the_input(staff: APIClient) -> None:
+def test_an_unknown_product_is_invalid_input(staff: APIClient) -> None:
     body = {"product_id": str(new_id()), "reason": "lost", "delta": 1}
 
     response = staff.post(URL, body)
@@ -199,16 +197,14 @@ def test_a_product_that_is_not_there_is_a_fault_of_the_input(staff: APIClient) -
 
 
 @pytest.mark.parametrize("reason", ["received", "returned"])
-def test_what_takes_pieces_away_is_no_receipt_whatever_its_reason(
-    staff: APIClient, reason: str
-) -> None:
+def test_removing_units_is_never_a_receipt(staff: APIClient, reason: str) -> None:
     movement = adjust(staff, make_product(stock=10), delta=-3, reason=reason).json()
 
     assert (movement["kind"], movement["reason"]) == ("adjust", reason)
 
 
 @pytest.mark.django_db
-def test_only_staff_adjust() -> None:
+def test_only_staff_can_adjust_stock() -> None:
     product = make_product(stock=10)
     before = the_whole_shop()
 
@@ -217,14 +213,14 @@ def test_only_staff_adjust() -> None:
     assert the_whole_shop() == before
 
 
-def test_running_low_is_told_once(staff: APIClient) -> None:
+def test_low_stock_is_published_once(staff: APIClient) -> None:
     product = make_product(stock=10, low_stock_threshold=5)
 
     for delta in (-4, -1, -1, 4, -4):  # to 6, 5, 4, 8, 4
         adjust(staff, product, delta=delta)
 
-    news = Event.objects.filter(type="product.stock_ran_low").order_by("position")
-    assert [event.data["available"] for event in news] == [5, 4]
+    low_stock = Event.objects.filter(type="product.stock_ran_low").order_by("position")
+    assert [event.data["available"] for event in low_stock] == [5, 4]
 
 
 def _count_twice_at_once(product: Product) -> list[int]:
@@ -238,7 +234,7 @@ def _count_twice_at_once(product: Product) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_counts_of_the_same_stock_one_counts() -> None:
+def test_only_one_of_two_concurrent_counts_is_applied() -> None:
     for _ in range(5):
         product = make_product(stock=10)
 
@@ -248,7 +244,7 @@ def test_of_two_counts_of_the_same_stock_one_counts() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_locks_both_counts_would_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_both_counts_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     both_read = threading.Barrier(2)
     unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")
     open_book = stock.open_stock_allocator
@@ -267,7 +263,7 @@ def test_without_locks_both_counts_would_count(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_level_made_while_the_product_changes_follows_the_change() -> None:
+def test_a_level_created_during_a_product_change_has_the_new_value() -> None:
     product = make_product(stock=10)
     store = make_location()
     changed = threading.Event()

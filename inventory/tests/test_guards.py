@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""Constraints of stock in the database."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from oms.testing.factories import make_location, make_product
 pytestmark = pytest.mark.django_db
 
 
-def refused(statement: str, *parameters: Any) -> str:
-    """What the database says when it refuses the raw `statement`."""
+def error_of(statement: str, *parameters: Any) -> str:
+    """The database's error for the raw `statement`."""
     with (
         pytest.raises(DatabaseError) as refusal,
         transaction.atomic(),
@@ -41,7 +41,7 @@ def test_the_ledger_is_append_only(statement: str) -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no deferred check
     before = list(StockMovement.objects.values())
 
-    assert "inventory_stockmovement is append-only" in refused(statement)
+    assert "inventory_stockmovement is append-only" in error_of(statement)
     assert list(StockMovement.objects.values()) == before
 
 
@@ -60,7 +60,7 @@ def test_the_ledger_is_append_only(statement: str) -> None:
         (Product, {"version": -1}, "version_check"),
     ],
 )
-def test_impossible_numbers_are_refused(
+def test_invalid_numbers_are_rejected(
     model: type[models.Model], change: dict[str, Any], constraint: str
 ) -> None:
     make_product(stock=5)
@@ -70,7 +70,7 @@ def test_impossible_numbers_are_refused(
         manager.update(**change)
 
 
-def test_more_may_be_reserved_than_is_on_hand_of_what_is_backorderable() -> None:
+def test_a_backorderable_product_can_have_more_reserved_than_on_hand() -> None:
     make_product(stock=5)
 
     StockLevel.objects.update(reserved=9, backorderable=True)
@@ -78,21 +78,21 @@ def test_more_may_be_reserved_than_is_on_hand_of_what_is_backorderable() -> None
     assert StockLevel.objects.get().available == -4
 
 
-def test_a_sku_is_had_once_in_whatever_case() -> None:
+def test_skus_are_unique_ignoring_case() -> None:
     make_product(sku="LAMP-1")
 
     with pytest.raises(IntegrityError, match="product_sku_once"), transaction.atomic():
         Product.objects.create(sku="lamp-1", name="x", price=1, currency="EUR")
 
 
-def test_a_product_has_one_level_at_a_location() -> None:
+def test_a_product_has_one_stock_level_per_location() -> None:
     product = make_product()
 
     with pytest.raises(IntegrityError, match="stock_level_once"), transaction.atomic():
         StockLevel.objects.create(product=product, location=Location.objects.get())
 
 
-def test_one_location_is_the_default() -> None:
+def test_there_is_one_default_location() -> None:
     make_product()
 
     with pytest.raises(IntegrityError, match="location_one_default"), transaction.atomic():
@@ -107,7 +107,7 @@ def _movement(product: Product, **fields: Any) -> StockMovement:
         "on_hand_delta": 1,
         "on_hand_after": 6,
         "reserved_after": 0,
-        "reference": "step:1",
+        "reference": "test:1",
         "actor_label": "tests",
         "created_at": clock.now(),
         **fields,
@@ -115,14 +115,14 @@ def _movement(product: Product, **fields: Any) -> StockMovement:
     return StockMovement.objects.create(**values)
 
 
-def test_a_step_stands_in_the_ledger_once() -> None:
+def test_a_movement_is_unique_by_its_reference() -> None:
     product = make_product()
     _movement(product)
 
     with pytest.raises(IntegrityError, match="movement_once"), transaction.atomic():
         _movement(product)
     _movement(product, kind="receive")
-    _movement(product, reference="step:2")
+    _movement(product, reference="test:2")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_step_stands_in_the_ledger_once() -> None:
         ("steal", -1, 0),
     ],
 )
-def test_a_movement_moves_what_its_kind_moves(kind: str, on_hand: int, reserved: int) -> None:
+def test_a_movement_changes_what_its_kind_allows(kind: str, on_hand: int, reserved: int) -> None:
     product = make_product()
 
     with (
@@ -148,7 +148,7 @@ def test_a_movement_moves_what_its_kind_moves(kind: str, on_hand: int, reserved:
 
 
 @pytest.mark.parametrize("balance", ["on_hand_after", "reserved_after"])
-def test_no_movement_leaves_less_than_nothing(balance: str) -> None:
+def test_balances_are_never_negative(balance: str) -> None:
     product = make_product()
 
     with (
@@ -158,13 +158,13 @@ def test_no_movement_leaves_less_than_nothing(balance: str) -> None:
         _movement(product, **{balance: -1})
 
 
-def test_what_has_a_history_cannot_be_deleted() -> None:
+def test_rows_with_movements_cannot_be_deleted() -> None:
     product = make_product(stock=5)
 
     with pytest.raises(ProtectedError):
         product.delete()
     with pytest.raises(ProtectedError):
         Location.objects.get().delete()
-    assert "violates foreign key" in refused(
+    assert "violates foreign key" in error_of(
         "DELETE FROM inventory_product; SET CONSTRAINTS ALL IMMEDIATE"
     )

@@ -1,4 +1,4 @@
-"""Adding and changing locations."""
+"""Creating and changing locations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def defaults() -> list[str]:
 
 
 @pytest.mark.django_db
-def test_a_new_default_takes_over_from_the_one_before() -> None:
+def test_a_new_default_replaces_the_previous_one() -> None:
     make_location(code="main", is_default=True)
 
     create_location(actor=ACTOR, code="store", name="Store", is_default=True)
@@ -34,7 +34,7 @@ def test_a_new_default_takes_over_from_the_one_before() -> None:
 
 
 @pytest.mark.django_db
-def test_the_default_is_not_taken_away_without_another() -> None:
+def test_there_is_always_a_default_location() -> None:
     main = make_location(code="main", is_default=True)
 
     with pytest.raises(NoDefaultLocation):
@@ -44,7 +44,7 @@ def test_the_default_is_not_taken_away_without_another() -> None:
 
 
 @pytest.mark.django_db
-def test_a_code_is_had_once() -> None:
+def test_codes_are_unique() -> None:
     make_location(code="main")
     store = make_location(code="store")
 

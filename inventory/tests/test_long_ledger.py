@@ -27,9 +27,9 @@ _FILL = """
            level.product_id, level.location_id,
            CASE WHEN i = 10000 THEN 'adjust' ELSE 'reserve' END,
            CASE WHEN i = 10000 THEN 1 ELSE 0 END, CASE WHEN i = 10000 THEN 0 ELSE 1 END,
-           10, 5, 'step:' || i, '', '', md5((i / 2)::text)::uuid, 'tests', at
+           10, 5, 'test:' || i, '', '', md5((i / 2)::text)::uuid, 'tests', at
     FROM generate_series(1, 20000) AS i
-    CROSS JOIN LATERAL (SELECT now() - make_interval(mins => i) AS at) AS moment
+    CROSS JOIN LATERAL (SELECT now() - make_interval(mins => i) AS at) AS time
     CROSS JOIN inventory_stocklevel AS level;
     ANALYZE inventory_stockmovement
 """

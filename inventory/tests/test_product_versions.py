@@ -1,4 +1,4 @@
-"""Changes of products that meet: by versions, and at one moment."""
+"""Concurrent changes of products."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def staff(db: None) -> APIClient:
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("tag", ['"v1"', '"v9"', '"v1-10"', 'W/"v2"', '"x"'])
-def test_a_stale_change_is_refused(staff: APIClient, method: str, tag: str) -> None:
+def test_a_stale_change_is_rejected(staff: APIClient, method: str, tag: str) -> None:
     product = make_product()
     staff.patch(f"{URL}/{product.id}", {"name": "Second"})
     before = the_whole_shop()
@@ -33,7 +33,7 @@ def test_a_stale_change_is_refused(staff: APIClient, method: str, tag: str) -> N
 
 
 @pytest.mark.parametrize("tag", ['"v1"', "*", '"v0", "v1"', "as it was read"])
-def test_a_change_of_the_version_that_was_read_is_made(staff: APIClient, tag: str) -> None:
+def test_a_change_of_the_present_version_is_applied(staff: APIClient, tag: str) -> None:
     product = make_product()
     if tag == "as it was read":
         tag = staff.get(f"{URL}/{product.id}")["ETag"]
@@ -44,7 +44,7 @@ def test_a_change_of_the_version_that_was_read_is_made(staff: APIClient, tag: st
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_new_products_at_once_one_gets_the_sku(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_two_concurrent_products_gets_the_sku(monkeypatch: pytest.MonkeyPatch) -> None:
     make_product()  # the default location is there
     clients = [api_client(make_staff()), api_client(make_staff())]
     both_looked = threading.Barrier(2)
@@ -65,7 +65,7 @@ def test_of_two_new_products_at_once_one_gets_the_sku(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_changes_of_one_version_one_is_made() -> None:
+def test_only_one_of_two_concurrent_changes_is_applied() -> None:
     product = make_product()
     clients = [api_client(make_staff()), api_client(make_staff())]
 

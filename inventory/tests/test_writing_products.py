@@ -1,4 +1,4 @@
-"""Making and changing products as staff."""
+"""Creating and changing products as staff."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def staff(db: None) -> APIClient:
 
 
 def the_whole_shop() -> list[Any]:
-    """Every row that a call about products might touch."""
+    """All rows that a product request could change."""
     return [
         list(model.objects.order_by("pk").values())
         for model in (Product, StockLevel, StockMovement)
     ] + [list(Event.objects.exclude(object_type="user").values())]
 
 
-def test_staff_add_a_product_with_its_first_stock(staff: APIClient) -> None:
+def test_staff_can_create_a_product_with_initial_stock(staff: APIClient) -> None:
     response = staff.post(URL, {**WHOLE, "initial_stock": 12})
 
     assert response.status_code == 201
@@ -96,7 +96,7 @@ def test_staff_add_a_product_with_its_first_stock(staff: APIClient) -> None:
     assert Event.objects.get(object_type="product").type == "product.created"
 
 
-def test_what_is_optional_has_defaults(staff: APIClient) -> None:
+def test_optional_fields_have_defaults(staff: APIClient) -> None:
     body = staff.post(URL, LAMP).json()
 
     expected = {
@@ -113,7 +113,7 @@ def test_what_is_optional_has_defaults(staff: APIClient) -> None:
 
 
 @pytest.mark.parametrize("price", ["0", "0.00", "0.5", "9999999.99"])
-def test_a_price_from_nothing_to_the_greatest_is_fine(staff: APIClient, price: str) -> None:
+def test_prices_from_zero_to_the_maximum_are_valid(staff: APIClient, price: str) -> None:
     response = staff.post(URL, {**LAMP, "price": price})
 
     assert response.status_code == 201
@@ -121,7 +121,7 @@ def test_a_price_from_nothing_to_the_greatest_is_fine(staff: APIClient, price: s
     assert len(response.json()["price"].partition(".")[2]) == 2
 
 
-def test_the_greatest_stock_is_fine(staff: APIClient) -> None:
+def test_the_maximum_stock_is_valid(staff: APIClient) -> None:
     response = staff.post(URL, {**LAMP, "initial_stock": 2_000_000_000})
 
     assert response.json()["available"] == 2_000_000_000
@@ -136,7 +136,7 @@ def test_the_greatest_stock_is_fine(staff: APIClient) -> None:
         ("initial_stock", "1_000", "invalid"),
     ],
 )
-def test_a_bad_new_product_is_refused_by_name(
+def test_an_invalid_new_product_is_rejected_by_field(
     staff: APIClient, member: str, value: Any, code: str
 ) -> None:
     before = the_whole_shop()
@@ -151,7 +151,7 @@ def test_a_bad_new_product_is_refused_by_name(
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize(("member", "value", "code"), [*BAD, ("initial_stock", 5, "unknown_field")])
-def test_a_bad_change_is_refused_by_name(
+def test_an_invalid_change_is_rejected_by_field(
     staff: APIClient, method: str, member: str, value: Any, code: str
 ) -> None:
     product = make_product()
@@ -165,7 +165,7 @@ def test_a_bad_change_is_refused_by_name(
     assert the_whole_shop() == before
 
 
-def test_every_missing_member_is_named_at_once(staff: APIClient) -> None:
+def test_all_missing_fields_are_reported(staff: APIClient) -> None:
     for response in (staff.post(URL, {}), staff.put(f"{URL}/{make_product().id}", {})):
         assert {e["pointer"]: e["code"] for e in response.json()["errors"]} == {
             "/sku": "required",
@@ -175,7 +175,7 @@ def test_every_missing_member_is_named_at_once(staff: APIClient) -> None:
 
 
 @pytest.mark.parametrize("sku", ["LAMP-1", "lamp-1"])
-def test_a_sku_in_whatever_case_is_had_once(staff: APIClient, sku: str) -> None:
+def test_skus_are_unique_ignoring_case(staff: APIClient, sku: str) -> None:
     make_product(sku="LAMP-1")
     mug = make_product(sku="MUG-1")
     before = the_whole_shop()
@@ -189,7 +189,7 @@ def test_a_sku_in_whatever_case_is_had_once(staff: APIClient, sku: str) -> None:
     assert the_whole_shop() == before
 
 
-def test_patch_changes_what_it_names(staff: APIClient) -> None:
+def test_patch_changes_only_the_given_fields(staff: APIClient) -> None:
     product = make_product(price=Decimal("129.90"), description="Bright.", stock=4)
 
     response = staff.patch(f"{URL}/{product.id}", {"price": "119.90"})
@@ -206,7 +206,7 @@ def test_patch_changes_what_it_names(staff: APIClient) -> None:
 
 
 @pytest.mark.parametrize("change", [{}, {"price": "129.9"}])
-def test_a_change_of_nothing_makes_no_new_version(staff: APIClient, change: dict[str, str]) -> None:
+def test_an_empty_change_keeps_the_version(staff: APIClient, change: dict[str, str]) -> None:
     product = make_product(price=Decimal("129.90"))
     before = the_whole_shop()
 
@@ -229,7 +229,7 @@ def test_put_replaces_the_whole_product(staff: APIClient) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("who", ["nobody", "customer"])
-def test_only_staff_write_products(who: str) -> None:
+def test_only_staff_can_write_products(who: str) -> None:
     client = api_client(make_customer() if who == "customer" else None)
     product = make_product()
     before = the_whole_shop()
@@ -244,11 +244,11 @@ def test_only_staff_write_products(who: str) -> None:
     assert the_whole_shop() == before
 
 
-def test_a_product_that_is_not_there_cannot_be_changed(staff: APIClient) -> None:
+def test_an_unknown_product_cannot_be_changed(staff: APIClient) -> None:
     assert staff.patch(f"{URL}/{new_id()}", {"name": "X"}).status_code == 404
 
 
-def test_what_is_promised_beyond_the_stock_keeps_a_product_backorderable(
+def test_backorders_cannot_be_turned_off_while_more_is_reserved_than_on_hand(
     staff: APIClient,
 ) -> None:
     product = make_product(stock=1, backorderable=True)
@@ -261,7 +261,7 @@ def test_what_is_promised_beyond_the_stock_keeps_a_product_backorderable(
     assert the_whole_shop() == before
 
 
-def test_stock_levels_follow_the_product_in_being_backorderable(staff: APIClient) -> None:
+def test_stock_levels_copy_backorderable_from_the_product(staff: APIClient) -> None:
     product = make_product()
 
     staff.patch(f"{URL}/{product.id}", {"backorderable": True})

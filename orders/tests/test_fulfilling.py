@@ -1,4 +1,4 @@
-"""Parcels leaving the house and arriving."""
+"""Shipping and delivering orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def ship(order: Order, *lines: tuple[int, int]) -> Shipment:
-    """Ship of the order's items, by position, that many pieces; all that is left without any."""
+    """Ship quantities of the order's items by position, or everything that remains."""
     items = list(order.items.all())
     return ship_items(
         actor=actor_for(make_staff()),
@@ -33,7 +33,7 @@ def ship(order: Order, *lines: tuple[int, int]) -> Shipment:
     )
 
 
-def test_shipping_everything_takes_the_stock_away() -> None:
+def test_shipping_everything_removes_the_stock() -> None:
     mug, pot = make_product(), make_product()
     order = paid_order((mug, 3), (pot, 1))
 
@@ -52,7 +52,7 @@ def test_shipping_everything_takes_the_stock_away() -> None:
     assert (move.on_hand_delta, move.reserved_delta) == (-3, -3)
 
 
-def test_parcels_may_be_partial_until_nothing_is_left() -> None:
+def test_partial_shipments_until_nothing_remains() -> None:
     mug, pot = make_product(), make_product()
     order = paid_order((mug, 3), (pot, 1))
 
@@ -78,7 +78,7 @@ def test_parcels_may_be_partial_until_nothing_is_left() -> None:
         ship(order)
 
 
-def test_an_item_of_another_order_is_refused() -> None:
+def test_an_item_of_another_order_is_rejected() -> None:
     order = paid_order((make_product(), 1))
 
     with pytest.raises(Invalid) as refusal:
@@ -92,12 +92,12 @@ def test_an_item_of_another_order_is_refused() -> None:
     assert not Shipment.objects.exists()
 
 
-def test_an_order_that_waits_for_its_payment_is_not_shipped() -> None:
+def test_an_order_awaiting_payment_cannot_be_shipped() -> None:
     with pytest.raises(OrderNotShippable):
         ship(place((make_product(), 1)))
 
 
-def test_stock_of_two_locations_leaves_where_it_was_promised() -> None:
+def test_stock_leaves_the_locations_where_it_was_reserved() -> None:
     mug, store = make_product(stock=2), make_location()
     StockLevel.objects.create(product=mug, location=store, on_hand=3)
     order = paid_order((mug, 4))
@@ -109,7 +109,7 @@ def test_stock_of_two_locations_leaves_where_it_was_promised() -> None:
     assert StockLevel.objects.get(product=mug, location=store).on_hand == 1
 
 
-def test_what_was_sold_beforehand_ships_when_it_has_arrived() -> None:
+def test_backordered_items_ship_once_they_are_in_stock() -> None:
     rare, staff = make_product(stock=1, backorderable=True), actor_for(make_staff())
     order = paid_order((rare, 3))
 
@@ -131,7 +131,7 @@ def test_what_was_sold_beforehand_ships_when_it_has_arrived() -> None:
     assert stock_of(rare) == (0, 0)
 
 
-def test_delivering_ends_the_order_and_its_parcels() -> None:
+def test_delivering_an_order_delivers_its_shipments() -> None:
     order = paid_order((make_product(), 1))
     shipment = ship(order)
 

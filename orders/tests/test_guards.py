@@ -1,4 +1,4 @@
-"""What the database itself refuses of orders, whoever asks."""
+"""Constraints of orders in the database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
         (Shipment, {"status": "flown"}, "shipment_status_known"),
     ],
 )
-def test_impossible_states_and_numbers_are_refused(
+def test_invalid_states_and_numbers_are_rejected(
     model: type[models.Model], change: dict[str, Any], constraint: str
 ) -> None:
     order = place((make_product(), 2))
@@ -45,7 +45,7 @@ def test_impossible_states_and_numbers_are_refused(
         manager.update(**change)
 
 
-def test_no_two_orders_have_one_number() -> None:
+def test_order_numbers_are_unique() -> None:
     mug = make_product()
     first, second = place((mug, 1)), place((mug, 1))
 

@@ -1,4 +1,4 @@
-"""What an order costs."""
+"""Totals of orders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINES = st.lists(
 )
 
 
-def test_an_order_of_nothing_costs_nothing() -> None:
+def test_no_lines_total_zero() -> None:
     assert order_totals([]).total == Decimal("0.00")
 
 

@@ -1,4 +1,4 @@
-"""Every step of an order's status that there is, and every one that there is not."""
+"""All allowed status transitions of orders, and all others."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 
 S = OrderStatus
 
-# How an order gets into each status by legal steps alone.
-_WAYS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
+# How an order reaches each status by allowed transitions.
+_PATHS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
     S.CONFIRMED: (),
     S.PROCESSING: (S.PROCESSING,),
     S.ON_HOLD: (S.ON_HOLD,),
@@ -32,8 +32,8 @@ _WAYS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
     S.CANCELLED: (S.CANCELLED,),
 }
 
-# What staff may set by hand: the table, without what only the clock and the money do.
-_BY_HAND = {
+# What staff may set: the table without what only expiry and payments do.
+_FOR_STAFF = {
     status: set() if status is S.EXPIRED else set(targets) - {S.EXPIRED, S.PENDING}
     for status, targets in ALLOWED.items()
 }
@@ -50,18 +50,18 @@ def order_in(status: OrderStatus) -> Order:
     else:
         order = paid_order((mug, 1))
         staff = actor_for(make_staff())
-        for step in _WAYS[status]:
-            set_order_status(actor=staff, order_id=order.id, status=step)
+        for transition in _PATHS[status]:
+            set_order_status(actor=staff, order_id=order.id, status=transition)
     order.refresh_from_db()
     assert order.status == status
     return order
 
 
-LEGAL = [(a, b) for a in S for b in S if b in _BY_HAND[a]]
-ILLEGAL = [(a, b) for a in S for b in S if a != b and b not in _BY_HAND[a]]
+LEGAL = [(a, b) for a in S for b in S if b in _FOR_STAFF[a]]
+ILLEGAL = [(a, b) for a in S for b in S if a != b and b not in _FOR_STAFF[a]]
 
 
-def test_the_table_has_all_statuses_and_the_contracts_ends() -> None:
+def test_the_table_has_all_statuses_and_the_final_ones() -> None:
     assert set(ALLOWED) == set(S)
     assert {status for status, targets in ALLOWED.items() if not targets} == {
         S.DELIVERED,
@@ -71,7 +71,7 @@ def test_the_table_has_all_statuses_and_the_contracts_ends() -> None:
 
 
 @pytest.mark.parametrize(("start", "target"), LEGAL)
-def test_staff_may_take_every_legal_step(start: OrderStatus, target: OrderStatus) -> None:
+def test_staff_can_make_every_allowed_transition(start: OrderStatus, target: OrderStatus) -> None:
     order, staff = order_in(start), actor_for(make_staff())
     assert f"set_status:{target.value}" in allowed_actions(order, actor=staff)
 
@@ -79,20 +79,20 @@ def test_staff_may_take_every_legal_step(start: OrderStatus, target: OrderStatus
 
     order.refresh_from_db()
     assert changed.status == order.status == target
-    step = Event.objects.filter(object_id=order.id, data__has_key="previous_status").latest(
+    event = Event.objects.filter(object_id=order.id, data__has_key="previous_status").latest(
         "position"
     )
-    assert (step.data["previous_status"], step.data["status"]) == (start.value, target.value)
-    assert step.data["reason"] == "because"
-    assert step.actor_id == staff.id
+    assert (event.data["previous_status"], event.data["status"]) == (start.value, target.value)
+    assert event.data["reason"] == "because"
+    assert event.actor_id == staff.id
 
 
 @pytest.mark.parametrize(("start", "target"), ILLEGAL)
-def test_every_other_step_is_refused_and_says_what_is_legal(
+def test_every_other_transition_is_rejected_with_the_allowed_ones(
     start: OrderStatus, target: OrderStatus
 ) -> None:
     order, staff = order_in(start), actor_for(make_staff())
-    before, steps = order.version, status_changes_of(order)
+    before, changes = order.version, status_changes_of(order)
     assert f"set_status:{target.value}" not in allowed_actions(order, actor=staff)
 
     with pytest.raises(InvalidTransition) as refusal:
@@ -100,27 +100,27 @@ def test_every_other_step_is_refused_and_says_what_is_legal(
 
     assert refusal.value.data == {
         "current_status": start.value,
-        "allowed": sorted(status.value for status in _BY_HAND[start]),
+        "allowed": sorted(status.value for status in _FOR_STAFF[start]),
     }
     order.refresh_from_db()
     assert (order.status, order.version) == (start, before)
-    assert status_changes_of(order) == steps
+    assert status_changes_of(order) == changes
 
 
 @pytest.mark.parametrize("status", list(S))
-def test_the_same_status_again_does_nothing(status: OrderStatus) -> None:
+def test_setting_the_present_status_changes_nothing(status: OrderStatus) -> None:
     order = order_in(status)
-    before, steps = order.version, status_changes_of(order)
+    before, changes = order.version, status_changes_of(order)
 
     set_order_status(actor=actor_for(make_staff()), order_id=order.id, status=status)
 
     order.refresh_from_db()
     assert order.version == before
-    assert status_changes_of(order) == steps
+    assert status_changes_of(order) == changes
 
 
 @pytest.mark.parametrize("status", list(S))
-def test_what_cancelling_offers_is_what_it_does(status: OrderStatus) -> None:
+def test_cancelling_is_possible_exactly_when_it_is_offered(status: OrderStatus) -> None:
     order = order_in(status)
     customer = system("support")
     offered = "cancel" in allowed_actions(order, actor=customer)
@@ -141,7 +141,7 @@ def _succeeds(work: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.parametrize("status", list(S))
-def test_stock_is_held_in_the_statuses_that_hold_it(status: OrderStatus) -> None:
+def test_stock_is_reserved_in_the_statuses_that_hold_stock(status: OrderStatus) -> None:
     order = order_in(status)
     [item] = order.items.select_related("product")
 
