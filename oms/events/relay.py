@@ -20,9 +20,9 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind
-from oms.core.errors import Unavailable
+from oms.core.errors import DeadlineExceeded, Unavailable
 from oms.db.pipeline import ask, pipelined
-from oms.db.transactions import with_retries
+from oms.db.transactions import busy_on_lock_timeout, with_retries
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import RELAY_TASK
 from oms.events.types import DomainEvent, decode
@@ -243,13 +243,14 @@ def retry_failed_events(consumer: Consumer) -> int:
 
 
 def _try_to_retry(consumer: Consumer, failed: DeadLetter) -> Exception | None:
-    """The same for one event, where rows that others keep locked count as a failure too.
+    """The same for one event, where a lock or statement timeout counts as a failure too.
 
     Else one such event would keep the others from being retried.
     """
     try:
-        return _try_to_handle(consumer, [failed.event])
-    except Unavailable as error:
+        with busy_on_lock_timeout():
+            return _try_to_handle(consumer, [failed.event])
+    except (Unavailable, DeadlineExceeded) as error:
         return error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 from uuid import UUID
 
 import structlog
@@ -59,15 +61,18 @@ def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> N
 
 
 @durable
-def expire_orders(*, at: datetime) -> int:
+def expire_orders(*, at: datetime, deadline: float = inf) -> int:
     """Expire the orders that were not paid in time, and release their stock; returns how many.
 
-    In batches, the newest orders first: one that fails is tried alone, logged, and tried again by
-    the next run, after all that became overdue since. `manage.py reconcile` reports it.
+    In batches, the newest orders first, until `deadline` of `time.monotonic`. An order that fails
+    is tried alone, logged, and tried again by the next run, after all that became overdue since;
+    `manage.py reconcile` reports it.
     """
     expired, before = 0, None
-    while ids := overdue_order_ids(
-        at=at, paying_since=at - PAYING_GRACE, before=before, limit=_EXPIRY_BATCH
+    while time.monotonic() < deadline and (
+        ids := overdue_order_ids(
+            at=at, paying_since=at - PAYING_GRACE, before=before, limit=_EXPIRY_BATCH
+        )
     ):
         before = ids[-1]
         try:
@@ -75,13 +80,15 @@ def expire_orders(*, at: datetime) -> int:
         except OperationalError:  # no fault of an order
             raise
         except Exception:
-            expired += _expire_one_by_one(ids, at=at)
+            expired += _expire_one_by_one(ids, at=at, deadline=deadline)
     return expired
 
 
-def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime) -> int:
+def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: float) -> int:
     expired = 0
     for id in order_ids:
+        if time.monotonic() >= deadline:
+            break
         try:
             expired += _expire([id], at=at)
         except OperationalError:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.functions import Now
 
 from oms.core import clock
 from oms.core.ids import new_id
-from oms.db.transactions import DatabaseBusy
 from oms.events.models import DeadLetter
 from oms.events.relay import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_failed_events
 from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
+from oms.testing.factories import make_customer
 from oms.testing.threads import at_once
+from oms.users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,22 +148,36 @@ def test_an_event_that_cannot_be_decoded_is_a_failed_event(handled: Any) -> None
     assert DeadLetter.objects.count() == 1
 
 
-def test_a_retry_that_meets_locked_rows_stops_no_other(handled: Any) -> None:
-    users = [new_id() for _ in range(2)]
-    publish_registrations(*users)
-    deliver(consumer(failing_for(*users, error=ValueError("x"))))
-    make_due()
+def test_a_retry_that_waits_for_a_locked_row_stops_no_other(handled: Any) -> None:
+    customer, other = make_customer(), new_id()
+    publish_registrations(customer.id, other)
+    locking = connections.create_connection("default")
+    locking.set_autocommit(False)
 
-    assert retry_failed_events(consumer(failing_for(users[0], error=DatabaseBusy()))) == 1
-
-    assert handled() == [users[1]]
-    assert DeadLetter.objects.get().attempts == 2
-
-
-def failing_for(*user_ids: UUID, error: Exception) -> Callable[[Sequence[RecordedEvent]], None]:
-    def handle(events: Sequence[RecordedEvent]) -> None:
-        if {event.fact.object_id for event in events} & set(user_ids):
-            raise error
+    def lock_user(events: Sequence[RecordedEvent]) -> None:
+        ids = [event.fact.object_id for event in events]
+        list(User.objects.select_for_update().filter(pk__in=ids))
         record_handled(events)
 
-    return handle
+    deliver(consumer(failing))
+    make_due()
+    try:
+        with locking.cursor() as cursor:
+            cursor.execute("SELECT FROM users_user WHERE id = %s FOR UPDATE", [customer.id])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+
+        assert retry_failed_events(consumer(lock_user)) == 1
+    finally:
+        locking.rollback()
+        locking.close()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+
+    assert handled() == [other]
+    failed = DeadLetter.objects.get()
+    assert (failed.event.object_id, failed.attempts) == (customer.id, 2)
+
+
+def failing(events: Sequence[RecordedEvent]) -> None:
+    raise ValueError("cannot handle this")
