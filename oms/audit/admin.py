@@ -112,7 +112,7 @@ class EventAdmin(LargeTableAdmin):
     def actor_type(self, event: Event) -> SafeString:
         return badge(*_ACTORS[event.actor_kind])
 
-    @display(description=_("IP address"), empty_value="–")
+    @display(description=_("IP address"))
     def ip_address(self, event: Event) -> str | None:
         return event.ip
 

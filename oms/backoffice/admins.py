@@ -66,7 +66,8 @@ class BaseAdmin(ActionsMixin):
 
     def object_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
         """The names of those of the objects that still exist."""
-        return {}
+        objects = self.model._default_manager.filter(pk__in=ids)
+        return {obj.pk: str(obj) for obj in objects}
 
     def find_object(self, name: str) -> UUID | None:
         """The id of the object with exactly that name."""

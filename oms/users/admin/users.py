@@ -5,9 +5,8 @@ Pages offer what `oms.users.operations.authorization` allows; the operations ref
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -134,9 +133,6 @@ class UserAdmin(OperationAdmin):
         self, request: HttpRequest, action: AdminAction, obj: Any = None
     ) -> bool:
         return super().has_action_permission(request, action, obj) and _may_change(request, obj)
-
-    def object_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
-        return dict(User.objects.filter(pk__in=ids).values_list("pk", "email"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         current: Any = request.user
