@@ -81,7 +81,7 @@ def _details(data: Mapping[str, Any]) -> SafeString:
         else:
             rows.append((pretty_name(field), _value(value)))
     items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
-    return format_html('<dl class="bo-facts">{}</dl>', items)
+    return format_html('<dl class="bo-summary">{}</dl>', items)
 
 
 def _object_type(field: str) -> str:

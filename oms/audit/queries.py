@@ -1,4 +1,4 @@
-"""Named reads of the event log as the audit trail that it is."""
+"""Queries of the event log as the audit trail."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _SPANS = """
 
 
 def audit_entries() -> QuerySet[Event]:
-    """Everything that anyone ever changed, one entry for each event; in no order yet."""
+    """All audit entries, one for each event, unsorted."""
     return Event.objects.all()
 
 
 def entries_about(entries: QuerySet[Any], *, object_type: str) -> QuerySet[Any]:
-    """Those of `entries` that are about objects of that type, found by the types of their events.
+    """Those of `entries` about objects of that type, found by the types of their events.
 
     Several types cannot be read from their index in the order of ids: the log is walked through, or
     all of theirs are sorted. The walk goes through the months that have none to their ends, so it
     is kept to the months between the oldest and the newest.
     """
-    types = [name for name, fact in event_types().items() if fact.object_type == object_type]
+    types = [name for name, event in event_types().items() if event.object_type == object_type]
     spans = list(fetch_values(_SPANS, [types])) if types else []
     if not spans:
         return entries.none()

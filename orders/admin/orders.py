@@ -103,7 +103,7 @@ def _page_context(presenter: OrderPresenter) -> dict[str, Any]:
     help_texts = (STATUS_HELP[order.status], PAYMENT_HELP.get(order.payment_status))
     return {
         "order": order,
-        "facts": [
+        "summary": [
             *((column.short_description, column(order)) for column in _STATUSES),
             (_("total"), money(order.total, order.currency)),
             (_("placed"), order.placed_at),

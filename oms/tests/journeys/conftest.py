@@ -12,5 +12,5 @@ from oms.testing.factories import make_staff
 def staff() -> Client:
     """A browser logged in as a superuser."""
     client = Client()
-    client.force_login(make_staff(email="boss@example.com", is_superuser=True))
+    client.force_login(make_staff(email="admin@example.com", is_superuser=True))
     return client

@@ -34,7 +34,7 @@ def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page
     """A page of the system's Chromium, logged in as a superuser at a web server of its own."""
     # Playwright runs an event loop in this thread, where Django refuses database queries.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    make_staff(email="boss@example.com", is_superuser=True)
+    make_staff(email="admin@example.com", is_superuser=True)
     processes.start("web", {"WEB_THREADS": "4"})
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIUM)), None)
     with sync_playwright() as playwright:
@@ -42,7 +42,7 @@ def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page
         page = browser.new_context(base_url=processes.web_url, locale="en").new_page()
         page.set_default_timeout(10_000)
         page.goto("/admin/")
-        page.get_by_label("E-mail address").fill("boss@example.com")
+        page.get_by_label("E-mail address").fill("admin@example.com")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_text("Awaiting shipment")).to_be_visible()
@@ -92,7 +92,7 @@ def test_staff_add_and_adjust_a_product_and_ship_an_order(page: Page) -> None:
     expect(page.locator("section", has=page.locator("#order"))).to_contain_text("shipped")
     history = page.locator("section", has=page.locator("#history"))
     expect(history).to_contain_text("Shipment sent")
-    expect(history).to_contain_text("boss@example.com")
+    expect(history).to_contain_text("admin@example.com")
     assert Shipment.objects.get(order=order).tracking_number == "JJD0003"
     # An action that is no longer allowed is not offered, and refused by its URL too.
     expect(action(page, "deliver")).to_be_visible()

@@ -13,6 +13,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from oms.events.models import Event
 from oms.testing.factories import make_product, make_staff
 from oms.testing.ordering import paid_order, place, report, settle, stock_of
+from orders.errors import OrderNotShippable
 from orders.models import Order, Shipment
 from payments.errors import RefundExceedsCaptured
 from payments.gateways.base import ChargeStatus
@@ -115,7 +116,7 @@ def test_cancelling_needs_a_reason_releases_stock_and_refunds(staff: Client) -> 
     assert stock_of(mug) == (10, 0)
     assert Refund.objects.get(order_id=order.id).amount == order.total
     event = Event.objects.get(object_id=order.id, type="order.cancelled")
-    assert (event.actor_kind, event.actor_label) == ("staff", "boss@example.com")
+    assert (event.actor_kind, event.actor_label) == ("staff", "admin@example.com")
     assert event.data["reason"] == "damaged on the way"
     assert event.request_id
     assert event.ip == "127.0.0.1"
@@ -126,7 +127,7 @@ def test_a_part_is_shipped_and_the_rest_later(staff: Client) -> None:
     order = paid_order((mug, 3), (pot, 1))
     first, second = order.items.order_by("position")
 
-    answer = run(
+    response = run(
         staff,
         order,
         "ship_part",
@@ -135,15 +136,15 @@ def test_a_part_is_shipped_and_the_rest_later(staff: Client) -> None:
         **{f"item-{first.id}": "2", f"item-{second.id}": "0"},
     )
 
-    assert "A1" in answer.content.decode()
+    assert "A1" in response.content.decode()
     assert fresh(order).fulfilment_status == "partially_shipped"
     assert stock_of(mug) == (8, 1)
     too_many = {f"item-{first.id}": "2", f"item-{second.id}": "1"}
-    answer = run(staff, order, "ship_part", carrier="", tracking_number="", **too_many)
-    assert "less than or equal to 1" in answer.content.decode()
+    response = run(staff, order, "ship_part", carrier="", tracking_number="", **too_many)
+    assert "less than or equal to 1" in response.content.decode()
     nothing = {f"item-{first.id}": "0", f"item-{second.id}": "0"}
-    answer = run(staff, order, "ship_part", carrier="", tracking_number="", **nothing)
-    assert "Enter a quantity for at least one item" in answer.content.decode()
+    response = run(staff, order, "ship_part", carrier="", tracking_number="", **nothing)
+    assert "Enter a quantity for at least one item" in response.content.decode()
     assert Shipment.objects.filter(order=order).count() == 1
 
 
@@ -152,10 +153,10 @@ def test_a_refund_beyond_what_was_paid_is_refused_in_its_form(staff: Client) -> 
     payment = Payment.objects.get(order_id=order.id)
 
     run(staff, order, "refund", payment=payment.id, amount="15.00", reason="broken")
-    answer = run(staff, order, "refund", payment=payment.id, amount="5.01", reason="again")
+    response = run(staff, order, "refund", payment=payment.id, amount="5.01", reason="again")
 
-    assert answer.redirect_chain == []
-    assert RefundExceedsCaptured().message in answer.content.decode()
+    assert response.redirect_chain == []
+    assert RefundExceedsCaptured().message in response.content.decode()
     assert [refund.amount for refund in Refund.objects.all()] == [Decimal("15.00")]
 
 
@@ -181,11 +182,11 @@ def test_a_bulk_action_reports_what_was_done_and_what_failed(staff: Client) -> N
     form = staff.post(LIST, chosen)
     assert form.status_code == 200
     assert fresh(ready).status == "confirmed"
-    answer = staff.post(LIST, {**chosen, "confirmed": "1", "carrier": "DHL"}, follow=True)
+    response = staff.post(LIST, {**chosen, "confirmed": "1", "carrier": "DHL"}, follow=True)
 
-    html = answer.content.decode()
+    html = response.content.decode()
     assert "Ship all items: 1 order updated." in html
-    assert f"{unpaid.number}: Only an order that is confirmed" in html
+    assert f"{unpaid.number}: {OrderNotShippable().message}" in html
     assert fresh(ready).status == "shipped"
     assert fresh(unpaid).status == "pending"
 
@@ -203,16 +204,16 @@ def test_staff_see_only_what_their_permissions_allow() -> None:
     clerk.user_permissions.add(Permission.objects.get(codename="view_order"))
     assert client.get(LIST).status_code == 200
     assert available(client, order) == set()
-    assert run(client, order, "cancel", reason="no right").status_code == 403
+    assert run(client, order, "cancel", reason="not permitted").status_code == 403
     chosen = {"action": "cancel_all", "_selected_action": [str(order.pk)], "confirmed": "1"}
-    client.post(LIST, {**chosen, "reason": "no right"})
+    client.post(LIST, {**chosen, "reason": "not permitted"})
     assert fresh(order).status == "confirmed"
 
     clerk.user_permissions.add(Permission.objects.get(codename="change_order"))
     assert "refund" not in available(client, order)
     assert "cancel" in available(client, order)
     payment = Payment.objects.get(order_id=order.id)
-    refund = run(client, order, "refund", payment=payment.id, amount="1", reason="no right")
+    refund = run(client, order, "refund", payment=payment.id, amount="1", reason="not permitted")
     assert refund.status_code == 403
     assert Refund.objects.count() == 0
 

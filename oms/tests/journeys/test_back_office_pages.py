@@ -36,7 +36,7 @@ LISTS: dict[str, Any] = {
 @pytest.fixture
 def shop(staff: Client) -> Order:
     """A shop with at least one row of every kind; its shipped order."""
-    boss = make_staff(email="other@example.com")
+    clerk = make_staff(email="other@example.com")
     customer = make_customer()
     tokens_for(customer)
     product = make_product(stock=6)
@@ -68,7 +68,7 @@ def shop(staff: Client) -> Order:
     )
     ConsumerOffset.objects.get_or_create(consumer="orders")
     close_days(now=order.placed_at + timedelta(days=3))
-    boss.groups.create(name="Packers")
+    clerk.groups.create(name="Packers")
     order.refresh_from_db()
     return order
 

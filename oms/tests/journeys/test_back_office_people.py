@@ -24,9 +24,9 @@ def browser_of(user: User) -> Client:
 
 
 @pytest.fixture
-def boss() -> Client:
+def superuser() -> Client:
     """A browser logged in as a superuser."""
-    return browser_of(make_staff(email="boss@example.com", is_superuser=True))
+    return browser_of(make_staff(email="admin@example.com", is_superuser=True))
 
 
 @pytest.fixture
@@ -48,29 +48,29 @@ def form_of(user: User, **changes: Any) -> dict[str, Any]:
     return {**kept, **switches, **changes}
 
 
-def text(answer: Any) -> str:
-    return str(answer.content.decode())
+def text(response: Any) -> str:
+    return str(response.content.decode())
 
 
 def fresh(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
-def test_a_superuser_adds_a_staff_user_who_can_log_in(boss: Client) -> None:
+def test_a_superuser_adds_a_staff_user_who_can_log_in(superuser: Client) -> None:
     new = {"email": "New@Example.com", "full_name": "New", "phone": "", "is_staff": "on"}
 
-    boss.post(f"{LIST}add/", {**new, "password": "a-long-enough-secret"})
+    superuser.post(f"{LIST}add/", {**new, "password": "a-long-enough-secret"})
 
     user = User.objects.get(email__iexact="new@example.com")
     assert (user.is_staff, user.is_superuser) == (True, False)
     events = Event.objects.filter(object_id=user.id).order_by("position")
     assert [event.type for event in events] == ["user.registered", "user.changed"]
-    assert {event.actor_label for event in events} == {"boss@example.com"}
+    assert {event.actor_label for event in events} == {"admin@example.com"}
     assert Client().login(username="new@example.com", password="a-long-enough-secret")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"email": "TAKEN@example.com"}, "There is an account with this e-mail address already"),
         ({"password": "12345"}, "This password is too short"),
@@ -79,23 +79,23 @@ def test_a_superuser_adds_a_staff_user_who_can_log_in(boss: Client) -> None:
     ],
 )
 def test_a_bad_account_is_refused_at_its_field(
-    boss: Client, changes: dict[str, str], said: str
+    superuser: Client, changes: dict[str, str], message: str
 ) -> None:
     make_customer(email="taken@example.com")
     new = {"email": "new@example.com", "full_name": "New", "phone": "", "password": PASSWORD}
 
-    assert said in text(boss.post(f"{LIST}add/", {**new, **changes}))
+    assert message in text(superuser.post(f"{LIST}add/", {**new, **changes}))
 
     assert User.objects.count() == 2
 
 
-def test_changes_of_permissions_are_recorded(boss: Client) -> None:
+def test_changes_of_permissions_are_recorded(superuser: Client) -> None:
     user, group = make_customer(), Group.objects.create(name="Packers")
-    right = Permission.objects.get(codename="view_order")
+    permission = Permission.objects.get(codename="view_order")
 
-    boss.post(
+    superuser.post(
         page_of(user),
-        form_of(user, is_staff="on", groups=[group.pk], user_permissions=[right.pk]),
+        form_of(user, is_staff="on", groups=[group.pk], user_permissions=[permission.pk]),
     )
 
     assert fresh(user).is_staff
@@ -109,19 +109,19 @@ def test_changes_of_permissions_are_recorded(boss: Client) -> None:
         "user_permissions": [[], ["view_order"]],
     }
     # Submitting the form unchanged is no change.
-    boss.post(
+    superuser.post(
         page_of(user),
-        form_of(fresh(user), groups=[group.pk], user_permissions=[right.pk]),
+        form_of(fresh(user), groups=[group.pk], user_permissions=[permission.pk]),
     )
     assert Event.objects.filter(object_id=user.id, type="user.changed").count() == 2
 
 
-def test_superusers_cannot_remove_their_own_permissions(boss: Client) -> None:
-    me = User.objects.get(email="boss@example.com")
+def test_superusers_cannot_remove_their_own_permissions(superuser: Client) -> None:
+    me = User.objects.get(email="admin@example.com")
 
-    boss.post(page_of(me), {"email": me.email, "full_name": "Boss", "phone": ""})
+    superuser.post(page_of(me), {"email": me.email, "full_name": "Admin", "phone": ""})
 
-    assert (fresh(me).full_name, fresh(me).is_active) == ("Boss", True)
+    assert (fresh(me).full_name, fresh(me).is_active) == ("Admin", True)
     assert fresh(me).is_superuser
     assert fresh(me).is_staff
 
@@ -140,30 +140,33 @@ def test_staff_change_customers_but_grant_no_permissions(clerk: Client) -> None:
 
 
 def test_staff_cannot_change_accounts_of_staff(clerk: Client) -> None:
-    boss = make_staff(email="boss@example.com", is_superuser=True)
-    before = boss.password
+    superuser = make_staff(email="admin@example.com", is_superuser=True)
+    before = superuser.password
     new = {"password": "another-long-secret", "again": "another-long-secret"}
 
-    assert clerk.get(page_of(boss)).status_code == 200
-    assert clerk.post(page_of(boss), form_of(boss, email="mine@example.com")).status_code == 403
-    assert clerk.post(page_of(boss, "set_password"), new).status_code == 403
-    assert clerk.post(page_of(boss, "end_sessions")).status_code == 403
-    assert "set_password" not in text(clerk.get(page_of(boss)))
+    assert clerk.get(page_of(superuser)).status_code == 200
+    assert (
+        clerk.post(page_of(superuser), form_of(superuser, email="mine@example.com")).status_code
+        == 403
+    )
+    assert clerk.post(page_of(superuser, "set_password"), new).status_code == 403
+    assert clerk.post(page_of(superuser, "end_sessions")).status_code == 403
+    assert "set_password" not in text(clerk.get(page_of(superuser)))
 
-    assert (fresh(boss).email, fresh(boss).password) == ("boss@example.com", before)
+    assert (fresh(superuser).email, fresh(superuser).password) == ("admin@example.com", before)
 
 
-def test_setting_a_password_ends_the_sessions_and_is_never_recorded(boss: Client) -> None:
+def test_setting_a_password_ends_the_sessions_and_is_never_recorded(superuser: Client) -> None:
     user = make_customer(email="ada@example.com")
     tokens_for(user)
     page = page_of(user, "set_password")
 
-    differ = boss.post(page, {"password": "another-long-secret", "again": "other"})
+    differ = superuser.post(page, {"password": "another-long-secret", "again": "other"})
     assert "The passwords don&#x27;t match" in text(differ)
-    weak = boss.post(page, {"password": "12345678", "again": "12345678"})
+    weak = superuser.post(page, {"password": "12345678", "again": "12345678"})
     assert "entirely numeric" in text(weak)
     assert fresh(user).check_password(PASSWORD)
-    boss.post(page, {"password": "another-long-secret", "again": "another-long-secret"})
+    superuser.post(page, {"password": "another-long-secret", "again": "another-long-secret"})
 
     assert fresh(user).check_password("another-long-secret")
     assert Session.objects.get(user=user).revoked_because == "password set"
@@ -171,42 +174,42 @@ def test_setting_a_password_ends_the_sessions_and_is_never_recorded(boss: Client
     assert event.data == {"user_id": str(user.id)}
 
 
-def test_a_session_is_ended_once(boss: Client) -> None:
+def test_a_session_is_ended_once(superuser: Client) -> None:
     user = make_customer()
     tokens_for(user)
     session = Session.objects.get(user=user)
     page = f"/admin/users/session/{session.pk}"
 
-    boss.post(f"{page}/end_session/")
-    again = boss.post(f"{page}/end_session/", follow=True)
+    superuser.post(f"{page}/end_session/")
+    again = superuser.post(f"{page}/end_session/", follow=True)
 
     assert "isn&#x27;t available" in text(again)
     session.refresh_from_db()
     assert session.revoked_because == "by staff"
     assert Event.objects.filter(type="user.session_revoked").count() == 1
-    assert session.refresh_jti not in text(boss.get(f"{page}/change/"))
+    assert session.refresh_jti not in text(superuser.get(f"{page}/change/"))
 
 
-def test_logging_out_everywhere_ends_every_session(boss: Client) -> None:
+def test_logging_out_everywhere_ends_every_session(superuser: Client) -> None:
     user, other = make_customer(), make_customer()
     for _ in range(3):
         tokens_for(user)
     tokens_for(other)
 
-    boss.post(page_of(user, "end_sessions"))
+    superuser.post(page_of(user, "end_sessions"))
 
     assert not Session.objects.filter(user=user, revoked_at=None).exists()
     assert Session.objects.filter(user=other, revoked_at=None).count() == 1
 
 
-def test_only_superusers_change_groups(boss: Client, clerk: Client) -> None:
+def test_only_superusers_change_groups(superuser: Client, clerk: Client) -> None:
     group = Group.objects.create(name="Packers")
     me = User.objects.get(email="clerk@example.com")
     me.user_permissions.add(*Permission.objects.filter(codename__endswith="group"))
 
     page = f"/admin/auth/group/{group.pk}/change/"
-    assert clerk.post(page, {"name": "Bosses"}).status_code == 403
-    boss.post(page, {"name": "Shippers"})
+    assert clerk.post(page, {"name": "Managers"}).status_code == 403
+    superuser.post(page, {"name": "Shippers"})
 
     assert Group.objects.get().name == "Shippers"
 

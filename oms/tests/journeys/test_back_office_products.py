@@ -42,24 +42,24 @@ def form_of(product: Product, **changes: str) -> dict[str, str]:
     return {**kept, "is_active": "on", "expected_version": str(product.version), **changes}
 
 
-def text(answer: Any) -> str:
-    return str(answer.content.decode())
+def text(response: Any) -> str:
+    return str(response.content.decode())
 
 
 def test_a_product_is_added_with_stock_and_events(staff: Client) -> None:
-    answer = staff.post(f"{LIST}add/", {**FORM, "initial_stock": "20"}, follow=True)
+    response = staff.post(f"{LIST}add/", {**FORM, "initial_stock": "20"}, follow=True)
 
     product = Product.objects.get()
-    assert "was added successfully" in text(answer)
+    assert "was added successfully" in text(response)
     assert (product.sku, product.price, product.category) == ("CUP-1", Decimal("12.50"), "kitchen")
     assert stock_of(product) == (20, 0)
     event = Event.objects.get(type="product.created")
-    assert (event.object_id, event.actor_label) == (product.id, "boss@example.com")
-    assert StockMovement.objects.get().actor_label == "boss@example.com"
+    assert (event.object_id, event.actor_label) == (product.id, "admin@example.com")
+    assert StockMovement.objects.get().actor_label == "admin@example.com"
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("sku", "cup-0", "A product with this SKU already exists"),
         ("sku", "no spaces", "Enter a valid value"),
@@ -71,14 +71,14 @@ def test_a_product_is_added_with_stock_and_events(staff: Client) -> None:
     ],
 )
 def test_a_bad_product_is_refused_at_its_field(
-    staff: Client, field: str, value: str, said: str
+    staff: Client, field: str, value: str, message: str
 ) -> None:
     make_product(sku="CUP-0")
 
-    answer = staff.post(f"{LIST}add/", {**FORM, "initial_stock": "20", field: value})
+    response = staff.post(f"{LIST}add/", {**FORM, "initial_stock": "20", field: value})
 
-    assert answer.status_code == 200
-    assert said in text(answer)
+    assert response.status_code == 200
+    assert message in text(response)
     assert Product.objects.count() == 1
 
 
@@ -98,9 +98,9 @@ def test_a_change_made_on_a_stale_page_is_refused(staff: Client) -> None:
     product = make_product(name="Cup")
     change_product(actor=system("other"), product_id=product.id, values={"name": "Mug"})
 
-    answer = staff.post(page_of(product), form_of(product, price="1.00"))
+    response = staff.post(page_of(product), form_of(product, price="1.00"))
 
-    assert "Someone else changed this after you opened the page" in text(answer)
+    assert "Someone else changed this after you opened the page" in text(response)
     kept = Product.objects.get()
     assert (kept.name, kept.price, kept.version) == ("Mug", product.price, 2)
 
@@ -109,9 +109,9 @@ def test_a_product_with_backorders_stays_backorderable(staff: Client) -> None:
     product = make_product(stock=1, backorderable=True)
     place((product, 3))
 
-    answer = staff.post(page_of(product), form_of(product))
+    response = staff.post(page_of(product), form_of(product))
 
-    assert "More is reserved than on hand" in text(answer)
+    assert "More is reserved than on hand" in text(response)
     assert Product.objects.get().backorderable
 
 
@@ -132,7 +132,7 @@ def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"delta": "-9"}, "Only 6 of the 10 on hand are free (4 reserved). You tried to remove 9."),
         ({"counted": "5", "seen": "main=9,"}, "10 are on hand, not 9."),
@@ -145,17 +145,17 @@ def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -
     ],
 )
 def test_a_refused_adjustment_says_why_and_changes_nothing(
-    staff: Client, values: dict[str, str], said: str
+    staff: Client, values: dict[str, str], message: str
 ) -> None:
     product = make_product(stock=10)
     place((product, 4))
 
-    answer = staff.post(
+    response = staff.post(
         page_of(product, "adjust"), {"reason": "correction", "location": "main", **values}
     )
 
-    assert answer.status_code == 200
-    assert said in text(answer)
+    assert response.status_code == 200
+    assert message in text(response)
     assert stock_of(product) == (10, 4)
 
 

@@ -30,13 +30,13 @@ EVENTS = "/admin/events/event/"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def text(answer: Any) -> str:
-    return str(answer.content.decode())
+def text(response: Any) -> str:
+    return str(response.content.decode())
 
 
-def words(answer: Any) -> str:
+def words(response: Any) -> str:
     """The visible text of the page."""
-    body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>", " ", text(answer))
+    body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>", " ", text(response))
     visible = re.sub(r"<[^>]*>", " ", body[body.index("<body") :])
     return " ".join(unescape(visible).split())
 
@@ -107,7 +107,7 @@ def test_the_details_of_an_event_have_links(
     with django_assert_max_num_queries(8):
         page = staff.get(f"{EVENTS}{event.pk}/change/")
 
-    details = text(page).partition('<dl class="bo-facts">')[2].partition("</dl>")[0]
+    details = text(page).partition('<dl class="bo-summary">')[2].partition("</dl>")[0]
     assert f'/admin/users/user/{customer.pk}/change/">ada@example.com</a>' in details
     assert f'{ORDERS}{order.pk}/change/">{order.number}</a>' in details
     assert "{" not in details

@@ -35,7 +35,7 @@ from oms.users.operations.staff import (
     set_password,
 )
 
-_RIGHTS = ("is_superuser", "groups", "user_permissions")
+_PERMISSIONS = ("is_superuser", "groups", "user_permissions")
 
 
 def _password_field(label: Any, help_text: Any = "") -> forms.CharField:
@@ -55,7 +55,7 @@ class UserForm(OperationForm):
 
     class Meta:
         model = User
-        fields = ("email", "full_name", "phone", "is_active", "is_staff", *_RIGHTS)
+        fields = ("email", "full_name", "phone", "is_active", "is_staff", *_PERMISSIONS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,7 +138,7 @@ class UserAdmin(OperationAdmin):
         current: Any = request.user
         fields = ["created_at", "last_login"]
         if not current.is_superuser:
-            fields += ["is_staff", *_RIGHTS]
+            fields += ["is_staff", *_PERMISSIONS]
         if obj is not None and obj.pk == current.pk:
             fields += KEPT_BY_OTHERS
         return tuple(dict.fromkeys(fields))
@@ -159,8 +159,8 @@ class UserAdmin(OperationAdmin):
                 )
             },
         )
-        rights = (_("Permissions"), {"fields": ("is_staff", *_RIGHTS)})
-        return (profile, rights) if user.is_superuser or obj.is_staff else (profile,)
+        permissions = (_("Permissions"), {"fields": ("is_staff", *_PERMISSIONS)})
+        return (profile, permissions) if user.is_superuser or obj.is_staff else (profile,)
 
     @display(description=_("role"))
     def role(self, user: User) -> SafeString:
@@ -172,7 +172,7 @@ class UserAdmin(OperationAdmin):
         return create_account(actor=actor, **values)
 
     def change(self, actor: Actor, obj: Any, values: Mapping[str, Any], form: Any) -> None:
-        profile = {name: value for name, value in values.items() if name not in _RIGHTS}
+        profile = {name: value for name, value in values.items() if name not in _PERMISSIONS}
         change_user(actor=actor, user_id=obj.pk, values=profile)
         grant_rights(
             actor=actor,
