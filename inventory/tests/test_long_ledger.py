@@ -35,8 +35,8 @@ _FILL = """
 """
 
 
-@pytest.fixture
-def count() -> StockMovement:
+@pytest.fixture(scope="module")
+def count(module_db: None) -> StockMovement:
     """The count in the middle of a long ledger."""
     make_product(stock=0)
     with connection.cursor() as cursor:

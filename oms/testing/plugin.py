@@ -1,4 +1,4 @@
-"""The pytest plugin that gives the tests a real PostgreSQL, Valkey and processes.
+"""The pytest plugin that starts PostgreSQL, Valkey and processes for the tests.
 
 It is loaded by `-p` in pyproject.toml, before pytest-django reads the settings.
 """
@@ -14,6 +14,7 @@ import pytest
 from oms.testing import environment
 
 if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
     from pytest_django.fixtures import Settings
 
     from oms.testing.processes import Processes
@@ -22,28 +23,28 @@ if TYPE_CHECKING:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Start the services before the settings are read; wrappers run before pytest-django's hook."""
-    asked = early_config.known_args_namespace
+    options = early_config.known_args_namespace
     # Pytest runs its cleanups also after Ctrl-C and after an error of the start.
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         early_config.add_cleanup(environment.separate_worker(worker))
-    elif not (asked.help or asked.version):
-        has_workers = bool(getattr(asked, "numprocesses", None))
+    elif not (options.help or options.version):
+        has_workers = bool(getattr(options, "numprocesses", None))
         early_config.add_cleanup(environment.start_services(has_workers=has_workers))
     return (yield)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests that need no database, where several workers share the tests.
+    """Run long tests without a database first, where several workers share the tests.
 
     At the end one of them would keep a single worker busy. Those that use the database stay where
     pytest-django puts them: what a transactional test empties, the others rely on.
     """
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: not _is_long_and_apart(item))
+        items.sort(key=lambda item: not _is_slow_without_database(item))
 
 
-def _is_long_and_apart(item: pytest.Item) -> bool:
+def _is_slow_without_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     uses_database = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}
     return item.get_closest_marker("slow") is not None and not uses_database
@@ -94,12 +95,37 @@ def both_fronts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The database for fixtures of scope "module": all tests of the module see their rows.
+
+    It is a transaction around the module, in which each test's own is a savepoint; so it is not for
+    modules with transactional tests.
+    """
+    from django.db import transaction
+
+    block = transaction.atomic()
+    block._from_testcase = True
+    with django_db_blocker.unblock(), block:
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def module_processes(django_db_setup: None) -> Iterator[Processes]:
+    """Like `processes`, for fixtures of scope "module", whose tests must be transactional ones."""
+    from oms.testing.processes import Processes
+
+    with Processes() as started:
+        yield started
+
+
 @pytest.fixture
 def processes(transactional_db: None, settings: Settings) -> Iterator[Processes]:
-    """Starts real web servers, workers and payment providers on this test's database.
+    """Starts web servers, workers and payment providers on this test's database.
 
     They see only what is committed, so the test is a transactional one. The code of the test itself
-    reaches the same provider.
+    uses the same provider.
     """
     from oms.testing.processes import Processes
 

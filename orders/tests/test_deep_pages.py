@@ -25,8 +25,8 @@ SIZE = 2
 DEEP = 9_999
 
 
-@pytest.fixture(autouse=True)
-def _long_list() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _long_list(module_db: None) -> None:
     fill()
 
 

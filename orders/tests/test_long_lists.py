@@ -19,8 +19,8 @@ from orders.tests.long_lists import fill
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def rare() -> Order:
+@pytest.fixture(scope="module")
+def rare(module_db: None) -> Order:
     """The order in the middle of a long list."""
     fill()
     return Order.objects.select_related("customer").get(status="on_hold")

@@ -15,11 +15,16 @@ from oms.testing.processes import Processes
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def server(module_processes: Processes) -> Processes:
+    """A web server of two processes without a limit on registrations."""
+    module_processes.start("web", {"WEB_WORKERS": "2", "RATE_LIMIT_REGISTER": "100000/minute"})
+    return module_processes
+
+
 @pytest.fixture
-def web(processes: Processes) -> Processes:
-    """A web server of two processes, which does not limit how often one may register."""
-    processes.start("web", {"WEB_WORKERS": "2", "RATE_LIMIT_REGISTER": "100000/minute"})
-    return processes
+def web(server: Processes, transactional_db: None) -> Processes:
+    return server
 
 
 def test_one_key_in_a_hundred_parallel_calls_to_two_processes_has_one_effect(
@@ -82,14 +87,17 @@ def test_what_no_client_library_sends_is_refused_by_a_problem(web: Processes) ->
 
 
 def test_a_request_of_each_kind_writes_one_line_of_json_without_secrets(web: Processes) -> None:
+    [server] = web.running()
+    before = len(server.log_text())
+
     def post(path: str, body: dict[str, Any]) -> None:
         httpx.post(f"{web.web_url}{path}", json=body, timeout=20)
 
     post("/api/v1/users", {"email": "log@example.com", "password": "tulip-window-9", "x": 1})
     post("/api/v1/auth/token", {"email": "log@example.com", "password": "tulip-window-9"})
 
-    [server] = web.running()
-    lines = [line for line in server.log_text().splitlines() if '"event": "request"' in line]
+    log = server.log_text()[before:]
+    lines = [line for line in log.splitlines() if '"event": "request"' in line]
     assert sum("/api/v1/users" in line for line in lines) == 1
     assert sum("/api/v1/auth/token" in line for line in lines) == 1
     assert "tulip" not in server.log_text()

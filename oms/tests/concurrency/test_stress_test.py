@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
 
 from inventory.models import Product, StockLevel
 from oms.stress.buyers import Ware
@@ -21,12 +22,18 @@ from orders.placements import OrderedItem, Placed, Placement
 ADDRESS = {"name": "A", "line1": "B 1", "city": "C", "postal_code": "12345", "country": "DE"}
 
 
+@pytest.fixture(scope="module")
+def servers(module_processes: Processes) -> Processes:
+    """Two web processes, and the provider whose ledger is compared in the end."""
+    module_processes.start("provider")
+    module_processes.start("web", {"WEB_WORKERS": "2"})
+    return module_processes
+
+
 @pytest.fixture
-def web(processes: Processes) -> Processes:
-    """Two web processes, and the provider whose books are compared in the end."""
-    processes.start("provider")
-    processes.start("web", {"WEB_WORKERS": "2"})
-    return processes
+def web(servers: Processes, transactional_db: None, settings: Settings) -> Processes:
+    settings.SANDBOX_PROVIDER_URL = servers.provider_url
+    return servers
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

@@ -15,18 +15,23 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
+@pytest.fixture(scope="module")
+def server(module_processes: Processes) -> Processes:
+    module_processes.start("web")
+    return module_processes
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "operations"),
     [("/api/docs", ".opblock"), ("/api/redoc", "div[data-section-id*='/operation/']")],
 )
 def test_a_page_shows_every_operation_and_asks_no_other_server(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch, path: str, operations: str
+    server: Processes, monkeypatch: pytest.MonkeyPatch, path: str, operations: str
 ) -> None:
     # Playwright runs an event loop in this thread, where Django would not ask the database.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    processes.start("web")
-    schema = httpx.get(f"{processes.web_url}/api/schema", headers={"Accept": "application/json"})
+    schema = httpx.get(f"{server.web_url}/api/schema", headers={"Accept": "application/json"})
     total = sum(map(len, schema.json()["paths"].values()))
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIUM)), None)
     answered: list[Response] = []
@@ -37,7 +42,7 @@ def test_a_page_shows_every_operation_and_asks_no_other_server(
         page = browser.new_page()
         page.on("response", lambda response: answered.append(response))
         page.on("requestfailed", lambda request: failed.append(request))
-        page.goto(processes.web_url + path)
+        page.goto(server.web_url + path)
         expect(page.locator(operations)).to_have_count(total, timeout=30_000)
         page.wait_for_load_state("networkidle")
         # What the page's own policy forbids has never left the browser.
@@ -45,7 +50,7 @@ def test_a_page_shows_every_operation_and_asks_no_other_server(
         answers = [(response.status, response.url) for response in answered]
         browser.close()
 
-    inside = (f"{processes.web_url}/", f"blob:{processes.web_url}/", "data:")
+    inside = (f"{server.web_url}/", f"blob:{server.web_url}/", "data:")
     assert sent == []
     assert answers
     assert all(status == 200 and url.startswith(inside) for status, url in answers), answers

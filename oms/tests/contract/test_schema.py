@@ -36,13 +36,19 @@ _ROLES: dict[str, Callable[[], User | None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(module_processes: Processes) -> Processes:
+    """A web server without rate limits."""
+    module_processes.start("web", {f"RATE_LIMIT_{name}": "1000000/minute" for name in _LIMITS})
+    return module_processes
+
+
 @pytest.fixture
-def url(processes: Processes) -> str:
-    """A web server without limits, with something to sell."""
+def url(server: Processes, transactional_db: None) -> str:
+    """The URL of the server, with products to order."""
     for _ in range(3):
         make_product(stock=10_000)
-    processes.start("web", {f"RATE_LIMIT_{name}": "1000000/minute" for name in _LIMITS})
-    return processes.web_url
+    return server.web_url
 
 
 @pytest.mark.slow
