@@ -64,7 +64,7 @@ def test_a_page_of_the_ledger_reads_little_more_than_it_shows(count: StockMoveme
     ]
 
     for query, expected in cases:
-        movements = MovementFilters(query, stock_movements()).qs
+        movements = MovementFilters.narrowed(stock_movements(), MovementFilters.cleaned(query))
         for order in ("-id", "id"):
             found, read = rows_read(movements, order=order)
             assert (found, read < 300) == (expected, True), (query, order, read)

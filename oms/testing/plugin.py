@@ -105,7 +105,7 @@ def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
     from django.db import transaction
 
     block = transaction.atomic()
-    block._from_testcase = True
+    setattr(block, "_from_testcase", True)  # noqa: B010  # unknown to the stubs
     with django_db_blocker.unblock(), block:
         yield
         transaction.set_rollback(True)
