@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from inventory.models import Location, Product
-from oms.db.pipeline import ask
+from oms.db.pipeline import Pipeline, Result, execute
 from oms.db.transactions import transaction_required
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class LockedLevel:
-    """A stock level under lock, with what is needed of its product and location."""
+    """A locked stock level with columns of its product and location, in the statement's order."""
 
     id: UUID
     product_id: UUID
@@ -36,8 +37,8 @@ class LockedLevel:
         return self.on_hand - self.reserved
 
 
-# Raw, because this is the hottest statement of the project: the locked rows and all that a placing
-# needs to know of their products arrive in one round trip. The sort comes before the locks.
+# Raw, because this is the hottest statement of the project: one round trip for the locks and for
+# what placing needs of the products. The sort comes before the locks.
 _LOCK_LEVELS = """
     SELECT level.id, level.product_id, level.location_id, level.on_hand, level.reserved,
            level.backorderable, location.priority, location.code, product.sku, product.name,
@@ -52,49 +53,27 @@ _LOCK_LEVELS = """
 
 
 @transaction_required
-def locking_stock_levels(product_ids: Iterable[UUID]) -> Callable[[], Sequence[LockedLevel]]:
-    """Ask for all levels of the products, locked, sorted by product id and location id.
+def lock_stock_levels(
+    product_ids: Iterable[UUID], *, pipeline: Pipeline | None = None
+) -> Result[LockedLevel]:
+    """All levels of the products, locked, sorted by product id and location id.
 
-    They are fetched by calling what is returned, so that a pipeline can send more in between.
+    In a `pipeline` they are locked when it is sent.
     """
-    asked = ask(_LOCK_LEVELS, [sorted(set(product_ids))])
-
-    def fetched() -> Sequence[LockedLevel]:
-        return [
-            LockedLevel(
-                id=row[0],
-                product_id=row[1],
-                location_id=row[2],
-                on_hand=row[3],
-                reserved=row[4],
-                backorderable=row[5],
-                priority=row[6],
-                location_code=row[7],
-                sku=row[8],
-                name=row[9],
-                price=row[10],
-                currency=row[11],
-                is_active=row[12],
-                low_stock_threshold=row[13],
-            )
-            for row in asked.rows()
-        ]
-
-    return fetched
+    return execute(_LOCK_LEVELS, [sorted(set(product_ids))], make=_locked_level, pipeline=pipeline)
 
 
-def lock_stock_levels(product_ids: Iterable[UUID]) -> Sequence[LockedLevel]:
-    """All levels of the products, locked, sorted by product id and location id."""
-    return locking_stock_levels(product_ids)()
+def _locked_level(values: tuple[Any, ...]) -> LockedLevel:
+    return LockedLevel(*values)
 
 
 @transaction_required
 def lock_location(location_id: UUID) -> Location | None:
-    """The location, locked; None if there is none."""
+    """The locked location, or None."""
     return Location.objects.select_for_update(no_key=True).filter(pk=location_id).first()
 
 
 @transaction_required
 def lock_product(product_id: UUID) -> Product | None:
-    """The product, locked; None if there is none."""
+    """The locked product, or None."""
     return Product.objects.select_for_update(no_key=True).filter(pk=product_id).first()

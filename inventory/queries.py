@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from inventory.models import MovementKind, Product, StockLevel, StockMovement
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
-from oms.db.raw_queries import fetch_rows, fetch_values
+from oms.db.pipeline import Pipeline, Result, execute
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     StockedProduct = WithAnnotations[Product, _Stock]
 
-# The stamp (oms/core/cache_versions.py) of all products' own columns; what is available has none.
+# The cache version (oms/core/cache_versions.py) of all products' own columns, without stock.
 CATALOGUE = "catalogue"
 
 
 class ProductRow(NamedTuple):
-    """What staff and others are shown of a product but for its stock, as a plain row."""
+    """A product without its stock, as a plain row."""
 
     id: UUID
     sku: str
@@ -49,37 +49,37 @@ class ProductRow(NamedTuple):
 
 _PRODUCTS = f"SELECT {', '.join(ProductRow._fields)} FROM inventory_product WHERE id = ANY(%s)"  # noqa: S608
 
-# One row and one array, whose order is that of the question: nothing to look up on the way back.
+# One row with one array, in the order of the parameter: nothing to look up afterwards.
 _AVAILABLE = """
-    SELECT array_agg(COALESCE(pieces.available, 0) ORDER BY asked.number)
-    FROM unnest(%s::text::uuid[]) WITH ORDINALITY AS asked (id, number)
+    SELECT array_agg(COALESCE(stock.available, 0) ORDER BY wanted.number)
+    FROM unnest(%s::text::uuid[]) WITH ORDINALITY AS wanted (id, number)
     LEFT JOIN LATERAL (
         SELECT SUM(on_hand - reserved)::bigint AS available
-        FROM inventory_stocklevel WHERE product_id = asked.id
-    ) AS pieces ON true
+        FROM inventory_stocklevel WHERE product_id = wanted.id
+    ) AS stock ON true
 """
 
 
 def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
     """The products that `actor` may see; inactive ones only for staff.
 
-    What is available of them is another question, which `available_of` answers: it changes with
-    each order, and the products hardly ever.
+    What is available of them is read by `available_of`: it changes with each order, and the
+    products hardly ever.
     """
     products = Product.objects.all()
     return products if _sees_inactive(actor) else products.filter(is_active=True)
 
 
 def products_in_stock(products: QuerySet[Product], *, in_stock: bool) -> QuerySet[Product]:
-    """Those of which some pieces can be promised, or those of which none can."""
+    """The products with or without available stock."""
     stocked = products.alias(available=_available())
     return stocked.filter(available__gt=0) if in_stock else stocked.filter(available__lte=0)
 
 
 def available_of(product_ids: Iterable[UUID]) -> list[int]:
-    """What can still be promised of each product at all locations together, in their order.
+    """The available quantity of each product at all locations together, in their order.
 
-    It is below zero where more is promised than there is.
+    Below zero where more is reserved than there is.
     """
     return available_of_text(ids_as_text(product_ids))
 
@@ -92,23 +92,26 @@ def ids_as_text(product_ids: Iterable[UUID]) -> str:
 def available_of_text(ids: str) -> list[int]:
     """The same as `available_of`, for callers who keep such texts.
 
-    The database is asked by such a text in any case: it costs a third of an array of UUIDs.
+    As a parameter a text costs a third of an array of UUIDs.
     """
     if not ids:
         return []
-    [[available]] = fetch_values(_AVAILABLE, [f"{{{ids}}}"])
+    [[available]] = execute(_AVAILABLE, [f"{{{ids}}}"]).rows()
     return list(available)
 
 
-def products_by_id(product_ids: Iterable[UUID]) -> Mapping[UUID, ProductRow]:
-    """Those of the products that there are, whoever may see them."""
-    ids = list(product_ids)
-    return {row.id: row for row in fetch_rows(ProductRow, _PRODUCTS, [ids])} if ids else {}
+def query_products(
+    product_ids: Iterable[UUID], *, pipeline: Pipeline | None = None
+) -> Result[ProductRow]:
+    """Those of the products that exist, whoever may see them."""
+    return execute(_PRODUCTS, [list(product_ids)], make=ProductRow._make, pipeline=pipeline)
 
 
-def may_see(actor: Actor, product: ProductRow) -> bool:
-    """Whether `actor` may see the product; as `products_visible_to` has it."""
-    return product.is_active or _sees_inactive(actor)
+def visible_product(product: ProductRow | None, *, actor: Actor) -> ProductRow:
+    """The product. Raises NotFound if there is none or the actor may not see it."""
+    if product is None or not (product.is_active or _sees_inactive(actor)):
+        raise NotFound
+    return product
 
 
 def _sees_inactive(actor: Actor) -> bool:
@@ -117,15 +120,13 @@ def _sees_inactive(actor: Actor) -> bool:
 
 def find_product(*, actor: Actor, product_id: UUID) -> ProductRow:
     """The product. Raises NotFound if there is none that `actor` may see."""
-    product = products_by_id([product_id]).get(product_id)
-    if product is None or not may_see(actor, product):
-        raise NotFound
-    return product
+    products = query_products([product_id]).rows()
+    return visible_product(products[0] if products else None, actor=actor)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocationStock:
-    """The pieces of a product at one location."""
+    """The stock of a product at one location."""
 
     code: str
     on_hand: int
@@ -135,7 +136,7 @@ class LocationStock:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductStock:
-    """The pieces of a product, in all and at each location by priority."""
+    """The stock of a product, in total and at each location by priority."""
 
     product_id: UUID
     sku: str
@@ -200,19 +201,19 @@ def _available() -> Coalesce:
         StockLevel.objects.filter(product=OuterRef("pk"))
         .order_by()
         .values("product")
-        .annotate(pieces=Sum(F("on_hand") - F("reserved")))
-        .values("pieces")
+        .annotate(quantity=Sum(F("on_hand") - F("reserved")))
+        .values("quantity")
     )
     return Coalesce(Subquery(available), 0)
 
 
 def reserved_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    """For each order the pieces, by product and location, promised to it that have not left."""
+    """For each order the quantities, by product and location, reserved and not shipped."""
     return _summed(order_ids, "reserved_delta", Q(), sign=1)
 
 
 def shipped_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    """For each order the pieces, by product and location, that left and have not come back."""
+    """For each order the quantities, by product and location, shipped and not returned."""
     kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
     return _summed(order_ids, "on_hand_delta", kinds, sign=-1)
 
@@ -220,14 +221,14 @@ def shipped_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UU
 def _summed(
     order_ids: Iterable[UUID], field: str, kinds: Q, *, sign: int
 ) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    pieces: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
+    quantities: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
     rows = (
-        StockMovement.objects.filter(kinds, order_id__in=list(pieces))
+        StockMovement.objects.filter(kinds, order_id__in=list(quantities))
         .values_list("order_id", "product_id", "location_id")
-        .annotate(pieces=Sum(field))
+        .annotate(total=Sum(field))
         .order_by()
     )
     for order_id, product_id, location_id, total in rows:
         if order_id is not None and total:
-            pieces[order_id][product_id, location_id] = sign * total
-    return pieces
+            quantities[order_id][product_id, location_id] = sign * total
+    return quantities

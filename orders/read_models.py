@@ -1,20 +1,18 @@
-"""What the rest of the house may know of orders and parcels, without their models."""
+"""Orders and shipments as other apps may know them, without the models."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
-from oms.db.raw_queries import rows_of
 from orders.models import Order, OrderItem, ShipmentItem
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineSummary:
-    """That many pieces of a product; `total` is their price, in the order's currency."""
+    """A quantity of a product; `total` is its price, in the order's currency."""
 
     sku: str
     name: str
@@ -37,23 +35,8 @@ class OrderSummary:
     shipping_address: Mapping[str, str]
 
 
-class _OrderRow(NamedTuple):
-    id: UUID
-    number: str
-    customer_id: UUID
-    status: str
-    payment_status: str
-    currency: str
-    total: Decimal
-    shipping_address: Mapping[str, str]
-
-
-class _ItemRow(NamedTuple):
-    order_id: UUID
-    sku: str
-    name: str
-    quantity: int
-    line_total: Decimal
+# The columns of an order that a summary has.
+_COLUMNS = tuple(one.name for one in fields(OrderSummary) if one.name != "lines")
 
 
 def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
@@ -62,18 +45,17 @@ def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in order_ids}
     items = OrderItem.objects.filter(order_id__in=lines).order_by("position")
-    for item in rows_of(_ItemRow, items):
-        lines[item.order_id].append(
-            LineSummary(sku=item.sku, name=item.name, quantity=item.quantity, total=item.line_total)
-        )
+    columns = ("order_id", "sku", "name", "quantity", "line_total")
+    for order_id, sku, name, quantity, total in items.values_list(*columns):
+        lines[order_id].append(LineSummary(sku=sku, name=name, quantity=quantity, total=total))
     return {
-        order.id: OrderSummary(**order._asdict(), lines=tuple(lines[order.id]))
-        for order in rows_of(_OrderRow, Order.objects.filter(pk__in=list(lines)))
+        values["id"]: OrderSummary(**values, lines=tuple(lines[values["id"]]))
+        for values in Order.objects.filter(pk__in=lines).values(*_COLUMNS)
     }
 
 
 def shipment_lines_of(shipment_ids: Collection[UUID]) -> dict[UUID, tuple[LineSummary, ...]]:
-    """What is in each of the shipments, in one statement however many they are."""
+    """The contents of each shipment, in one statement however many they are."""
     if not shipment_ids:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in shipment_ids}

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from oms.db.raw_queries import fetch_values
+from oms.db.pipeline import execute
 from oms.db.transactions import transaction_required
 from payments.models import Payment, Refund
 
@@ -49,7 +49,7 @@ def lock_payments(payment_ids: Iterable[UUID]) -> Mapping[UUID, LockedPayment]:
     Not as models, which took half of the time of recording an outcome.
     """
     names = [field.name for field in fields(LockedPayment)]
-    found = fetch_values(_LOCK, [list(set(payment_ids))])
+    found = execute(_LOCK, [list(set(payment_ids))]).rows()
     payments = [LockedPayment(**dict(zip(names, values, strict=True))) for values in found]
     return {payment.id: payment for payment in payments}
 

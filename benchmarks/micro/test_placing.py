@@ -19,7 +19,8 @@ from oms.http.rate_limits import Limit, count
 from orders.api.inputs import BulkOrderInput, OrderInput
 from orders.api.outputs import order_document
 from orders.events import OrderPlaced
-from orders.models import Order, OrderItem
+from orders.models import Order
+from orders.rows import ItemRow
 from orders.states import OrderStatus
 from orders.totals import PricedLine, order_totals
 
@@ -81,14 +82,16 @@ def test_answering_with_an_order(benchmark: BenchmarkFixture) -> None:
         updated_at=_NOW,
     )
     items = [
-        OrderItem(
-            order=order,
+        ItemRow(
+            id=new_id(),
             product_id=new_id(),
             sku="BENCH-0001",
             name="Bench product",
             quantity=1,
-            unit_price=Decimal("19.90"),
-            line_total=Decimal("19.90"),
+            unit_price="19.90",
+            line_total="19.90",
+            quantity_shipped=0,
+            quantity_returned=0,
         )
         for _ in range(3)
     ]

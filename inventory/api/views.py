@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from django.http import HttpResponse
 from django.urls import reverse
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -11,7 +10,7 @@ from rest_framework.response import Response
 
 from inventory.api import examples
 from inventory.api.filters import LowStockFilters, MovementFilters, ProductFilters
-from inventory.api.products import etag_of_product, etag_of_products, product_documents
+from inventory.api.reading import ReadProducts
 from inventory.api.serializers import (
     AdjustmentInput,
     InventoryOutput,
@@ -27,21 +26,19 @@ from inventory.models import Product
 from inventory.operations.adjustments import adjust_stock
 from inventory.operations.products import change_product, create_product
 from inventory.queries import (
-    ProductRow,
     available_of,
-    find_product,
     low_stock_products,
-    products_visible_to,
     stock_movements,
     stock_of_product,
 )
 from oms.api.documentation import documented
+from oms.api.handlers import fast_path
 from oms.api.permissions import AllowAny, IsStaff
 from oms.api.views import ApiView, ApiViewSet
 
 
 class ProductViewSet(ApiViewSet):
-    """Products: seen by anyone, made and changed by staff."""
+    """Products: visible to anyone, created and changed by staff."""
 
     permission_classes = [IsStaff]
     permissions = {"list": [AllowAny], "retrieve": [AllowAny], "inventory": [AllowAny]}
@@ -55,20 +52,14 @@ class ProductViewSet(ApiViewSet):
 
     @documented(
         summary="List products",
-        description="Newest first, unless `ordering` says else. Inactive ones only for staff.",
+        description="Newest first, unless `ordering` says otherwise. Inactive ones only for staff.",
         response=StaffProductOutput,
         response_example=examples.PRODUCT,
         versioned=True,
     )
-    def list(self, request: Request) -> Response:
-        for_staff = self.actor.is_staff
-        page = self.page_of(ProductRow, products_visible_to(actor=self.actor))
-        available = available_of(product.id for product in page.rows)
-        return self.respond_with_page(
-            page,
-            etag=etag_of_products(page, available=available, for_staff=for_staff),
-            show=lambda: product_documents(page.rows, available=available, for_staff=for_staff),
-        )
+    @fast_path(ReadProducts, "products", slow_filters={"search", "in_stock"})
+    def list(self, request: Request) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Add a product",
@@ -87,26 +78,22 @@ class ProductViewSet(ApiViewSet):
         return response
 
     @documented(
-        summary="Look at a product",
+        summary="Show a product",
         description=(
-            'The ETag names the version and what is available, such as `"v7-42"`; as If-Match it '
-            "counts for its version alone."
+            'The ETag names the version and the available quantity, such as `"v7-42"`; as If-Match '
+            "only the version counts."
         ),
         response=StaffProductOutput,
         response_example=examples.PRODUCT,
         versioned=True,
     )
-    def retrieve(self, request: Request, id: str) -> Response:
-        product = find_product(actor=self.actor, product_id=self.path_id())
-        [available] = available_of([product.id])
-        return self.respond_tagged(
-            etag_of_product(product, available=available, actor=self.actor),
-            show=lambda: self._document(product, available=available),
-        )
+    @fast_path(ReadProducts, "product")
+    def retrieve(self, request: Request, id: str) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Replace a product",
-        description="What is missing gets its default.",
+        description="Members that are missing get their defaults.",
         request=ProductInput,
         response=StaffProductOutput,
         request_example=examples.PRODUCT_REPLACEMENT,
@@ -118,8 +105,8 @@ class ProductViewSet(ApiViewSet):
         return self._change(partial=False)
 
     @documented(
-        summary="Change some of a product",
-        description="What is missing stays as it is.",
+        summary="Update a product",
+        description="Members that are missing stay as they are.",
         request=ProductInput,
         response=StaffProductOutput,
         request_example=examples.PRODUCT_CHANGE,
@@ -131,8 +118,8 @@ class ProductViewSet(ApiViewSet):
         return self._change(partial=True)
 
     @documented(
-        summary="Look at the stock of a product",
-        description="Staff also see what is on hand and reserved, in all and at each location.",
+        summary="Show the stock of a product",
+        description="Staff also see the quantities on hand and reserved, in total and by location.",
         response=StaffInventoryOutput,
         response_example=examples.INVENTORY,
     )
@@ -153,15 +140,12 @@ class ProductViewSet(ApiViewSet):
 
     def _changed(self, product: Product, *, status: int) -> Response:
         [available] = available_of([product.id])
-        document = self._document(product, available=available)
+        document = product_document(product, available=available, for_staff=self.actor.is_staff)
         return self.versioned(product.version, document, status=status)
-
-    def _document(self, product: ProductRow | Product, *, available: int) -> dict[str, Any]:
-        return product_document(product, available=available, for_staff=self.actor.is_staff)
 
 
 class AdjustmentView(ApiView):
-    """Correcting the stock by hand."""
+    """Manual stock adjustments."""
 
     permission_classes = [IsStaff]
 
@@ -185,7 +169,7 @@ class AdjustmentView(ApiView):
 
 
 class MovementView(ApiView):
-    """The ledger of every piece that moved, newest first."""
+    """The stock ledger, newest first."""
 
     permission_classes = [IsStaff]
     filterset_class = MovementFilters
@@ -193,7 +177,7 @@ class MovementView(ApiView):
 
     @documented(
         summary="Read the stock ledger",
-        description="Every piece that moved, newest first. Entries are never changed.",
+        description="Every stock movement, newest first. Entries are never changed.",
         response=MovementOutput,
         response_example=examples.MOVEMENT,
     )
@@ -202,7 +186,7 @@ class MovementView(ApiView):
 
 
 class LowStockView(ApiView):
-    """Products that run out, the scarcest first."""
+    """Products that are low in stock, the scarcest first."""
 
     permission_classes = [IsStaff]
     filterset_class = LowStockFilters
@@ -211,8 +195,8 @@ class LowStockView(ApiView):
     paged_actions = ("get",)
 
     @documented(
-        summary="List what runs out",
-        description="Products with as few pieces as their threshold or fewer, the scarcest first.",
+        summary="List products low in stock",
+        description="Products available at or below their threshold, the scarcest first.",
         response=StaffProductOutput,
         response_example=examples.STAFF_PRODUCT,
     )

@@ -61,7 +61,7 @@ def create_product(
     publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
     renew_on_commit(CATALOGUE)
     if initial_stock:
-        allocator = StockAllocator(levels := lock_stock_levels([product.id]))
+        allocator = StockAllocator(levels := lock_stock_levels([product.id]).rows())
         cause = Cause(actor=actor, reference=f"product:{product.id}:created", reason="received")
         allocator.adjust(levels[0], initial_stock, kind=MovementKind.RECEIVE, cause=cause)
         allocator.save(at=now)
@@ -108,7 +108,7 @@ def change_product(
     product.updated_at = now
     _save(product, update_fields=[*changes, "version", "updated_at"])
     if "backorderable" in changes:
-        levels = lock_stock_levels([product.id])
+        levels = lock_stock_levels([product.id]).rows()
         if not product.backorderable and any(level.available < 0 for level in levels):
             raise StockConflict("More is reserved than on hand. Receive stock first.")
         StockLevel.objects.filter(product=product).update(

@@ -1,28 +1,29 @@
-"""The stock book: moving many pieces for many orders with a constant number of statements.
+"""Stock movements of many products for many orders with a constant number of statements.
 
-A book is opened over some products, which locks their stock levels; steps are decided in memory,
-in the order in which they are asked for; `save` writes all of them with one UPDATE, one INSERT into
-the ledger and one into the event log.
+A StockAllocator holds the locked stock levels of some products. Movements are decided in memory, in
+the order of the calls; `save` writes all of them with one UPDATE, one INSERT into the ledger and
+one into the event log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from inventory.events import StockRanLow
-from inventory.locks import LockedLevel, locking_stock_levels
+from inventory.locks import LockedLevel, lock_stock_levels
 from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
 from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows, write
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
 from oms.events.publishing import publish_all
 
-# Pieces by product and location.
-Pieces = Mapping[tuple[UUID, UUID], int]
+# Quantities by product and location.
+Quantities = Mapping[tuple[UUID, UUID], int]
 
 _MOVEMENT_COLUMNS = (
     "id",
@@ -52,7 +53,7 @@ _UPDATE_LEVELS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """Why pieces move: who did it, the step's unique reference, and the order if there is one."""
+    """Why stock moves: the actor, a reference unique to this change, and the order if any."""
 
     actor: Actor
     reference: str
@@ -63,7 +64,7 @@ class Cause:
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """One decided step of one level, with the balances after it."""
+    """One movement of one level, with the balances after it."""
 
     id: UUID
     level: LockedLevel
@@ -78,21 +79,11 @@ class Movement:
 @transaction_required
 def open_stock_allocator(product_ids: Iterable[UUID]) -> StockAllocator:
     """Lock all stock levels of the products until the end of the transaction."""
-    return opening_stock_allocator(product_ids)()
-
-
-@transaction_required
-def opening_stock_allocator(product_ids: Iterable[UUID]) -> Callable[[], StockAllocator]:
-    """`open_stock_allocator`, whose answer is fetched by calling what is returned.
-
-    So a pipeline can send more statements in between.
-    """
-    levels = locking_stock_levels(product_ids)
-    return lambda: StockAllocator(levels())
+    return StockAllocator(lock_stock_levels(product_ids).rows())
 
 
 class StockAllocator:
-    """Locked stock levels, and the steps decided on them that `save` has yet to write."""
+    """Locked stock levels, and the movements of them that `save` has yet to write."""
 
     def __init__(self, levels: Iterable[LockedLevel]) -> None:
         self._levels: dict[UUID, list[LockedLevel]] = {}
@@ -102,16 +93,16 @@ class StockAllocator:
         self._movements: list[Movement] = []
 
     def product(self, product_id: UUID) -> LockedLevel | None:
-        """What is known of the product, as the first of its levels; None if it has no level."""
+        """The first level of the product, which has its columns; None if it has no level."""
         levels = self._levels.get(product_id)
         return levels[0] if levels else None
 
     def available(self, product_id: UUID) -> int:
-        """Pieces of the product that can still be promised, at all locations together."""
+        """The quantity of the product that can be reserved, at all locations together."""
         return sum(level.available for level in self._levels.get(product_id, ()))
 
     def can_reserve(self, product_id: UUID, quantity: int) -> bool:
-        """Whether that many pieces can be promised; of a backorderable product, nearly always."""
+        """Whether that quantity can be reserved; of a backorderable product, nearly always."""
         product = self.product(product_id)
         if product is None:
             return False
@@ -120,9 +111,9 @@ class StockAllocator:
         return self.available(product_id) >= quantity
 
     def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> None:
-        """Promise that many pieces, drawn from the locations by priority.
+        """Reserve that quantity, from the locations by priority.
 
-        What a backorderable product lacks is promised at its first location. Raises ValueError
+        What a backorderable product lacks is reserved at its first location. Raises ValueError
         unless `can_reserve`.
         """
         if not self.can_reserve(product_id, quantity):
@@ -136,18 +127,18 @@ class StockAllocator:
         for level, take in zip(self._levels[product_id], takes, strict=True):
             self._move(level, MovementKind.RESERVE, reserved=take, cause=cause)
 
-    def release(self, pieces: Pieces, *, cause: Cause) -> None:
-        """Take back the promise of those pieces."""
-        for level, quantity in self._at(pieces):
+    def release(self, quantities: Quantities, *, cause: Cause) -> None:
+        """Release reserved quantities."""
+        for level, quantity in self._at(quantities):
             self._move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
 
-    def ship(self, pieces: Pieces, *, cause: Cause) -> None:
-        """Let those promised pieces leave the house."""
-        for level, quantity in self._at(pieces):
+    def ship(self, quantities: Quantities, *, cause: Cause) -> None:
+        """Ship reserved quantities."""
+        for level, quantity in self._at(quantities):
             self._move(level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause)
 
-    def lacking(self, pieces: Pieces) -> list[dict[str, object]]:
-        """The products of `pieces` of which fewer are on hand, with the numbers for the client."""
+    def lacking(self, quantities: Quantities) -> list[dict[str, object]]:
+        """The products of which less is on hand, with the numbers for the client."""
         return [
             {
                 "product_id": str(level.product_id),
@@ -155,13 +146,13 @@ class StockAllocator:
                 "requested": quantity,
                 "on_hand": level.on_hand,
             }
-            for level, quantity in self._at(pieces)
+            for level, quantity in self._at(quantities)
             if level.on_hand < quantity
         ]
 
-    def return_units(self, pieces: Pieces, *, cause: Cause) -> None:
-        """Put those pieces, which had been shipped, back on the shelf."""
-        for level, quantity in self._at(pieces):
+    def return_units(self, quantities: Quantities, *, cause: Cause) -> None:
+        """Restock quantities that had been shipped."""
+        for level, quantity in self._at(quantities):
             self._move(level, MovementKind.RETURN, on_hand=quantity, cause=cause)
 
     def adjust(self, level: LockedLevel, delta: int, *, kind: MovementKind, cause: Cause) -> None:
@@ -174,24 +165,24 @@ class StockAllocator:
         return next((level for level in levels if level.location_code == location_code), None)
 
     def savepoint(self) -> int:
-        """The present moment, for `rollback`."""
+        """The present state, for `rollback`."""
         return len(self._movements)
 
-    def rollback(self, mark: int) -> None:
-        """Forget every step that was decided since the mark."""
-        while len(self._movements) > mark:
+    def rollback(self, savepoint: int) -> None:
+        """Undo every movement since the savepoint."""
+        while len(self._movements) > savepoint:
             movement = self._movements.pop()
             movement.level.on_hand -= movement.on_hand_delta
             movement.level.reserved -= movement.reserved_delta
 
     @property
     def movements(self) -> tuple[Movement, ...]:
-        """The steps that `save` will write, or has written last."""
+        """The movements that `save` will write, or has written last."""
         return tuple(self._movements)
 
     @transaction_required
-    def save(self, *, at: datetime) -> None:
-        """Write the new balances, the ledger's rows and the news of products that ran low."""
+    def save(self, *, at: datetime, pipeline: Pipeline | None = None) -> None:
+        """Write the new balances, the ledger's rows and the events of products that ran low."""
         moved = {movement.level.id: movement.level for movement in self._movements}
         if not moved:
             return
@@ -204,6 +195,7 @@ class StockAllocator:
                 [level.on_hand for level in levels],
                 [level.reserved for level in levels],
             ],
+            pipeline=pipeline,
         )
         insert_rows(
             StockMovement,
@@ -228,11 +220,12 @@ class StockAllocator:
                 )
                 for movement in self._movements
             ],
+            pipeline=pipeline,
         )
-        publish_all(self._ran_low(), at=at)
+        publish_all(self._ran_low(), at=at, pipeline=pipeline)
 
     def _ran_low(self) -> list[tuple[StockRanLow, Actor]]:
-        news = {}
+        events = {}
         for movement in self._movements:
             product_id = movement.level.product_id
             threshold = movement.level.low_stock_threshold
@@ -244,16 +237,16 @@ class StockAllocator:
                     available=self.available(product_id),
                     threshold=threshold,
                 )
-                news[product_id] = (event, movement.cause.actor)
-        return list(news.values())
+                events[product_id] = (event, movement.cause.actor)
+        return list(events.values())
 
-    def _at(self, pieces: Pieces) -> list[tuple[LockedLevel, int]]:
+    def _at(self, quantities: Quantities) -> list[tuple[LockedLevel, int]]:
         by_place = {
             (level.product_id, level.location_id): level
             for levels in self._levels.values()
             for level in levels
         }
-        return [(by_place[place], quantity) for place, quantity in sorted(pieces.items())]
+        return [(by_place[place], quantity) for place, quantity in sorted(quantities.items())]
 
     def _move(
         self,

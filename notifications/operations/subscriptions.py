@@ -17,8 +17,7 @@ from notifications.rendering import render_mail
 from oms.core import clock
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
-from oms.db.pipeline import ask
-from oms.db.raw_queries import rows_of
+from oms.db.pipeline import execute, rows_of
 from oms.db.transactions import transaction_required
 from oms.events.relay import RecordedEvent
 from oms.queue.wakeups import wake_on_commit
@@ -66,7 +65,7 @@ def _allow_for_rendering() -> None:
 
     All that the transaction locks is the consumer's own offset.
     """
-    ask("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
+    execute("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 
 
 def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:

@@ -86,8 +86,8 @@ class Page(Generic[Row]):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PageAsked:
-    """What a query asks of a list: how much of it, in which order, from where.
+class PageRequest:
+    """The page that a query names: its size, the ordering, and where it begins.
 
     `scope` names the list and its filters: cursors are signed with it, and are valid for it alone.
     """
@@ -131,7 +131,7 @@ class PageAsked:
         return _signer().sign(self.scope + payload).removeprefix(self.scope)
 
 
-def page_asked(
+def page_request(
     params: Mapping[str, str],
     *,
     path: str,
@@ -139,8 +139,8 @@ def page_asked(
     orderings: Mapping[str, str],
     default_ordering: str = DEFAULT_ORDERING,
     annotations: Mapping[str, Any] | None = None,
-) -> PageAsked:
-    """What the query's parameters ask of the list of `model` at `path`. Raises InvalidQuery.
+) -> PageRequest:
+    """The page of the list of `model` at `path` that the parameters name. Raises InvalidQuery.
 
     `orderings` are the fields of the list, which are never null, by the names that `ordering` takes
     for them; `annotations` are expressions among them.
@@ -148,7 +148,7 @@ def page_asked(
     ordering = _ordering(params, orderings, default_ordering)
     filters = sorted((name, text) for name, text in params.items() if name not in PARAMETERS)
     scope = f"{path}?{urlencode(filters)}:"
-    return PageAsked(
+    return PageRequest(
         scope=scope,
         size=_page_size(params),
         ordering=ordering,

@@ -1,11 +1,10 @@
-"""Pages of lists, as views answer them; see oms/api/keyset.py."""
+"""Pages of lists in views; see oms/api/keyset.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,29 +12,9 @@ from rest_framework.response import Response
 from oms.api.keyset import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
-    Page,
-    PageAsked,
     ordering_fields,
-    page_asked,
+    page_request,
 )
-
-
-def asked_of(queryset: QuerySet[Any], request: Request, view: Any) -> PageAsked:
-    """What the request asks of the view's list `queryset`. Raises InvalidQuery."""
-    return page_asked(
-        request.query_params.dict(),
-        path=request.path,
-        model=queryset.model,
-        orderings=view.orderings,
-        default_ordering=view.default_ordering,
-        annotations=queryset.query.annotations,
-    )
-
-
-def page_document(request: Request, page: Page[Any], results: Any) -> dict[str, Any]:
-    """The answer to a request that asked for the page, with what is shown of its rows."""
-    address = request.build_absolute_uri(request.path)
-    return {**page.links(address, request.query_params.dict()), "results": results}
 
 
 class KeysetPagination(BasePagination):
@@ -47,12 +26,21 @@ class KeysetPagination(BasePagination):
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        asked = asked_of(queryset, request, view)
-        self.request, self.page = request, asked.page(list(asked.of(queryset)))
+        page = page_request(
+            request.query_params.dict(),
+            path=request.path,
+            model=queryset.model,
+            orderings=view.orderings,
+            default_ordering=view.default_ordering,
+            annotations=queryset.query.annotations,
+        )
+        self.request, self.page = request, page.page(list(page.of(queryset)))
         return self.page.rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response(page_document(self.request, self.page, data))
+        url = self.request.build_absolute_uri(self.request.path)
+        links = self.page.links(url, self.request.query_params.dict())
+        return Response({**links, "results": data})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         names = [sign + name for name in ordering_fields(view.orderings) for sign in ("", "-")]

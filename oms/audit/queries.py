@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from oms.db.raw_queries import fetch_values
+from oms.db.pipeline import execute
 from oms.events.models import Event
 from oms.events.types import event_types
 
@@ -38,7 +38,7 @@ def entries_about(entries: QuerySet[Any], *, object_type: str) -> QuerySet[Any]:
     is kept to the months between the oldest and the newest.
     """
     types = [name for name, event in event_types().items() if event.object_type == object_type]
-    spans = list(fetch_values(_SPANS, [types])) if types else []
+    spans = execute(_SPANS, [types]).rows() if types else []
     if not spans:
         return entries.none()
     return entries.filter(

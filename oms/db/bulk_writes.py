@@ -9,60 +9,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
+import msgspec
 from django.db import connection, models
 
-from oms.db.pipeline import ask
+from oms.db.pipeline import Pipeline, execute
 from oms.db.transactions import transaction_required
 
-_gathered: ContextVar[list[tuple[str, Sequence[Any]]] | None] = ContextVar("writes", default=None)
 
-
-def write(statement: str, parameters: Sequence[Any]) -> None:
-    """Run a statement that changes rows and returns none; or gather it, in `written_together`."""
-    gathered = _gathered.get()
-    if gathered is not None:
-        gathered.append((statement, parameters))
-        return
-    ask(statement, parameters)
-
-
-@contextmanager
-def written_together() -> Iterator[None]:
-    """Run all that is given to `write` inside as one statement, when the block ends.
-
-    So each of them fails at the end, and none may need what another writes: all see the tables as
-    they were before, and no order among them is promised (PostgreSQL, "Data-Modifying Statements in
-    WITH"). Inside another such block it joins that one; so nothing in it can be undone by itself,
-    by a savepoint or by catching what an inner block raises.
-    """
-    if _gathered.get() is not None:
-        yield
-        return
-    gathered: list[tuple[str, Sequence[Any]]] = []
-    token = _gathered.set(gathered)
-    try:
-        yield
-    finally:
-        _gathered.reset(token)
-    if gathered:
-        ask(
-            _as_one(tuple(statement for statement, _ in gathered)),
-            [parameter for _, parameters in gathered for parameter in parameters],
-        )
-
-
-@functools.lru_cache(maxsize=256)
-def _as_one(statements: tuple[str, ...]) -> str:
-    *first, last = statements
-    named = ", ".join(f"s{number} AS ({statement})" for number, statement in enumerate(first))
-    return f"WITH {named} {last}" if named else last
+def write(statement: str, parameters: Sequence[Any], *, pipeline: Pipeline | None = None) -> None:
+    """Run a statement that changes rows and returns none, or queue it in `pipeline`."""
+    if pipeline is None:
+        execute(statement, parameters)
+    else:
+        pipeline.write(statement, parameters)
 
 
 def insert_rows(
@@ -71,17 +33,21 @@ def insert_rows(
     rows: Iterable[Sequence[Any]],
     *,
     skip_existing: bool = False,
+    pipeline: Pipeline | None = None,
 ) -> None:
     """Insert `rows`, each in the order of the field names `columns`, with one statement.
 
-    A foreign key may be called by the name of its column too, as "order_id" of the field "order".
-    With `skip_existing` a row that a unique constraint refuses is left out in silence.
+    In a `pipeline` it becomes a part of the one statement of all its writes.
+
+    A foreign key may be named by its column too, as "order_id" of the field "order". With
+    `skip_existing` a row that violates a unique constraint is skipped.
     """
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
     if documents:
         write(
             _insert_statement(model, tuple(columns), skip_existing),
             [_json(documents)],
+            pipeline=pipeline,
         )
 
 
@@ -111,15 +77,15 @@ def update_rows(
 ) -> int:
     """Write `rows`, each in the order of the field names `columns`; returns how many were there.
 
-    "id" must be among `columns` and says which row is meant; those of `matching` must be as given
-    too, or the row is left alone, as one whose fencing token has grown. The caller holds locks on
-    rows that others change in another order.
+    "id" must be among `columns` and identifies the row; the columns of `matching` must have the
+    given values too, or the row is left alone, as one whose fencing token has grown. The caller
+    holds locks on rows that others change in another order.
     """
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
     if not documents:
         return 0
     statement = _update_statement(model, tuple(columns), ("id", *matching))
-    return ask(statement, [_json(documents)]).count()
+    return execute(statement, [_json(documents)]).count()
 
 
 @functools.cache
@@ -157,11 +123,5 @@ def _types(fields: Mapping[str, Any]) -> str:
 
 
 def _json(documents: Sequence[Mapping[str, Any]]) -> str:
-    return orjson.dumps(documents, default=_json_value).decode()
-
-
-def _json_value(value: Any) -> str:
-    """What orjson does not know, as the text that PostgreSQL reads."""
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no form in a row.")
+    """As JSON that PostgreSQL reads; decimals, UUIDs and times are texts."""
+    return msgspec.json.encode(documents).decode()

@@ -19,12 +19,12 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 
 Rows = list[tuple[Any, ...]]
 
-# Prepared statements that a connection keeps; of more the one that was not used for longest goes.
+# Prepared statements that a connection keeps; past that the least recently used one is closed.
 _KEPT = 100
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 
 STALE = (psycopg.errors.FeatureNotSupported, psycopg.errors.InvalidSqlStatementName)
-"""What a prepared statement is answered whose tables were changed since, or that is gone."""
+"""The errors of a prepared statement whose tables were changed since, or that is gone."""
 
 _numbers = count(1)
 # The names of each connection's prepared statements, by text and types of parameters.
@@ -32,40 +32,44 @@ _names: WeakKeyDictionary[Any, OrderedDict[Any, bytes]] = WeakKeyDictionary()
 
 
 class Statement(Protocol):
-    """A statement with `%s` for each parameter; `answer` is told what it did."""
+    """A statement with `%s` for each parameter; `receive` is called with its result."""
 
     statement: str
     parameters: Sequence[Any]
     prepared: bool
 
-    def answer(self, rows: Callable[[], Rows] | Rows, *, count: int) -> None:
-        """Note the rows that it found, or how to load them, and how many it found or changed."""
+    def receive(self, load: Callable[[], Rows], *, count: int) -> None:
+        """Note how to load the rows, and how many were found or changed."""
 
 
 class RoundTrip:
     """Statements on their way to the server and back.
 
-    Nothing but its answers may be expected of the connection meanwhile; an exception out of the
-    middle of it, such as a worker's time limit, costs the connection.
+    Nothing else may use the connection meanwhile; an exception out of the middle of it, such as a
+    worker's time limit, closes the connection. So does a server that sends nothing for
+    `answer_timeout_ms`, which is longer than its own statement_timeout: a hung process or a network
+    that drops packets would else be waited for without end.
     """
 
-    def __init__(self, driver: Any, asked: Sequence[Statement]) -> None:
-        self._driver, self._asked = driver, asked
+    def __init__(
+        self, driver: Any, statements: Sequence[Statement], *, answer_timeout_ms: int
+    ) -> None:
+        self._driver, self._answer_timeout_ms = driver, answer_timeout_ms
         self._libpq = driver.pgconn
         self._poll = select.poll()
-        # What takes each of the server's answers.
-        self._takers: list[Callable[[Any], None]] = []
-        # The names of what is prepared on this way, which are known to last once it has succeeded.
-        self._made: dict[Any, bytes] = {}
-        # Whatever is not in order is refused before anything is sent.
-        self._statements = [self._adapted(one) for one in asked]
+        # What receives each of the server's results.
+        self._receivers: list[Callable[[Any], None]] = []
+        # The names prepared on this trip, which are known to last once it has succeeded.
+        self._new_names: dict[Any, bytes] = {}
+        # Values that cannot be adapted are refused before anything is sent.
+        self._statements = [(one, *self._adapted(one)) for one in statements]
 
-    def _adapted(self, asked: Statement) -> tuple[bytes, Any, Sequence[Any]]:
-        numbered = _kept_numbered if asked.prepared else _numbered
-        text = numbered(asked.statement, len(asked.parameters))
+    def _adapted(self, statement: Statement) -> tuple[bytes, Any, Sequence[Any]]:
+        numbered = _kept_numbered if statement.prepared else _numbered
+        text = numbered(statement.statement, len(statement.parameters))
         transformer: Any = Transformer(self._driver)
-        formats = [PyFormat.AUTO] * len(asked.parameters)
-        return text, transformer, transformer.dump_sequence(asked.parameters, formats)
+        formats = [PyFormat.AUTO] * len(statement.parameters)
+        return text, transformer, transformer.dump_sequence(statement.parameters, formats)
 
     def send(self) -> None:
         with self._closing_on_escape():
@@ -76,25 +80,25 @@ class RoundTrip:
             ):
                 # The driver would add its options for it, of which the settings have none.
                 self._libpq.send_query_params(b"BEGIN", None)
-                self._takers.append(_ignore)
-            for asked, statement in zip(self._asked, self._statements, strict=True):
-                self._send(asked, *statement)
+                self._receivers.append(_ignore)
+            for statement in self._statements:
+                self._send(*statement)
             self._libpq.pipeline_sync()
             while self._libpq.flush():
-                if any(event & select.POLLIN for _, event in self._poll.poll()):
+                if self._wait() & select.POLLIN:
                     self._libpq.consume_input()
             self._poll.modify(self._libpq.socket, select.POLLIN)
 
     def _send(
-        self, asked: Statement, text: bytes, transformer: Any, parameters: Sequence[Any]
+        self, statement: Statement, text: bytes, transformer: Any, parameters: Sequence[Any]
     ) -> None:
         types, formats = transformer.types, transformer.formats
-        if asked.prepared:
+        if statement.prepared:
             name = self._prepared(text, types)
             self._libpq.send_query_prepared(name, parameters, formats, Format.BINARY)
         else:
             self._libpq.send_query_params(text, parameters, types, formats, Format.BINARY)
-        self._takers.append(functools.partial(_take, asked, transformer))
+        self._receivers.append(functools.partial(_receive, statement, transformer))
 
     def _prepared(self, text: bytes, types: Sequence[int] | None) -> bytes:
         names = _names.setdefault(self._driver, OrderedDict())
@@ -102,29 +106,29 @@ class RoundTrip:
         if key in names:
             names.move_to_end(key)
             return names[key]
-        if key in self._made:
-            return self._made[key]
-        name = self._made[key] = b"oms_%d" % next(_numbers)
+        if key in self._new_names:
+            return self._new_names[key]
+        name = self._new_names[key] = b"oms_%d" % next(_numbers)
         self._libpq.send_prepare(name, text, types)
-        self._takers.append(lambda _: names.update({key: name}))
+        self._receivers.append(lambda _: names.update({key: name}))
         while len(names) >= _KEPT:
             _, oldest = names.popitem(last=False)
             self._libpq.send_close_prepared(oldest)
-            self._takers.append(_ignore)
+            self._receivers.append(_ignore)
         return name
 
     def receive(self) -> None:
-        """Hand each statement its answer. Raises what the first that failed was answered."""
+        """Hand each statement its result. Raises the error of the first that failed."""
         failed = None
         with self._closing_on_escape():
-            for take in self._takers:
+            for receive in self._receivers:
                 result = self._next_result()
                 if result.status in _FAILED:
                     failed = failed or result
                 elif result.status != ExecStatus.PIPELINE_ABORTED:
-                    take(result)
+                    receive(result)
                 if self._next_result() is not None:
-                    raise psycopg.InternalError("A statement was answered twice.")
+                    raise psycopg.InternalError("A statement has two results.")
             self._next_result()  # to the end of the pipeline
             self._libpq.exit_pipeline_mode()
         if failed is not None:
@@ -135,9 +139,17 @@ class RoundTrip:
 
     def _next_result(self) -> Any:
         while self._libpq.is_busy():
-            self._poll.poll()
+            self._wait()
             self._libpq.consume_input()
         return self._libpq.get_result()
+
+    def _wait(self) -> int:
+        """The events of the socket. Raises OperationalError if there is none in time."""
+        for _, events in self._poll.poll(self._answer_timeout_ms):
+            return events
+        raise psycopg.OperationalError(
+            f"PostgreSQL has not answered for {self._answer_timeout_ms} ms."
+        )
 
     @contextmanager
     def _closing_on_escape(self) -> Iterator[None]:
@@ -149,16 +161,19 @@ class RoundTrip:
 
 
 def _ignore(result: Any) -> None:
-    """Take an answer that says nothing."""
+    """The result of a statement of our own, which has no rows."""
 
 
-def _take(asked: Statement, transformer: Any, result: Any) -> None:
-    def rows() -> Rows:
-        transformer.set_pgresult(result, format=Format.BINARY)
-        loaded: Rows = transformer.load_rows(0, result.ntuples, tuple)
-        return loaded
+def _receive(statement: Statement, transformer: Any, result: Any) -> None:
+    statement.receive(
+        functools.partial(_load, transformer, result), count=result.command_tuples or 0
+    )
 
-    asked.answer(rows, count=result.command_tuples or 0)
+
+def _load(transformer: Any, result: Any) -> Rows:
+    transformer.set_pgresult(result, format=Format.BINARY)
+    rows: Rows = transformer.load_rows(0, result.ntuples, tuple)
+    return rows
 
 
 def _numbered(statement: str, parameters: int) -> bytes:

@@ -1,173 +1,241 @@
 """Statements straight to libpq, many in one round trip, past the cursors of Django and the driver.
 
 A cursor of Django's takes 60 µs of CPU a statement, the driver's own 40, this 5. The connection and
-its transaction are Django's, values are adapted by the driver, and errors are those of both. What
-is found arrives in the binary format.
+its transaction are Django's, values are adapted by the driver, and errors are those of both. Rows
+arrive in the binary format, as tuples: most of a list's cost was instances of models, and most of
+a plain row's the times, of which Django's loader takes 4 µs each and the driver's binary one 0.2.
 
-What is asked here is prepared, and nothing else is: a prepared statement's plan in time no longer
-sees the values. That is right for `id = …`, and wrong for what is rare or common, as a status is.
-Of a million payments a plan for any status walks through the list until it has met a page of it,
-which for a rare one is the whole list; nor can it use a partial index. And a driver that prepares
-by itself deallocates everybody's statements after a ROLLBACK TO SAVEPOINT.
+Statements are prepared unless the caller says otherwise. A prepared statement's plan in time no
+longer sees the values: right for `id = …`, wrong for what is rare or common, as a status is. Of a
+million payments a plan for any status walks through the list until it has met a page of it, which
+for a rare one is the whole list; nor can it use a partial index. Nothing else is prepared: a driver
+that prepares by itself deallocates everybody's statements after a ROLLBACK TO SAVEPOINT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
+import msgspec
+from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from psycopg.pq import Format
+from psycopg.types.json import set_json_loads
 
 from oms.db.libpq import STALE, RoundTrip, Rows
 
-_open: ContextVar[_Pipeline | None] = ContextVar("pipeline", default=None)
+# The address of an order took 4 µs by the standard library, a sixth of a page of them; takes 0.5.
+set_json_loads(msgspec.json.decode)
+
+R = TypeVar("R")
+# A class of typing.NamedTuple.
+Row = TypeVar("Row", bound=tuple[Any, ...])
+# Makes a row of a tuple of values, as `_make` of a named tuple does.
+Make = Callable[[tuple[Any, ...]], R]
 
 
-class Asked:
-    """A statement that was asked, and what it did once it has run."""
+class Result(Generic[R]):
+    """The result of a statement of a pipeline; asking for it sends what is queued."""
 
-    def __init__(self, statement: str, parameters: Sequence[Any], *, prepared: bool) -> None:
+    def __init__(
+        self,
+        statement: str,
+        parameters: Sequence[Any],
+        *,
+        make: Make[R] | None = None,
+        prepared: bool = True,
+        pipeline: Pipeline | None = None,
+    ) -> None:
         self.statement, self.parameters, self.prepared = statement, parameters, prepared
-        self._rows: Callable[[], Rows] | Rows | None = None
+        self._make, self._pipeline = make, pipeline
+        self._values: Rows | None = None
+        self._load: Callable[[], Rows] | None = None
         self._count = 0
 
-    def answer(self, rows: Callable[[], Rows] | Rows, *, count: int) -> None:
-        """Note what the statement did."""
-        self._rows, self._count = rows, count
+    def receive(self, load: Callable[[], Rows], *, count: int) -> None:
+        """Note how to load the rows, and how many were found or changed."""
+        self._load, self._count = load, count
 
-    def rows(self) -> Rows:
-        """The values of the rows that it found."""
+    def rows(self) -> list[R]:
+        """The rows found, as `make` makes them; by default tuples of values."""
         self._settle()
-        if callable(self._rows):
-            self._rows = self._rows()
-        return self._rows or []
+        if self._values is None:
+            assert self._load is not None
+            self._values = self._load()
+        return list(map(self._make, self._values)) if self._make else self._values  # type: ignore[return-value]  # tuples where there is no `make`
 
     def count(self) -> int:
-        """The number of rows that it found or changed."""
+        """The number of rows found or changed."""
         self._settle()
         return self._count
 
     def _settle(self) -> None:
-        pipeline = _open.get()
-        if self._rows is None and pipeline is not None:
-            pipeline.settle()
-        if self._rows is None:
-            raise RuntimeError("The statement has not run: what was asked with it has failed.")
+        if self._load is None and self._pipeline is not None:
+            self._pipeline.settle()
+        if self._load is None:
+            raise RuntimeError("The statement has not run: one before it in the pipeline failed.")
 
 
-def ask(statement: str, parameters: Sequence[Any] = (), *, prepared: bool = True) -> Asked:
-    """Run a statement, with `%s` for each parameter; in a block of `pipelined` at its time.
+class Pipeline:
+    """Queued statements share one round trip, sent when a result is needed or the block ends.
 
-    Without `prepared` it is planned for these parameters.
+    What fails is raised then, and the statements after it have not run. Statements of cursors do
+    not wait for queued ones; between `send` and the next result no cursor may be used.
+
+    A block belongs inside the transaction's, so that what fails late is raised before the commit.
+    The server may take `answer_timeout_ms` for each answer; settings.DB_ANSWER_TIMEOUT_MS by
+    default.
     """
-    asked = Asked(statement, parameters, prepared=prepared)
-    pipeline = _open.get()
+
+    def __init__(self, *, answer_timeout_ms: int | None = None) -> None:
+        self._answer_timeout_ms = answer_timeout_ms or settings.DB_ANSWER_TIMEOUT_MS
+        self._queued: list[Result[Any]] = []
+        self._writes: list[tuple[str, Sequence[Any]]] = []
+        self._in_flight: RoundTrip | None = None
+
+    def __enter__(self) -> Self:
+        # As a cursor of Django's does: a connection may have been lost since its last use.
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.send()
+                self._receive()
+        finally:
+            # The connection is left in order for the rollback.
+            self._queued, self._writes = [], []
+            with suppress(DatabaseError):  # it follows from what has already been raised
+                self._receive()
+
+    def query(
+        self,
+        statement: str,
+        parameters: Sequence[Any] = (),
+        *,
+        make: Make[R] | None = None,
+        prepared: bool = True,
+    ) -> Result[Any]:
+        """Queue a statement with `%s` for each parameter.
+
+        Without `prepared` it is planned for these parameters.
+        """
+        result = Result(statement, parameters, make=make, prepared=prepared, pipeline=self)
+        if connection.execute_wrappers or connection.queries_logged:
+            # A deadline or a test that watches statements sees each of them.
+            self.settle()
+            _execute_by_cursor(result)
+        else:
+            self._queued.append(result)
+        return result
+
+    def query_set(self, queryset: QuerySet[Any], row: Any) -> Result[Any]:
+        """Queue the reading of `queryset`, whose fields, annotations among them, are those of the
+        named tuple `row`. It is planned for the queryset's values."""
+        try:
+            sql, params = queryset.values_list(*row._fields).query.sql_with_params()
+        except EmptyResultSet:  # such as of a condition that holds for nothing
+            nothing: Result[Any] = Result("", ())
+            nothing.receive(list, count=0)
+            return nothing
+        return self.query(sql, params, make=row._make, prepared=False)
+
+    def write(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Queue a statement that changes rows and returns none.
+
+        All writes of a pipeline are sent as one statement, at `send` or at the end of the block. So
+        none may need what another writes: all see the tables as they were before, and no order
+        among them is promised (PostgreSQL, "Data-Modifying Statements in WITH").
+        """
+        self._writes.append((statement, parameters))
+
+    def send(self) -> None:
+        """Send everything queued, and go on while it runs."""
+        writes, self._writes = self._writes, []
+        if writes:
+            self.query(
+                _as_one(tuple(statement for statement, _ in writes)),
+                [parameter for _, parameters in writes for parameter in parameters],
+            )
+        self._send_queries()
+
+    def settle(self) -> None:
+        """Send what is queued but for writes, and wait for the results."""
+        self._send_queries()
+        self._receive()
+
+    def _send_queries(self) -> None:
+        self._receive()
+        queued, self._queued = self._queued, []
+        if queued:
+            connection.validate_no_broken_transaction()
+            with connection.wrap_database_errors:
+                self._in_flight = RoundTrip(
+                    connection.connection, queued, answer_timeout_ms=self._answer_timeout_ms
+                )
+                self._in_flight.send()
+
+    def _receive(self) -> None:
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            with connection.wrap_database_errors:
+                in_flight.receive()
+
+
+def execute(
+    statement: str,
+    parameters: Sequence[Any] = (),
+    *,
+    make: Make[R] | None = None,
+    prepared: bool = True,
+    pipeline: Pipeline | None = None,
+) -> Result[Any]:
+    """Run a statement by itself, or queue it in `pipeline`."""
     if pipeline is not None:
-        pipeline.add(asked)
-        return asked
-    _connect()
+        return pipeline.query(statement, parameters, make=make, prepared=prepared)
     try:
-        _ask_alone(asked)
+        return _execute_alone(statement, parameters, make=make, prepared=prepared)
     except DatabaseError as error:
         if connection.in_atomic_block or not isinstance(error.__cause__, STALE):
             raise
-        _ask_alone(asked)  # it is prepared anew
-    return asked
+        return _execute_alone(statement, parameters, make=make, prepared=prepared)
 
 
-def _ask_alone(asked: Asked) -> None:
-    alone = _Pipeline()
-    alone.add(asked)
-    alone.settle()
+def rows_of(row: type[Row], queryset: QuerySet[Any]) -> list[Row]:
+    """The rows of `queryset` as the named tuple `row`; see `Pipeline.query_set`."""
+    with Pipeline() as pipeline:
+        return pipeline.query_set(queryset, row).rows()
 
 
-def _connect() -> None:
-    """What a cursor of Django's does first: a connection may have been lost since its last use."""
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
+def _execute_alone(statement: str, parameters: Sequence[Any], **options: Any) -> Result[Any]:
+    with Pipeline() as pipeline:
+        return pipeline.query(statement, parameters, **options)
 
 
-@contextmanager
-def pipelined() -> Iterator[None]:
-    """Send what is asked within when the first answer to it is wanted, or at the end of the block.
-
-    So all of it shares one round trip, and what fails is raised then; whatever follows it has not
-    run. Statements of cursors do not wait for what was asked before them.
-    """
-    if _open.get() is not None:
-        yield
-        return
-    _connect()
-    pipeline = _Pipeline()
-    token = _open.set(pipeline)
-    try:
-        yield
-        pipeline.settle()
-    except BaseException:
-        pipeline.abandon()
-        raise
-    finally:
-        _open.reset(token)
+@functools.lru_cache(maxsize=256)
+def _as_one(statements: tuple[str, ...]) -> str:
+    *first, last = statements
+    named = ", ".join(f"s{number} AS ({statement})" for number, statement in enumerate(first))
+    return f"WITH {named} {last}" if named else last
 
 
-def send_asked() -> None:
-    """Send what was asked in this block of `pipelined`, and go on while it runs.
-
-    Until it has been answered, at the end of the block at last, no cursor may be used.
-    """
-    pipeline = _open.get()
-    if pipeline is not None:
-        pipeline.send()
-
-
-class _Pipeline:
-    """What was asked and is still to be sent, and what was sent and is still to be answered."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Asked] = []
-        self._under_way: RoundTrip | None = None
-
-    def add(self, asked: Asked) -> None:
-        if connection.execute_wrappers or connection.queries_logged:
-            # Whoever watches statements, such as a deadline or a test, sees them as ever.
-            self.settle()
-            _ask_by_cursor(asked)
-        else:
-            self._waiting.append(asked)
-
-    def send(self) -> None:
-        self._receive()
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            connection.validate_no_broken_transaction()
-            with connection.wrap_database_errors:
-                self._under_way = RoundTrip(connection.connection, waiting)
-                self._under_way.send()
-
-    def settle(self) -> None:
-        self.send()
-        self._receive()
-
-    def abandon(self) -> None:
-        """Leave the connection to whoever undoes the transaction."""
-        self._waiting = []
-        with suppress(DatabaseError):  # it follows from what has already been raised
-            self._receive()
-
-    def _receive(self) -> None:
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            with connection.wrap_database_errors:
-                under_way.receive()
-
-
-def _ask_by_cursor(asked: Asked) -> None:
+def _execute_by_cursor(result: Result[Any]) -> None:
     with connection.cursor() as cursor:
         # Of the driver's cursor inside of Django's, for this cursor's life.
         cursor.cursor.format = Format.BINARY
-        cursor.execute(asked.statement, asked.parameters)
+        cursor.execute(result.statement, result.parameters)
         rows = cursor.fetchall() if cursor.description else []
-        asked.answer(rows, count=cursor.rowcount)
+        result.receive(lambda: rows, count=cursor.rowcount)

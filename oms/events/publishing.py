@@ -9,6 +9,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
 from oms.events.models import Event
 from oms.events.types import DomainEvent, encode
@@ -38,7 +39,12 @@ def publish(*events: DomainEvent, actor: Actor, at: datetime | None = None) -> N
 
 
 @transaction_required
-def publish_all(events: Iterable[tuple[DomainEvent, Actor]], *, at: datetime | None = None) -> None:
+def publish_all(
+    events: Iterable[tuple[DomainEvent, Actor]],
+    *,
+    at: datetime | None = None,
+    pipeline: Pipeline | None = None,
+) -> None:
     """The same for many events, each with its actor, in one statement. `at` is now by default."""
     occurred_at = at or clock.now()
     rows = [
@@ -58,5 +64,5 @@ def publish_all(events: Iterable[tuple[DomainEvent, Actor]], *, at: datetime | N
         for event, actor in events
     ]
     if rows:
-        insert_rows(Event, _COLUMNS, rows)
+        insert_rows(Event, _COLUMNS, rows, pipeline=pipeline)
         wake_on_commit(RELAY_TASK)

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import DeadlineExceeded, Unavailable
-from oms.db.pipeline import ask, pipelined
+from oms.db.pipeline import Pipeline, execute
 from oms.db.transactions import busy_on_lock_timeout, with_retries
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import RELAY_TASK
@@ -155,26 +155,26 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
         events = [row for row in rows if row.type in types]
         if events and _try_to_handle(consumer, events) is not None:
             _handle_one_by_one(consumer, events)
-        ask(_SAVE_OFFSET, [rows[-1].transaction, rows[-1].position, consumer.name])
+        execute(_SAVE_OFFSET, [rows[-1].transaction, rows[-1].position, consumer.name])
     return len(events), rows[-1].batch_size == BATCH
 
 
 def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
     # A log that has grown since it was last analysed seems so short that PostgreSQL would sort the
     # whole backlog for every batch, where its indexes have it in order.
-    with pipelined():
-        ask("SET LOCAL enable_sort = off", prepared=False)
-        found = ask(_READABLE, [*offset, BATCH, types], prepared=False)
-        ask("SET LOCAL enable_sort = on", prepared=False)
-        return [_Row._make(values) for values in found.rows()]
+    with Pipeline() as pipeline:
+        pipeline.query("SET LOCAL enable_sort = off", prepared=False)
+        found = pipeline.query(_READABLE, [*offset, BATCH, types], make=_Row._make, prepared=False)
+        pipeline.query("SET LOCAL enable_sort = on", prepared=False)
+        return found.rows()
 
 
 def _lock_offset(consumer: Consumer) -> tuple[str, int]:
     """The transaction and the position of the last event that `consumer` has read."""
-    locked = ask(_LOCK_OFFSET, [consumer.name]).rows()
+    locked = execute(_LOCK_OFFSET, [consumer.name]).rows()
     if not locked:
         ConsumerOffset.objects.get_or_create(consumer=consumer.name)
-        locked = ask(_LOCK_OFFSET, [consumer.name]).rows()
+        locked = execute(_LOCK_OFFSET, [consumer.name]).rows()
     [(reached, position)] = locked
     return reached, position
 

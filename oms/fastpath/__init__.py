@@ -1,7 +1,7 @@
-"""The ASGI side of the web process: a lane for the few hot routes, and Django for the rest.
+"""The ASGI front of the web process: batches of hot routes, and Django for everything else.
 
-The lane is an optimist. It takes a request of a hot route only if it is in good order, and answers
-it from a batch of such requests that share one transaction. Whatever is unusual about a request, it
-steps aside before anything has happened, and Django answers: so every rule and every refusal of
-bad input has one home, and switching the lane off (settings.FAST_PATH) changes speed alone.
+The fast path takes a request of a hot route if nothing about it is unusual, and answers it in a
+batch of such requests, by the same handler that the REST framework view calls
+(oms/api/handlers.py). Everything else is left to Django before anything has happened, so every
+refusal has one home, and switching the fast path off (settings.FAST_PATH) changes speed alone.
 """

@@ -6,23 +6,25 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from contextlib import nullcontext
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import structlog
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
-from oms.fastpath import placing
-from oms.fastpath.batcher import Batcher
+from oms.api.handlers import ApiAnswer, Handler
+from oms.fastpath.answers import Answers, failed_answer
+from oms.fastpath.batcher import Batcher, BatchStalled
+from oms.fastpath.batches import answer_batch
+from oms.fastpath.calls import FastPathCall, accept
 from oms.fastpath.connections import prepare_connection
-from oms.fastpath.dispatch import WORK, Work, accept, answer
-from oms.fastpath.process_lock import ProcessLock
-from oms.fastpath.routes import is_fast_path
-from oms.fastpath.types import FastPathAnswer, FastPathCall, FastPathRequest, weight_of
+from oms.fastpath.middleware import check_middleware
+from oms.fastpath.process_lock import HeldLock, ProcessLock
+from oms.fastpath.requests import FastPathRequest
+from oms.fastpath.routes import find_route, routes
 from oms.fastpath.wakeups import Waker
-from oms.fastpath.webhooks import GATHERING, HotWebhook, accept_webhook, hear, is_webhook
+from oms.http.problems import problem_of_fault, problem_of_refusal
 from oms.queue.wakeups import collected_wakeups
 
 log = structlog.get_logger(__name__)
@@ -31,131 +33,118 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Call = TypeVar("Call")
 
-# A tenth of Python's own: a request is taken in while a batch is decided.
+# A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
 
 
 class Application:
-    """Answers hot routes from batches, and all others with Django on a pool of threads."""
+    """Answers hot routes in batches, and all others with Django on a pool of threads."""
 
     def __init__(self, django: Any) -> None:
         self._django: Any = WSGIMiddleware(django, workers=settings.WEB_THREADS)
         # Empty before the start and from the shutdown on: Django answers then.
-        self._batchers: dict[Work, Batcher[FastPathCall, FastPathAnswer | None]] = {}
-        self._webhooks: Batcher[HotWebhook, FastPathAnswer | None] | None = None
+        self._batchers: dict[type[Handler], Batcher[FastPathCall, ApiAnswer | None]] = {}
         self._waker: Waker | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         # CGI's names cannot tell X_Forwarded_For from X-Forwarded-For, which our proxy has set.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
-        method, path = scope["method"], scope["path"]
-        if self._batchers and (is_fast_path(method, path) or is_webhook(method, path)):
-            await self._answer(scope, receive, send)
-        else:
+        call = self._call(scope) if self._batchers else None
+        if call is None:
             await self._django(scope, _coroutines(receive), send)
+        else:
+            await self._answer(call, scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         # What was loaded so far stays for good, so the collector need not look at it ever again.
         gc.freeze()
         # The loop shares Python with the threads of the batches, and each waits for that long.
         sys.setswitchinterval(_SWITCH_SECONDS)
         if settings.FAST_PATH:
-            self._waker = Waker()
-            turns = ProcessLock(settings.VAR_DIR / "turns")
-            for work in set(WORK.values()):
-                self._batchers[work] = Batcher(
-                    self._answers,
-                    name=work.__name__,
-                    limit=settings.FAST_PATH_BATCH,
-                    weight=weight_of,
-                    turn=turns.mine if work is placing.place else nullcontext,
-                )
-            self._webhooks = Batcher(
-                self._heard, name="hear", limit=settings.FAST_PATH_BATCH, pause=GATHERING
-            )
+            self._start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         batchers, self._batchers = self._batchers, {}
-        for batcher in (*batchers.values(), self._webhooks):
-            if batcher is not None:
-                await batcher.close()
+        for batcher in batchers.values():
+            await batcher.close()
         if self._waker is not None:
             await asyncio.to_thread(self._waker.close)
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _answers(self, calls: Sequence[FastPathCall]) -> list[FastPathAnswer | None]:
-        return self._worked_off(answer, calls)
+    def _start(self) -> None:
+        check_middleware()
+        self._waker = Waker()
+        lock = ProcessLock(settings.VAR_DIR / "process-lock")
+        for handler in {route.fast_path.handler for route in routes().values()}:
+            self._batchers[handler] = Batcher(
+                self._work,
+                name=handler.__name__,
+                limit=settings.FAST_PATH_BATCH,
+                deadline=settings.FAST_PATH_DEADLINE,
+                weight=lambda call: call.weight,
+                lock=lock if handler.is_write else None,
+            )
 
-    def _heard(self, calls: Sequence[HotWebhook]) -> list[FastPathAnswer | None]:
-        return self._worked_off(hear, calls)
-
-    def _worked_off(
-        self, work: Callable[[Sequence[Call]], list[FastPathAnswer | None]], calls: Sequence[Call]
-    ) -> list[FastPathAnswer | None]:
-        """On a batcher's thread: answer the calls, and let workers be woken from another one."""
+    def _work(self, calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
+        """On a batcher's thread: answer the calls; workers are woken from another thread."""
         prepare_connection()
         with collected_wakeups() as tasks:
             try:
-                return work(calls)
+                return answer_batch(calls, lock=lock)
             finally:  # some may have been committed before the others failed
                 if tasks and self._waker is not None:
                     self._waker.wake(tasks)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _call(self, scope: Scope) -> FastPathCall | None:
+        """The call of a request for a hot route, by its headers; None if it is left to Django."""
+        if find_route(scope["method"], scope["path"])[0] is None:
+            return None
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        is_get = scope["method"] == "GET"
-        announced = headers.get("content-length", "0" if is_get else "unknown")
-        limit = 0 if is_get else settings.API_BULK_BODY_LIMIT
-        is_unclear = len(headers) != len(scope["headers"]) or "transfer-encoding" in headers
-        # A body that is too large, or of unknown size, is refused by Django before it is read.
-        if is_unclear or not announced.isdecimal() or int(announced) > limit:
-            await self._django(scope, _coroutines(receive), send)
-            return
-        body = b"" if is_get else await _body(receive)
-        if len(body) != int(announced):  # the client has gone in the middle of it
-            return
-        request = FastPathRequest(
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"],
-            headers=headers,
-            body=body,
-            scheme=scope["scheme"],
-            remote_address=scope["client"][0] if scope.get("client") else "",
+        if len(headers) != len(scope["headers"]):  # one header twice has no clear meaning
+            return None
+        if scope["method"] == "GET" and headers.get("content-length", "0") != "0":
+            return None
+        return accept(
+            FastPathRequest(
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"],
+                headers=headers,
+                scheme=scope["scheme"],
+                remote_address=scope["client"][0] if scope.get("client") else "",
+            )
         )
-        if is_webhook(request.method, request.path):
-            done = await self._answer_to_webhook(request)
-        else:
-            done = await self._answer_to_call(request)
-        if done is None:
-            await self._django(scope, _again(body, receive), send)
-            return
-        await _send(done, send)
 
-    async def _answer_to_call(self, request: FastPathRequest) -> FastPathAnswer | None:
-        call = accept(request)
-        batcher = None if call is None else self._batchers.get(WORK[call.action])
-        if call is None or batcher is None:
+    async def _answer(self, call: FastPathCall, scope: Scope, receive: Receive, send: Send) -> None:
+        request = call.request
+        if call.route.decode is not None:
+            request.body = await _body(receive)
+            if len(request.body) != int(request.headers["content-length"]):
+                return  # the client has gone in the middle of it
+        answer = await self._batched(call)
+        if answer is None:
+            await self._django(scope, _again(request.body, receive), send)
+        else:
+            await _send(answer, send)
+
+    async def _batched(self, call: FastPathCall) -> ApiAnswer | None:
+        batcher = self._batchers.get(call.route.fast_path.handler)
+        if batcher is None:
             return None
         try:
             return await batcher.submit(call)
+        except BatchStalled as error:
+            return failed_answer(call, problem_of_refusal(error))
         except Exception:  # a bug of ours, which Django would answer in the same words
-            log.exception("request_failed", method=request.method, path=request.path)
-            return call.failed()
-
-    async def _answer_to_webhook(self, request: FastPathRequest) -> FastPathAnswer | None:
-        call = accept_webhook(request)
-        if call is None or self._webhooks is None or not self._batchers:
-            return None
-        return await self._webhooks.submit(call)
+            log.exception("request_failed", method=call.request.method, path=call.path)
+            return failed_answer(call, problem_of_fault())
 
 
 async def _body(receive: Receive) -> bytes:
@@ -177,7 +166,7 @@ def _coroutines(receive: Receive) -> Receive:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """What gives the body that was received once more, and then whatever comes."""
+    """`receive` with the body that was received already, and then whatever follows."""
     messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive_again() -> Message:
@@ -186,7 +175,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-async def _send(answer: FastPathAnswer, send: Send) -> None:
+async def _send(answer: ApiAnswer, send: Send) -> None:
     headers = [(_in_bytes(name), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -1,21 +1,27 @@
-"""The database connections of the lane's threads, which no request of Django's looks after."""
+"""The database connections of the fast path's threads, which no request of Django's looks after."""
 
 from __future__ import annotations
 
+import os
+import socket
 import time
+from contextlib import suppress
 from threading import local
 from typing import Any
 
+import psycopg
 import structlog
-from django.db import connection, reset_queries
+from django.db import DatabaseError, connection, connections, reset_queries
 
+from oms.db.pipeline import Pipeline
 from oms.http.problems import problem_of
 
 log = structlog.get_logger(__name__)
 
-# A connection that was not used for longer, in seconds, is tried out first: PostgreSQL may have
-# been restarted meanwhile, and the next client should not be the one who finds out.
-_TRUSTED = 0.5
+# A connection that was not used for longer, in seconds, is tested first: PostgreSQL may have been
+# restarted meanwhile, and the next client should not be the one who finds out.
+TRUSTED_SECONDS = 0.5
+_TEST_TIMEOUT_MS = 1_000
 
 _thread = local()
 
@@ -24,13 +30,23 @@ def prepare_connection() -> None:
     """Make this thread's connection ready for a batch; one that is broken is opened anew."""
     reset_queries()  # with DEBUG each statement is remembered
     now = time.monotonic()
-    # Not by Django's own check, which leaves the connections of a pool alone.
-    if now - getattr(_thread, "used", 0.0) > _TRUSTED and not connection.is_usable():
+    is_old = now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS
+    if is_old and connection.connection is not None and not _is_usable():
         connection.close()
     _thread.used = now
 
 
-def opened_connection() -> Any:
+def _is_usable() -> bool:
+    # Not by Django's own check, which leaves the connections of a pool alone, and has no timeout.
+    try:
+        with Pipeline(answer_timeout_ms=_TEST_TIMEOUT_MS) as pipeline:
+            pipeline.query("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def driver_connection() -> Any:
     """The driver's connection of this thread, opened if need be. Raises OperationalError."""
     connection.ensure_connection()
     return connection.connection
@@ -45,8 +61,28 @@ def is_lost(before: Any) -> bool:
 
 
 def log_failure(error: Exception, *, calls: int) -> None:
-    """Write to the log that a batch of that many calls failed; with the traceback of a bug."""
+    """Log that a batch of that many calls failed; with the traceback of a bug."""
     is_bug = problem_of(error) is None
     log.warning(
         "batch_failed", calls=calls, error=type(error).__name__, exc_info=error if is_bug else None
     )
+
+
+class ThreadConnection:
+    """The database connection of the thread that makes this, which another thread may cut."""
+
+    def __init__(self) -> None:
+        self._connection: Any = connections["default"]
+
+    def close(self) -> None:
+        """Close it; to be called by its own thread."""
+        self._connection.close()
+
+    def cut(self) -> None:
+        """Shut its socket down, so that whatever waits for it fails. Never fails itself."""
+        driver = self._connection.connection
+        with (
+            suppress(OSError, psycopg.Error, AttributeError),  # it is closed already
+            socket.socket(fileno=os.dup(driver.pgconn.socket)) as wire,
+        ):
+            wire.shutdown(socket.SHUT_RDWR)

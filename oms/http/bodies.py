@@ -19,13 +19,14 @@ def body_fault(request: HttpRequest) -> tuple[int, str] | None:
         return None
     if not (announced.isascii() and announced.isdecimal()):
         return 400, "Content-Length is no number."
-    limit = _limit(request.path)
+    limit = body_limit(request.path)
     if len(announced) > 18 or int(announced) > limit:
         return 413, f"A body here has at most {limit} bytes."
     return None
 
 
-def _limit(path: str) -> int:
+def body_limit(path: str) -> int:
+    """The most bytes that the body of a request to `path` may have."""
     is_small = path.startswith("/api/") and not path.endswith("/bulk")
     limit: int = settings.API_BODY_LIMIT if is_small else settings.API_BULK_BODY_LIMIT
     return limit

@@ -41,19 +41,20 @@ def count_request(request: HttpRequest) -> list[Counted]:
 
 def limits_of(request: HttpRequest) -> list[Limit]:
     """The limits of the request's route, with the subjects that it has."""
-    route = (request.method or "", _route(request))
-    names = settings.RATE_LIMITED_ROUTES.get(route)
-    if names == ():
+    names = limit_names(request.method or "", _route(request))
+    if not names or (names is _GENERAL and not is_api(request)):
         return []
-    if names is None:
-        if not is_api(request):
-            return []
-        names = _GENERAL
     subjects = ((name, _SUBJECTS[name.rpartition("_")[2]](request)) for name in names)
     limits = [Limit(name=name, subject=subject) for name, subject in subjects if subject]
     if not limits and is_api(request):
         return [Limit(name="general_address", subject=_address(request))]
     return limits
+
+
+def limit_names(method: str, view_name: str) -> tuple[str, ...]:
+    """The limits of the route; those of all other requests under /api if it has none of its own."""
+    names: tuple[str, ...] = settings.RATE_LIMITED_ROUTES.get((method, view_name), _GENERAL)
+    return names
 
 
 def _route(request: HttpRequest) -> str:

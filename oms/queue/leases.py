@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from oms.db.pipeline import ask
+from oms.db.pipeline import execute
 from oms.db.transactions import with_retries
 from oms.queue.wakeups import hold_wakeups, release_wakeups, wake
 
@@ -73,7 +73,7 @@ def claim_due(model: type[Work], *, lease: timedelta, limit: int, changes: str =
     names = [field.attname for field in model._meta.concrete_fields]
     # A statement is a transaction of its own. It is planned for the rows that are due now.
     statement = _claim_statement(model, changes)
-    claimed = with_retries(lambda: ask(statement, [limit, lease], prepared=False).rows())
+    claimed = with_retries(lambda: execute(statement, [limit, lease], prepared=False).rows())
     rows = []
     for _, *values in sorted(claimed):
         row = model.from_db(connection.alias, names, values)

@@ -80,10 +80,12 @@ IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
 
 # --- The fast path; see docs/decisions/0010-fast-path.md ------------------------------------------
 FAST_PATH = env.bool("FAST_PATH", default=True)
-# How many calls of hot routes are worked off together at most, in each web process.
+# The most orders of one batch, in each web process.
 FAST_PATH_BATCH = env.int("FAST_PATH_BATCH", default=192)
 # For how long a batch waits for rows that somebody else has locked, in milliseconds.
 FAST_PATH_LOCK_TIMEOUT_MS = env.int("FAST_PATH_LOCK_TIMEOUT_MS", default=250)
+# Seconds after which a batch has failed: its callers get 503, and its thread is replaced.
+FAST_PATH_DEADLINE = env.float("FAST_PATH_DEADLINE", default=8.0)
 
 
 def rate(name: str, *, default: str) -> str:

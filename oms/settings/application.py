@@ -55,7 +55,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "oms.http.middleware.RequestContextMiddleware",
     "oms.http.middleware.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -72,7 +71,6 @@ MIDDLEWARE = [
     "oms.http.middleware.BodyLimitMiddleware",
     "oms.http.middleware.DeadlineMiddleware",
     "oms.http.middleware.IdempotencyMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
 ROOT_URLCONF = "oms.urls"

@@ -22,9 +22,11 @@ DATABASE_URL = service_url("DATABASE_URL", local=_local_postgres)
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
 DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
+# Longer than any statement may take: for a server that hangs, or a network that drops packets.
+DB_ANSWER_TIMEOUT_MS = env.int("DB_ANSWER_TIMEOUT_MS", default=DB_STATEMENT_TIMEOUT_MS + 1_000)
 # Connections kept by one web process; 0 means no pool, as in workers: a pool must not cross a fork.
 DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
-# Threads of one web process that run Django; the hot lane has four more of its own.
+# Threads of one web process that run Django; the fast path has three more of its own.
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 
 
@@ -41,6 +43,12 @@ def database(url: str) -> dict[str, Any]:
     settings["OPTIONS"] = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
+        # A peer that is gone without a word is noticed after 10 seconds, idle or not.
+        "keepalives": 1,
+        "keepalives_idle": 4,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
         "application_name": env.str("APPLICATION_NAME", default="oms"),
         "server_side_binding": True,
         "options": (

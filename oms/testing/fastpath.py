@@ -1,4 +1,4 @@
-"""A client that goes by the hot lane where that takes a request, and by Django where not."""
+"""A client that goes by the fast path where that takes a request, and by Django where not."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from oms.fastpath.dispatch import accept, answer
-from oms.fastpath.routes import is_fast_path
-from oms.fastpath.types import FastPathRequest
+from oms.fastpath.batches import answer_batch
+from oms.fastpath.calls import accept
+from oms.fastpath.requests import FastPathRequest
+from oms.fastpath.routes import find_route
 
 
 class FastPathClient(APIClient):
-    """REST framework's client, with the lane before Django as in the web process.
+    """REST framework's client, with the fast path before Django as in the web process.
 
-    `taken` tells for each request of a hot route whether the lane answered it.
+    `taken` has for each request of a hot route whether the fast path answered it.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -26,11 +27,11 @@ class FastPathClient(APIClient):
     def request(self, **request: Any) -> Any:
         client: Any = self  # the stubs leave out what the superclasses make requests with
         environ = client._base_environ(**{**self.defaults, **client._credentials, **request})
-        if not is_fast_path(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+        if find_route(environ["REQUEST_METHOD"], environ["PATH_INFO"])[0] is None:
             return super().request(**request)
         body = environ["wsgi.input"].read()
-        call = accept(_hot_request(environ, body))
-        [answered] = [None] if call is None else answer([call])
+        call = accept(_fast_path_request(environ, body))
+        [answered] = [None] if call is None else answer_batch([call])
         self.taken.append(answered is not None)
         if answered is None:
             if body:
@@ -45,7 +46,7 @@ class FastPathClient(APIClient):
         return response
 
 
-def _hot_request(environ: dict[str, Any], body: bytes) -> FastPathRequest:
+def _fast_path_request(environ: dict[str, Any], body: bytes) -> FastPathRequest:
     headers = {
         name.removeprefix("HTTP_").lower().replace("_", "-"): str(value)
         for name, value in environ.items()

@@ -1,29 +1,30 @@
-"""Who an access token speaks for: verified once, and asked of the database for many at a time."""
+"""Access tokens and the accounts that they belong to."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from oms.db.pipeline import ask
+from oms.db.pipeline import Pipeline, Result
 from oms.users.operations.sessions import SESSION_CLAIM
 
-# Verified tokens that a process remembers; when there are more it begins anew.
+# Verified tokens that a process keeps; past that it starts over.
 _REMEMBERED = 20_000
-# Ours are shorter. Padding would make one good token many long ones to be remembered.
+# Ours are shorter. Padding would make many long ones of one valid token.
 _LONGEST = 1_000
 _verified: dict[str, AccessClaims] = {}
-# Sessions that the database was found to hold no more. Without these a limit of addresses, which
-# counts after the question who asks, would not keep their tokens from asking for locks.
+# Sessions that were found to be revoked. Django, which refuses them, counts that against a limit of
+# addresses; without this the fast path would lock stock for each of their calls first.
 _ended: set[UUID] = set()
 
-_SIGNED_IN = """
+_ACCOUNTS = """
     SELECT session.id, account.id, account.email, account.is_staff, account.is_superuser
     FROM users_session AS session
     JOIN users_user AS account ON account.id = session.user_id
@@ -33,28 +34,38 @@ _SIGNED_IN = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessClaims:
-    """What a good signature vouches for; `expires_at` is in seconds since the epoch."""
+    """The claims of a verified token; `expires_at` is in seconds since the epoch."""
 
     user_id: UUID
     session_id: UUID
     expires_at: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignedIn:
-    """The active user of a session that has not been revoked."""
+class Account(NamedTuple):
+    """The active user of a session that has not been revoked.
 
-    user_id: UUID
+    It is the `user` of requests of the API, too, for REST framework's permissions.
+    """
+
+    session_id: UUID
+    id: UUID
     email: str
     is_staff: bool
     is_superuser: bool
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def pk(self) -> UUID:
+        return self.id
 
 
 def claims_of(token: str) -> AccessClaims | None:
     """The claims of an access token that is signed by us and has not expired; else None.
 
-    Whether its session still holds is another question, see `asking_signed_in`; where the answer
-    was no before, it is None too.
+    Its session may have been revoked since, see `AccountQuery`; None where that is known already.
     """
     if len(token) > _LONGEST:
         return None
@@ -83,26 +94,27 @@ def _verify(token: str) -> AccessClaims | None:
         return None
 
 
-def asking_signed_in(
-    session_ids: Collection[UUID],
-) -> Callable[[], Mapping[UUID, SignedIn]]:
-    """Ask who is signed in by each session; the answer is fetched by calling what is returned.
+class AccountQuery:
+    """The accounts of sessions: one statement of the pipeline, none for no sessions."""
 
-    So a pipeline can send more statements in between. Sessions that were revoked, or whose user is
-    not active, are missing in the answer.
-    """
-    asked = ask(_SIGNED_IN, [list(session_ids)])
+    def __init__(self, session_ids: Collection[UUID], *, pipeline: Pipeline) -> None:
+        self._session_ids = session_ids
+        self._result: Result[Account] | None = None
+        if session_ids:
+            self._result = pipeline.query(_ACCOUNTS, [list(session_ids)], make=Account._make)
 
-    def fetched() -> Mapping[UUID, SignedIn]:
-        users = {
-            session: SignedIn(
-                user_id=user, email=email, is_staff=is_staff, is_superuser=is_superuser
-            )
-            for session, user, email, is_staff, is_superuser in asked.rows()
-        }
+    def by_session(self) -> Mapping[UUID, Account]:
+        """The accounts by session; without sessions that were revoked or whose user is inactive."""
+        if self._result is None:
+            return {}
+        accounts = {account.session_id: account for account in self._result.rows()}
         if len(_ended) >= _REMEMBERED:
             _ended.clear()
-        _ended.update(id for id in session_ids if id not in users)
-        return users
+        _ended.update(id for id in self._session_ids if id not in accounts)
+        return accounts
 
-    return fetched
+
+def account_of(session_id: UUID) -> Account | None:
+    """The account of the session; None if it was revoked or its user is inactive."""
+    with Pipeline() as pipeline:
+        return AccountQuery([session_id], pipeline=pipeline).by_session().get(session_id)

@@ -1,17 +1,18 @@
-"""Who asks: by an access token at the API, by e-mail address and password at the back office."""
+"""Authentication: by access token in the API, by e-mail address and password in the back office."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.settings import api_settings
 
 from oms.core.actor import anonymous
+from oms.users.access_tokens import account_of
 from oms.users.errors import BadCredentials
 from oms.users.models import User
 from oms.users.operations.sessions import SESSION_CLAIM, log_in_to_back_office
@@ -22,19 +23,17 @@ class AccessTokenAuthentication(JWTAuthentication):
 
     def get_user(self, validated_token: Any) -> Any:
         try:
-            user: User = User.objects.get(
-                pk=validated_token[api_settings.USER_ID_CLAIM],
-                is_active=True,
-                sessions=validated_token[SESSION_CLAIM],
-                sessions__revoked_at=None,
-            )
-        except (User.DoesNotExist, KeyError, ValueError, ValidationError) as error:
+            user_id = UUID(validated_token[api_settings.USER_ID_CLAIM])
+            account = account_of(UUID(validated_token[SESSION_CLAIM]))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise AuthenticationFailed(code="token_invalid") from error
-        return user
+        if account is None or account.id != user_id:
+            raise AuthenticationFailed(code="token_invalid")
+        return account
 
 
 class BackOfficeBackend(ModelBackend):
-    """Lets staff into the back office, by the operation that also notes it in the event log."""
+    """Logs staff in to the back office; the operation records it in the event log."""
 
     def authenticate(
         self,

@@ -1,13 +1,12 @@
-"""How orders look.
+"""How orders are presented.
 
-The serializers say what an answer has, for the OpenAPI document. What is answered is built by plain
-functions, for every order of every list goes this way; a test holds the two together.
+The serializers describe the answers for the OpenAPI document; plain functions build them, which is
+faster for lists. A test holds the two together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -23,10 +22,10 @@ from oms.api.fields import (
 from oms.api.serializers import OutputSerializer
 from oms.core.actor import Actor
 from orders.api.inputs import MAX_QUANTITY
-from orders.models import Order, OrderItem
+from orders.models import Order
 from orders.operations.allowed_actions import allowed_actions
-from orders.placements import NewItem, NewOrder
-from orders.queries import HistoryEntry, ItemRow, OrderRow
+from orders.queries import HistoryEntry
+from orders.rows import ItemRow, OrderRow
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.api.serializers import PaymentOutput
 
@@ -34,12 +33,9 @@ _MAX_INTEGER = 2**31 - 1
 
 
 def order_document(
-    order: Order | NewOrder | OrderRow,
-    items: Iterable[OrderItem | NewItem | ItemRow],
-    *,
-    actor: Actor,
+    order: Order | OrderRow, items: Iterable[ItemRow], *, actor: Actor
 ) -> dict[str, Any]:
-    """What `actor` is shown of the order; `items` are all of its items in their order."""
+    """The order as `actor` sees it; `items` are all of its items in their order."""
     return {
         "id": order.id,
         "number": order.number,
@@ -48,7 +44,7 @@ def order_document(
         "payment_status": str(order.payment_status),
         "fulfilment_status": str(order.fulfilment_status),
         "currency": order.currency,
-        "total": _text(order.total),
+        "total": f"{order.total:.2f}",
         "items": [
             {
                 "id": item.id,
@@ -56,8 +52,8 @@ def order_document(
                 "sku": item.sku,
                 "name": item.name,
                 "quantity": item.quantity,
-                "unit_price": _text(item.unit_price),
-                "line_total": _text(item.line_total),
+                "unit_price": item.unit_price,
+                "line_total": item.line_total,
                 "quantity_shipped": item.quantity_shipped,
                 "quantity_returned": item.quantity_returned,
             }
@@ -74,7 +70,7 @@ def order_document(
 
 
 def status_document(order: Order | OrderRow, history: Iterable[HistoryEntry]) -> dict[str, Any]:
-    """How far the order is, with the steps that the reader may see."""
+    """The order's statuses, with the changes that the reader may see."""
     return {
         "id": order.id,
         "number": order.number,
@@ -87,10 +83,6 @@ def status_document(order: Order | OrderRow, history: Iterable[HistoryEntry]) ->
             for entry in history
         ],
     }
-
-
-def _text(amount: Decimal | str) -> str:
-    return amount if isinstance(amount, str) else f"{amount:.2f}"
 
 
 class OrderItemOutput(OutputSerializer):
@@ -116,7 +108,7 @@ class ShippingAddressOutput(OutputSerializer):
 
 
 class OrderOutput(OutputSerializer):
-    """An order; the context has the `actor` who is shown it."""
+    """An order, as `order_document` presents it; a test holds the two together."""
 
     id = UUIDField()
     number = serializers.CharField()
@@ -140,9 +132,6 @@ class OrderOutput(OutputSerializer):
             " `set_status:` with a status, `ship`, `refund`."
         ),
     )
-
-    def to_representation(self, instance: Order) -> dict[str, Any]:
-        return order_document(instance, instance.items.all(), actor=self.context["actor"])
 
 
 class ShipmentItemOutput(OutputSerializer):

@@ -1,26 +1,28 @@
-"""The REST calls about orders that are staff's alone."""
+"""The REST calls about orders for staff only."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.api.documentation import documented
+from oms.api.handlers import fast_path
 from oms.api.permissions import IsStaff
+from oms.api.views import ApiViewSet
 from oms.core.errors import StaleVersion
 from orders.api import examples
 from orders.api.filters import AdminOrderFilters
 from orders.api.inputs import ShipmentInput
-from orders.api.lists import OrderListViewSet
 from orders.api.outputs import OrderOutput, ShipmentOutput
+from orders.api.reading import ReadOrders, is_fast_list
 from orders.errors import NothingToShip, OrderNotShippable
 from orders.operations.fulfilling import ShippedItem, ship_items
-from orders.queries import all_orders
 
 
-class AdminOrders(OrderListViewSet):
+class AdminOrders(ApiViewSet):
     """All orders."""
 
     permission_classes = [IsStaff]
@@ -35,16 +37,18 @@ class AdminOrders(OrderListViewSet):
         response_example=examples.PROCESSING_ORDER,
         versioned=True,
     )
-    def list(self, request: Request) -> Response:
-        filters = AdminOrderFilters.cleaned(request.query_params.dict())
-        return self.page_of_orders(all_orders(), changed_since=filters.get("updated_since"))
+    @fast_path(
+        ReadOrders, "all_orders", slow_filters={"search", "status__in"}, is_fast=is_fast_list
+    )
+    def list(self, request: Request) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Ship an order",
         description=(
-            "Sends a parcel with those items, by default with all that is left; their stock leaves"
-            " the house. A confirmed order goes into processing; one of which nothing is left"
-            " becomes shipped."
+            "Creates a shipment of those items, by default of everything that is left, and books"
+            " their stock out. A confirmed order changes to processing; an order with nothing left"
+            " to ship changes to shipped."
         ),
         request=ShipmentInput,
         response=ShipmentOutput,

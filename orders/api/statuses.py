@@ -1,28 +1,25 @@
-"""The REST calls about an order's status, and what all calls that change an order answer."""
+"""The REST calls about an order's status, and the answer to calls that change an order."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import prefetch_related_objects
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.api.documentation import documented
+from oms.api.handlers import fast_path
 from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
 from orders.api import examples
 from orders.api.inputs import StatusInput
-from orders.api.outputs import (
-    OrderOutput,
-    OrderStatusOutput,
-    order_document,
-    status_document,
-)
+from orders.api.outputs import OrderOutput, OrderStatusOutput, order_document
+from orders.api.reading import ReadOrders
 from orders.errors import InvalidTransition, NothingToShip
 from orders.models import Order
 from orders.operations.status_changes import set_order_status
-from orders.queries import find_order, history_of
+from orders.queries import items_of
 from orders.states import OrderStatus
 
 
@@ -30,9 +27,8 @@ class ChangingViewSet(ApiViewSet):
     """A view whose calls change an order and answer it."""
 
     def order_response(self, order: Order, *, status: int = 200) -> Response:
-        """The order that an operation has changed, with its ETag."""
-        prefetch_related_objects([order], "items")
-        data = order_document(order, order.items.all(), actor=self.actor)
+        """The changed order, with its ETag."""
+        data = order_document(order, items_of([order.id])[order.id], actor=self.actor)
         return self.versioned(order.version, data, status=status)
 
 
@@ -44,21 +40,20 @@ class OrderStatuses(ChangingViewSet):
 
     @documented(
         summary="Watch an order's status",
-        description="Its three statuses, and every step that it took.",
+        description="The order's three statuses and its status history.",
         response=OrderStatusOutput,
         response_example=examples.ORDER_STATUS,
         versioned=True,
     )
-    def retrieve(self, request: Request, id: Any) -> Response:
-        order = find_order(self.path_id(), actor=self.actor)
-        data = status_document(order, history_of(order.id, actor=self.actor))
-        return self.respond_conditionally(order.version, data)
+    @fast_path(ReadOrders, "status")
+    def retrieve(self, request: Request, id: Any) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Set an order's status",
         description=(
-            "The same status again does nothing. `shipped` sends all that is left; `cancelled`"
-            " gives back stock and money."
+            "Setting the same status again does nothing. `shipped` ships everything that is left;"
+            " `cancelled` releases the stock and refunds the payment."
         ),
         request=StatusInput,
         response=OrderOutput,

@@ -1,16 +1,17 @@
-"""The REST calls about orders that customers and staff share."""
+"""The REST calls about orders for customers and staff."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
-from uuid import UUID
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.errors import OutOfStock
 from oms.api.documentation import documented
+from oms.api.handlers import fast_path
 from oms.api.permissions import IsCustomer
 from oms.http.payloads import encode
 from oms.http.queries import InvalidQuery, query_error
@@ -22,7 +23,6 @@ from orders.api.inputs import (
     OrderEditInput,
     OrderInput,
 )
-from orders.api.lists import OrderListViewSet
 from orders.api.outputs import (
     BulkOutput,
     ExpandedOrderOutput,
@@ -31,13 +31,8 @@ from orders.api.outputs import (
     ShipmentOutput,
     order_document,
 )
-from orders.api.placing import (
-    location_of,
-    ordered_items,
-    placed_document,
-    placement_of,
-    results_document,
-)
+from orders.api.placing import PlaceOrders, number_of_orders, ordered_items
+from orders.api.reading import ReadOrders, is_fast_own_list
 from orders.api.statuses import ChangingViewSet
 from orders.errors import (
     InvalidTransition,
@@ -46,8 +41,7 @@ from orders.errors import (
 )
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.placing import place_order, place_orders
-from orders.queries import find_order, history_of, orders_of, shipments_of
+from orders.queries import find_order, history_of, items_of, shipments_of
 from payments.api.serializers import PaymentOutput
 from payments.queries import payments_of
 
@@ -59,14 +53,14 @@ _EXPAND = {
             "items": {"type": "string", "enum": list(EXPANSIONS)},
             "minItems": 1,
         },
-        "description": f"What to answer besides, with commas between: {', '.join(EXPANSIONS)}.",
+        "description": f"What to include, separated by commas: {', '.join(EXPANSIONS)}.",
     }
 }
 _SHORT = {"out_of_stock": examples.SHORTAGE}
 
 
-class Orders(ChangingViewSet, OrderListViewSet):
-    """Orders: customers see and change their own, staff all."""
+class Orders(ChangingViewSet):
+    """Orders: customers see and change their own, staff everyone's."""
 
     permission_classes = [IsCustomer]
     queries = {"retrieve": {"expand"}}
@@ -74,16 +68,10 @@ class Orders(ChangingViewSet, OrderListViewSet):
     # Ids are UUIDv7 of the moment of placing, and every index of a list ends with them.
     orderings = {"placed_at": "id", "updated_at": "updated_at"}
 
-    @property
-    def customer_id(self) -> UUID:
-        """Who orders: the caller, staff or not."""
-        assert self.actor.id is not None, "the permission asked for somebody"
-        return self.actor.id
-
     @documented(
         summary="Place an order",
         description=(
-            "Reserves the stock of every line, or nothing. An unpaid order expires and lets go of"
+            "Reserves the stock of every line, or of none. An unpaid order expires, which releases"
             " its stock; one with a `payment` is paid in the background: watch its status."
         ),
         request=OrderInput,
@@ -95,22 +83,17 @@ class Orders(ChangingViewSet, OrderListViewSet):
         error_examples=_SHORT,
         versioned=True,
     )
-    def create(self, request: Request) -> Response:
-        placement = placement_of(self.parse(OrderInput), customer_id=self.customer_id)
-        placed = place_order(actor=self.actor, placement=placement)
-        response = self.versioned(
-            placed.order.version, placed_document(placed, actor=self.actor), status=201
-        )
-        response["Location"] = location_of(placed.order.id)
-        return response
+    @fast_path(PlaceOrders, "one", body=OrderInput)
+    def create(self, request: Request) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Place many orders",
         description=(
             "Up to 500 orders, decided in the order given. With `on_error` `continue` those that"
-            " can be placed are; with `reject_all` one refusal is enough for none to be placed, and"
-            " the others get the problem `rejected_with_others`. A body that is malformed anywhere"
-            " is refused as a whole."
+            " can be placed are; with `reject_all` one rejection rejects all, and the others get"
+            " the problem `rejected_with_others`. A body that is invalid anywhere is rejected as a"
+            " whole. Each order counts as one request against the limit."
         ),
         request=BulkOrderInput,
         response=BulkOutput,
@@ -118,22 +101,9 @@ class Orders(ChangingViewSet, OrderListViewSet):
         request_example={"orders": [examples.NEW_ORDER], "on_error": "continue"},
         response_example=examples.BULK_RESULTS,
     )
-    def create_many(self, request: Request) -> Response:
-        data = self.parse(BulkOrderInput)
-        outcomes = place_orders(
-            actor=self.actor,
-            placements=[
-                placement_of(order, customer_id=self.customer_id) for order in data["orders"]
-            ],
-            all_or_nothing=data["on_error"] == "reject_all",
-        )
-        document = results_document(
-            outcomes,
-            actor=self.actor,
-            instance=request.path,
-            request_id=self.actor.request_id,
-        )
-        return Response(document, status=207)
+    @fast_path(PlaceOrders, "many", body=BulkOrderInput, cost=number_of_orders)
+    def create_many(self, request: Request) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="List your orders",
@@ -142,23 +112,31 @@ class Orders(ChangingViewSet, OrderListViewSet):
         response_example=examples.ORDER,
         versioned=True,
     )
-    def list(self, request: Request) -> Response:
-        return self.page_of_orders(orders_of(self.customer_id))
+    @fast_path(
+        ReadOrders,
+        "own_orders",
+        slow_filters=OrderFilters.base_filters.keys(),
+        is_fast=is_fast_own_list,
+    )
+    def list(self, request: Request) -> HttpResponse:
+        return self.handle()
 
     @documented(
         summary="Show an order",
-        description="An order with its items, and with what `expand` names.",
+        description="An order with its items, and what `expand` adds.",
         response=ExpandedOrderOutput,
         response_example=examples.ORDER,
         parameters=_EXPAND,
         versioned=True,
     )
-    def retrieve(self, request: Request, id: Any) -> Response:
+    @fast_path(ReadOrders, "order")
+    def retrieve(self, request: Request, id: Any) -> HttpResponse:
         expansions = _expansions(request)
+        return self._expanded(expansions) if expansions else self.handle()
+
+    def _expanded(self, expansions: frozenset[str]) -> Response:
         order = find_order(self.path_id(), actor=self.actor)
-        data = order_document(order, order.items.all(), actor=self.actor)
-        if not expansions:
-            return self.respond_conditionally(order.version, data)
+        data = order_document(order, items_of([order.id])[order.id], actor=self.actor)
         if "payments" in expansions:
             data["payments"] = PaymentOutput(payments_of(order.id), many=True).data
         if "shipments" in expansions:
@@ -207,8 +185,8 @@ class Orders(ChangingViewSet, OrderListViewSet):
     @documented(
         summary="Delete an order",
         description=(
-            "One that is cancelled or expired, or pending and unpaid, which is cancelled first."
-            " It leaves every list; the ledgers keep it."
+            "An order that is cancelled or expired, or pending and unpaid, which is cancelled"
+            " first. It disappears from every list; the ledgers keep it."
         ),
         errors=[OrderNotDeletable],
         versioned=True,
@@ -221,7 +199,9 @@ class Orders(ChangingViewSet, OrderListViewSet):
 
     @documented(
         summary="Cancel an order",
-        description=("Releases its stock, and voids or refunds its money. Once more does nothing."),
+        description=(
+            "Releases the stock, and voids or refunds the payment. Cancelling again does nothing."
+        ),
         request=CancelInput,
         response=OrderOutput,
         request_example={"reason": "Ordered by mistake."},
@@ -241,7 +221,7 @@ class Orders(ChangingViewSet, OrderListViewSet):
 
 
 def _expansions(request: Request) -> frozenset[str]:
-    """What `expand` names. Raises InvalidQuery for what there is not."""
+    """The expansions that `expand` names. Raises InvalidQuery."""
     text = request.query_params.get("expand")
     if text is None:
         return frozenset()

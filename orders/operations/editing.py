@@ -87,13 +87,13 @@ def _exchange_items(
     before = {id: item.quantity for id, item in old.items()}
     if list(new.items()) == list(before.items()):
         return {}
-    book = open_stock_allocator(old.keys() | new.keys())
+    stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-    _check(wanted, before, book=book, currency=order.currency)
-    _reserve_difference(order, new, before, book=book, cause=cause)
+    _check(wanted, before, stock=stock, currency=order.currency)
+    _reserve_difference(order, new, before, stock=stock, cause=cause)
     previous_total = order.total
-    _save_items(order, wanted, old, book=book)
-    book.save(at=at)
+    _save_items(order, wanted, old, stock=stock)
+    stock.save(at=at)
     return {
         "items": [
             [{"product_id": str(id), "quantity": n} for id, n in before.items()],
@@ -107,13 +107,13 @@ def _check(
     wanted: Sequence[OrderedItem],
     before: Mapping[UUID, int],
     *,
-    book: StockAllocator,
+    stock: StockAllocator,
     currency: str,
 ) -> None:
     """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
     refusal = check_sellable(
-        wanted, book=book, kept=before.keys(), currency=currency
-    ) or check_stock(wanted, book=book, held=before)
+        wanted, stock=stock, kept=before.keys(), currency=currency
+    ) or check_stock(wanted, stock=stock, held=before)
     if refusal is not None:
         raise refusal
 
@@ -123,7 +123,7 @@ def _reserve_difference(
     new: Mapping[UUID, int],
     before: Mapping[UUID, int],
     *,
-    book: StockAllocator,
+    stock: StockAllocator,
     cause: Cause,
 ) -> None:
     reserved = reserved_quantities_of([order.id])[order.id]
@@ -131,10 +131,10 @@ def _reserve_difference(
     for product_id in before.keys() | new.keys():
         more = new.get(product_id, 0) - before.get(product_id, 0)
         if more > 0:
-            book.reserve(product_id, more, cause=cause)
+            stock.reserve(product_id, more, cause=cause)
         else:
             released |= allocate(reserved, product_id=product_id, quantity=-more)
-    book.release(released, cause=cause)
+    stock.release(released, cause=cause)
 
 
 def _save_items(
@@ -142,12 +142,12 @@ def _save_items(
     wanted: Sequence[OrderedItem],
     old: Mapping[UUID, OrderItem],
     *,
-    book: StockAllocator,
+    stock: StockAllocator,
 ) -> None:
     items = []
     for position, asked in enumerate(wanted):
         kept = old.get(asked.product_id)
-        product = book.product(asked.product_id)
+        product = stock.product(asked.product_id)
         assert product is not None, "it was checked"
         items.append(
             OrderItem(

@@ -198,7 +198,7 @@ def _reserve_again(context: _Context) -> bool:
     if order.deleted_at is not None:
         return False
     items = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in context.items]
-    if check_stock(items, book=context.stock) is not None:
+    if check_stock(items, stock=context.stock) is not None:
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
     for item in items:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 from django.conf import settings
 
-from inventory.operations.stock import Cause, StockAllocator, opening_stock_allocator
+from inventory.locks import lock_stock_levels
+from inventory.operations.stock import Cause, StockAllocator
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
-from oms.db.bulk_writes import written_together
+from oms.db.bulk_writes import insert_rows
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
 from oms.events.types import DomainEvent
 from orders.errors import RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
-from orders.operations.bulk_insert import insert_items, insert_orders
+from orders.models import Order, OrderItem
 from orders.operations.transitions import stock_reference
 from orders.operations.validation import check_sellable, check_stock
-from orders.placements import NewItem, NewOrder, Outcome, Placed, Placement, PlacingCall
-from orders.states import OrderStatus, PaymentState
+from orders.placements import Outcome, Placed, Placement, PlacingCall
+from orders.rows import ItemRow, OrderRow
+from orders.states import FulfilmentState, OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
 from payments.operations.attempts import NewPayment, create_payments
 from payments.states import CaptureMethod
@@ -35,26 +37,34 @@ from payments.states import CaptureMethod
 class _Batch:
     """What one transaction is going to write."""
 
-    book: StockAllocator
+    stock: StockAllocator
     at: datetime
     placed: list[Placed] = field(default_factory=list)
     payments: list[NewPayment] = field(default_factory=list)
     events: list[tuple[DomainEvent, Actor]] = field(default_factory=list)
 
 
+@transaction
 def place_orders(
     *, actor: Actor, placements: Sequence[Placement], all_or_nothing: bool = False
 ) -> list[Outcome]:
-    """Place the orders that can be, in the order given; the stock of those is reserved.
+    """Place the orders that can be, in the order given, and reserve their stock.
 
     Returns for each placement its order, or the refusal: OutOfStock with every short line, or
     Invalid for a product that is not sold or of another currency. A refused placement changes
-    nothing and does not disturb the others; but with `all_or_nothing` one refusal is enough for
-    nothing to be placed, and the innocent get RejectedWithOthers. The number of statements does not
+    nothing and does not affect the others; but with `all_or_nothing` one refusal is enough for
+    nothing to be placed, and the others get RejectedWithOthers. The number of statements does not
     depend on how many placements there are.
     """
     call = PlacingCall(actor=actor, placements=placements, all_or_nothing=all_or_nothing)
-    [outcomes] = place_together(calls=[call])
+    with Pipeline() as pipeline:
+        levels = lock_stock_levels(
+            (item.product_id for placement in placements for item in placement.items),
+            pipeline=pipeline,
+        )
+        [outcomes] = place_together(
+            calls=[call], stock=StockAllocator(levels.rows()), pipeline=pipeline
+        )
     return outcomes
 
 
@@ -66,36 +76,27 @@ def place_order(*, actor: Actor, placement: Placement) -> Placed:
     return outcome
 
 
-@transaction
+@transaction_required
 def place_together(
-    *, calls: Sequence[PlacingCall], book: StockAllocator | None = None
+    *, calls: Sequence[PlacingCall], stock: StockAllocator, pipeline: Pipeline
 ) -> list[list[Outcome]]:
     """`place_orders` for many callers in one transaction: the outcomes of each call.
 
-    The calls are decided in the order given, and none knows of the others but by the stock. `book`
-    is that of `opening_book`, if the caller asked for it before.
+    The calls are decided in the order given; the only thing they share is the stock. `stock` holds
+    the locked levels of all their products; the writes are queued in `pipeline`.
     """
-    if book is None:
-        book = opening_book(placement for call in calls for placement in call.placements)()
-    batch = _Batch(book=book, at=clock.now())
+    batch = _Batch(stock=stock, at=clock.now())
     outcomes = [_decided(call, batch=batch) for call in calls]
-    with written_together():
-        _save(batch)
+    _save(batch, pipeline)
     return outcomes
 
 
-@transaction_required
-def opening_book(placements: Iterable[Placement]) -> Callable[[], StockAllocator]:
-    """Ask for the book of all that is wanted; it is fetched by calling what is returned."""
-    return opening_stock_allocator(item.product_id for one in placements for item in one.items)
-
-
 def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
-    own = _Batch(book=batch.book, at=batch.at)
-    mark = batch.book.savepoint()
+    own = _Batch(stock=batch.stock, at=batch.at)
+    savepoint = batch.stock.savepoint()
     outcomes = [_placed(placement, actor=call.actor, batch=own) for placement in call.placements]
     if call.all_or_nothing and len(own.placed) < len(outcomes):
-        batch.book.rollback(mark)
+        batch.stock.rollback(savepoint)
         return [
             outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
             for outcome in outcomes
@@ -107,8 +108,8 @@ def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
 
 
 def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
-    refusal = check_sellable(placement.items, book=batch.book) or check_stock(
-        placement.items, book=batch.book
+    refusal = check_sellable(placement.items, stock=batch.stock) or check_stock(
+        placement.items, stock=batch.stock
     )
     if refusal is not None:
         return refusal
@@ -116,7 +117,7 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
     order = placed.order
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     for item in placement.items:
-        batch.book.reserve(item.product_id, item.quantity, cause=cause)
+        batch.stock.reserve(item.product_id, item.quantity, cause=cause)
     batch.placed.append(placed)
     batch.events.extend((event, actor) for event in _events(order))
     if placement.payment is not None and order.total:
@@ -135,50 +136,44 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
 
 
 def _built(placement: Placement, *, batch: _Batch) -> Placed:
-    order_id = new_id()
-    products = [batch.book.product(item.product_id) for item in placement.items]
+    products = [batch.stock.product(item.product_id) for item in placement.items]
     known = [product for product in products if product is not None]
     totals = order_totals(
         PricedLine(unit_price=product.price, quantity=item.quantity)
         for product, item in zip(known, placement.items, strict=True)
     )
-    order = _new_order(
-        placement, id=order_id, total=totals.total, currency=known[0].currency, at=batch.at
-    )
+    order = _new_order(placement, total=totals.total, currency=known[0].currency, at=batch.at)
     items = tuple(
-        NewItem(
+        ItemRow(
             id=new_id(),
-            order_id=order_id,
             product_id=product.product_id,
-            position=position,
             sku=product.sku,
             name=product.name,
             quantity=item.quantity,
-            unit_price=product.price,
-            line_total=line_total,
+            unit_price=f"{product.price:.2f}",
+            line_total=f"{line_total:.2f}",
+            quantity_shipped=0,
+            quantity_returned=0,
         )
-        for position, (product, item, line_total) in enumerate(
-            zip(known, placement.items, totals.lines, strict=True)
-        )
+        for product, item, line_total in zip(known, placement.items, totals.lines, strict=True)
     )
     return Placed(order=order, items=items)
 
 
-def _new_order(
-    placement: Placement, *, id: UUID, total: Decimal, currency: str, at: datetime
-) -> NewOrder:
+def _new_order(placement: Placement, *, total: Decimal, currency: str, at: datetime) -> OrderRow:
     is_free = total == 0
     payment_status = PaymentState.UNPAID
     if is_free:
         payment_status = PaymentState.PAID
     elif placement.payment is not None:
         payment_status = PaymentState.PROCESSING
-    return NewOrder(
-        id=id,
+    return OrderRow(
+        id=new_id(),
         number=order_number(placed_at=at),
         customer_id=placement.customer_id,
         status=OrderStatus.CONFIRMED if is_free else OrderStatus.PENDING,
         payment_status=payment_status,
+        fulfilment_status=FulfilmentState.UNFULFILLED,
         currency=currency,
         total=total,
         shipping_address=placement.shipping_address,
@@ -187,10 +182,11 @@ def _new_order(
         expires_at=None if is_free else at + settings.ORDER_EXPIRY,
         confirmed_at=at if is_free else None,
         updated_at=at,
+        version=1,
     )
 
 
-def _events(order: NewOrder) -> list[DomainEvent]:
+def _events(order: OrderRow) -> list[DomainEvent]:
     events: list[DomainEvent] = [
         OrderPlaced(
             order_id=order.id,
@@ -215,9 +211,20 @@ def _events(order: NewOrder) -> list[DomainEvent]:
     return events
 
 
-def _save(batch: _Batch) -> None:
-    insert_orders([placed.order for placed in batch.placed])
-    insert_items([item for placed in batch.placed for item in placed.items])
-    create_payments(batch.payments, at=batch.at)
-    batch.book.save(at=batch.at)
-    publish_all(batch.events, at=batch.at)
+def _save(batch: _Batch, pipeline: Pipeline) -> None:
+    insert_rows(
+        Order, OrderRow._fields, (placed.order for placed in batch.placed), pipeline=pipeline
+    )
+    insert_rows(
+        OrderItem,
+        ("order_id", "position", *ItemRow._fields),
+        (
+            (placed.order.id, position, *item)
+            for placed in batch.placed
+            for position, item in enumerate(placed.items)
+        ),
+        pipeline=pipeline,
+    )
+    create_payments(batch.payments, at=batch.at, pipeline=pipeline)
+    batch.stock.save(at=batch.at, pipeline=pipeline)
+    publish_all(batch.events, at=batch.at, pipeline=pipeline)

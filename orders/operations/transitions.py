@@ -24,7 +24,7 @@ from orders.events import (
     OrderStatusChanged,
 )
 from orders.models import Order
-from orders.placements import NewOrder
+from orders.rows import OrderRow
 from orders.states import OrderStatus
 
 # The event of each transition.
@@ -116,6 +116,6 @@ def allocate(
     return allocated
 
 
-def stock_reference(order: Order | NewOrder) -> str:
+def stock_reference(order: Order | OrderRow) -> str:
     """The reference of stock movements caused by the order's present version."""
     return f"order:{order.id}:v{order.version}"

@@ -15,7 +15,7 @@ from orders.placements import OrderedItem
 def check_sellable(
     items: Sequence[OrderedItem],
     *,
-    book: StockAllocator,
+    stock: StockAllocator,
     kept: Collection[UUID] = (),
     currency: str = "",
 ) -> Invalid | None:
@@ -33,7 +33,7 @@ def check_sellable(
             errors.append(InputError(pointer=pointer, code="duplicate", detail=detail))
             continue
         seen.add(item.product_id)
-        product = book.product(item.product_id)
+        product = stock.product(item.product_id)
         if item.product_id in kept and product is not None:
             continue
         if product is None or not product.is_active:
@@ -56,7 +56,7 @@ def check_sellable(
 
 
 def check_stock(
-    items: Sequence[OrderedItem], *, book: StockAllocator, held: Mapping[UUID, int] | None = None
+    items: Sequence[OrderedItem], *, stock: StockAllocator, held: Mapping[UUID, int] | None = None
 ) -> OutOfStock | None:
     """The refusal that names every line with too little stock; None if all can be had.
 
@@ -68,15 +68,15 @@ def check_stock(
     for line, item in enumerate(items):
         asked[item.product_id] += item.quantity
         more = asked[item.product_id] - held.get(item.product_id, 0)
-        if more > 0 and not book.can_reserve(item.product_id, more):
-            product = book.product(item.product_id)
+        if more > 0 and not stock.can_reserve(item.product_id, more):
+            product = stock.product(item.product_id)
             shortages.append(
                 Shortage(
                     line=line,
                     product_id=item.product_id,
                     sku=product.sku if product else "",
                     requested=asked[item.product_id],
-                    available=max(book.available(item.product_id), 0)
+                    available=max(stock.available(item.product_id), 0)
                     + held.get(item.product_id, 0),
                 )
             )

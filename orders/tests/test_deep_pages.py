@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import product
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
 
-from oms.api.keyset import Cursor, Ordering, PageAsked
-from oms.db.raw_queries import rows_of
+from oms.api.keyset import Cursor, Ordering, PageRequest
+from oms.db.pipeline import Pipeline, rows_of
 from oms.testing.plans import scans_of, statements_sent
 from orders.models import Order
-from orders.queries import NewestPage, OrderRow, all_orders, orders_on
+from orders.queries import NewestPage, all_orders, query_pages
+from orders.rows import OrderRow
 from orders.tests.long_lists import fill
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +30,11 @@ DEEP = 9_999
 @pytest.fixture(scope="module", autouse=True)
 def _long_list(module_db: None) -> None:
     fill()
+
+
+def pages_of(pages: list[Any]) -> list[list[OrderRow]]:
+    with Pipeline() as pipeline:
+        return query_pages(pages, pipeline=pipeline)
 
 
 def rows_read(read: Callable[[], object]) -> int:
@@ -45,7 +52,7 @@ def page(number: int, *, name: str, reverse: bool = False) -> QuerySet[Order]:
     if number > 1:
         before = all_orders().order_by(*ordering.terms(reverse=reverse))[(number - 1) * SIZE - 1]
         cursor = Cursor(reverse=reverse, value=getattr(before, field), id=before.id)
-    return PageAsked(scope="", size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
+    return PageRequest(scope="", size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
 
 
 def test_a_deep_page_of_all_orders_costs_what_the_first_does() -> None:
@@ -80,8 +87,8 @@ def test_a_deep_page_of_the_newest_costs_what_the_first_does(whose: str) -> None
     with connection.cursor() as cursor:
         # As the statement is planned once it is prepared: for whatever values.
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-    assert rows_read(lambda: orders_on([first])) == SIZE + 1
-    assert rows_read(lambda: orders_on([last])) == (SIZE + 1 if whose == "own" else 1)
+    assert rows_read(lambda: pages_of([first])) == SIZE + 1
+    assert rows_read(lambda: pages_of([last])) == (SIZE + 1 if whose == "own" else 1)
 
 
 def test_pages_of_many_callers_come_with_one_statement_but_for_selected_ones() -> None:
@@ -89,7 +96,7 @@ def test_pages_of_many_callers_come_with_one_statement_but_for_selected_ones() -
     deep = Order.objects.filter(customer_id=customers[1]).order_by("-id")[50].id
 
     with statements_sent() as sent:
-        found = orders_on(
+        found = pages_of(
             [
                 NewestPage(customer_id=customers[0], size=2),
                 all_orders().filter(status="on_hold"),

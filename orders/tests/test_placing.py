@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from decimal import Decimal
 from unittest.mock import patch
 from uuid import UUID
@@ -24,6 +23,7 @@ from orders.models import Order
 from orders.operations import placing
 from orders.operations.placing import place_order, place_orders
 from orders.placements import Placed
+from orders.queries import items_of
 from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
@@ -58,11 +58,9 @@ def test_what_placing_returns_is_what_it_saved() -> None:
     )
 
     saved = Order.objects.get(pk=placed.order.id)
-    for name, value in asdict(placed.order).items():
+    for name, value in placed.order._asdict().items():
         assert getattr(saved, name) == value, name
-    [item] = saved.items.all()
-    for name, value in asdict(placed.items[0]).items():
-        assert getattr(item, name) == value, name
+    assert placed.items == tuple(items_of([saved.id])[saved.id])
 
 
 def test_an_order_that_is_short_names_every_short_line_and_reserves_nothing() -> None:

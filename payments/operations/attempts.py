@@ -16,6 +16,7 @@ from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.core.money import ZERO
 from oms.db.bulk_writes import insert_rows
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required, violated_constraint
 from oms.events.publishing import publish
 from oms.queue.wakeups import wake_on_commit
@@ -71,7 +72,9 @@ class NewPayment:
 
 
 @transaction_required
-def create_payments(new: Sequence[NewPayment], *, at: datetime) -> None:
+def create_payments(
+    new: Sequence[NewPayment], *, at: datetime, pipeline: Pipeline | None = None
+) -> None:
     """Create payments for orders that have none, with one statement."""
     if not new:
         return
@@ -86,6 +89,7 @@ def create_payments(new: Sequence[NewPayment], *, at: datetime) -> None:
             )
             for payment in new
         ],
+        pipeline=pipeline,
     )
     wake_on_commit(PROCESS_TASK)
 

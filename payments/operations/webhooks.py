@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import orjson
+import msgspec
 from django.db import DataError, connection
 
 from oms.core.actor import Actor, system
@@ -74,7 +74,7 @@ def receive_webhook(
     webhook = read_webhook(provider=provider, headers=headers, body=body, now=now)
     try:
         return bool(apply_webhooks(webhooks=[webhook], now=now))
-    except (DataError, orjson.JSONEncodeError) as error:  # text that PostgreSQL cannot hold
+    except (DataError, UnicodeEncodeError) as error:  # text that PostgreSQL cannot hold
         raise InvalidProviderEvent from error
 
 
@@ -83,7 +83,7 @@ def apply_webhooks(*, webhooks: Sequence[Webhook], now: datetime) -> int:
     """Let webhooks take effect, each once; returns how many were news.
 
     The number of statements does not depend on how many they are, but for those of refunds. Raises
-    DataError or orjson.JSONEncodeError, with nothing done, if one of them cannot be stored.
+    DataError or UnicodeEncodeError, with nothing done, if one of them cannot be stored.
     """
     fresh = _kept(webhooks, now=now)
     charges = _without_known(_charges(fresh))
@@ -112,7 +112,7 @@ def _kept(webhooks: Sequence[Webhook], *, now: datetime) -> list[Webhook]:
         for webhook in webhooks
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [orjson.dumps(rows).decode()])
+        cursor.execute(_KEEP, [msgspec.json.encode(rows).decode()])
         new = set(cursor.fetchall())
     fresh = []
     for webhook in webhooks:

@@ -1,8 +1,9 @@
-"""Round trips: what is prepared for the next ones, and what becomes of the connection."""
+"""Round trips: prepared statements, timeouts, and the state of the connection afterwards."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from django.db import (
     DatabaseError,
     NotSupportedError,
+    OperationalError,
     connection,
     transaction,
 )
 
 from oms.db import libpq
 from oms.db.libpq import RoundTrip
-from oms.db.pipeline import ask, pipelined
+from oms.db.pipeline import Pipeline, execute
 from oms.db.transactions import with_retries
 from oms.users.models import User
 
@@ -26,7 +28,7 @@ _NAMES = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s"
 
 def backend() -> int:
     """The process of PostgreSQL that this thread's connection talks to."""
-    [[pid]] = ask("SELECT pg_backend_pid()").rows()
+    [[pid]] = execute("SELECT pg_backend_pid()").rows()
     return int(pid)
 
 
@@ -37,22 +39,22 @@ def test_statements_stay_prepared_when_a_savepoint_is_undone() -> None:
             assert not User.objects.filter(email="nobody@example.com").exists()
 
     often()
-    assert ask("SELECT %s::int", [1]).rows() == [(1,)]
+    assert execute("SELECT %s::int", [1]).rows() == [(1,)]
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         raise ZeroDivisionError
     often()
 
-    assert ask("SELECT %s::int", [2]).rows() == [(2,)]
+    assert execute("SELECT %s::int", [2]).rows() == [(2,)]
 
 
 @pytest.mark.django_db
 def test_a_statement_that_failed_to_be_prepared_is_prepared_the_next_time() -> None:
     statement = "SELECT count(*) FROM soon_there WHERE true"
     with pytest.raises(DatabaseError), transaction.atomic():
-        ask(statement)
-    ask("CREATE TEMPORARY TABLE soon_there ON COMMIT DROP AS SELECT 1 AS one")
+        execute(statement)
+    execute("CREATE TEMPORARY TABLE soon_there ON COMMIT DROP AS SELECT 1 AS one")
 
-    assert [ask(statement).rows() for _ in range(2)] == [[(1,)], [(1,)]]
+    assert [execute(statement).rows() for _ in range(2)] == [[(1,)], [(1,)]]
 
 
 @pytest.mark.django_db
@@ -61,26 +63,26 @@ def test_statements_that_were_not_used_for_long_are_deallocated(
 ) -> None:
     monkeypatch.setattr(libpq, "_KEPT", 5)
     for number in range(50):
-        assert ask(f"SELECT {number}, %s::int", [number]).rows() == [(number, number)]
-        assert ask("SELECT 'often'").rows() == [("often",)]
+        assert execute(f"SELECT {number}, %s::int", [number]).rows() == [(number, number)]
+        assert execute("SELECT 'often'").rows() == [("often",)]
 
-    with pipelined():
-        many = [ask(f"SELECT {number} + %s::int", [1]) for number in range(20)]
-    assert [asked.rows() for asked in many] == [[(number + 1,)] for number in range(20)]
-    [[kept]] = ask(_NAMES, ["oms\\_%"]).rows()
+    with Pipeline() as pipeline:
+        many = [pipeline.query(f"SELECT {number} + %s::int", [1]) for number in range(20)]
+    assert [result.rows() for result in many] == [[(number + 1,)] for number in range(20)]
+    [[kept]] = execute(_NAMES, ["oms\\_%"]).rows()
     assert kept <= 6
 
 
 @pytest.mark.django_db
-def test_what_is_asked_twice_on_one_way_is_prepared_once() -> None:
-    [[before]] = ask(_NAMES, ["oms\\_%"]).rows()
+def test_a_statement_queued_twice_is_prepared_once() -> None:
+    [[before]] = execute(_NAMES, ["oms\\_%"]).rows()
 
     for number in range(5):
-        with pipelined():
-            twice = [ask(f"SELECT {number}, 'twice'") for _ in range(2)]
+        with Pipeline() as pipeline:
+            twice = [pipeline.query(f"SELECT {number}, 'twice'") for _ in range(2)]
         assert [one.rows() for one in twice] == [[(number, "twice")]] * 2
 
-    assert ask(_NAMES, ["oms\\_%"]).rows() == [(before + 5,)]
+    assert execute(_NAMES, ["oms\\_%"]).rows() == [(before + 5,)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -88,13 +90,13 @@ def test_a_connection_that_is_lost_meanwhile_is_not_kept() -> None:
     process = backend()
 
     def end() -> None:
-        ask("SELECT pg_sleep(0.2), pg_terminate_backend(%s)", [process])
+        execute("SELECT pg_sleep(0.2), pg_terminate_backend(%s)", [process])
         connection.close()
 
     other = threading.Thread(target=end)
     other.start()
     with pytest.raises(DatabaseError), transaction.atomic():
-        ask("SELECT pg_sleep(10)")
+        execute("SELECT pg_sleep(10)")
     other.join()
 
     assert backend() != process
@@ -112,8 +114,24 @@ def test_an_exception_out_of_the_middle_costs_the_connection_and_nothing_else(
     with monkeypatch.context() as patched:
         patched.setattr(RoundTrip, "_next_result", interrupted)
         with pytest.raises(TimeoutError), transaction.atomic():
-            ask("SELECT 1")
+            execute("SELECT 1")
 
+    assert backend() != process
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_does_not_answer_in_time_costs_the_connection() -> None:
+    process = backend()
+
+    began = time.monotonic()
+    with (
+        pytest.raises(OperationalError, match="has not answered for 100 ms"),
+        transaction.atomic(),
+        Pipeline(answer_timeout_ms=100) as pipeline,
+    ):
+        pipeline.query("SELECT pg_sleep(10)")
+
+    assert time.monotonic() - began < 5
     assert backend() != process
 
 
@@ -137,14 +155,14 @@ def change(kind: str) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_statement_whose_table_was_changed_is_prepared_anew() -> None:
     statement = "SELECT number FROM changing"
-    assert ask(statement).rows() == [(1,)]
+    assert execute(statement).rows() == [(1,)]
 
     change("bigint")
-    assert ask(statement).rows() == [(1,)]
+    assert execute(statement).rows() == [(1,)]
 
     def read() -> list[Any]:
-        with transaction.atomic(), pipelined():
-            return ask(statement).rows()
+        with transaction.atomic(), Pipeline() as pipeline:
+            return pipeline.query(statement).rows()
 
     change("text")
     assert with_retries(read) == [("1",)]

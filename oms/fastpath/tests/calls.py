@@ -1,4 +1,4 @@
-"""Calls of the lane for tests, as its event loop would accept them."""
+"""Calls of the fast path for tests, as its event loop would accept them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 
-from oms.fastpath.dispatch import accept
-from oms.fastpath.types import FastPathAnswer, FastPathCall, FastPathRequest
+from oms.api.handlers import ApiAnswer
+from oms.fastpath.calls import FastPathCall, accept
+from oms.fastpath.requests import FastPathRequest
 from oms.testing.factories import tokens_for
 from oms.testing.ordering import ADDRESS
 from oms.users.models import User
@@ -28,18 +29,21 @@ def order_body(*lines: tuple[UUID, int]) -> dict[str, Any]:
 def request(
     method: str, path: str, *, token: str, body: Any = None, key: str = "", **changes: Any
 ) -> FastPathRequest:
-    """A request in good order; `changes` are other fields of it."""
+    """A usual request; `changes` are other fields of it."""
     headers = {"host": "testserver", "authorization": f"Bearer {token}"}
     if body is not None:
         headers["content-type"] = "application/json"
     if key:
         headers["idempotency-key"] = key
+    content = b"" if body is None else json.dumps(body).encode()
+    if content:
+        headers["content-length"] = str(len(content))
     fields: dict[str, Any] = {
         "method": method,
         "path": path,
         "query": b"",
         "headers": headers,
-        "body": b"" if body is None else json.dumps(body).encode(),
+        "body": content,
         "scheme": "http",
         "remote_address": "127.0.0.1",
     }
@@ -47,9 +51,9 @@ def request(
 
 
 def accepted(request: FastPathRequest) -> FastPathCall:
-    """The call that the lane makes of it; fails if it leaves it to Django."""
+    """The call of the request; fails if it is left to Django."""
     call = accept(request)
-    assert call is not None, "the lane has left it to Django"
+    assert call is not None, "left to Django"
     return call
 
 
@@ -70,7 +74,7 @@ def token_of(user: User) -> str:
     return tokens_for(user).access
 
 
-def statuses(answers: Sequence[FastPathAnswer | None]) -> list[int | None]:
+def statuses(answers: Sequence[ApiAnswer | None]) -> list[int | None]:
     """The status of each answer; None for one that is left to Django."""
     return [None if answer is None else answer.status for answer in answers]
 

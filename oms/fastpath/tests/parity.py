@@ -1,4 +1,4 @@
-"""One question, asked of the lane and of Django alone."""
+"""One request, answered by the fast path and by Django alone."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _DIFFER = frozenset({"X-Request-ID", "Location", "RateLimit", "Retry-After"})
 
 
 class Both:
-    """One user's two clients, of Django alone and of the lane, with one session."""
+    """Two clients of one session, one by Django alone and one by the fast path."""
 
     def __init__(self, user: User) -> None:
         self.token = tokens_for(user).access
-        self.django, self.lane = APIClient(), FastPathClient()
+        self.django, self.fast = APIClient(), FastPathClient()
         self.present(f"Bearer {self.token}")
 
     def present(self, credentials: str) -> None:
         """Let both clients send that as their Authorization."""
-        for client in (self.django, self.lane):
+        for client in (self.django, self.fast):
             client.credentials(HTTP_AUTHORIZATION=credentials)
 
     def same(self, method: str, path: str, *args: Any, taken: bool = True, **options: Any) -> Any:
-        """The lane's answer, which is Django's but for what must differ."""
+        """The fast path's answer, which is Django's but for what must differ."""
         by_django = getattr(self.django, method)(path, *args, **options)
-        by_lane = getattr(self.lane, method)(path, *args, **options)
-        assert self.lane.taken[-1] is taken
-        assert by_lane.status_code == by_django.status_code, by_lane.content
-        assert compared(by_lane) == compared(by_django)
-        return by_lane
+        by_fast_path = getattr(self.fast, method)(path, *args, **options)
+        assert self.fast.taken[-1] is taken
+        assert by_fast_path.status_code == by_django.status_code, by_fast_path.content
+        assert compared(by_fast_path) == compared(by_django)
+        return by_fast_path
 
 
 def compared(answer: Any) -> Mapping[str, str]:

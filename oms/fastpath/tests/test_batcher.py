@@ -1,18 +1,20 @@
-"""Gathering calls: batches grow with the load, and no answer is lost."""
+"""Batching: batches grow with the load, and no answer is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from threading import Event, Lock, get_ident
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from threading import Event, get_ident
+from threading import enumerate as enumerate_threads
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from oms.fastpath.batcher import Batcher
+from oms.fastpath.batcher import Batcher, BatchStalled
+from oms.fastpath.process_lock import HeldLock, ProcessLock
 from oms.fastpath.wakeups import Waker
 
 _SECONDS = 10.0
@@ -23,15 +25,19 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, _SECONDS))
 
 
+def started(work: Any, **options: Any) -> Batcher[int, int]:
+    return Batcher(work, **{"name": "tests", "deadline": _SECONDS, **options})
+
+
 class Work:
-    """Doubles numbers once it is let to; remembers the batches and who did them."""
+    """Doubles numbers once `go_on` is set; notes the batches and their threads."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.begun, self.go_on = Event(), Event()
         self.threads: set[int] = set()
 
-    def __call__(self, calls: Sequence[int]) -> list[int]:
+    def __call__(self, calls: Sequence[int], lock: HeldLock | None) -> list[int]:
         self.batches.append(list(calls))
         self.threads.add(get_ident())
         self.begun.set()
@@ -41,35 +47,14 @@ class Work:
         return [2 * call for call in calls]
 
 
-def test_what_comes_in_a_pause_is_worked_off_together() -> None:
+def test_what_comes_while_another_process_holds_the_lock_is_answered_together(
+    tmp_path: Path,
+) -> None:
     async def test() -> None:
         work = Work()
         work.go_on.set()
-        batcher = Batcher(work, name="tests", limit=100, pause=0.3)
-        began = time.monotonic()
-
-        assert await batcher.submit(0) == 0
-        assert time.monotonic() - began < 0.2  # the first waits for nothing
-        assert await asyncio.gather(*[batcher.submit(n) for n in (1, 2, 3)]) == [2, 4, 6]
-        await batcher.close()
-
-        assert work.batches == [[0], [1, 2, 3]]
-
-    run(test())
-
-
-def test_what_comes_while_another_process_has_the_turn_is_worked_off_together() -> None:
-    async def test() -> None:
-        work, turn = Work(), Lock()
-        work.go_on.set()
-
-        @contextmanager
-        def mine() -> Iterator[None]:
-            with turn:
-                yield
-
-        with turn:
-            batcher = Batcher(work, name="test", limit=9, turn=mine)
+        with ProcessLock(tmp_path).hold():
+            batcher = started(work, limit=9, lock=ProcessLock(tmp_path))
             calls = [batcher.submit(number) for number in range(3)]
             await asyncio.sleep(0.05)
             assert work.batches == []
@@ -80,10 +65,10 @@ def test_what_comes_while_another_process_has_the_turn_is_worked_off_together() 
     run(test())
 
 
-def test_what_comes_while_the_thread_is_busy_is_worked_off_together() -> None:
+def test_what_comes_while_the_thread_is_busy_is_answered_together() -> None:
     async def test() -> None:
         work = Work()
-        batcher = Batcher(work, name="test", limit=3)
+        batcher = started(work, limit=3)
         first = batcher.submit(0)
         await asyncio.to_thread(work.begun.wait, _SECONDS)
         others = [batcher.submit(number) for number in range(1, 6)]
@@ -102,7 +87,7 @@ def test_what_comes_while_the_thread_is_busy_is_worked_off_together() -> None:
 def test_a_heavy_call_fills_a_batch() -> None:
     async def test() -> None:
         work = Work()
-        batcher = Batcher(work, name="test", limit=10, weight=lambda call: call)
+        batcher = started(work, limit=10, weight=lambda call: call)
         first = batcher.submit(1)
         await asyncio.to_thread(work.begun.wait, _SECONDS)
         others = [batcher.submit(number) for number in (4, 500, 1, 1)]
@@ -119,7 +104,7 @@ def test_an_error_is_for_those_of_its_batch_and_the_thread_goes_on() -> None:
     async def test() -> None:
         work = Work()
         work.go_on.set()
-        batcher = Batcher(work, name="test", limit=1)
+        batcher = started(work, limit=1)
         outcomes = await asyncio.gather(
             *[batcher.submit(number) for number in (1, -1, 2)], return_exceptions=True
         )
@@ -133,10 +118,10 @@ def test_an_error_is_for_those_of_its_batch_and_the_thread_goes_on() -> None:
 
 def test_too_few_answers_leave_nobody_waiting() -> None:
     async def test() -> None:
-        def forgetful(calls: Sequence[int]) -> list[int]:
+        def forgetful(calls: Sequence[int], lock: HeldLock | None) -> list[int]:
             return []
 
-        batcher = Batcher(forgetful, name="test", limit=5)
+        batcher = started(forgetful, limit=5)
         with pytest.raises(ValueError, match="answers"):
             await batcher.submit(1)
         await batcher.close()
@@ -147,7 +132,7 @@ def test_too_few_answers_leave_nobody_waiting() -> None:
 def test_whoever_stops_waiting_does_not_disturb_the_others() -> None:
     async def test() -> None:
         work = Work()
-        batcher = Batcher(work, name="test", limit=5)
+        batcher = started(work, limit=5)
         gone, stays = batcher.submit(1), batcher.submit(2)
         await asyncio.to_thread(work.begun.wait, _SECONDS)
         gone.cancel()
@@ -159,10 +144,10 @@ def test_whoever_stops_waiting_does_not_disturb_the_others() -> None:
     run(test())
 
 
-def test_closing_works_off_what_was_submitted() -> None:
+def test_closing_answers_what_was_submitted() -> None:
     async def test() -> None:
         work = Work()
-        batcher = Batcher(work, name="test", limit=2)
+        batcher = started(work, limit=2)
         futures = [batcher.submit(number) for number in range(7)]
         asyncio.get_running_loop().call_later(0.05, work.go_on.set)
 
@@ -170,7 +155,45 @@ def test_closing_works_off_what_was_submitted() -> None:
         await asyncio.sleep(0)
 
         assert [future.result() for future in futures] == [0, 2, 4, 6, 8, 10, 12]
-        assert not batcher._thread.is_alive()
+        assert not [thread for thread in enumerate_threads() if thread.name == "tests"]
+
+    run(test())
+
+
+def test_a_batch_that_stalls_fails_its_callers_and_another_thread_takes_over() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = started(work, limit=1, deadline=0.4)
+        stalled, waiting = batcher.submit(1), batcher.submit(2)
+        await asyncio.to_thread(work.begun.wait, _SECONDS)
+        assert batcher.busy_seconds() < 0.4
+
+        began = time.monotonic()
+        with pytest.raises(BatchStalled):
+            await stalled
+        assert 0.2 < time.monotonic() - began < 2
+        work.go_on.set()
+
+        assert await waiting == 4
+        assert await batcher.submit(3) == 6
+        assert len(work.threads) == 2
+        await batcher.close()
+
+    run(test())
+
+
+def test_closing_waits_for_no_thread_that_stalls() -> None:
+    async def test() -> None:
+        work = Work()
+        batcher = started(work, limit=5, deadline=0.2)
+        stalled = batcher.submit(1)
+        await asyncio.to_thread(work.begun.wait, _SECONDS)
+
+        await batcher.close()
+
+        with pytest.raises(BatchStalled):
+            await stalled
+        work.go_on.set()
 
     run(test())
 

@@ -11,11 +11,11 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError, connection
 
-from oms.fastpath.connections import opened_connection
-from oms.fastpath.dispatch import answer
+from oms.fastpath.batches import answer_batch
+from oms.fastpath.connections import driver_connection
 from oms.fastpath.tests.calls import placing, statuses, terminate_own_connection, token_of
 from oms.http.models import IdempotencyRecord
-from oms.http.operations.idempotency import finish_calls
+from oms.http.operations.idempotency import store_answers
 from oms.queue.wakeups import collected_wakeups
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import stock_of
@@ -36,7 +36,7 @@ def test_a_bug_that_one_call_meets_is_its_own() -> None:
         return real(placement, **options)
 
     with patch.object(operations, "_placed", buggy):
-        answers = answer(calls)
+        answers = answer_batch(calls)
 
     assert statuses(answers) == [201, None, 201]
     assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
@@ -49,7 +49,7 @@ def test_an_error_that_surfaces_late_is_not_an_acknowledgement() -> None:
 
     # Two orders draw one number; nobody fetches the insert's result before the commit.
     with patch.object(operations, "order_number", lambda **_: next(numbers)):
-        answers = answer([placing((mug.id, 1), token=token) for _ in range(2)])
+        answers = answer_batch([placing((mug.id, 1), token=token) for _ in range(2)])
 
     assert statuses(answers) == [201, 201]
     assert Order.objects.count() == 2
@@ -85,9 +85,9 @@ def test_what_fails_at_the_commit_is_not_acknowledged_and_wakes_nobody() -> None
 
     with trigger(refuse):
         with collected_wakeups() as woken_by_one:
-            assert statuses(answer(calls[:1])) == [None]
+            assert statuses(answer_batch(calls[:1])) == [None]
         with collected_wakeups() as woken_by_all:
-            assert statuses(answer(calls)) == [None, 201, 201]
+            assert statuses(answer_batch(calls)) == [None, 201, 201]
 
     assert not woken_by_one
     assert woken_by_all
@@ -100,7 +100,7 @@ def test_a_lost_connection_costs_one_round_and_no_more() -> None:
     calls = [placing((mug.id, 1), token=token, key=f"k{n}") for n in range(3)]
     terminate_own_connection()
 
-    first, second = answer(calls), answer(calls)
+    first, second = answer_batch(calls), answer_batch(calls)
 
     assert statuses(first) == [503] * 3
     assert statuses(second) == [201] * 3
@@ -112,11 +112,11 @@ def test_a_connection_lost_at_the_commit_tells_nobody_that_it_went_well() -> Non
     call = placing((mug.id, 1), token=token, key="k")
 
     with trigger("PERFORM pg_terminate_backend(pg_backend_pid());"):
-        answers = answer([call])
+        answers = answer_batch([call])
 
     assert statuses(answers) == [503]
     assert not Order.objects.exists()
-    assert statuses(answer([call])) == [201]
+    assert statuses(answer_batch([call])) == [201]
     assert Order.objects.count() == 1
 
 
@@ -131,12 +131,12 @@ def test_a_commit_whose_answer_is_lost_is_not_done_again() -> None:
         raise OperationalError("the connection is lost")
 
     with patch.object(connection, "_commit", commit_and_lose_the_answer):
-        answers = answer(calls)
+        answers = answer_batch(calls)
 
     assert statuses(answers) == [503] * 3
     assert Order.objects.count() == 3
     # Each client learns by its key.
-    learnt = answer(calls)
+    learnt = answer_batch(calls)
     assert statuses(learnt) == [201] * 3
     assert all("Idempotent-Replayed" in one.headers for one in learnt if one)
     assert Order.objects.count() == 3
@@ -148,17 +148,17 @@ def test_what_fails_late_is_begun_again_on_the_same_connection() -> None:
     calls = [placing((make_product().id, 1), token=token, key=f"k{n}") for n in range(3)]
     left = iter(range(2))
 
-    def failing(**arguments: Any) -> None:
+    def failing(*arguments: Any, **options: Any) -> None:
         if next(left, None) is not None:
             with connection.cursor() as cursor:
                 cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
             time.sleep(0.05)  # the error is there when the next statement is sent
-        finish_calls(**arguments)
+        store_answers(*arguments, **options)
 
-    before = opened_connection()
-    with patch("oms.fastpath.placing.finish_calls", failing):
-        answers = answer(calls)
+    before = driver_connection()
+    with patch("oms.fastpath.batches.store_answers", failing):
+        answers = answer_batch(calls)
 
     assert statuses(answers) == [201, 201, 201]
-    assert opened_connection() is before
+    assert driver_connection() is before
     assert Order.objects.count() == 3

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from oms.fastpath import orders as lane_reading
+from oms.fastpath.batches import answer_batch
+from oms.fastpath.calls import FastPathCall
 from oms.fastpath.connections import prepare_connection
-from oms.fastpath.dispatch import answer
 from oms.fastpath.tests.calls import (
     accepted,
     reading,
@@ -21,7 +21,6 @@ from oms.fastpath.tests.calls import (
     terminate_own_connection,
     token_of,
 )
-from oms.fastpath.types import FastPathCall
 from oms.testing.factories import make_customer, make_product, make_staff
 from oms.testing.ordering import place
 
@@ -39,7 +38,7 @@ def test_many_reads_are_as_few_statements_as_one(status: bool) -> None:
 
     def statements(size: int) -> int:
         with CaptureQueriesContext(connection) as captured:
-            answers = answer(calls[:size])
+            answers = answer_batch(calls[:size])
         assert statuses(answers) == [200] * size
         return len(captured)
 
@@ -53,7 +52,7 @@ def test_each_caller_of_a_batch_gets_his_own_order() -> None:
     own = [reading(order.id, token=token) for order, token in zip(orders, tokens, strict=True)]
     foreign = reading(orders[0].id, token=tokens[1])
 
-    answers = answer([*own, foreign])
+    answers = answer_batch([*own, foreign])
 
     assert statuses(answers) == [200, 200, 200, 404]
     numbers = [json.loads(one.body)["number"] for one in answers[:3] if one]
@@ -71,7 +70,7 @@ def test_lists_and_single_orders_of_a_batch_are_answered_in_their_order() -> Non
         reading(order.id, token=token, status=True),
     ]
 
-    shown = [json.loads(one.body) for one in answer(calls) if one]
+    shown = [json.loads(one.body) for one in answer_batch(calls) if one]
 
     own, detail, none, status = shown
     assert own["results"] == [detail]
@@ -92,11 +91,11 @@ def test_staff_who_ask_for_the_same_share_one_page() -> None:
     orders = [place((mug, 1), customer=owner) for _ in range(3)]
     tokens = [token_of(make_staff()), token_of(make_staff(is_superuser=True))]
     own = accepted(request("GET", "/api/v1/orders", token=token_of(owner)))
-    [first] = answer([everybodys(token=tokens[0])])
+    [first] = answer_batch([everybodys(token=tokens[0])])
     assert first is not None
 
     with CaptureQueriesContext(connection) as captured:
-        answers = answer(
+        answers = answer_batch(
             [
                 everybodys(token=tokens[0]),
                 own,
@@ -124,7 +123,7 @@ def test_customers_among_staff_are_left_to_django() -> None:
     place((make_product(), 1), customer=make_customer())
     tokens = [token_of(make_staff()), token_of(make_customer()), token_of(make_staff())]
 
-    answers = answer([everybodys(token=token) for token in tokens])
+    answers = answer_batch([everybodys(token=token) for token in tokens])
 
     assert statuses(answers) == [200, None, 200]
 
@@ -134,9 +133,9 @@ def test_a_bug_in_a_batch_of_reads_is_left_to_django() -> None:
     order = place((make_product(), 1), customer=owner)
     calls = [reading(order.id, token=token_of(owner)) for _ in range(2)]
 
-    with patch.object(lane_reading, "order_document", side_effect=ZeroDivisionError):
-        assert statuses(answer(calls)) == [None, None]
-    assert statuses(answer(calls)) == [200, 200]
+    with patch("orders.api.reading.order_document", side_effect=ZeroDivisionError):
+        assert statuses(answer_batch(calls)) == [None, None]
+    assert statuses(answer_batch(calls)) == [200, 200]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -145,7 +144,7 @@ def test_a_read_survives_the_loss_of_its_connection() -> None:
     call = reading(place((make_product(), 1), customer=owner).id, token=token_of(owner))
     terminate_own_connection()
 
-    assert statuses(answer([call])) == [200]
+    assert statuses(answer_batch([call])) == [200]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -153,7 +152,7 @@ def test_a_connection_that_was_idle_is_tried_out_before_a_batch_relies_on_it() -
     connection.ensure_connection()
     terminate_own_connection()
 
-    with patch("oms.fastpath.connections._TRUSTED", 0.0):
+    with patch("oms.fastpath.connections.TRUSTED_SECONDS", 0.0):
         prepare_connection()
 
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""ProcessLock: one at a time, in the order of waiting, and never at the price of standing still."""
+"""The process lock: one at a time, in the order of waiting, and with a bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from threading import Event, Thread
 import pytest
 
 from oms.fastpath import process_lock
-from oms.fastpath.process_lock import ProcessLock, release_process_lock
+from oms.fastpath.process_lock import ProcessLock
 
 _SECONDS = 10.0
 
@@ -26,71 +26,71 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_lock, "_PATIENCE", _SECONDS)
 
 
-def test_a_turn_that_nobody_has_is_there_at_once(tmp_path: Path) -> None:
+def test_a_free_lock_is_acquired_at_once(tmp_path: Path) -> None:
     mine = ProcessLock(tmp_path)
 
-    with mine.mine():
+    with mine.hold():
         pass
-    with mine.mine():
+    with mine.hold():
         pass
 
 
-def test_who_wants_another_turn_comes_after_those_who_wait(tmp_path: Path) -> None:
+def test_who_wants_it_again_comes_after_those_who_wait(tmp_path: Path) -> None:
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     order: list[str] = []
     is_waiting = Event()
 
     def wait() -> None:
         is_waiting.set()
-        with other.mine():
+        with other.hold():
             order.append("other")
 
-    with one.mine():
+    with one.hold():
         order.append("one")
         waiter = Thread(target=wait)
         waiter.start()
         assert is_waiting.wait(_SECONDS)
         time.sleep(0.05)  # it has begun to wait, but for the step of a thread
         assert order == ["one"]
-    with one.mine():
+    with one.hold():
         order.append("one again")
     waiter.join(_SECONDS)
 
     assert order == ["one", "other", "one again"]
 
 
-def test_a_turn_that_is_passed_on_early_is_free_before_its_block_ends(tmp_path: Path) -> None:
+def test_a_lock_released_early_is_free_before_its_block_ends(tmp_path: Path) -> None:
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     order: list[str] = []
 
     def wait() -> None:
-        with other.mine():
+        with other.hold():
             order.append("other")
 
-    with one.mine():
-        release_process_lock()
+    with one.hold() as held:
+        held.release()
         waiter = Thread(target=wait)
         waiter.start()
         waiter.join(_SECONDS)
         order.append("one")
-        release_process_lock()  # there is no turn any more
-    with other.mine():
+        held.release()  # it has been released
+    with other.hold():
         order.append("again")
 
     assert order == ["other", "one", "again"]
 
 
-def test_who_went_ahead_without_a_turn_passes_none_on(
+def test_who_went_ahead_without_the_lock_releases_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "_PATIENCE", 0.05)
     holds, went_ahead, waits = ProcessLock(tmp_path), ProcessLock(tmp_path), ProcessLock(tmp_path)
 
-    with holds.mine():
-        with went_ahead.mine():
-            release_process_lock()
+    with holds.hold():
+        with went_ahead.hold() as held:
+            held.release()
         begun = time.monotonic()
-        with waits.mine():
+        with waits.hold():
             waited = time.monotonic() - begun
 
     assert waited >= 0.05
@@ -102,24 +102,24 @@ def test_one_that_hangs_holds_the_others_up_for_no_longer_than_their_patience(
     monkeypatch.setattr(process_lock, "_PATIENCE", 0.05)
     hangs, waits = ProcessLock(tmp_path), ProcessLock(tmp_path)
     held = ExitStack()
-    held.enter_context(hangs.mine())
+    held.enter_context(hangs.hold())
 
-    with waits.mine():
+    with waits.hold():
         went_ahead = True
     held.close()
-    with waits.mine():
-        # The one that went ahead without a turn took none away.
+    with waits.hold():
+        # The one that went ahead without the lock has not taken it away.
         assert went_ahead
 
 
-def test_the_turn_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
+def test_the_lock_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path\n"
             "from oms.fastpath.process_lock import ProcessLock\n"
-            "with ProcessLock(Path(sys.argv[1])).mine(): print('mine', flush=True); time.sleep(60)",
+            "with ProcessLock(Path(sys.argv[1])).hold(): print('mine', flush=True); time.sleep(60)",
             str(tmp_path),
         ],
         stdout=subprocess.PIPE,
@@ -130,7 +130,7 @@ def test_the_turn_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
     took = Event()
 
     def take() -> None:
-        with ProcessLock(tmp_path).mine():
+        with ProcessLock(tmp_path).hold():
             took.set()
 
     taker = Thread(target=take)
@@ -144,11 +144,11 @@ def test_the_turn_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
     holder.stdout.close()
 
 
-def test_where_nothing_can_be_written_there_are_no_turns(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_everybody_goes_ahead(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one, other = ProcessLock(tmp_path / "file"), ProcessLock(tmp_path / "file")
 
-    with one.mine(), other.mine():
+    with one.hold(), other.hold():
         pass
 
 
@@ -161,5 +161,5 @@ def test_locks_that_the_system_refuses_are_done_without(
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     monkeypatch.setattr("fcntl.flock", refuse)
 
-    with one.mine(), other.mine():
+    with one.hold(), other.hold():
         pass

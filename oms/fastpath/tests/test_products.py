@@ -15,14 +15,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
+from inventory.api import page_copies as copies_module
+from inventory.api import reading
+from inventory.api.page_copies import PageCopies, PageCopy
 from inventory.models import Product
 from inventory.operations.products import change_product
+from oms.api.handlers import ApiAnswer
 from oms.core.actor import system
-from oms.fastpath import products as fastpath_products
-from oms.fastpath.dispatch import answer
-from oms.fastpath.products import Copies, PageCopy
+from oms.fastpath.batches import answer_batch
+from oms.fastpath.calls import FastPathCall
 from oms.fastpath.tests.calls import accepted, request, token_of
-from oms.fastpath.types import FastPathAnswer, FastPathCall
 from oms.http.local_counters import local_counters
 from oms.testing.factories import make_customer, make_product, make_staff
 from oms.testing.ordering import place
@@ -33,10 +35,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/products"
 
 
-class Careless(Copies):
+class Careless(PageCopies):
     """The negative control: copies as one keeps them who only forgets them after a change."""
 
-    def get(self, key: Any, *, stamp: str | None, load: Callable[[], PageCopy]) -> PageCopy:
+    def get(self, key: Any, *, version: str | None, load: Callable[[], PageCopy]) -> PageCopy:
         if key not in self._kept:
             self._kept[key] = ("", 0.0, load())
         return self._kept[key][2]
@@ -46,10 +48,10 @@ class Careless(Copies):
 
 
 @pytest.fixture(autouse=True)
-def copies(settings: Settings) -> Iterator[Copies]:
+def copies(settings: Settings) -> Iterator[PageCopies]:
     """Copies of this test alone, and no limit in its way."""
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "general_address": "1000000/minute"}
-    with patch.object(fastpath_products, "_copies", Copies()) as kept:
+    with patch.object(reading, "page_copies", PageCopies()) as kept:
         yield kept
 
 
@@ -57,7 +59,7 @@ def copies(settings: Settings) -> Iterator[Copies]:
 def careless() -> Iterator[Careless]:
     kept = Careless()
     with (
-        patch.object(fastpath_products, "_copies", kept),
+        patch.object(reading, "page_copies", kept),
         patch("oms.core.cache_versions.renew", kept.forget),
     ):
         yield kept
@@ -71,8 +73,8 @@ def question(query: str = "", *, path: str = URL, token: str = "", **headers: st
     return accepted(request("GET", path, token=token, query=query.encode(), headers=own))
 
 
-def asked(query: str = "", **options: str) -> FastPathAnswer:
-    [one] = answer([question(query, **options)])
+def asked(query: str = "", **options: str) -> ApiAnswer:
+    [one] = answer_batch([question(query, **options)])
     assert one is not None, "the lane has left it to Django"
     return one
 
@@ -123,7 +125,7 @@ def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
 def seen_after_a_late_reader(mug: Product) -> tuple[list[str], list[str]]:
     """What a reader shows who reads before a change and stores after it, and what the next sees."""
     loading, changed = threading.Event(), threading.Event()
-    load_page = fastpath_products.load_page
+    load_page = reading.load_page
 
     def load_slowly(*args: Any, **options: Any) -> PageCopy:
         page = load_page(*args, **options)
@@ -137,7 +139,7 @@ def seen_after_a_late_reader(mug: Product) -> tuple[list[str], list[str]]:
         changed.set()
         return []
 
-    with patch.object(fastpath_products, "load_page", load_slowly):
+    with patch.object(reading, "load_page", load_slowly):
         late, _ = at_once(names, change)
     return late, names()
 
@@ -158,7 +160,7 @@ def stale_answers(mug: Product, *, changes: int) -> int:
     """How many answers of four readers were older than what was committed when they asked."""
     latest = [mug.version]
     over = threading.Event()
-    load_page = fastpath_products.load_page
+    load_page = reading.load_page
 
     def load_slowly(*args: Any, **options: Any) -> PageCopy:
         page = load_page(*args, **options)
@@ -182,7 +184,7 @@ def stale_answers(mug: Product, *, changes: int) -> int:
             stale += shown["version"] < least
         return stale
 
-    with patch.object(fastpath_products, "load_page", load_slowly):
+    with patch.object(reading, "load_page", load_slowly):
         return sum(at_once(write, read, read, read, read))
 
 
@@ -201,7 +203,7 @@ def test_a_process_that_dies_between_commit_and_stamp_leaves_copies_for_a_second
         rename(mug, "New")
 
     assert names() == ["Old"]
-    with patch.object(fastpath_products, "SECONDS", 0.05):
+    with patch.object(copies_module, "SECONDS", 0.05):
         time.sleep(0.06)
         assert names() == ["New"]
 
@@ -260,7 +262,7 @@ def test_many_who_ask_for_the_same_are_as_few_statements_as_one() -> None:
     ]
 
     with CaptureQueriesContext(connection) as captured:
-        answers = answer(calls)
+        answers = answer_batch(calls)
 
     assert [one.status for one in answers if one] == [200] * 20
     assert len(captured) == 3  # the product, the page, what is available
@@ -280,9 +282,9 @@ def test_an_unchanged_page_is_not_sent_again_until_its_stock_moves() -> None:
 
 
 @pytest.mark.parametrize("query", ["page_size={}", "price__gte={}00"])
-def test_copies_of_more_than_may_be_kept_are_forgotten(copies: Copies, query: str) -> None:
+def test_copies_of_more_than_may_be_kept_are_forgotten(copies: PageCopies, query: str) -> None:
     make_product(description="x" * 1_000)
-    with patch.object(fastpath_products, "_KEPT", 50_000):
+    with patch.object(copies_module, "_MOST_BYTES", 50_000):
         for number in range(1, 40):  # of which the second kind finds nothing, and is kept too
             products(query=query.format(number))
 

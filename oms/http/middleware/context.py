@@ -1,4 +1,4 @@
-"""What is known of a request from its first line on: its id, its trace, its address."""
+"""The context of a request: its id, its trace, its address; and the record of its answer."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import re
 import time
 from collections.abc import Callable
 
-import structlog
 from django.http import HttpRequest, HttpResponseBase
 from structlog.contextvars import bound_contextvars
 
 from oms.core.ids import new_id
+from oms.http.access_log import AnsweredRequest, record_requests
 from oms.http.addresses import client_address
 from oms.http.identity import known_identity
-
-log = structlog.get_logger("oms.http.requests")
+from oms.http.middleware.problems import METHODS
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", flags=re.ASCII)
 # W3C Trace Context: version 00 or a later one, with whatever that adds at the end.
@@ -24,10 +23,9 @@ _TRACEPARENT = re.compile(
 
 
 class RequestContextMiddleware:
-    """Gives the request `request_id` and `client_address`, and writes its one line in the log.
+    """Gives the request `request_id` and `client_address`, and logs and counts its answer.
 
-    The line names the path without its query, for queries hold what people searched for. An
-    X-Request-ID that is not sane is replaced, never refused.
+    An invalid X-Request-ID is replaced, never refused.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -38,24 +36,33 @@ class RequestContextMiddleware:
         request_id = sane_request_id(request.headers.get("X-Request-ID", ""))
         request.request_id = request_id  # type: ignore[attr-defined]  # ours
         request.client_address = client_address(request)  # type: ignore[attr-defined]  # ours
-        with bound_contextvars(request_id=request_id, **_trace(request)):
+        trace = _trace(request)
+        with bound_contextvars(request_id=request_id, **trace):
             response = self.get_response(request)
-            response["X-Request-ID"] = request_id
-            identity, match = known_identity(request), request.resolver_match
-            log.info(
-                "request",
-                method=request.method,
-                path=request.path,
-                route=match.route if match else None,
-                status=response.status_code,
-                duration_ms=round((time.perf_counter() - begun) * 1000, 1),
-                user_id=str(identity.user_id) if identity and identity.user_id else None,
-            )
+        response["X-Request-ID"] = request_id
+        identity, match = known_identity(request), request.resolver_match
+        record_requests(
+            [
+                AnsweredRequest(
+                    # Of unknown methods there may be any number.
+                    method=request.method if request.method in METHODS else "<invalid method>",
+                    path=request.path,
+                    scheme=request.scheme or "",
+                    route=match.route if match else None,
+                    view=match.view_name if match else None,
+                    status=response.status_code,
+                    seconds=time.perf_counter() - begun,
+                    request_id=request_id,
+                    user_id=identity.user_id if identity else None,
+                    context=trace,
+                )
+            ]
+        )
         return response
 
 
 def sane_request_id(offered: str) -> str:
-    """The id that the client offers, if it is sane; else a new one."""
+    """The client's id if it is valid; else a new one."""
     return offered if _REQUEST_ID.fullmatch(offered) else str(new_id())
 
 

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 Layer = Callable[[Any, HttpRequest], HttpResponseBase]
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DETAILS = {
     404: "There is nothing at this address.",
 }
@@ -94,10 +94,10 @@ def answering_problems(layer: Layer) -> Layer:
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:
-    if request.method not in _METHODS:
+    if request.method not in METHODS:
         problem = problem_of_status(405, detail=f"The method {request.method} is not known here.")
         response = problem_response(request=request, problem=problem)
-        response["Allow"] = ", ".join(sorted(_METHODS))
+        response["Allow"] = ", ".join(sorted(METHODS))
         return response
     try:
         query = unquote(request.META.get("QUERY_STRING", ""), errors="strict")

@@ -1,4 +1,4 @@
-"""Calls with an Idempotency-Key: one effect, and the same answer however often it is asked for.
+"""Calls with an Idempotency-Key: one effect, and the same answer however often they are repeated.
 
 The key of a call is locked for as long as the call's transaction runs, and its answer is stored in
 that transaction. So there is never an effect without its answer, nor a lock that outlives a crash.
@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-import orjson
+import msgspec
 from django.conf import settings
 
 from oms.core.errors import Conflict, OperationError, Unprocessable
 from oms.db.bulk_writes import write
-from oms.db.pipeline import ask
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
+from oms.http.addresses import address_group
 from oms.queue.purging import purge_rows
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEPT_HEADERS = ("Allow", "Content-Type", "ETag", "Location")
 
 _LOCK_KEYS = """
     SELECT pg_try_advisory_xact_lock(key.number)
@@ -68,17 +76,35 @@ class IdempotencyKeyReused(Unprocessable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """A call under a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
+class KeyedCall:
+    """A call with a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
 
     scope: UUID
     fingerprint: bytes
 
 
-def call_under(key: str, *, who: str, method: str, path: str, query: bytes, body: bytes) -> Call:
-    """The call that `who` makes under `key`; neither it nor the request is kept in clear."""
-    scope = "\n".join([who, method, path, key])
-    return Call(
+def is_key(text: str) -> bool:
+    """Whether `text` can be an Idempotency-Key: 1 to 255 visible ASCII characters."""
+    return _KEY.fullmatch(text) is not None
+
+
+def keyed_call(
+    key: str,
+    *,
+    user_id: UUID | None,
+    address: str | None,
+    method: str,
+    path: str,
+    query: bytes,
+    body: bytes,
+) -> KeyedCall:
+    """The call of the user, or of the anonymous address, with `key`.
+
+    Neither the key nor the request is kept in clear.
+    """
+    caller = f"user {user_id}" if user_id else f"anonymous {address_group(address)}"
+    scope = "\n".join([caller, method, path, key])
+    return KeyedCall(
         scope=UUID(bytes=hashlib.sha256(scope.encode()).digest()[:16]),
         # With our own secret, for a body may hold a password that a plain digest would betray.
         fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256"),
@@ -91,55 +117,60 @@ def _fingerprint_key() -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a call was answered."""
+class StoredAnswer:
+    """The answer to a call, as it is stored with its key."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the call must not run again: what may succeed later is not kept."""
+        return self.status not in (401, 429) and self.status < 500
 
-@transaction_required
-def begin_call(*, call: Call) -> Answer | None:
-    """The answer that `call` got before; None if it is the first, which now holds the key.
-
-    Raises IdempotencyInProgress and IdempotencyKeyReused.
-    """
-    [begun] = beginning_calls(calls=[call])()
-    if isinstance(begun, OperationError):
-        raise begun
-    return begun
+    @property
+    def replayed_headers(self) -> dict[str, str]:
+        """The headers of the answer when it is repeated."""
+        return {**self.headers, REPLAYED: "true"}
 
 
-@transaction_required
-def beginning_calls(*, calls: Sequence[Call]) -> Callable[[], list[Answer | OperationError | None]]:
-    """`begin_call` for many calls of different keys, with two statements; refusals are returned.
+def stored_answer(*, status: int, headers: Mapping[str, str], body: bytes) -> StoredAnswer:
+    """An answer with those of its headers that are repeated with it."""
+    kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+    return StoredAnswer(status=status, headers=kept, body=body)
 
-    The answer is fetched by calling what is returned, so that a pipeline can send more statements
-    in between.
-    """
-    if not calls:
-        return list
-    scopes = [call.scope for call in calls]
-    locks = ask(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
-    # A statement of its own: it must see what was committed before the lock was free.
-    wanted: list[Any] = [settings.IDEMPOTENCY_KEY_LIFETIME, scopes]
-    records = ask(_RECORDS, wanted)
 
-    def begun() -> list[Answer | OperationError | None]:
-        locked = [row[0] for row in locks.rows()]
-        found = {scope: record for scope, *record, is_fresh in records.rows() if is_fresh}
+class KeyLocks:
+    """The locks and stored answers of calls with different keys: two statements of the pipeline."""
+
+    def __init__(self, calls: Sequence[KeyedCall], *, pipeline: Pipeline) -> None:
+        self._calls = calls
+        if not calls:
+            return
+        scopes = [call.scope for call in calls]
+        self._locks = pipeline.query(_LOCK_KEYS, [[_lock_number(scope) for scope in scopes]])
+        # A statement of its own: it must see what was committed before the lock was free.
+        self._records = pipeline.query(_RECORDS, [settings.IDEMPOTENCY_KEY_LIFETIME, scopes])
+
+    def earlier_answers(self) -> list[StoredAnswer | OperationError | None]:
+        """For each call its stored answer or refusal; None if it is the first, and holds the key.
+
+        Refusals are IdempotencyInProgress and IdempotencyKeyReused.
+        """
+        if not self._calls:
+            return []
+        locked = [is_locked for (is_locked,) in self._locks.rows()]
+        found = {scope: record for scope, *record, is_fresh in self._records.rows() if is_fresh}
         return [
-            _begun(call, is_locked=is_locked, record=found.get(call.scope))
-            for call, is_locked in zip(calls, locked, strict=True)
+            _earlier_answer(call, is_locked=is_locked, record=found.get(call.scope))
+            for call, is_locked in zip(self._calls, locked, strict=True)
         ]
 
-    return begun
 
-
-def _begun(
-    call: Call, *, is_locked: bool, record: Sequence[Any] | None
-) -> Answer | OperationError | None:
+def _earlier_answer(
+    call: KeyedCall, *, is_locked: bool, record: Sequence[Any] | None
+) -> StoredAnswer | OperationError | None:
     if not is_locked:
         return IdempotencyInProgress()
     if record is None:
@@ -147,7 +178,7 @@ def _begun(
     fingerprint, status, headers, body = record
     if bytes(fingerprint) != call.fingerprint:
         return IdempotencyKeyReused()
-    return Answer(status=status, headers=headers, body=bytes(body))
+    return StoredAnswer(status=status, headers=headers, body=bytes(body))
 
 
 def _lock_number(scope: UUID) -> int:
@@ -155,14 +186,26 @@ def _lock_number(scope: UUID) -> int:
 
 
 @transaction_required
-def finish_call(*, call: Call, answer: Answer) -> None:
-    """Store the `answer` of a `call` that was begun, in place of one that has expired."""
-    finish_calls(answers=[(call, answer)])
+def lock_key(*, call: KeyedCall) -> StoredAnswer | None:
+    """The stored answer to `call`; None if it is the first, which now holds the key.
+
+    Raises IdempotencyInProgress and IdempotencyKeyReused.
+    """
+    with Pipeline() as pipeline:
+        [earlier] = KeyLocks([call], pipeline=pipeline).earlier_answers()
+    if isinstance(earlier, OperationError):
+        raise earlier
+    return earlier
 
 
 @transaction_required
-def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
-    """`finish_call` for many calls, with one statement."""
+def store_answers(
+    answers: Iterable[tuple[KeyedCall, StoredAnswer]], *, pipeline: Pipeline | None = None
+) -> None:
+    """Store the answers to calls that hold their keys, with one statement.
+
+    An answer that has expired is replaced.
+    """
     rows = [
         {
             "scope": call.scope,
@@ -174,7 +217,7 @@ def finish_calls(*, answers: Iterable[tuple[Call, Answer]]) -> None:
         for call, answer in answers
     ]
     if rows:
-        write(_STORE, [orjson.dumps(rows).decode()])
+        write(_STORE, [msgspec.json.encode(rows).decode()], pipeline=pipeline)
 
 
 def purge_idempotency_records(*, now: datetime, deadline: float) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from typing import Any
@@ -15,10 +16,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Any:
+def lines(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Any:
     """The request lines of the log so far, each with its context."""
     caplog.set_level(logging.INFO, logger="oms.http.requests")
-    return lambda: [record.msg for record in caplog.records if record.name == "oms.http.requests"]
+
+    def read() -> list[dict[str, Any]]:
+        logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        return [line for line in logged if line["event"] == "request"]
+
+    return read
 
 
 @pytest.mark.parametrize("offered", ["abc-1.2_3", "a" * 128])

@@ -17,12 +17,12 @@ from rest_framework.test import APIClient
 
 from oms.testing.processes import Processes
 
-TOTAL = "django_http_requests_before_middlewares_total"
+TOTAL = "django_http_responses_total_by_status_view_method_total"
 
 
 def value_of(text: str, name: str) -> float:
-    [line] = [line for line in text.splitlines() if line.startswith(f"{name} ")]
-    return float(line.split()[-1])
+    lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def scrape(client: APIClient, **sent: Any) -> str:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from unittest.mock import patch
 from uuid import UUID
 
@@ -19,7 +20,7 @@ import pytest
 from django.db import connection
 
 from oms.core.ids import new_id
-from oms.fastpath.dispatch import answer
+from oms.fastpath.batches import answer_batch
 from oms.fastpath.tests.calls import login, order_body, placing, token_of
 from oms.http.operations import idempotency
 from oms.testing.factories import make_customer, make_product
@@ -185,19 +186,24 @@ def test_over_two_processes_a_key_has_one_effect_and_limits_hold_exactly(
     assert Order.objects.count() == 201
 
 
+def _place_with_key(product_id: UUID, token: str, key: str) -> object:
+    return answer_batch([placing((product_id, 1), token=token, key=key)])
+
+
 @pytest.mark.django_db(transaction=True)
 def test_without_the_lock_on_its_key_a_call_has_several_effects() -> None:
     """The negative control of the test above: it would notice if keys were not locked."""
     mug, token = make_product(stock=1_000), token_of(make_customer())
-    works = [lambda n=n: answer([placing((mug.id, 1), token=token, key=f"k{n}")]) for n in [1] * 8]
+    one = partial(_place_with_key, mug.id, token, "k1")
+    another = partial(_place_with_key, mug.id, token, "x")
     unlocked = idempotency._LOCK_KEYS.replace("pg_try_advisory_xact_lock(key.number)", "true")
     assert unlocked != idempotency._LOCK_KEYS
 
-    outcomes_at_once(works)
+    outcomes_at_once([one] * 8)
     with_lock = Order.objects.count()
     with patch.object(idempotency, "_LOCK_KEYS", unlocked):
         for _ in range(10):
-            outcomes_at_once([lambda: answer([placing((mug.id, 1), token=token, key="x")])] * 8)
+            outcomes_at_once([another] * 8)
             if Order.objects.count() > with_lock + 1:
                 break
 

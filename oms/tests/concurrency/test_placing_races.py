@@ -122,7 +122,7 @@ def _basket(products: Sequence[Product]) -> Callable[[], Placed]:
 def _lock_one_by_one(product_ids: Iterable[UUID]) -> Callable[[], list[locks.LockedLevel]]:
     shuffled = sorted(product_ids)
     random.shuffle(shuffled)
-    levels = [level for id in shuffled for level in locks.lock_stock_levels([id])]
+    levels = [level for id in shuffled for level in locks.lock_stock_levels([id]).rows()]
     return lambda: levels
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from oms.db.pipeline import ask
+from oms.db.pipeline import execute
 from oms.testing.factories import api_client, make_product, make_staff
 from oms.testing.fastpath import FastPathClient
 from oms.testing.ordering import paid_order
@@ -71,6 +71,6 @@ def test_what_is_asked_in_a_pipeline_is_prepared_once() -> None:
     statement = 'SELECT FROM "payments_payment" WHERE order_id = %s'
 
     for _ in range(_OFTEN):
-        ask(statement, [uuid4()])
+        execute(statement, [uuid4()])
 
     assert prepared("payments_payment") == before + 1

@@ -11,12 +11,13 @@ from django.db import connection
 from inventory.models import Product
 from inventory.queries import ProductRow
 from oms.core.money import MAX_PRICE
-from oms.db.raw_queries import fetch_values, rows_of
+from oms.db.pipeline import Pipeline, execute, rows_of
 from oms.http.payloads import encode
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import place
 from orders.models import Order
-from orders.queries import OrderRow, asking_orders
+from orders.queries import query_orders
+from orders.rows import OrderRow
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +43,8 @@ def test_rows_of_orders_are_what_the_orm_reads(note: str) -> None:
         expires_at=None,
     )
 
-    row = asking_orders([order.pk])()[order.pk]
+    with Pipeline() as pipeline:
+        [row] = query_orders([order.pk], pipeline=pipeline).rows()
 
     read = Order.objects.values_list(*OrderRow._fields).get()
     assert tuple(row) == read
@@ -56,8 +58,8 @@ def test_a_queryset_of_nothing_has_no_rows() -> None:
     assert rows_of(ProductRow, Product.objects.filter(pk__in=[])) == []
 
 
-def test_statements_after_it_read_as_ever() -> None:
-    fetch_values("SELECT %s::jsonb", ["{}"])
+def test_cursors_still_read_as_django_does() -> None:
+    execute("SELECT %s::jsonb", ["{}"])
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT %s::jsonb", ["{}"])
