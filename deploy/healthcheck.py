@@ -1,4 +1,4 @@
-"""Exits with 0 while the web server of this container serves, else with 1."""
+"""Exits with 0 if the web server of this container is healthy, else with 1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 import urllib.request
 
-# A host that Django accepts: it refuses an address that is not among ALLOWED_HOSTS.
+# A host that Django accepts: the address itself need not be in ALLOWED_HOSTS.
 host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].lstrip(".") or "localhost"
 request = urllib.request.Request(
     f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/health",

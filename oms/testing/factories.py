@@ -48,7 +48,7 @@ def actor_for(user: User) -> Actor:
 
 
 def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) -> Product:
-    """A product with `stock` pieces at the default location; 19.90 EUR unless `fields` say else."""
+    """A product with `stock` units at the default location, by default for 19.90 EUR."""
     number = next(_numbers)
     values: dict[str, Any] = {
         "sku": f"SKU-{number:05}",

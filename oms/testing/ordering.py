@@ -1,4 +1,4 @@
-"""Orders, their payments and the news between them, for tests."""
+"""Orders, their payments and the events between them, for tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROVIDER = system("sandbox")
 def placement(
     *lines: tuple[Product | UUID, int], customer: User, token: str = "", note: str = ""
 ) -> Placement:
-    """What `customer` wants: products and quantities, paid by the sandbox's `token` if given."""
+    """An order request: products and quantities, paid by the sandbox's `token` if given."""
     return Placement(
         customer_id=customer.id,
         items=[
@@ -70,14 +70,14 @@ def place(
 
 
 def payment_of(order: Order) -> Payment:
-    """The newest payment of the order."""
+    """The latest payment of the order."""
     return Payment.objects.filter(order_id=order.id).latest("id")
 
 
 def result(
     payment: Payment, status: ChargeStatus = ChargeStatus.CAPTURED, **values: Any
 ) -> ChargeResult:
-    """What a provider says of a charge of `payment`."""
+    """A provider's result of charging `payment`."""
     captured = payment.amount if status is ChargeStatus.CAPTURED else Decimal(0)
     values = {
         "provider_reference": f"ch_{payment.id}",
@@ -92,20 +92,20 @@ def result(
 
 
 def report(order: Order, status: ChargeStatus = ChargeStatus.CAPTURED) -> bool:
-    """Let the provider say that of the order's newest payment; whether it was news."""
+    """Record that result of the order's latest payment; returns whether it changed anything."""
     payment = payment_of(order)
     return record_charge(actor=PROVIDER, payment_id=payment.id, result=result(payment, status))
 
 
 def settle() -> None:
-    """Let orders hear what happened to payments since the last time.
+    """Apply the payment events since the last call to the orders.
 
-    In a transactional test by the relay itself, once the log is readable; else without it, for what
-    the transaction around the test has written no relay can read.
+    Transactional tests use the relay, once the log is readable. In other tests the relay can't read
+    what the test's own transaction has written, so the events are passed on directly.
     """
     if not connection.in_atomic_block:
         wait_until_readable()
-        relay_news()
+        relay_payment_events()
         return
     offset, _ = ConsumerOffset.objects.get_or_create(consumer="tests")
     events = list(Event.objects.filter(position__gt=offset.position).order_by("position"))
@@ -116,8 +116,8 @@ def settle() -> None:
         ConsumerOffset.objects.filter(pk="tests").update(position=events[-1].position)
 
 
-def relay_news() -> None:
-    """Let orders hear what can be read of the log now, as the relay's task does."""
+def relay_payment_events() -> None:
+    """Apply the payment events that are readable now, as the relay's task does."""
     deliver(Consumer(name="tests", event_types=EVENT_TYPES, handle=apply_payment_events))
 
 
@@ -137,7 +137,7 @@ def refund_of(payment: Payment, **values: Any) -> Refund:
 
 
 def stock_of(product: Product) -> tuple[int, int]:
-    """Pieces of the product on hand and reserved, at all locations together."""
+    """Units of the product on hand and reserved, at all locations together."""
     levels = StockLevel.objects.filter(product=product)
     return sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
 
@@ -149,12 +149,12 @@ def status_changes_of(order: Order) -> list[str]:
 
 
 def outcomes_at_once(works: Sequence[Callable[[], Any]]) -> Sequence[Any]:
-    """What each of `works` returned or raised, each in a thread of its own, begun together."""
+    """What each of `works` returned or raised; all start at once, each in its own thread."""
 
     def outcome_of(work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Exception as error:  # handed to the test, which says what it expects
+        except Exception as error:  # returned to the test, which asserts on it
             return error
 
     return at_once(*[partial(outcome_of, work) for work in works])

@@ -1,8 +1,8 @@
 """Every list of the product with every filter, ordering and search that it has.
 
-They are taken from the URLconf and from the admin site, so a new list, or a new filter of an old
-one, is among them without being named. What a filter without choices is asked for is looked up by
-the name of its parameter; a name that nobody knows yet is a LookupError.
+They are taken from the URLconf and the admin site, so new lists and filters are included without
+being named. The values of a filter without choices are looked up by the name of its parameter; a
+missing name is a LookupError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Values = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """An address with its query. `is_admin` tells the back office from the API."""
+    """A path with its query; `is_admin` if it belongs to the back office."""
 
     url: str
     is_admin: bool
@@ -120,7 +120,7 @@ def _values_of(name: str, filter_: Any, values: Values) -> Sequence[str]:
     if isinstance(filter_, BooleanFilter):
         return ["true", "false"]
     if name not in values:
-        raise LookupError(f"Nobody says what the filter {name} is to be tried with.")
+        raise LookupError(f"There are no values to try the filter {name} with.")
     return values[name]
 
 
@@ -145,7 +145,7 @@ def _queries_of(spec: Any, values: Values) -> Iterator[dict[str, str]]:
         for value, _ in spec.lookup_choices:
             yield {spec.lookup_kwarg: str(value)}
     else:
-        raise LookupError(f"Nobody says how the filter {spec!r} is to be tried.")
+        raise LookupError(f"There are no queries to try the filter {spec!r} with.")
 
 
 def _is_sortable(changelist: Any, column: str) -> bool:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 PAGE = 51
-"""The rows that a page of the default size asks for."""
+"""The rows that a page of the default size reads: one more than it shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,10 @@ def scans_of(statement: Statement) -> Sequence[Scan]:
     return list(_scans(plan[0]["Plan"]))
 
 
-def let_tables_seem_larger(tables: Sequence[str], *, by: int) -> None:
-    """Let the planner think that the `tables` have so many times more rows than they have.
+def inflate_statistics(tables: Sequence[str], *, by: int) -> None:
+    """Multiply the planner's row counts of the `tables`, until the end of the transaction.
 
-    So it chooses as it would for long tables, where reading all of a short one would be cheaper.
-    It lasts until the end of the transaction.
+    It then plans as for long tables; for short ones reading everything would be cheaper.
     """
     with connection.cursor() as cursor:
         cursor.execute(

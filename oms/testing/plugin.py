@@ -84,13 +84,13 @@ def _empty_valkey() -> None:
     cache.clear()
 
 
-@pytest.fixture(params=["django", "lane"])
+@pytest.fixture(params=["django", "fast_path"])
 def both_fronts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Runs a test of the API by Django alone, and once more with the hot lane before it."""
+    """Runs a test of the API by Django alone, and once more with the fast path before it."""
     from oms.testing import factories
     from oms.testing.fastpath import FastPathClient
 
-    if request.param == "lane":
+    if request.param == "fast_path":
         monkeypatch.setattr(factories, "client_class", FastPathClient)
     return str(request.param)
 

@@ -1,4 +1,4 @@
-"""The settings of the tests: those of the shop, but for what would only make tests slow."""
+"""The production settings, except for what would only make tests slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from oms.settings import DATABASES, PASSWORD_HASHERS, STORAGES
 
 DATABASES["default"]["ENGINE"] = "oms.testing.postgresql"
 
-# Argon2 is slow on purpose. It stays available, and its own test asks for it.
+# Argon2 is slow on purpose. It stays available for the tests that need it.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
 
 # Without a collectstatic before.

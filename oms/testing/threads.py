@@ -15,7 +15,7 @@ _SECONDS = 20.0
 
 
 def at_once(*calls: Callable[[], R]) -> Sequence[R]:
-    """The results of `calls`, each run in its own thread, all let go at one moment.
+    """The results of `calls`, which start at once, each in its own thread.
 
     What one of them raises is raised. The test must be a transactional one, for the threads see
     only what is committed.

@@ -1,4 +1,4 @@
-"""`manage.py migrate`, for as long as it takes."""
+"""`manage.py migrate` without a statement timeout."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from django.db import connections
 
 
 class Command(migrate.Command):
-    """Django's command, whose statements may rewrite or index large tables.
+    """Django's command without DB_STATEMENT_TIMEOUT_MS, since it may rewrite or index large tables.
 
-    They still wait for locks no longer than others do.
+    The lock timeout stays.
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate without DB_STATEMENT_TIMEOUT_MS."""
         connection = connections[options["database"]]
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")

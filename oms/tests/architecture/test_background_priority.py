@@ -1,4 +1,4 @@
-"""`deploy/background`: what gives way to those for which customers wait."""
+"""`deploy/background` lowers the priority of a process, so that requests come first."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ def run(command: list[str], *, in_own_session: bool, **environment: str) -> list
     return done.stdout.split()
 
 
-@pytest.mark.parametrize(("said", "niceness"), [({}, 10), ({"BACKGROUND_NICE": "3"}, 3)])
-def test_a_command_and_its_session_give_way(said: dict[str, str], niceness: int) -> None:
+@pytest.mark.parametrize(("environment", "niceness"), [({}, 10), ({"BACKGROUND_NICE": "3"}, 3)])
+def test_a_command_and_its_session_get_a_lower_priority(
+    environment: dict[str, str], niceness: int
+) -> None:
     before = os.nice(0)
 
-    shown = run(["deploy/background", "sh", "-c", SHOW], in_own_session=True, **said)
+    shown = run(["deploy/background", "sh", "-c", SHOW], in_own_session=True, **environment)
 
     assert int(shown[0]) == min(19, before + niceness)
     if len(shown) > 1:
         assert shown[-1] == str(niceness)
 
 
-def test_the_session_of_others_is_left_alone() -> None:
+def test_another_session_is_not_changed() -> None:
     plain = run(["sh", "-c", SHOW], in_own_session=False)
 
     shown = run(["deploy/background", "sh", "-c", SHOW], in_own_session=False)
@@ -48,9 +50,9 @@ def test_the_session_of_others_is_left_alone() -> None:
     assert shown[1:] == plain[1:]
 
 
-def test_all_but_the_web_process_give_way() -> None:
+def test_all_processes_but_the_web_have_a_lower_priority() -> None:
     processes = parse_procfile((ROOT / "Procfile").read_text()).processes
 
-    yielding = {name for name, command in processes.items() if "deploy/background" in command}
+    lowered = {name for name, command in processes.items() if "deploy/background" in command}
 
-    assert yielding == set(processes) - {"web"}
+    assert lowered == set(processes) - {"web"}

@@ -20,7 +20,7 @@ from oms.testing.ordering import (
     paid_order,
     payment_of,
     place,
-    relay_news,
+    relay_payment_events,
     report,
     result,
     settle,
@@ -74,7 +74,7 @@ def test_cancel_against_capture_against_expiry_has_one_legal_outcome(number: int
         works += [
             partial(cancel_order, actor=actor_for(customer), order_id=order.id),
             partial(record_charge, actor=PROVIDER, payment_id=payment.id, result=said),
-            relay_news,
+            relay_payment_events,
         ]
     works += [lambda: expire_orders(at=late)]
     outcomes = outcomes_at_once(works)

@@ -27,7 +27,7 @@ from oms.fastpath.routes import find_route
 from oms.testing.factories import PASSWORD, api_client, make_product, make_staff, tokens_for
 from oms.testing.fastpath import FastPathClient
 from oms.testing.pages import Page, admin_lists, admin_objects, api_lists
-from oms.testing.plans import Statement, let_tables_seem_larger, scans_of, statements_sent
+from oms.testing.plans import Statement, inflate_statistics, scans_of, statements_sent
 from oms.users.models import User
 from orders.models import Order
 from payments.models import Payment
@@ -106,7 +106,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
         # Where an index can be used at all it is; one that leads past too much is noticed by that.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    let_tables_seem_larger(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
+    inflate_statistics(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
     orders = Order.objects.select_related("customer").filter(status="delivered").order_by("id")
     amid = orders[_ORDERS // 3 : _ORDERS // 2]
     return min(amid, key=lambda order: orders.filter(customer=order.customer).count())
