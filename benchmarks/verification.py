@@ -13,7 +13,7 @@ from benchmarks.servers import ROOT, BenchError
 
 CONCURRENCY_TESTS = "oms/tests/concurrency"
 # Expected to fail while no worker reads the event log.
-_NEEDS_WORKERS = frozenset({"consumers_keep_up"})
+_NEEDS_WORKERS = frozenset({"consumers_up_to_date", "consumers_keep_up"})  # its name until 2026-11
 
 
 def reconcile(shop: Shop, *, with_background: bool) -> list[str]:

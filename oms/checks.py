@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from inventory.checks import CHECKS as INVENTORY_CHECKS
 from notifications.checks import notification_checks
-from oms.demo.events import DEMO_REQUEST
+from oms.core.actor import SEED_REQUEST_ID
 from oms.events.checks import consumer_checks
 from oms.events.relay import retry_dead_letters
 from oms.reconcile.checks import Finding
@@ -23,7 +23,7 @@ CHECKS = (
     *PAYMENT_CHECKS,
     *consumer_checks([consumer.name for consumer in CONSUMERS]),
     # The demo shop's past has no notifications, but for its newest events.
-    *notification_checks(unsent_request_id=DEMO_REQUEST),
+    *notification_checks(unsent_request_id=SEED_REQUEST_ID),
 )
 
 

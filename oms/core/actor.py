@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+# The request id of events that a seed creates.
+SEED_REQUEST_ID = "demo-shop"
+
 
 class ActorKind(StrEnum):
     ANONYMOUS = "anonymous"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from itertools import islice
+from random import Random
 
 from django.contrib.auth.hashers import make_password
 
-from oms.core.actor import Actor, ActorKind
-from oms.demo.copy import Rows
-from oms.demo.customers import Person, address_of, people
-from oms.demo.events import Journal
-from oms.demo.randomness import Dice
+from oms.core import clock
+from oms.core.actor import SEED_REQUEST_ID, Actor, ActorKind, anonymous
+from oms.demo.customers import people, person
+from oms.events.publishing import publish_all
 from oms.users.events import UserRegistered
 from oms.users.models import User
 
@@ -20,87 +20,89 @@ STAFF_EMAIL, STAFF_PASSWORD = "admin@example.com", "admin-demo-1"
 CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "customer-demo-1"
 
 _CUSTOMERS = 25
-# With many orders there are more customers: one for so many orders.
-_ORDERS_OF_A_CUSTOMER = 20
+_ORDERS_PER_FURTHER_CUSTOMER = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """A customer and the shipping address."""
+
+    actor: Actor
+    address: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """The staff, and the customers with where their parcels go; the demo customer is the first."""
+    """The demo customer is the first of `customers`."""
 
     staff: Actor
-    customers: Sequence[Actor]
-    addresses: Sequence[dict[str, str]]
+    customers: Sequence[Customer]
 
 
-def open_accounts(*, orders: int, seed: int, at: datetime, rows: Rows) -> Accounts:
-    """Make the accounts that are not there yet.
+def create_accounts(*, orders: int, random: Random) -> Accounts:
+    """Create the accounts that do not exist yet.
 
-    All customers have the demo customer's password: Argon2 is slow, so it is hashed once.
+    Unlike `register_user` it hashes one password for all customers, because hashing is slow.
     """
-    dice = Dice(seed=seed, purpose="people")
+    number = _CUSTOMERS + orders // _ORDERS_PER_FURTHER_CUSTOMER
     persons = [
-        Person(
-            email=CUSTOMER_EMAIL,
-            full_name="Demo Customer",
-            phone="+44 1632 960000",
-            address=address_of("Demo Customer", random=dice.random),
-        ),
-        *people(_CUSTOMERS + orders // _ORDERS_OF_A_CUSTOMER, random=dice.random),
+        person("Demo Customer", email=CUSTOMER_EMAIL, random=random),
+        *islice(people(random=random), number),
     ]
-    staff = _open(
+    now, password = clock.now(), make_password(CUSTOMER_PASSWORD)
+    [staff] = _create(
         [
             User(
-                id=dice.lasting_id(),
                 email=STAFF_EMAIL,
                 full_name="Demo Staff",
                 password=make_password(STAFF_PASSWORD),
                 is_staff=True,
                 is_superuser=True,
-                created_at=at,
+                created_at=now,
             )
         ]
-    )[0]
-    password = make_password(CUSTOMER_PASSWORD)
-    customers = _open(
+    )
+    users = _create(
         [
             User(
-                id=dice.lasting_id(),
-                email=person.email,
-                full_name=person.full_name,
-                phone=person.phone,
+                email=one.email,
+                full_name=one.full_name,
+                phone=one.phone,
                 password=password,
-                created_at=at + timedelta(minutes=number),
+                created_at=now,
             )
-            for number, person in enumerate(persons)
+            for one in persons
         ]
     )
-    journal = Journal(rows=rows, dice=dice)
-    for user in customers:
-        journal.tell(
-            UserRegistered(user_id=user.id, email=user.email),
-            actor=Actor(kind=ActorKind.ANONYMOUS, label="anonymous"),
-            at=user.created_at,
-        )
+    visitor = anonymous(request_id=SEED_REQUEST_ID)
+    publish_all([(UserRegistered(user_id=user.id, email=user.email), visitor) for user in users])
     return Accounts(
-        staff=Actor(kind=ActorKind.STAFF, id=staff.id, label=staff.email),
+        staff=_actor(staff, ActorKind.STAFF, ip=None),
         customers=[
-            Actor(
-                kind=ActorKind.CUSTOMER,
-                id=user.id,
-                label=user.email,
-                # 198.51.100.0/24 is set aside for documentation (RFC 5737).
-                ip=f"198.51.100.{number % 254 + 1}",
+            # 198.51.100.0/24 is reserved for documentation (RFC 5737).
+            Customer(
+                actor=_actor(user, ActorKind.CUSTOMER, ip=f"198.51.100.{number % 254 + 1}"),
+                address=one.address,
             )
-            for number, user in enumerate(customers)
+            for number, (user, one) in enumerate(zip(users, persons, strict=True))
         ],
-        addresses=[person.address for person in persons],
     )
 
 
-def _open(users: list[User]) -> list[User]:
-    """The accounts in the order given; one that was there already stays as it is."""
-    wanted = {user.email for user in users}
-    present = {user.email: user for user in User.objects.filter(email__in=wanted)}
-    User.objects.bulk_create(user for user in users if user.email not in present)
-    return [present.get(user.email, user) for user in users]
+def _actor(user: User, kind: ActorKind, *, ip: str | None) -> Actor:
+    return Actor(
+        kind=kind,
+        id=user.id,
+        label=user.email,
+        request_id=SEED_REQUEST_ID,
+        ip=ip,
+        is_superuser=user.is_superuser,
+    )
+
+
+def _create(users: list[User]) -> list[User]:
+    """The accounts in the given order; existing ones are left as they are."""
+    emails = {user.email for user in users}
+    existing = {user.email: user for user in User.objects.filter(email__in=emails)}
+    User.objects.bulk_create(user for user in users if user.email not in existing)
+    return [existing.get(user.email, user) for user in users]

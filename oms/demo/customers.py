@@ -1,107 +1,26 @@
-"""Made-up customers; none of them is a real person, and example.com and .org reach nobody."""
+"""Fictional customers; example.com and example.org deliver no mail."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from random import Random
 
-_FIRST = [
-    "Ada",
-    "Amir",
-    "Anouk",
-    "Bela",
-    "Carmen",
-    "Dario",
-    "Elif",
-    "Emil",
-    "Esra",
-    "Femke",
-    "Finn",
-    "Greta",
-    "Hanna",
-    "Ilse",
-    "Imani",
-    "Ivo",
-    "Jana",
-    "Joris",
-    "Kaya",
-    "Lars",
-    "Leona",
-    "Lucia",
-    "Malik",
-    "Mara",
-    "Mateo",
-    "Mina",
-    "Nadia",
-    "Nils",
-    "Noor",
-    "Olga",
-    "Oskar",
-    "Paula",
-    "Pavel",
-    "Quentin",
-    "Rania",
-    "Rosa",
-    "Samir",
-    "Selma",
-    "Sofia",
-    "Stellan",
-    "Tariq",
-    "Thea",
-    "Tomas",
-    "Ursa",
-    "Valentin",
-    "Wanda",
-    "Yara",
-    "Zeno",
-]
-_LAST = [
-    "Abelard",
-    "Bergfeld",
-    "Brandsma",
-    "Castellani",
-    "Delacourt",
-    "Eikeland",
-    "Falkenrath",
-    "Grünwald",
-    "Hallström",
-    "Isaksen",
-    "Jablonka",
-    "Kestrel",
-    "Lindqvist",
-    "Marchetti",
-    "Nordahl",
-    "Okonjo",
-    "Petrakis",
-    "Quistgaard",
-    "Rosenblad",
-    "Santori",
-    "Tannhof",
-    "Ulvestad",
-    "Vasquero",
-    "Westerlund",
-    "Ysmir",
-    "Zielonka",
-]
-_STREETS = [
-    "Ahornweg",
-    "Amselgasse",
-    "Bachstraße",
-    "Birkenallee",
-    "Fliederweg",
-    "Gartenstraße",
-    "Hafenstraße",
-    "Kirschenweg",
-    "Lindenstraße",
-    "Marktgasse",
-    "Mühlenweg",
-    "Rosenstraße",
-    "Schulstraße",
-    "Uferweg",
-    "Waldstraße",
-]
-# (city, postal code's digits before the last two, country)
+_FIRST_NAMES = """
+    Ada Amir Anouk Bela Carmen Dario Elif Emil Esra Femke Finn Greta Hanna Ilse Imani Ivo Jana
+    Joris Kaya Lars Leona Lucia Malik Mara Mateo Mina Nadia Nils Noor Olga Oskar Paula Pavel
+    Quentin Rania Rosa Samir Selma Sofia Stellan Tariq Thea Tomas Ursa Valentin Wanda Yara Zeno
+""".split()  # noqa: SIM905
+_LAST_NAMES = """
+    Abelard Bergfeld Brandsma Castellani Delacourt Eikeland Falkenrath Grünwald Hallström
+    Isaksen Jablonka Kestrel Lindqvist Marchetti Nordahl Okonjo Petrakis Quistgaard Rosenblad
+    Santori Tannhof Ulvestad Vasquero Westerlund Ysmir Zielonka
+""".split()  # noqa: SIM905
+_STREETS = """
+    Ahornweg Amselgasse Bachstraße Birkenallee Fliederweg Gartenstraße Hafenstraße Kirschenweg
+    Lindenstraße Marktgasse Mühlenweg Rosenstraße Schulstraße Uferweg Waldstraße
+""".split()  # noqa: SIM905
+# (city, first digits of its postal codes, country)
 _CITIES = (
     ("Berlin", "104", "DE"),
     ("Hamburg", "203", "DE"),
@@ -114,12 +33,12 @@ _CITIES = (
     ("Utrecht", "35", "NL"),
     ("København", "21", "DK"),
 )
-_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_ASCII = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A customer: e-mail address, name, telephone number and where the parcels go."""
+    """A customer and the address that orders are shipped to."""
 
     email: str
     full_name: str
@@ -127,42 +46,33 @@ class Person:
     address: dict[str, str]
 
 
-def people(number: int, *, random: Random) -> list[Person]:
-    """That many different people."""
-    found: list[Person] = []
-    taken: set[str] = set()
-    while len(found) < number:
-        first, last = random.choice(_FIRST), random.choice(_LAST)
-        name = f"{first} {last}"
-        domain = random.choice(("example.com", "example.org"))
-        local = f"{first}.{last}".lower().translate(_PLAIN)
-        email = next(
-            address
-            for n in count(1)
-            if (address := f"{local}{n if n > 1 else ''}@{domain}") not in taken
-        )
-        taken.add(email)
-        found.append(
-            Person(
-                email=email,
-                full_name=name,
-                # 01632 960 is set aside for fiction in the United Kingdom (Ofcom).
-                phone=f"+44 1632 960{random.randrange(1000):03d}",
-                address=address_of(name, random=random),
-            )
-        )
-    return found
+def people(*, random: Random) -> Iterator[Person]:
+    """Different people, without end."""
+    used: set[str] = set()
+    while True:
+        first, last = random.choice(_FIRST_NAMES), random.choice(_LAST_NAMES)
+        local = f"{first}.{last}".lower().translate(_ASCII)
+        email = f"{local}@{random.choice(('example.com', 'example.org'))}"
+        if email not in used:
+            used.add(email)
+            yield person(f"{first} {last}", email=email, random=random)
 
 
-def address_of(name: str, *, random: Random) -> dict[str, str]:
-    """A made-up address."""
-    city, postal, country = random.choice(_CITIES)
-    return {
-        "name": name,
-        "line1": f"{random.choice(_STREETS)} {random.randrange(1, 140)}",
-        "line2": "",
-        "city": city,
-        "postal_code": f"{postal}{random.randrange(100):02d}",
-        "region": "",
-        "country": country,
-    }
+def person(full_name: str, *, email: str, random: Random) -> Person:
+    """Somebody with a random address and telephone number."""
+    city, postal_code, country = random.choice(_CITIES)
+    return Person(
+        email=email,
+        full_name=full_name,
+        # 01632 960 is reserved for fiction in the United Kingdom (Ofcom).
+        phone=f"+44 1632 960{random.randrange(1000):03d}",
+        address={
+            "name": full_name,
+            "line1": f"{random.choice(_STREETS)} {random.randrange(1, 140)}",
+            "line2": "",
+            "city": city,
+            "postal_code": f"{postal_code}{random.randrange(100):02d}",
+            "region": "",
+            "country": country,
+        },
+    )

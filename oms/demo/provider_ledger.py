@@ -1,79 +1,58 @@
-"""What the sandbox provider has to know of the demo shop's past."""
+"""The sandbox provider's ledger of the shop's payments and refunds."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 
-from oms.demo.randomness import Dice
-from oms.demo.simulated_order import Attempt, Life, MoneyBack
+from django.db.models import Q, Sum
+
+from payments.models import Payment, Refund
 from payments.sandbox.imports import PastCharge, PastRefund, import_past
+from payments.states import PaymentStatus, RefundStatus
 
 
-class Books:
-    """Gathers charges and refunds, to be written into the provider's own ledger at the end.
+def write_provider_ledger(path: Path) -> None:
+    """Replace the ledger file by the payments and refunds in the database that have an outcome.
 
-    Not through its API: a hundred thousand calls would take longer than all the rest.
+    Not through the provider's API: it does not run yet when `make run` seeds. Raises sqlite3.Error
+    or OSError.
     """
-
-    def __init__(self, *, dice: Dice) -> None:
-        self._dice = dice
-        # The order's id, its total and its currency; not the order itself, which would stay in
-        # memory with all that belongs to it.
-        self._charges: list[tuple[UUID, Decimal, str, Attempt]] = []
-        self._refunds: list[MoneyBack] = []
-        self._refunded: dict[UUID, int] = {}
-        self._charge_ids: dict[UUID, str] = {}
-
-    def charged(self, life: Life, attempt: Attempt) -> None:
-        """The provider has captured or declined; it gets the provider's reference here."""
-        attempt.reference = self._reference("ch")
-        self._charge_ids[attempt.id] = attempt.reference
-        self._charges.append((life.id, life.total, life.currency, attempt))
-
-    def refunded(self, refund: MoneyBack) -> None:
-        """The provider has given money back."""
-        refund.reference = self._reference("re")
-        self._refunds.append(refund)
-        payment_id = refund.payment_id
-        self._refunded[payment_id] = self._refunded.get(payment_id, 0) + _hundredths(refund.amount)
-
-    def write(self, ledger: Path) -> None:
-        """Write everything into the ledger file."""
-        import_past(
-            ledger,
-            charges=(
-                PastCharge(
-                    id=attempt.reference,
-                    key=str(attempt.id),
-                    amount=_hundredths(total),
-                    refunded_amount=self._refunded.get(attempt.id, 0),
-                    currency=currency,
-                    token=attempt.token,
-                    reference=str(order_id),
-                    decline_code=attempt.failure_code,
-                    decline_message=attempt.failure_message,
-                    at=attempt.at,
-                )
-                for order_id, total, currency, attempt in self._charges
-            ),
-            refunds=(
-                PastRefund(
-                    id=refund.reference,
-                    key=str(refund.id),
-                    charge_id=self._charge_ids[refund.payment_id],
-                    amount=_hundredths(refund.amount),
-                    reason=refund.reason,
-                    at=refund.updated_at,
-                )
-                for refund in self._refunds
-            ),
-        )
-
-    def _reference(self, kind: str) -> str:
-        return f"{kind}_{self._dice.random.getrandbits(96):024x}"
+    settled = Q(refunds__status=RefundStatus.SUCCEEDED)
+    payments = Payment.objects.filter(
+        status__in=[PaymentStatus.CAPTURED, PaymentStatus.FAILED]
+    ).annotate(settled=Sum("refunds__amount", filter=settled))
+    refunds = Refund.objects.filter(status=RefundStatus.SUCCEEDED).select_related("payment")
+    import_past(
+        path,
+        charges=(
+            PastCharge(
+                id=payment.provider_reference,
+                key=str(payment.id),
+                amount=_minor_units(payment.amount),
+                refunded_amount=_minor_units(payment.settled or Decimal(0)),
+                currency=payment.currency,
+                token=payment.token,
+                reference=str(payment.order_id),
+                decline_code=payment.failure_code,
+                decline_message=payment.failure_message,
+                at=payment.created_at,
+            )
+            for payment in payments.iterator()
+        ),
+        refunds=(
+            PastRefund(
+                id=refund.provider_reference,
+                key=str(refund.id),
+                charge_id=refund.payment.provider_reference,
+                amount=_minor_units(refund.amount),
+                reason=refund.reason,
+                at=refund.updated_at,
+            )
+            for refund in refunds.iterator()
+        ),
+    )
 
 
-def _hundredths(amount: Decimal) -> int:
+def _minor_units(amount: Decimal) -> int:
     return int(amount * 100)

@@ -1,187 +1,113 @@
-"""The stock of the demo shop while its history is told: balances, and the ledger behind them."""
+"""The demo shop's products and their stock: enough for its orders, and no more in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from uuid import UUID
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
 
-from inventory.events import StockAdjusted, StockRanLow
-from inventory.models import Location, MovementKind, Product, StockMovement
+from django.conf import settings
+
+from inventory.models import Location, Product, StockLevel
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
+from inventory.operations.locations import create_location
+from inventory.operations.products import create_product, default_location
 from oms.core.actor import Actor
-from oms.demo.copy import Rows
-from oms.demo.events import Journal
-from oms.demo.randomness import Dice
+from oms.demo.products import DemoProduct
+from oms.demo.scenarios import PlannedOrder
 
-# Pieces by the index of the product and of the location.
-Pieces = dict[tuple[int, int], int]
-
-
-@dataclass(slots=True)
-class Shelf:
-    """The balances of one product, by the index of the location."""
-
-    product: Product
-    on_hand: list[int]
-    reserved: list[int]
-
-    @property
-    def available(self) -> int:
-        return sum(self.on_hand) - sum(self.reserved)
+_DEPOT = "harbour"
+# Stock at the opening beyond what is going to be ordered.
+_MIN_SPARE, _MAX_SPARE = 8, 120
+# The part of a product's opening stock that lies in the depot, if it has unlimited stock.
+_DEPOT_SHARE = 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cause:
-    """Why pieces move."""
+def create_products(
+    catalogue: Sequence[DemoProduct],
+    plans: Sequence[PlannedOrder],
+    deliveries: Sequence[int],
+    *,
+    staff: Actor,
+    random: Random,
+) -> list[Product]:
+    """Create the catalogue with stock for the orders before each product's delivery.
 
-    actor: Actor
-    reference: str
-    order_id: UUID | None = None
-    reason: str = ""
-    note: str = ""
-
-
-@dataclass(kw_only=True)
-class Warehouse:
-    """All shelves; the products and locations are saved already."""
-
-    products: Sequence[Product]
-    locations: Sequence[Location]
-    rows: Rows
-    dice: Dice
-    journal: Journal
-    shelves: list[Shelf] = field(init=False)
-
-    def __post_init__(self) -> None:
-        empty = [0] * len(self.locations)
-        self.shelves = [Shelf(product, [*empty], [*empty]) for product in self.products]
-
-    def stock(self, product: int, place: int, quantity: int, *, actor: Actor, at: datetime) -> None:
-        """The first pieces of a product, as they come with its creation."""
-        reference = f"product:{self.products[product].id}:created"
-        cause = Cause(actor=actor, reference=reference, reason="received")
-        self._move(product, place, MovementKind.RECEIVE, quantity, 0, cause=cause, at=at)
-
-    def adjust(
-        self,
-        product: int,
-        place: int,
-        delta: int,
-        *,
-        actor: Actor,
-        at: datetime,
-        reason: str = "received",
-        note: str = "",
-    ) -> None:
-        """A delivery, or a correction after a count."""
-        if delta == 0:
-            return
-        shelf, before = self.shelves[product], self.shelves[product].available
-        kind = MovementKind.RECEIVE if reason == "received" else MovementKind.ADJUST
-        cause = Cause(
-            actor=actor, reference=f"adjustment:{self.dice.id_at(at)}", reason=reason, note=note
+    `deliveries` are the indexes of the orders that the deliveries precede, by product.
+    """
+    default_location()
+    if not Location.objects.filter(code=_DEPOT).exists():
+        create_location(actor=staff, code=_DEPOT, name="Harbour depot", priority=200)
+    before = _demand(plans, deliveries, after=False)
+    products = []
+    for index, item in enumerate(catalogue):
+        spare = random.randrange(_MIN_SPARE, _MAX_SPARE) if item.left_over is None else 6
+        stock = before[index] + spare
+        depot = round(stock * _DEPOT_SHARE) if item.left_over is None else 0
+        product = create_product(
+            actor=staff,
+            sku=item.sku,
+            name=item.name,
+            description=item.description,
+            category=item.category,
+            price=item.price,
+            currency=settings.SHOP_CURRENCY,
+            is_active=item.is_active,
+            backorderable=item.backorderable,
+            initial_stock=stock - depot,
         )
-        movement_id = self._move(product, place, kind, delta, 0, cause=cause, at=at)
-        self._watch(shelf, before, actor=actor, at=at)
-        self.journal.tell(
-            StockAdjusted(
-                product_id=shelf.product.id,
-                sku=shelf.product.sku,
-                location=self.locations[place].code,
-                reason=reason,
-                on_hand_delta=delta,
-                on_hand_after=shelf.on_hand[place],
-                movement_id=movement_id,
-            ),
-            actor=actor,
-            at=at,
+        if depot:
+            _receive(product, depot, location=_DEPOT, staff=staff)
+        products.append(product)
+    return products
+
+
+def deliver(
+    index: int,
+    product: Product,
+    plans: Sequence[PlannedOrder],
+    deliveries: Sequence[int],
+    *,
+    staff: Actor,
+) -> None:
+    """Receive what is ordered of the product from its delivery on."""
+    if quantity := _demand(plans, deliveries, after=True)[index]:
+        _receive(product, quantity, location=None, staff=staff)
+
+
+def take_stock(item: DemoProduct, product: Product, *, staff: Actor) -> None:
+    """Leave as much of the product as the catalogue says, or as is possible."""
+    if item.left_over is None:
+        return
+    level = StockLevel.objects.get(product=product, location__is_default=True)
+    least = 0 if item.backorderable else level.reserved
+    delta = max(least, level.reserved + item.left_over) - level.on_hand
+    if delta:
+        adjust_stock(
+            actor=staff,
+            product_id=product.id,
+            amount=Change(delta=delta),
+            reason=AdjustmentReason.CORRECTION,
+            note="Stocktake",
         )
 
-    def reserve(self, product: int, quantity: int, *, cause: Cause, at: datetime) -> Pieces:
-        """Promise that many pieces, from the first location on; what is lacking, at the first."""
-        shelf = self.shelves[product]
-        before = shelf.available
-        taken: Pieces = {}
-        left = quantity
-        for place in range(len(self.locations)):
-            take = min(max(shelf.on_hand[place] - shelf.reserved[place], 0), left)
-            left -= take
-            taken[product, place] = take
-        if left and not shelf.product.backorderable:
-            raise ValueError(f"{shelf.product.sku} was planned to be sold beyond its stock.")
-        taken[product, 0] += left
-        taken = {where: pieces for where, pieces in taken.items() if pieces}
-        for (_, place), pieces in taken.items():
-            self._move(product, place, MovementKind.RESERVE, 0, pieces, cause=cause, at=at)
-        self._watch(shelf, before, actor=cause.actor, at=at)
-        return taken
 
-    def release(self, pieces: Mapping[tuple[int, int], int], *, cause: Cause, at: datetime) -> None:
-        """Take those promises back."""
-        for (product, place), quantity in sorted(pieces.items()):
-            self._move(product, place, MovementKind.RELEASE, 0, -quantity, cause=cause, at=at)
+def _demand(
+    plans: Sequence[PlannedOrder], deliveries: Sequence[int], *, after: bool
+) -> Counter[int]:
+    demand: Counter[int] = Counter()
+    for number, plan in enumerate(plans):
+        for index, quantity in plan.lines:
+            if (number >= deliveries[index]) is after:
+                demand[index] += quantity
+    return demand
 
-    def ship(self, pieces: Mapping[tuple[int, int], int], *, cause: Cause, at: datetime) -> None:
-        """Let those promised pieces go."""
-        for (product, place), quantity in sorted(pieces.items()):
-            self._move(product, place, MovementKind.SHIP, -quantity, -quantity, cause=cause, at=at)
 
-    def take_back(
-        self, pieces: Mapping[tuple[int, int], int], *, cause: Cause, at: datetime
-    ) -> None:
-        """Put those shipped pieces on the shelf again."""
-        for (product, place), quantity in sorted(pieces.items()):
-            self._move(product, place, MovementKind.RETURN, quantity, 0, cause=cause, at=at)
-
-    def _watch(self, shelf: Shelf, before: int, *, actor: Actor, at: datetime) -> None:
-        threshold = shelf.product.low_stock_threshold
-        if before > threshold >= shelf.available:
-            self.journal.tell(
-                StockRanLow(
-                    product_id=shelf.product.id,
-                    sku=shelf.product.sku,
-                    name=shelf.product.name,
-                    available=shelf.available,
-                    threshold=threshold,
-                ),
-                actor=actor,
-                at=at,
-            )
-
-    def _move(
-        self,
-        product: int,
-        place: int,
-        kind: MovementKind,
-        on_hand: int,
-        reserved: int,
-        *,
-        cause: Cause,
-        at: datetime,
-    ) -> UUID:
-        shelf = self.shelves[product]
-        shelf.on_hand[place] += on_hand
-        shelf.reserved[place] += reserved
-        movement_id = self.dice.id_at(at)
-        self.rows.add(
-            StockMovement,
-            (
-                movement_id,
-                shelf.product.id,
-                self.locations[place].id,
-                kind.value,
-                on_hand,
-                reserved,
-                shelf.on_hand[place],
-                shelf.reserved[place],
-                cause.reference,
-                cause.reason,
-                cause.note,
-                cause.order_id,
-                cause.actor.id,
-                cause.actor.label,
-                at,
-            ),
-        )
-        return movement_id
+def _receive(product: Product, quantity: int, *, location: str | None, staff: Actor) -> None:
+    adjust_stock(
+        actor=staff,
+        product_id=product.id,
+        amount=Change(delta=quantity),
+        reason=AdjustmentReason.RECEIVED,
+        location=location,
+    )

@@ -1,1 +1,1 @@
-"""Many customers ordering at once over HTTP, and the proof of what became of it."""
+"""Placing many orders at once over HTTP, and verifying the result in the database."""

@@ -1,4 +1,4 @@
-"""The calls of a stress test, drawn before the clock runs."""
+"""The requests of a stress test, prepared before the clock runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from oms.stress.buyers import Ware
+from oms.stress.fixtures import StockedProduct
 
 _ADDRESS = {
     "name": "Stress Test",
@@ -20,8 +20,8 @@ _ADDRESS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """One call: its orders are known by their notes, which no other order of the shop has."""
+class OrderRequest:
+    """One request; the `notes` of its orders are unique in the shop."""
 
     path: str
     key: str
@@ -30,20 +30,26 @@ class Call:
     notes: tuple[str, ...]
 
 
-def calls(
-    *, run: str, orders: int, batch: int, customers: int, wares: Sequence[Ware], payment_token: str
-) -> list[Call]:
-    """Calls that place `orders` orders, `batch` at once, of one to three of the wares each.
+def order_requests(
+    *,
+    run: str,
+    orders: int,
+    batch: int,
+    customers: int,
+    products: Sequence[StockedProduct],
+    payment_token: str,
+) -> list[OrderRequest]:
+    """Requests for `orders` orders of one to three products, `batch` in each.
 
     With an empty `payment_token` the orders are not paid.
     """
     random = Random(run)
-    made = []
+    requests = []
     for number, start in enumerate(range(0, orders, batch)):
         notes = tuple(f"stress {run} {n}" for n in range(start, min(start + batch, orders)))
-        bodies = [_order(note, wares, payment_token, random=random) for note in notes]
-        made.append(
-            Call(
+        bodies = [_order(note, products, payment_token, random=random) for note in notes]
+        requests.append(
+            OrderRequest(
                 path="/api/v1/orders" if batch == 1 else "/api/v1/orders/bulk",
                 key=f"stress-{run}-{number}",
                 customer=number % customers,
@@ -51,18 +57,18 @@ def calls(
                 notes=notes,
             )
         )
-    return made
+    return requests
 
 
 def _order(
-    note: str, wares: Sequence[Ware], payment_token: str, *, random: Random
+    note: str, products: Sequence[StockedProduct], payment_token: str, *, random: Random
 ) -> dict[str, Any]:
-    chosen = random.sample(wares, k=min(random.randint(1, 3), len(wares)))
-    lone = len(wares) == 1
+    chosen = random.sample(products, k=min(random.randint(1, 3), len(products)))
+    is_single = len(products) == 1
     order: dict[str, Any] = {
         "items": [
-            {"product_id": str(ware.id), "quantity": 1 if lone else random.randint(1, 3)}
-            for ware in chosen
+            {"product_id": str(product.id), "quantity": 1 if is_single else random.randint(1, 3)}
+            for product in chosen
         ],
         "shipping_address": _ADDRESS,
         "note": note,

@@ -76,7 +76,7 @@ def expire_orders(*, at: datetime, deadline: float = inf) -> int:
     ):
         before = ids[-1]
         try:
-            expired += _expire(ids, at=at)
+            expired += expire_overdue(ids, at=at)
         except OperationalError:  # no fault of an order
             raise
         except Exception:
@@ -90,7 +90,7 @@ def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: flo
         if time.monotonic() >= deadline:
             break
         try:
-            expired += _expire([id], at=at)
+            expired += expire_overdue([id], at=at)
         except OperationalError:
             raise
         except Exception:  # whatever is wrong with one order must not stop the others
@@ -99,7 +99,7 @@ def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: flo
 
 
 @transaction
-def _expire(order_ids: Sequence[UUID], *, at: datetime) -> int:
+def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
     """Expire those of the orders that are still overdue; returns how many."""
     actor = system("expiry", request_id=f"expiry-{new_id()}")
     orders = lock_overdue_orders(order_ids, at=at, paying_since=at - PAYING_GRACE)

@@ -37,3 +37,16 @@ def test_an_id_tells_its_moment() -> None:
 
     assert moment_of(first_id_at(moment)) == moment
     assert moment_of(UUID(int=2**128 - 1)).year == 9999
+
+
+def test_ids_of_a_stopped_clock_are_in_order_and_of_its_moment() -> None:
+    moment = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+    with clock.stopped_at(moment):
+        ids = [new_id() for _ in range(100)]
+    after = new_id()
+
+    assert clock.now() > moment
+    assert ids == sorted(set(ids))
+    assert {moment_of(id) for id in ids} == {moment}
+    assert {(id.version, id.variant) for id in ids} == {(7, "specified in RFC 4122")}
+    assert moment_of(after) != moment

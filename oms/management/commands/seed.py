@@ -22,29 +22,31 @@ from oms.demo.accounts import (
     STAFF_EMAIL,
     STAFF_PASSWORD,
 )
-from oms.demo.seed import DAYS, ShopNotEmpty, require_empty_shop, seed_shop
+from oms.demo.seed import ShopNotEmpty, require_empty_shop, seed_shop
 
-_ORDERS, _MOST_ORDERS = 300, 1_000_000
-_LEAST_DAYS, _MOST_DAYS = 7, 3_660
+_ORDERS, _MAX_ORDERS = 200, 10_000
+_DAYS, _MIN_DAYS, _MAX_DAYS = 30, 7, 366
 _SEED = 20260101
 
 
 class Command(BaseCommand):
-    """Makes products, customers and their orders in an empty shop."""
+    """Creates products, customers and their orders in an empty shop."""
 
     help = (
-        "Make the demo shop: products, customers, and orders of the last days in every state. "
-        "The same --seed makes the same shop; times are relative to now. It refuses to run with "
-        "DEBUG off, and leaves a shop that has products or orders as it is."
+        "Create the demo shop: products, customers, and orders of the last days in every status. "
+        "The same --seed creates the same shop; times are relative to now. Requires DEBUG; a shop "
+        "that has products or orders is left as it is. For more orders see docs/performance.md."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Read how much to make."""
-        parser.add_argument("--orders", type=int, default=_ORDERS, help="how many orders (300)")
+        """Read how much to create."""
         parser.add_argument(
-            "--days", type=int, default=DAYS, help="over how many days, until now (30)"
+            "--orders", type=int, default=_ORDERS, help=f"how many orders ({_ORDERS})"
         )
-        parser.add_argument("--seed", type=int, default=_SEED, help="the number it is drawn from")
+        parser.add_argument(
+            "--days", type=int, default=_DAYS, help=f"over how many days, until now ({_DAYS})"
+        )
+        parser.add_argument("--seed", type=int, default=_SEED, help="of the random generator")
         parser.add_argument(
             "--ledger",
             type=Path,
@@ -52,46 +54,37 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make the shop; CommandError if it must not or cannot be made."""
+        """Create the shop; CommandError if that is not allowed or fails."""
         if not settings.DEBUG:
             raise CommandError(
-                "The demo shop has accounts with well-known passwords, so it is only made with "
-                "DEBUG on. Nothing was changed."
+                "The demo shop has accounts with well-known passwords, so it requires DEBUG. "
+                "Nothing was changed."
             )
-        orders = options["orders"]
-        if not 1 <= orders <= _MOST_ORDERS:
-            raise CommandError(f"--orders is a number from 1 to {_MOST_ORDERS:,}.")
-        days = options["days"]
-        if not _LEAST_DAYS <= days <= _MOST_DAYS:
-            raise CommandError(f"--days is a number from {_LEAST_DAYS} to {_MOST_DAYS:,}.")
-        ledger = options["ledger"] or _ledger()
-        console = Console(highlight=False)
-        began = time.monotonic()
+        orders, days = options["orders"], options["days"]
+        if not 1 <= orders <= _MAX_ORDERS:
+            raise CommandError(f"--orders is a number from 1 to {_MAX_ORDERS:,}.")
+        if not _MIN_DAYS <= days <= _MAX_DAYS:
+            raise CommandError(f"--days is a number from {_MIN_DAYS} to {_MAX_DAYS}.")
+        ledger = options["ledger"] or _local_ledger()
+        console, began = Console(highlight=False), time.monotonic()
         progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("Orders"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
         )
-        phases = [("orders", began)]
-
-        def begin(what: str) -> None:
-            phases.append((what, time.monotonic()))
-            progress.update(task, description=what.capitalize())
-
         task = progress.add_task("Orders", total=orders)
         try:
             require_empty_shop()
             with progress:
-                made = seed_shop(
+                shop = seed_shop(
                     orders=orders,
                     days=days,
                     seed=options["seed"],
                     now=clock.now(),
                     ledger=ledger,
                     placed=lambda: progress.advance(task),
-                    begun=begin,
                 )
         except ShopNotEmpty as error:
             console.print(f"{error} Nothing was changed.")
@@ -100,31 +93,24 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The provider's ledger {ledger} cannot be written ({error}). Nothing was changed."
             ) from error
-        ended = time.monotonic()
-        seconds = ended - began
-        ends = [begun for _, begun in phases[1:]] + [ended]
-        took = [
-            f"{what} {end - begun:.1f} s" for (what, begun), end in zip(phases, ends, strict=True)
-        ]
         console.print(
-            f"{made.products} products, {made.customers} customers and {made.orders:,} orders "
-            f"in {seconds:.1f} s ({made.orders / seconds:,.0f} orders a second: "
-            f"{', '.join(took)}).\n"
+            f"Created {shop.products} products, {shop.customers} customers and {shop.orders:,} "
+            f"orders in {time.monotonic() - began:.1f} s.\n"
             f"Staff: {STAFF_EMAIL} / {STAFF_PASSWORD}\n"
             f"Customer: {CUSTOMER_EMAIL} / {CUSTOMER_PASSWORD}"
         )
 
 
-def _ledger() -> Path:
-    """The file of a provider on this machine. CommandError if the provider runs elsewhere."""
+def _local_ledger() -> Path:
+    """The ledger of a provider on this machine. CommandError if it runs elsewhere."""
     host = urlsplit(settings.SANDBOX_PROVIDER_URL).hostname or ""
     try:
-        is_here = ipaddress.ip_address(host).is_loopback
+        is_local = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_here = host == "localhost"
-    if not is_here:
+        is_local = host == "localhost"
+    if not is_local:
         raise CommandError(
-            f"The sandbox provider runs at {host}; give --ledger the path at which its ledger "
-            "file can be written from here."
+            f"The sandbox provider runs at {host}; use --ledger for the path of its ledger file "
+            "on this machine."
         )
     return Path(settings.VAR_DIR) / "sandbox" / "ledger.sqlite3"

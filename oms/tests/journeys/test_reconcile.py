@@ -14,7 +14,6 @@ from django.db import connection
 
 from oms.checks import CHECKS, reconcile, repair
 from oms.core.actor import system
-from oms.demo.seed import seed_shop
 from oms.events.archiving import archive_month
 from oms.events.models import ArchivedMonth, DeadLetter
 from oms.events.partitions import month_of, partitioned_months
@@ -105,14 +104,6 @@ VIOLATIONS = {
 }
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> None:
-    """Sixty orders, of which nothing is pending in the transaction of the test."""
-    seed_shop(orders=60, seed=7, now=datetime.now(UTC), ledger=tmp_path / "ledger.sqlite3")
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-
-
 def unguarded(sql: str) -> None:
     """Run the statements of `sql` past the triggers."""
     with connection.cursor() as cursor:
@@ -131,7 +122,7 @@ def test_there_is_a_violation_for_every_check() -> None:
 
 
 @pytest.mark.parametrize("name", VIOLATIONS)
-def test_a_violation_is_found(shop: None, name: str) -> None:
+def test_a_violation_is_found(demo_shop: None, name: str) -> None:
     assert finding(name).holds
 
     unguarded(VIOLATIONS[name])
@@ -141,7 +132,7 @@ def test_a_violation_is_found(shop: None, name: str) -> None:
     assert all(violation.id and violation.detail for violation in found.violations)
 
 
-def test_a_violation_names_the_object_and_what_is_wrong(shop: None) -> None:
+def test_a_violation_names_the_object_and_what_is_wrong(demo_shop: None) -> None:
     payment = Payment.objects.filter(status="unknown").first()
     assert payment is not None
     Payment.objects.filter(pk=payment.pk).update(next_attempt_at=None)
@@ -152,7 +143,7 @@ def test_a_violation_names_the_object_and_what_is_wrong(shop: None) -> None:
     assert "unknown after 1 attempts, given up: ReadTimeout" in violation.detail
 
 
-def test_an_unprocessed_payment_event_is_no_violation(shop: None) -> None:
+def test_an_unprocessed_payment_event_is_no_violation(demo_shop: None) -> None:
     unguarded(
         "UPDATE orders_order SET payment_status = 'processing' WHERE id ="
         " (SELECT id FROM orders_order WHERE payment_status = 'paid' LIMIT 1);"
@@ -163,7 +154,7 @@ def test_an_unprocessed_payment_event_is_no_violation(shop: None) -> None:
     assert finding("payment_status_by_payments").holds
 
 
-def test_a_stored_report_that_is_wrong_is_found(shop: None) -> None:
+def test_a_stored_report_that_is_wrong_is_found(demo_shop: None) -> None:
     close_days(now=datetime.now(UTC))
     assert finding("final_reports").holds
     unguarded(
@@ -177,7 +168,7 @@ def test_a_stored_report_that_is_wrong_is_found(shop: None) -> None:
     assert "orders_confirmed: stored 9999" in violation.detail
 
 
-def test_repair_retries_what_was_given_up(shop: None) -> None:
+def test_repair_retries_what_was_given_up(demo_shop: None) -> None:
     unguarded(VIOLATIONS["no_abandoned_payments"])
     unguarded(VIOLATIONS["no_dead_letters"])
     Refund.objects.filter(status="requested").update(next_attempt_at=None)
@@ -194,7 +185,7 @@ def test_repair_retries_what_was_given_up(shop: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["stock_levels_equal_movements", "history_transitions_allowed"])
-def test_repair_leaves_everything_else_to_a_person(shop: None, name: str) -> None:
+def test_repair_leaves_everything_else_to_a_person(demo_shop: None, name: str) -> None:
     unguarded(VIOLATIONS[name])
 
     assert repair() == []
@@ -202,7 +193,7 @@ def test_repair_leaves_everything_else_to_a_person(shop: None, name: str) -> Non
 
 
 def test_the_command_succeeds_on_a_sound_shop(
-    shop: None, capsys: pytest.CaptureFixture[str]
+    demo_shop: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("reconcile", offline=True)
 
@@ -211,7 +202,7 @@ def test_the_command_succeeds_on_a_sound_shop(
 
 
 def test_the_command_fails_and_says_in_json_what_is_wrong(
-    shop: None, capsys: pytest.CaptureFixture[str]
+    demo_shop: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unguarded(VIOLATIONS["order_totals"])
 
@@ -226,7 +217,7 @@ def test_the_command_fails_and_says_in_json_what_is_wrong(
     assert broken["shown"][0]["id"]
 
 
-def test_a_violation_of_many_shows_the_first_and_counts_all(shop: None) -> None:
+def test_a_violation_of_many_shows_the_first_and_counts_all(demo_shop: None) -> None:
     for _ in range(25):
         unguarded(
             "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
@@ -248,7 +239,7 @@ def archive_all(folder: Path) -> None:
         )
 
 
-def test_a_shop_whose_log_is_in_the_archive_is_sound(shop: None, tmp_path: Path) -> None:
+def test_a_shop_whose_log_is_in_the_archive_is_sound(demo_shop: None, tmp_path: Path) -> None:
     archive_all(tmp_path)
 
     assert [found.name for found in reconcile(offline=True) if not found.holds] == []
@@ -257,7 +248,9 @@ def test_a_shop_whose_log_is_in_the_archive_is_sound(shop: None, tmp_path: Path)
     assert history_of(order.id, actor=system("tests")) == []
 
 
-def test_without_the_archives_record_missing_events_are_found(shop: None, tmp_path: Path) -> None:
+def test_without_the_archives_record_missing_events_are_found(
+    demo_shop: None, tmp_path: Path
+) -> None:
     """The negative control."""
     archive_all(tmp_path)
     ArchivedMonth.objects.all().delete()

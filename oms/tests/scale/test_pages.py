@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
+from pytest_django import DjangoDbBlocker
 
+from benchmarks.large_shop import create_large_shop
 from inventory.models import Location, Product, StockLevel
 from oms.backoffice.admins import BoundedPaginator
 from oms.demo.accounts import CUSTOMER_EMAIL
-from oms.demo.seed import seed_shop
 from oms.events.models import ConsumerOffset
 from oms.fastpath.routes import find_route
+from oms.testing.demo_shop import shared_shop
 from oms.testing.factories import PASSWORD, api_client, make_product, make_staff, tokens_for
 from oms.testing.fastpath import FastPathClient
 from oms.testing.pages import Page, admin_lists, admin_objects, api_lists
@@ -81,32 +82,42 @@ _CLEAN_PENDING_LISTS = """
 """
 
 
+@pytest.fixture(scope="module")
+def large_shop(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """A shop of many orders whose tables seem to be larger still."""
+
+    def create() -> None:
+        with override_settings(DEBUG=True):
+            ledger = tmp_path_factory.mktemp("provider") / "ledger.sqlite3"
+            create_large_shop(orders=_ORDERS, days=300, ledger=ledger)
+        make_product(stock=1)
+        with connection.cursor() as cursor:
+            cursor.execute(_USERS, [_ORDERS])
+            cursor.execute(_SESSIONS, [_ORDERS])
+            cursor.execute(_MESSAGES, [_ORDERS])
+            # What autovacuum does in time: rows still in a list before the index make it seem slow.
+            cursor.execute(_CLEAN_PENDING_LISTS)
+            # It waits for autovacuum, which on a busy machine gives way late.
+            cursor.execute("SET LOCAL lock_timeout = 0")
+            cursor.execute("ANALYZE")
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+        inflate_statistics(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
+
+    with shared_shop(django_db_blocker, create):
+        yield
+
+
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
+def shop(large_shop: None, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order in the middle of many, whose customer has few."""
-    monkeypatch.setattr("oms.demo.notifications._NEWEST", 50)
     monkeypatch.setattr(BoundedPaginator, "bound", 100)
-    seed_shop(
-        orders=_ORDERS,
-        days=300,
-        seed=3,
-        now=datetime.now(UTC),
-        ledger=tmp_path / "ledger.sqlite3",
-    )
-    make_product(stock=1)
     with connection.cursor() as cursor:
-        cursor.execute(_USERS, [_ORDERS])
-        cursor.execute(_SESSIONS, [_ORDERS])
-        cursor.execute(_MESSAGES, [_ORDERS])
-        # What autovacuum does in time: rows still in a list before the index make it seem slow.
-        cursor.execute(_CLEAN_PENDING_LISTS)
-        # It waits for autovacuum, which on a busy machine gives way late.
-        cursor.execute("SET LOCAL lock_timeout = 0")
-        cursor.execute("ANALYZE")
-        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
         # Where an index can be used at all it is; one that leads past too much is noticed by that.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    inflate_statistics(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
     orders = Order.objects.select_related("customer").filter(status="delivered").order_by("id")
     amid = orders[_ORDERS // 3 : _ORDERS // 2]
     return min(amid, key=lambda order: orders.filter(customer=order.customer).count())

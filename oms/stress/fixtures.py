@@ -1,4 +1,4 @@
-"""Those who order in a stress test, and what there is to be had."""
+"""The customers and products of a stress test."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from oms.users.models import User
 from oms.users.operations.sessions import log_in
 
 _ACTOR = system("stress test")
-# Fewer calls a customer than the limit for placing in a minute (600), however fast they are made.
-_CALLS_OF_A_CUSTOMER = 400
+# Below the rate limit for placing, 600 a minute, however fast the requests are sent.
+_REQUESTS_PER_CUSTOMER = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ware:
-    """A product of the test and the pieces that there are."""
+class StockedProduct:
+    """A product of the test and its initial stock."""
 
     id: UUID
     stock: int
 
 
-def customers_needed(*, calls: int, concurrency: int) -> int:
-    """How many customers that many calls need to stay within the rate limits."""
-    return max(min(concurrency, calls), -(-calls // _CALLS_OF_A_CUSTOMER))
+def required_customers(*, requests: int, concurrency: int) -> int:
+    """How many customers stay within the rate limits."""
+    return max(min(concurrency, requests), -(-requests // _REQUESTS_PER_CUSTOMER))
 
 
-def access_tokens(*, run: str, customers: int) -> list[str]:
-    """The access tokens of that many new customers, good for a quarter of an hour.
+def create_customers(*, run: str, customers: int) -> list[str]:
+    """The access tokens of so many new customers, valid for 15 minutes.
 
-    They are made in the database: registering over HTTP is limited to sixty a minute. Their
-    password is hashed once, and nobody knows it.
+    They are created in the database, because registering over HTTP is limited to 60 a minute, with
+    one random password that is hashed once.
     """
     password = secrets.token_urlsafe(24)
     hashed = make_password(password)
@@ -55,10 +55,10 @@ def access_tokens(*, run: str, customers: int) -> list[str]:
 
 
 @contextmanager
-def wares_on_sale(*, run: str, stocks: Sequence[int]) -> Iterator[list[Ware]]:
-    """Products of the test's own with those stocks, on sale as long as the block runs."""
-    wares = [
-        Ware(
+def products_on_sale(*, run: str, stocks: Sequence[int]) -> Iterator[list[StockedProduct]]:
+    """New products with those stocks, active while the block runs."""
+    products = [
+        StockedProduct(
             id=create_product(
                 actor=_ACTOR,
                 sku=f"STRESS-{run}-{number}",
@@ -74,7 +74,7 @@ def wares_on_sale(*, run: str, stocks: Sequence[int]) -> Iterator[list[Ware]]:
         for number, stock in enumerate(stocks)
     ]
     try:
-        yield wares
+        yield products
     finally:
-        for ware in wares:
-            change_product(actor=_ACTOR, product_id=ware.id, values={"is_active": False})
+        for product in products:
+            change_product(actor=_ACTOR, product_id=product.id, values={"is_active": False})
