@@ -1,0 +1,37 @@
+"""docs/architecture.md names files and functions that exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from oms.testing.environment import ROOT
+
+_TEXT = (ROOT / "docs" / "architecture.md").read_text()
+_WALK = _TEXT[_TEXT.index("## One order") : _TEXT.index("## Placing many orders")]
+_NAME = r"`([A-Za-z_]+)(?:\.([a-z_]+))?`"
+_FILE = r"`([a-z_]+/[a-z_/]+\.py)`"
+
+
+def test_every_file_that_is_named_exists() -> None:
+    named = set(re.findall(_FILE, _TEXT))
+
+    assert len(named) > 20
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        *re.findall(rf"{_NAME} \({_FILE}", _WALK),
+        *re.findall(rf"{_NAME}, {_FILE}", _WALK),
+        *[(name, method, path) for path, name, method in re.findall(rf"{_FILE} \({_NAME}", _WALK)],
+        *[(name, method, path) for name, method, path in re.findall(rf"{_NAME} in {_FILE}", _WALK)],
+    ],
+)
+def test_every_function_of_the_walk_is_in_its_file(name: str, method: str, path: str) -> None:
+    code = (ROOT / path).read_text()
+
+    assert re.search(rf"^(?:class|def) {name}\b", code, flags=re.MULTILINE)
+    assert not method or f"def {method}(" in code
