@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -106,6 +108,16 @@ def test_a_repeated_webhook_is_applied_once(payment: Payment) -> None:
         assert send(charge_of(payment), id=id).status_code == 204
 
     assert facts(payment) == ["payment.requested", "payment.captured"]
+    assert ProviderMessage.objects.count() == 2
+
+
+def test_a_webhook_that_reports_the_known_status_locks_nothing(payment: Payment) -> None:
+    send(charge_of(payment), id="msg_1")
+
+    with CaptureQueriesContext(connection) as captured:
+        send(charge_of(payment), id="msg_2")
+
+    assert not [query for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
     assert ProviderMessage.objects.count() == 2
 
 
