@@ -39,7 +39,7 @@ def test_a_check_with_violations_is_reported() -> None:
 
 
 def test_unread_events_are_a_violation_only_if_workers_run() -> None:
-    shop = _Shop(_output(consumers_keep_up=1))
+    shop = _Shop(_output(consumers_up_to_date=1))
 
     assert reconcile(shop, with_background=False) == []
     assert len(reconcile(shop, with_background=True)) == 1
