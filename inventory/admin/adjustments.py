@@ -31,10 +31,10 @@ REASONS = [
 class AdjustmentForm(ActionForm):
     """Either a quantity change or a counted quantity."""
 
-    reason = forms.ChoiceField(label=_("reason"), choices=REASONS, widget=UnfoldAdminSelectWidget)
-    location = forms.ChoiceField(label=_("location"), widget=UnfoldAdminSelectWidget)
+    reason = forms.ChoiceField(label=_("Reason"), choices=REASONS, widget=UnfoldAdminSelectWidget)
+    location = forms.ChoiceField(label=_("Location"), widget=UnfoldAdminSelectWidget)
     delta = forms.IntegerField(
-        label=_("quantity change"),
+        label=_("Quantity change"),
         required=False,
         min_value=-MAX_QUANTITY,
         max_value=MAX_QUANTITY,
@@ -42,7 +42,7 @@ class AdjustmentForm(ActionForm):
         widget=UnfoldAdminIntegerFieldWidget,
     )
     counted = forms.IntegerField(
-        label=_("or counted quantity"),
+        label=_("Or counted quantity"),
         required=False,
         min_value=0,
         max_value=MAX_QUANTITY,
@@ -50,7 +50,7 @@ class AdjustmentForm(ActionForm):
         widget=UnfoldAdminIntegerFieldWidget,
     )
     note = forms.CharField(
-        label=_("note"), required=False, max_length=500, widget=UnfoldAdminTextInputWidget
+        label=_("Note"), required=False, max_length=500, widget=UnfoldAdminTextInputWidget
     )
 
     # The quantity on hand at each location when the page was loaded, so that a count entered on a

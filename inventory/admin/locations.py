@@ -31,9 +31,8 @@ class LocationAdmin(OperationAdmin):
         return rows.annotate(products_held=held)
 
     @display(description=_("products in stock"), ordering="products_held")
-    def products_held(self, location: Any) -> int:
-        held: int = location.products_held
-        return held
+    def products_held(self, location: Any) -> Any:
+        return location.products_held
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> Location:
         return create_location(actor=actor, **values)

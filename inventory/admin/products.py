@@ -29,8 +29,8 @@ from inventory.models import MAX_QUANTITY, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import OperationAdmin, OperationForm
-from oms.backoffice.display import badge, money_column, number, signed
-from oms.backoffice.object_links import object_names, order_link
+from oms.backoffice.display import badge, money_column, number
+from oms.backoffice.object_links import set_order_links
 from oms.core.actor import Actor
 from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
 
@@ -74,27 +74,27 @@ class CategoryFilter(DropdownFilter):
 
 class ProductForm(OperationForm):
     price = forms.DecimalField(
-        label=_("price"),
+        label=_("Price"),
         min_value=ZERO,
         max_value=MAX_PRICE,
         decimal_places=2,
         widget=UnfoldAdminDecimalFieldWidget,
     )
     low_stock_threshold = forms.IntegerField(
-        label=_("low stock threshold"),
+        label=_("Low stock threshold"),
         min_value=0,
         max_value=MAX_QUANTITY,
         initial=5,
         widget=UnfoldAdminIntegerFieldWidget,
     )
     currency = forms.ChoiceField(
-        label=_("currency"),
+        label=_("Currency"),
         choices=[(code, code) for code in sorted(CURRENCIES)],
         initial=settings.SHOP_CURRENCY,
         widget=UnfoldAdminSelectWidget,
     )
     initial_stock = forms.IntegerField(
-        label=_("initial stock"),
+        label=_("Initial stock"),
         min_value=0,
         max_value=MAX_QUANTITY,
         initial=0,
@@ -236,19 +236,11 @@ def _stock_context(product: Any) -> dict[str, Any]:
     levels = StockLevel.objects.filter(product=product).select_related("location")
     ledger = StockMovement.objects.filter(product=product).select_related("location")
     movements = list(ledger.order_by("-id")[:_MOVEMENTS_SHOWN])
-    numbers = object_names("order", (row.order_id for row in movements))
+    set_order_links(movements)
     return {
         "levels": list(levels.order_by("location__priority", "location__code")),
-        "movements": [
-            {
-                "row": row,
-                "kind": badge(row.get_kind_display(), KIND_COLOURS[row.kind]),
-                "on_hand": signed(row.on_hand_delta) if row.on_hand_delta else "",
-                "reserved": signed(row.reserved_delta) if row.reserved_delta else "",
-                "order": order_link(row.order_id, numbers) if row.order_id else "",
-            }
-            for row in movements
-        ],
+        "movements": movements,
+        "kind_colours": KIND_COLOURS,
         "stock_badge": stock_badge(product.available, product),
         "product": product,
     }

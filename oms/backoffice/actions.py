@@ -21,7 +21,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
@@ -44,8 +43,6 @@ class ActionForm(forms.Form):
     def __init__(self, *args: Any, subject: Any, **kwargs: Any) -> None:
         self.subject = subject
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.label = capfirst(field.label)
 
 
 @dataclass(frozen=True, kw_only=True)

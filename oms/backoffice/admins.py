@@ -14,7 +14,6 @@ from django.db import models
 from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
-from django.utils.text import capfirst
 
 from oms.backoffice.actions import ActionsMixin
 from oms.backoffice.actors import staff_actor
@@ -117,11 +116,6 @@ class OperationForm(forms.ModelForm[models.Model]):
     # Set by OperationAdmin when the form is shown again.
     operation_error: ClassVar[OperationError | None] = None
     error_fields: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.label = capfirst(field.label)
 
     def clean(self) -> Any:
         cleaned = super().clean()

@@ -76,13 +76,16 @@ def as_uuid(term: str) -> UUID | None:
         return None
 
 
-def order_link(order_id: UUID | None, numbers: Mapping[UUID, str]) -> SafeString | str:
-    """A link to the order by its number, "deleted order", or a dash if there is no order."""
-    if order_id is None:
-        return EMPTY
-    if order_id not in numbers:
-        return str(_("deleted order"))
-    return object_link("order", order_id, numbers[order_id])
+def set_order_links(rows: Iterable[Any]) -> None:
+    """Set each row's `order_link`: the order's number, "deleted order", or a dash."""
+    numbers = object_names("order", (row.order_id for row in rows))
+    for row in rows:
+        if row.order_id is None:
+            row.order_link = EMPTY
+        elif row.order_id in numbers:
+            row.order_link = object_link("order", row.order_id, numbers[row.order_id])
+        else:
+            row.order_link = _("deleted order")
 
 
 class OrderRowsAdmin(LargeTableAdmin):
@@ -90,22 +93,16 @@ class OrderRowsAdmin(LargeTableAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         page: Any = super().get_changelist_instance(request)
-        _set_order_links(page.result_list)
+        set_order_links(page.result_list)
         return page
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         obj = super().get_object(request, object_id, from_field)
         if obj is not None:
-            _set_order_links([obj])
+            set_order_links([obj])
         return obj
 
     @display(description=_("order"))
     def order(self, row: Any) -> SafeString | str:
         cell: SafeString | str = row.order_link
         return cell
-
-
-def _set_order_links(rows: Iterable[Any]) -> None:
-    numbers = object_names("order", (row.order_id for row in rows))
-    for row in rows:
-        row.order_link = order_link(row.order_id, numbers)

@@ -29,7 +29,7 @@ def _text(label: Any, *, max_length: int, **options: Any) -> forms.CharField:
 
 def _reason(*, required: bool) -> forms.CharField:
     text = _("Shown in the order history, visible to the customer.")
-    return _text(_("reason"), max_length=500, help_text=text, required=required)
+    return _text(_("Reason"), max_length=500, help_text=text, required=required)
 
 
 class ReasonForm(ActionForm):
@@ -41,11 +41,11 @@ class CancelForm(ActionForm):
 
 
 class CarrierForm(ActionForm):
-    carrier = _text(_("carrier"), max_length=100, required=False)
+    carrier = _text(_("Carrier"), max_length=100, required=False)
 
 
 class ShipmentForm(CarrierForm):
-    tracking_number = _text(_("tracking number"), max_length=100, required=False)
+    tracking_number = _text(_("Tracking number"), max_length=100, required=False)
 
 
 class PartialShipmentForm(ShipmentForm):
@@ -81,18 +81,18 @@ class PartialShipmentForm(ShipmentForm):
 
 class RefundForm(ActionForm):
     payment = forms.TypedChoiceField(
-        label=_("payment"), coerce=UUID, widget=UnfoldAdminSelectWidget
+        label=_("Payment"), coerce=UUID, widget=UnfoldAdminSelectWidget
     )
     amount = forms.DecimalField(
-        label=_("amount"),
+        label=_("Amount"),
         min_value=CENT,
         max_digits=18,
         decimal_places=2,
         widget=UnfoldAdminDecimalFieldWidget,
     )
-    reason = _text(_("reason"), max_length=500)
+    reason = _text(_("Reason"), max_length=500)
     restock = forms.BooleanField(
-        label=_("restock items"),
+        label=_("Restock items"),
         required=False,
         help_text=_("Returns all items shipped so far to stock, except those already returned."),
         widget=UnfoldBooleanWidget,

@@ -2,9 +2,10 @@
 
 from django import template
 
-from oms.backoffice.display import choice_badge, money, number
+from oms.backoffice.display import choice_badge, money, number, signed
 
 register = template.Library()
 register.simple_tag(choice_badge)
 register.filter(money)
 register.filter(number)
+register.filter(signed)

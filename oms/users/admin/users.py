@@ -51,7 +51,7 @@ def _password_field(label: Any, help_text: Any = "") -> forms.CharField:
 class UserForm(OperationForm):
     """The add form has a password; the change form has permissions."""
 
-    password = _password_field(_("password"), _("The user can change it later."))
+    password = _password_field(_("Password"), _("The user can change it later."))
 
     class Meta:
         model = User
@@ -68,8 +68,8 @@ class UserForm(OperationForm):
 
 
 class PasswordForm(ActionForm):
-    password = _password_field(_("new password"))
-    again = _password_field(_("confirm new password"))
+    password = _password_field(_("New password"))
+    again = _password_field(_("Confirm new password"))
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
