@@ -32,7 +32,7 @@ COINED: Mapping[str, str] = {
     r"\basking_\w|\bopening_\w": "an explicit query or pipeline object",
     r"\bparked\b|\bParkedEvent\b|\bparked_|_parked\b": "failed event, dead letter",
     r"\bstamps?\b|_stamps?\b|\bstamp_": "cache version",
-    r"\bturns\b|_turn\b|\bturn_of\b": "process lock, slot",
+    r"_turns?\b|\bturn_of\b|\bturns of\b": "process lock, slot",
     r"stay_awake|is_awake|\bwaking\b": "hold wake-ups, wake-up",
     # Payloads of stored events keep the name.
     r"(?<![.\"'`])\bpieces?\b(?![=:\"'`])": "units, items, quantity",
@@ -53,16 +53,14 @@ PENDING = {
     r"\b(un)?hears?\b|\bheard\b|\bhearing\b|HEARD|_heard\b|heard_",
     r"\btold\b|\btelling\b|_told\b|told_|telling_",
     r"\bg(i|a)v(e|es|ing|en) back\b|giv(e|es|ing)_back",
-    r"\bgo(es|ing) back\b|\bwent back\b|\bgo_back\b",
     r"\bbec(o|a)mes? of\b",
     r"\bwork(s|ed|ing)? off\b",
     r"StockBook|[Ss]tock book|stock_book",
-    r"\bLife\b|\bdice\b|\bDice\b",
     r"\bmoments\b",
     r"\basking_\w|\bopening_\w",
     r"\bparked\b|\bParkedEvent\b|\bparked_|_parked\b",
     r"\bstamps?\b|_stamps?\b|\bstamp_",
-    r"\bturns\b|_turn\b|\bturn_of\b",
+    r"_turns?\b|\bturn_of\b|\bturns of\b",
     r"stay_awake|is_awake|\bwaking\b",
     r"(?<![.\"'`])\bpieces?\b(?![=:\"'`])",
     r"\bparcels?\b",
@@ -70,7 +68,6 @@ PENDING = {
     r"\bdearer?\b",
     r"\bgood for\b",
     r"\bamid\b",
-    r"\bthe house\b",
 }
 
 FOLDERS = (
