@@ -29,7 +29,7 @@ class AmountFilter(ApiFilter):
     """An amount of money."""
 
     parameter_schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": _AMOUNT.pattern}
-    invalid = ("no_amount", "An amount is a decimal with at most two places, such as 129.90.")
+    invalid = ("no_amount", "Use a decimal with at most two places, such as 129.90.")
 
     def parse(self, text: str) -> Decimal:
         if not _AMOUNT.fullmatch(text):

@@ -1,7 +1,7 @@
-"""Fields that take what they say and nothing that merely looks like it.
+"""Strict serializer fields.
 
-REST framework's own take "1_000" and Arabic digits for integers, "yes" for true, numbers for text,
-and integers of any size, which the database then refuses too late.
+REST framework's own accept "1_000" and Arabic digits as integers, "yes" as true, numbers as text,
+and integers of any size.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII 
 
 
 class IntegerField(serializers.IntegerField):
-    """A JSON integer between `min_value` and `max_value`, both included and both required."""
+    """A JSON integer from `min_value` to `max_value`; both are required."""
 
     def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:
         super().__init__(min_value=min_value, max_value=max_value, **options)
 
     def to_internal_value(self, data: Any) -> int:
-        # To JSON Schema 5.0 is an integer like 5.
+        # To JSON Schema 5.0 is an integer.
         if isinstance(data, float) and data.is_integer():
             return int(data)
-        # The type itself: True is an instance of int too.
+        # Not isinstance: True is an instance of int too.
         if type(data) is not int:
             self.fail("invalid")
         return data
@@ -52,15 +52,15 @@ class BooleanField(serializers.BooleanField):
 
 
 class MoneyField(serializers.Field[Decimal, str, str, Any]):
-    """An amount of money as a decimal string of at most two places, never a JSON number.
+    """An amount of money as a decimal string with at most two places, never a JSON number.
 
-    Takes `min_value` (0.00 by default) to `max_value` (9999999.99); gives exactly two places.
+    From `min_value` to `max_value`; the output always has two places.
     """
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid": 'An amount is a decimal string with at most two places, such as "129.90".',
-        "min_value": "This amount must be at least {bound}.",
-        "max_value": "This amount must be at most {bound}.",
+        "invalid": 'Use a decimal string with at most two places, such as "129.90".',
+        "min_value": "Must be at least {bound}.",
+        "max_value": "Must be at most {bound}.",
     }
 
     def __init__(
@@ -83,13 +83,13 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
         return f"{value:.2f}"
 
     def schema(self, *, output: bool) -> dict[str, Any]:
-        """What OpenAPI says of it; an `output` may be any amount, for totals pass the bounds."""
+        """The OpenAPI schema; an `output` has no bounds, since totals exceed those of prices."""
         if output:
             pattern = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
         else:
             sign = "-?" if self.min_value < ZERO else ""
             positive = r"(?!0(\.0{1,2})?$)" if self.min_value > ZERO else ""
-            # The bounds of all fields are powers of ten less a cent, so digits say them exactly.
+            # All maxima are powers of ten less a cent: the number of digits expresses them.
             digits = len(str(int(self.max_value))) - 1
             pattern = rf"^{positive}{sign}(0|[1-9][0-9]{{0,{digits}}})(\.[0-9]{{1,2}})?$"
         return {
@@ -103,7 +103,7 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
 class CharField(serializers.CharField):
     """Text of at most `max_length` characters, without control characters.
 
-    With `multiline`, tabs and line breaks are allowed. Numbers are not taken for text.
+    With `multiline`, tabs and line breaks are allowed. Numbers are not accepted.
     """
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -129,8 +129,8 @@ class CharField(serializers.CharField):
 
     @property
     def pattern(self) -> str:
-        """What is taken as a regular expression (ECMA 262), for OpenAPI."""
-        # Surrogates are none of JSON Schema's characters.
+        """The accepted text as a regular expression (ECMA 262), for OpenAPI."""
+        # JSON Schema patterns cannot express surrogates.
         control = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
         if not self.allowed:
             control = r"\u0000-\u001f\u007f-\u009f"
@@ -165,10 +165,10 @@ class ChoiceField(serializers.ChoiceField):
 
 
 class InstantField(serializers.DateTimeField):
-    """A moment: RFC 3339 with a zone on the way in, UTC with a Z on the way out."""
+    """A timestamp: RFC 3339 with a time zone as input, UTC with a Z as output."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "no_instant": 'A time is RFC 3339 with a zone, such as "2026-11-21T09:30:00Z".',
+        "no_instant": 'Use an RFC 3339 timestamp with a time zone, such as "2026-11-21T09:30:00Z".',
     }
 
     def to_internal_value(self, value: Any) -> datetime:
@@ -179,7 +179,7 @@ class InstantField(serializers.DateTimeField):
 
 
 class _CodeField(CharField):
-    """A code in capitals out of a fixed list."""
+    """A code in capitals from a fixed list."""
 
     codes: ClassVar[Iterable[str]] = ()
     length: ClassVar[int]
@@ -201,16 +201,16 @@ class CountryField(_CodeField):
     codes = COUNTRIES
     length = 2
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid_choice": "A country is an ISO 3166-1 alpha-2 code in capitals, such as DE.",
+        "invalid_choice": "Use an ISO 3166-1 alpha-2 code in capitals, such as DE.",
     }
 
 
 @extend_schema_field({"type": "string", "enum": sorted(CURRENCIES)})
 class CurrencyField(_CodeField):
-    """A currency as its ISO 4217 code in capitals, of those that have hundredths."""
+    """An ISO 4217 currency code in capitals, of a currency with hundredths."""
 
     codes = CURRENCIES
     length = 3
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid_choice": "A currency is an ISO 4217 code in capitals, such as EUR.",
+        "invalid_choice": "Use an ISO 4217 code in capitals, such as EUR.",
     }

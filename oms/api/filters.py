@@ -168,7 +168,7 @@ class InstantFilter(ApiFilter):
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
     invalid = (
         "no_instant",
-        "A time is RFC 3339 with a zone, such as 2026-11-21T09:30:00Z (encode a + as %2B).",
+        "Use an RFC 3339 timestamp with a time zone: 2026-11-21T09:30:00Z (encode a + as %2B).",
     )
 
     def parse(self, text: str) -> datetime:
@@ -201,7 +201,7 @@ class DateFilter(ApiFilter):
     """A calendar day, YYYY-MM-DD."""
 
     parameter_schema: ClassVar[Schema] = {"type": "string", "format": "date"}
-    invalid = ("no_date", "A date is written YYYY-MM-DD.")
+    invalid = ("no_date", "Use YYYY-MM-DD.")
 
     def parse(self, text: str) -> date:
         if not _DATE.fullmatch(text):

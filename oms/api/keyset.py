@@ -1,7 +1,7 @@
-"""Pages by keyset: each begins after the last object of the one before.
+"""Keyset pagination: each page begins after the last object of the previous one.
 
-No OFFSET, so a page deep in a list costs as much as the first, and objects that come or go
-between two pages neither shift nor repeat the others.
+Without OFFSET a deep page costs as much as the first, and objects that are added or removed between
+two requests neither shift nor repeat the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: what views say by `documented`, and what holds for all of them."""
+"""The OpenAPI 3.1 document, from `documented` on the views and what all operations share."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ class BearerScheme(OpenApiAuthenticationExtension):
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "The `access` of POST /api/v1/auth/token.",
+            "description": "The `access` token returned by POST /api/v1/auth/token.",
         }
 
 
 class AutoSchema(SpectacularSchema):
-    """Describes the operations of the bases in `oms.api.views`.
+    """Describes operations of views based on `oms.api.views`.
 
-    Every operation gets the headers and the errors that the layers of this package give it. One
-    that says nothing by `documented` is a warning, and so fails the check of the document.
+    Every operation gets the headers and errors that middleware adds. One without `documented` is a
+    warning, which fails the check of the document.
     """
 
     view: Any
 
     @property
     def documentation(self) -> documented | None:
-        """What the view's method says about itself."""
+        """The documentation of the view's method."""
         name = getattr(self.view, "action", None) or self.method.lower()
         return documentation_of(getattr(self.view, name, None))
 
@@ -61,7 +61,7 @@ class AutoSchema(SpectacularSchema):
         if operation is None:
             return None
         if self.documentation is None:
-            warn(f"{type(self.view).__name__} says nothing about {self.method} {self.path}.")
+            warn(f"{type(self.view).__name__} does not document {self.method} {self.path}.")
             return operation
         operation.setdefault("parameters", []).extend(self._standard_parameters())
         if self.view.permission_classes and not operation.get("security"):
@@ -107,7 +107,7 @@ class AutoSchema(SpectacularSchema):
             )
         described: dict[Any, Any] = {}
         if response is None:
-            described[said.status] = OpenApiResponse(description="Nothing is said.")
+            described[said.status] = OpenApiResponse(description="No content.")
         else:
             described[said.status, "application/json"] = OpenApiResponse(
                 response=response, examples=examples
@@ -116,7 +116,9 @@ class AutoSchema(SpectacularSchema):
             other = OpenApiExample("Example", value=example, media_type=media_type)
             described[said.status, media_type] = OpenApiResponse(response=str, examples=[other])
         if said.versioned and self.method == "GET":
-            described[304] = OpenApiResponse(description="The client has this version already.")
+            described[304] = OpenApiResponse(
+                description="Not modified: the client already has this version."
+            )
         return described
 
     def get_examples(self) -> list[OpenApiExample]:
@@ -133,7 +135,7 @@ class AutoSchema(SpectacularSchema):
             OpenApiParameter(
                 name,
                 type={"type": "string", **said.get(name, {}).get("schema", {})},
-                # OpenAPI's default for lists is to repeat the parameter, which is refused here.
+                # OpenAPI's default is to repeat the parameter for each item, which is refused here.
                 explode=False if _is_array(said.get(name, {})) else None,
                 description=said.get(name, {}).get("description", ""),
                 required=said.get(name, {}).get("required", False),
@@ -197,7 +199,7 @@ class AutoSchema(SpectacularSchema):
             return {**field.schema(output=direction == "response"), **meta}
         schema: Schema | None = super()._map_serializer_field(field, direction, bypass_extensions)
         if schema is not None and isinstance(field, ListSerializer):
-            # REST framework checks them; the superclass says them of ListField alone.
+            # REST framework validates them, but the superclass describes only those of ListField.
             many: Any = field  # the stubs of ListSerializer lack both bounds
             bounds = {"minItems": many.min_length, "maxItems": many.max_length}
             schema |= {name: bound for name, bound in bounds.items() if bound is not None}
@@ -282,7 +284,7 @@ class AutoSchema(SpectacularSchema):
         }
 
     def _component(self, kind: str, name: str, schema: Schema) -> Schema:
-        """A reference to the shared component `name`, which is put into the document once."""
+        """A reference to the shared component `name`, which the document has once."""
         component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)
         self.registry.register_on_missing(component)
         reference: Schema = component.ref

@@ -1,4 +1,4 @@
-"""What requests are made of. The size of a body is limited before: see middleware/bodies.py."""
+"""Parsing of request bodies, whose size oms/http/middleware/bodies.py has limited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oms.http.payloads import decode
 
 
 class JSONParser(BaseParser):
-    """Strict JSON; see `oms.http.payloads.decode` for what is refused."""
+    """Strict JSON; see `oms.http.payloads.decode`."""
 
     media_type = "application/json"
 

@@ -1,4 +1,4 @@
-"""Who may call a route: 401 for nobody where somebody is needed, 403 for the wrong somebody."""
+"""Permissions of routes: 401 for anonymous callers, 403 for those without the permission."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["AllowAny", "IsAuthenticated", "IsCustomer", "IsStaff"]
 
 
 class IsCustomer(IsAuthenticated):
-    """Anyone who is signed in; staff may buy here too."""
+    """Any signed-in user; staff may place orders too."""
 
 
 class IsStaff(BasePermission):

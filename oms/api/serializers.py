@@ -1,4 +1,4 @@
-"""The two kinds of serializers: what comes in and what goes out are never the same class."""
+"""The bases of serializers; input and output are never the same class."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 
 class InputSerializer(serializers.Serializer[Any]):
-    """What a request may say. A member that is no field of it is an error, at every level.
+    """Validates a request body; an unknown member is an error, at every level.
 
-    It checks shapes, never the rules of the business, and saves nothing: views hand its
-    `validated_data` to an operation.
+    It checks shapes, not business rules, and saves nothing: views pass `validated_data` on to an
+    operation.
     """
 
-    # What OpenAPI says about the object besides its members, such as which exclude each other.
+    # JSON Schema keywords for the object besides its properties, such as which exclude each other.
     constraints: ClassVar[Mapping[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         unknown: dict[str, list[ErrorDetail]] = {}
         if isinstance(data, Mapping):
             unknown = {
-                name: [ErrorDetail("There is no such member.", code="unknown_field")]
+                name: [ErrorDetail("Unknown field.", code="unknown_field")]
                 for name in data
                 if name not in self._known
             }
@@ -44,4 +44,4 @@ class InputSerializer(serializers.Serializer[Any]):
 
 
 class OutputSerializer(serializers.Serializer[Any]):
-    """What an answer says. It reads from objects that a query has prefetched completely."""
+    """Presents an object whose relations the query has prefetched."""

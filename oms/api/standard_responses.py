@@ -1,4 +1,4 @@
-"""What every operation of the API has in common, as OpenAPI says it."""
+"""Parameters, headers and errors that all operations have in common, for OpenAPI."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXAMPLE_ID = "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27"
 EXAMPLE_REQUEST_ID = "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63"
 
 EXAMPLE_PATH = "/api/v1/…"
-# The errors that say the same wherever they come from, unless an operation declares more of them.
+# Errors that are the same for all operations, unless an operation declares more of that status.
 ALIKE = frozenset({401, 403, 404, 405, 406, 411, 413, 415, 429, 500, 503, 504})
 
 PATH_ID: Schema = {
@@ -40,22 +40,25 @@ PATH_ID: Schema = {
 
 PROBLEM: Schema = {
     "type": "object",
-    "description": "RFC 9457. Some codes have further members, as their examples show.",
+    "description": "RFC 9457 problem details. Some codes have further members; see their examples.",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
-        "instance": {"type": "string", "description": "The path that was asked for."},
-        "code": {"type": "string", "description": "What to go by in a program."},
+        "instance": {"type": "string", "description": "The path of the request."},
+        "code": {
+            "type": "string",
+            "description": "Identifies the kind of problem; use it in programs.",
+        },
         "request_id": {"type": "string"},
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
                 "description": (
-                    "One fault of the input. Faults of the query name its `parameter`, those of "
+                    "One error in the input. Errors in the query name the `parameter`, those in "
                     "a header the `header`."
                 ),
                 "required": ["pointer", "code", "detail"],
@@ -90,24 +93,22 @@ def _parameter(name: str, description: str, schema: Schema) -> Schema:
 PARAMETERS: dict[str, Schema] = {
     "X-Request-ID": _parameter(
         "X-Request-ID",
-        "Comes back in the answer and stands in logs and the audit trail. One is made if missing.",
+        "Returned in the response and recorded in logs and the audit trail. Generated if missing.",
         {"type": "string"},
     ),
     "X-Request-Timeout-Ms": _parameter(
         "X-Request-Timeout-Ms",
-        "The deadline. Work past it is cancelled, undone and answered 504.",
+        "The deadline in milliseconds. Past it the work is rolled back and the response is 504.",
         {"type": "integer", "minimum": 1, "maximum": 30_000, "examples": [5_000]},
     ),
     "Idempotency-Key": _parameter(
         "Idempotency-Key",
-        "Makes the call safe to repeat for 24 hours: it takes effect once, and is answered alike.",
+        "Makes the request safe to repeat for 24 hours: one effect, and the same response.",
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
     ),
-    "If-Match": _parameter(
-        "If-Match", "Refuses the call with 412 if the object has changed.", _TAGS
-    ),
+    "If-Match": _parameter("If-Match", "Fails with 412 if the object has changed.", _TAGS),
     "If-None-Match": _parameter(
-        "If-None-Match", "Answers 304 if the object has not changed.", _TAGS
+        "If-None-Match", "Returns 304 if the object has not changed.", _TAGS
     ),
 }
 
@@ -123,15 +124,15 @@ HEADERS: dict[str, Schema] = {
         {"type": "string"},
     ),
     "RateLimit": _header(
-        'What is left of them, such as `"general_user";r=2999;t=1`.', {"type": "string"}
+        'What remains of them, such as `"general_user";r=2999;t=1`.', {"type": "string"}
     ),
     "ETag": _header('The version of the object, such as `"v7"`.', {"type": "string"}),
     "Idempotent-Replayed": _header(
-        "There, and true, if this is the answer of an earlier call with the same key.",
+        "Present and true if this is the response to an earlier request with the same key.",
         {"type": "string", "enum": ["true"]},
     ),
     "Retry-After": _header("Seconds.", {"type": "integer", "minimum": 1}),
-    "WWW-Authenticate": _header("How to authenticate.", {"type": "string"}),
+    "WWW-Authenticate": _header("The authentication scheme.", {"type": "string"}),
 }
 ERROR_HEADERS: dict[int, Sequence[str]] = {
     401: ["WWW-Authenticate"],
@@ -142,24 +143,24 @@ ERROR_HEADERS: dict[int, Sequence[str]] = {
 
 
 def title(status: int) -> str:
-    """The phrase that HTTP has for `status`."""
+    """The reason phrase of `status`."""
     return HTTPStatus(status).phrase
 
 
 def example_path(path: str) -> str:
-    """`path` with an id for each of its variables."""
+    """`path` with an example id for each variable."""
     return re.sub(r"\{\w+\}", EXAMPLE_ID, path)
 
 
 def is_for_staff(permissions: Iterable[Any]) -> bool:
-    """Whether one of `permissions` keeps customers out."""
+    """Whether one of `permissions` requires staff."""
     return any(isinstance(permission, IsStaff) for permission in permissions)
 
 
 def may_be_stale(
     *, method: str, is_versioned: bool, declared: Sequence[type[OperationError]]
 ) -> bool:
-    """Whether an operation takes If-Match: it changes what has a version, or declares it."""
+    """Whether an operation accepts If-Match: it changes a versioned object, or declares 412."""
     return StaleVersion in declared or (is_versioned and method in ("PUT", "PATCH", "DELETE"))
 
 
@@ -173,15 +174,13 @@ def errors_of(
     is_for_staff: bool,
     declared: Sequence[type[OperationError]],
 ) -> dict[int, list[Problem]]:
-    """Examples of all problems that an operation may answer, by status in order."""
-    query = query_error("statsu", code="unknown_parameter", detail="There is no such parameter.")
+    """Example problems of an operation, by status in ascending order."""
+    query = query_error("statsu", code="unknown_parameter", detail="Unknown parameter.")
     refusals: list[type[OperationError]] = []
     problems = [problem_of_refusal(InvalidQuery([query]))]
     if has_body:
-        member = InputError(
-            pointer="/colour", code="unknown_field", detail="There is no such member."
-        )
-        problems.append(problem_of_refusal(Invalid([member], "The input is not valid.")))
+        member = InputError(pointer="/colour", code="unknown_field", detail="Unknown field.")
+        problems.append(problem_of_refusal(Invalid([member], "The input is invalid.")))
         refusals.append(MalformedJson)
     if "{" in path:
         refusals.append(NotFound)
@@ -193,11 +192,11 @@ def errors_of(
     refusals += [Unavailable, DatabaseBusy, DeadlineExceeded]
 
     problems += [problem_of_class(refusal) for refusal in refusals]
-    problems.append(problem_of_status(401, detail="Valid credentials are needed."))
+    problems.append(problem_of_status(401, detail="Authentication is required."))
     if is_for_staff:
-        problems.append(problem_of_status(403, detail="The caller may not do this."))
+        problems.append(problem_of_status(403, detail="You don't have permission to do this."))
     if "{" in path:
-        # A word in place of an id may be another route, such as /orders/bulk, with less methods.
+        # A word in place of an id may be another route with fewer methods, such as /orders/bulk.
         problems.append(problem_of_status(405))
     problems += [problem_of_status(status) for status in (406, 429, 500)]
     if has_body:

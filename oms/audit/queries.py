@@ -10,8 +10,8 @@ from oms.db.pipeline import execute
 from oms.events.models import Event
 from oms.events.types import event_types
 
-# One descent of the index of types for each type, month and end. By a range of one type, in the
-# order of types: for an equation the planner may rather walk along the ids to the first one.
+# The oldest and the newest id of each type, by one index descent each for every month. The range
+# and the order by type keep the planner from scanning along the ids, as it may for an equality.
 _SPANS = """
     SELECT oldest.id, newest.id FROM unnest(%s::text[]) AS kind (type)
     CROSS JOIN LATERAL (
@@ -33,9 +33,8 @@ def audit_entries() -> QuerySet[Event]:
 def entries_about(entries: QuerySet[Any], *, object_type: str) -> QuerySet[Any]:
     """Those of `entries` about objects of that type, found by the types of their events.
 
-    Several types cannot be read from their index in the order of ids: the log is walked through, or
-    all of theirs are sorted. The walk goes through the months that have none to their ends, so it
-    is kept to the months between the oldest and the newest.
+    Several types cannot be read from the index in the order of ids, so the log is scanned; the
+    range of ids limits the scan to the months that have any.
     """
     types = [name for name, event in event_types().items() if event.object_type == object_type]
     spans = execute(_SPANS, [types]).rows() if types else []

@@ -1,4 +1,4 @@
-"""Who does something, and from where."""
+"""The actor of an operation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """The one who asks for an operation; every event of the log names one.
+    """Who performs an operation, and from where; every event of the log names one.
 
-    `label` is what people read: an e-mail address, or the name of a part of the system.
-    `is_superuser` stands beside the kind: only staff can be superusers. The log does not keep it.
+    `label` is for people: an e-mail address, or the name of a part of the system. Only staff can be
+    superusers; the log does not record it.
     """
 
     kind: ActorKind
@@ -44,7 +44,7 @@ class Actor:
 
 
 def anonymous(*, request_id: str = "", ip: str | None = None) -> Actor:
-    """The actor of whoever has not said who they are."""
+    """The actor of a caller who is not signed in."""
     return Actor(kind=ActorKind.ANONYMOUS, label="anonymous", request_id=request_id, ip=ip)
 
 
@@ -57,7 +57,7 @@ def account(
     request_id: str = "",
     ip: str | None = None,
 ) -> Actor:
-    """The actor that the owner of an account is."""
+    """The actor for an account."""
     return Actor(
         kind=ActorKind.STAFF if is_staff else ActorKind.CUSTOMER,
         id=id,
@@ -69,5 +69,5 @@ def account(
 
 
 def system(label: str, *, request_id: str = "") -> Actor:
-    """The actor of work that no person asked for, such as "expiry" or "payments"."""
+    """The actor of background work, such as "expiry" or "payments"."""
     return Actor(kind=ActorKind.SYSTEM, label=label, request_id=request_id)

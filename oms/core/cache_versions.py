@@ -1,9 +1,9 @@
-"""Stamps in Redis: random words by which processes know whether their copies still hold.
+"""Cache versions in Redis: random values by which processes know whether their copies are current.
 
-Whoever changes something renews its stamp once that is committed. Whoever keeps a copy asks for the
-stamp before reading, and uses the copy for as long as the stamp is the same. So what was read
-before a commit is never taken for what was read after it, however late it is stored. A stamp that
-Redis has lost is made anew, which costs the copies and nothing else.
+A writer renews the version once its change has committed. A reader fetches the version before it
+reads, and uses its copy as long as the version is the same, so what was read before a commit is
+never served as current after it. A version that Redis has lost is created anew, which costs the
+copies and nothing else.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from redis.retry import Retry
 log = structlog.get_logger(__name__)
 
 
-def key_of(name: str) -> str:
-    """The key in Redis of the stamp called `name`."""
-    return f"stamp:{name}"
+def version_key(name: str) -> str:
+    """The key in Redis of the version called `name`."""
+    return f"cache-version:{name}"
 
 
-def new_stamp() -> str:
-    """A stamp that never was before."""
+def new_version() -> str:
+    """A version that was never used before."""
     return secrets.token_hex(8)
 
 
 def renew_on_commit(name: str) -> None:
-    """Renew the stamp once this has committed.
+    """Renew the version once the transaction has committed.
 
-    A process that dies in between, or finds no Redis, leaves the stamp as it was: so copies need an
-    end of their own too.
+    A process that dies in between, or finds no Redis, leaves the version as it was, so copies need
+    an expiry of their own too.
     """
     transaction.on_commit(lambda: renew(name), robust=True)
 
 
 def renew(name: str) -> None:
-    """Let no copy of what is called `name` be used any more. Never fails."""
+    """Invalidate all copies of what is called `name`. Never fails."""
     try:
-        _redis(settings.REDIS_URL).set(key_of(name), new_stamp())
+        redis_client(settings.REDIS_URL).set(version_key(name), new_version())
     except (RedisError, OSError) as error:
-        log.warning("stamp_not_renewed", stamp=name, error=type(error).__name__)
+        log.warning("cache_version_not_renewed", name=name, error=type(error).__name__)
 
 
 @cache
-def _redis(url: str) -> Redis:
+def redis_client(url: str) -> Redis:
+    """A client that waits for a second at most."""
     return Redis.from_url(
         url,
         socket_timeout=1,
         socket_connect_timeout=1,
-        # The library's own default waits for seconds; once more is for a connection gone stale.
+        # The library's default waits for seconds; one retry is for a connection gone stale.
         retry=Retry(NoBackoff(), retries=1),
     )

@@ -1,4 +1,4 @@
-"""The clock, read at the edges, and the business day."""
+"""The clock and the business day."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ stopped: datetime | None = None
 
 
 def now() -> datetime:
-    """The present moment in UTC."""
+    """The current time in UTC."""
     return stopped or datetime.now(UTC)
 
 
 @contextmanager
-def stopped_at(moment: datetime) -> Iterator[None]:
-    """Stop the clock of the whole process at `moment`, also for new ids.
+def stopped_at(at: datetime) -> Iterator[None]:
+    """Stop the clock of the whole process at `at`, also for new ids.
 
     For commands that create a past, such as the demo shop's; never in a server.
     """
     global stopped
-    before, stopped = stopped, moment
+    before, stopped = stopped, at
     try:
         yield
     finally:
@@ -34,15 +34,15 @@ def stopped_at(moment: datetime) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """The half-open range of moments `start <= t < end`."""
+    """The half-open range of times `start <= t < end`."""
 
     start: datetime
     end: datetime
 
 
-def business_date(moment: datetime) -> date:
-    """The calendar day of `moment` in the business time zone."""
-    return moment.astimezone(settings.BUSINESS_TIME_ZONE).date()
+def business_date(at: datetime) -> date:
+    """The calendar day of `at` in the business time zone."""
+    return at.astimezone(settings.BUSINESS_TIME_ZONE).date()
 
 
 def business_days(first: date, last: date) -> Period:

@@ -1,6 +1,6 @@
-"""The one deadline of a piece of work, passed down to all that it does.
+"""The deadline of a request, passed down to everything it calls.
 
-Each step takes `min(its own limit, what is left)`. Without a deadline, the steps' own limits hold.
+Each call is limited to `min(its own limit, time left)`, or to its own limit without a deadline.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def deadline_in(*, seconds: float) -> Iterator[None]:
-    """Let what runs inside end within `seconds`, or earlier where an outer deadline says so."""
+    """Set a deadline in `seconds` for the block, unless an outer deadline is earlier."""
     outer = _deadline.get()
     mine = time.monotonic() + seconds
     token = _deadline.set(mine if outer is None else min(mine, outer))

@@ -1,7 +1,7 @@
-"""The typed refusals of operations.
+"""The typed errors of operations.
 
-An operation that will not do what it was asked raises one of these. They carry data and know no
-HTTP: `oms.http.problems` alone turns each family into a status and a problem document.
+They carry data and know no HTTP: `oms.http.problems` maps each family to a status and a problem
+document. A class's docstring is its default message.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class OperationError(Exception):
 
     @property
     def errors(self) -> Sequence[InputError]:
-        """The places of the input that caused the refusal; empty if it is no matter of input."""
+        """The invalid places of the input; empty if the input is not the cause."""
         return ()
 
 
 class Invalid(OperationError):
-    """The input is not valid."""
+    """The input is invalid."""
 
     code = "invalid"
 
@@ -58,19 +58,19 @@ class Invalid(OperationError):
 
 
 class NotAuthenticated(OperationError):
-    """Valid credentials are needed."""
+    """Authentication is required."""
 
     code = "not_authenticated"
 
 
 class Forbidden(OperationError):
-    """The caller may not do this."""
+    """You don't have permission to do this."""
 
     code = "permission_denied"
 
 
 class NotFound(OperationError):
-    """There is no such object, or it is not the caller's."""
+    """Not found."""
 
     code = "not_found"
 
@@ -82,28 +82,25 @@ class Conflict(OperationError):
 
 
 class StaleVersion(OperationError):
-    """The object has changed since the version named in If-Match."""
+    """The object has changed since the version in If-Match."""
 
     code = "precondition_failed"
 
 
 class Unprocessable(OperationError):
-    """The request is well formed and yet cannot be processed."""
+    """The request is well-formed but cannot be processed."""
 
     code = "unprocessable"
 
 
 class Unavailable(OperationError):
-    """The service is busy; try again shortly.
-
-    `retry_after` is in seconds.
-    """
+    """The service is busy; try again shortly."""
 
     code = "unavailable"
-    retry_after: int = 1
+    retry_after: int = 1  # seconds
 
 
 class DeadlineExceeded(OperationError):
-    """The deadline of the request has passed; nothing was changed."""
+    """The request's deadline has passed; nothing was changed."""
 
     code = "deadline_exceeded"

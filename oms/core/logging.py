@@ -1,4 +1,4 @@
-"""JSON logs by structlog, for our own messages and for those of the libraries."""
+"""JSON logs by structlog, for our own messages and those of libraries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHARED: list[Any] = [
 ]
 
 
-# PostgreSQL quotes the whole row that a constraint refuses, with hashes of passwords and all.
+# PostgreSQL quotes the whole row that violates a constraint, including password hashes.
 _ROW = re.compile(r"Failing row contains \(.*?(?=\n\n|\nCONTEXT:|\Z)", flags=re.DOTALL)
 
 
@@ -32,9 +32,8 @@ def _without_rows(logger: Any, method: str, event: MutableMapping[str, Any]) -> 
 def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
     """Configure structlog, and return the matching `logging` configuration.
 
-    `log_format` is "json" for machines or "console" for people. Arguments of functions are never
-    logged with a traceback, nor rows that the database refuses, for they may hold passwords and
-    tokens.
+    `log_format` is "json" for machines or "console" for people. Tracebacks never include function
+    arguments or rows that the database rejected: they may contain passwords and tokens.
     """
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -68,12 +67,12 @@ def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # One line a request is written by oms.http; these would say it again.
+            # oms.http logs one line for each request; these would repeat it.
             "django.server": {"level": "WARNING"},
             "django.request": {"level": "CRITICAL"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
-            # The sweeps of every second would drown the rest; failures are errors and stay.
+            # Tasks that run every second would drown the rest; failures are errors and stay.
             "celery.beat": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},

@@ -1,4 +1,4 @@
-"""Money: decimals with two places, rounded here and nowhere else."""
+"""Money: decimals with two places, rounded only here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 MAX_PRICE = Decimal("9999999.99")
 
-# ISO 4217 codes in use whose minor unit is a hundredth; others would need other places than two.
+# Current ISO 4217 codes whose minor unit is a hundredth.
 # fmt: off
 CURRENCIES = frozenset([
     "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP",
@@ -23,12 +23,12 @@ CURRENCIES = frozenset([
 
 
 def rounded(amount: Decimal) -> Decimal:
-    """`amount` in whole hundredths, halves away from zero."""
+    """`amount` rounded to hundredths, halves away from zero."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)
 
 
 class MoneyField(models.DecimalField[Any, Any]):
-    """An amount of money of up to 16 digits before the point; the currency stands beside it."""
+    """An amount of up to 16 digits before the point; its currency is another field."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("max_digits", 18)

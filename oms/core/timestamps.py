@@ -1,4 +1,4 @@
-"""Moments in time as clients write them."""
+"""Timestamps as clients write them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ _RFC3339 = re.compile(
 
 
 def parse_instant(text: str) -> datetime:
-    """The moment that the RFC 3339 timestamp `text` names, in UTC. Raises ValueError.
-
-    A zone is needed: without one, no moment is named. Fractions go to the microsecond.
-    """
+    """The RFC 3339 timestamp `text`, in UTC. Raises ValueError, also without a time zone."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("Not an RFC 3339 timestamp with a zone.")
     try:

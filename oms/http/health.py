@@ -1,4 +1,4 @@
-"""Whether this process serves, and whether what it needs is there."""
+"""Health and readiness checks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from oms.http.payloads import encode
 # Seconds for all checks together; one that hangs longer counts as down.
 TIMEOUT = 1.0
 
-# Enough for a few checks that hang in what libpq and the resolver cannot be told to give up.
+# Enough for a few checks that hang in libpq or in the resolver, which cannot be cancelled.
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="readiness")
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """200 for as long as the process serves at all."""
+    """200 while the process serves requests."""
     return _answer({"status": "ok"}, status=200)
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 if the process can take orders, else 503; and the state of each dependency either way.
+    """200 if the process can take orders, else 503, with the state of each dependency.
 
-    Without Redis orders are still taken, and worked off later: that is "degraded", still with 200,
-    for a 503 would let a load balancer close a shop that could sell.
+    Without Redis orders are still taken and processed later: "degraded", still with 200, because a
+    503 would make a load balancer close a shop that can sell.
     """
     begun = time.monotonic()
     checks = {name: _threads.submit(check) for name, check in DEPENDENCIES.items()}
@@ -47,7 +47,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 def _check_postgresql() -> float:
-    """The moment at which a new connection to PostgreSQL had answered."""
+    """When a new connection to PostgreSQL had answered, by the monotonic clock."""
     parameters = {**_connection_parameters(), "connect_timeout": 1}
     with psycopg.connect(**parameters, autocommit=True) as fresh:
         fresh.execute("SELECT 1")
@@ -60,7 +60,7 @@ def _connection_parameters() -> dict[str, Any]:
 
 
 def _check_redis() -> float:
-    """The moment at which Redis had answered."""
+    """When Redis had answered, by the monotonic clock."""
     with redis.from_url(
         settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
     ) as client:
@@ -81,7 +81,7 @@ def _state(check: Future[float], begun: float) -> dict[str, object]:
         check.cancel()
         return {"status": "down", "error": "timeout"}
     if error := check.exception():
-        # Its class alone: the message may hold addresses and names of users.
+        # Only its class: the message may contain addresses and user names.
         return {"status": "down", "error": type(error).__name__}
     return {"status": "ok", "latency_ms": round((check.result() - begun) * 1000, 1)}
 

@@ -1,4 +1,4 @@
-"""The page that the `type` of every problem points to."""
+"""The page to which the `type` of every problem points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oms.http.problems import CODES, problem_of_class, title_of
 
 
 def problem_types(request: HttpRequest) -> HttpResponse:
-    """All types of problems, each under the anchor of its code."""
+    """All problem types, each with its code as anchor."""
     described = {code: (status, f"{HTTPStatus(status).phrase}.") for status, code in CODES.items()}
     for error_class in _subclasses(OperationError):
         problem = problem_of_class(error_class)

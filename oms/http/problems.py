@@ -1,4 +1,4 @@
-"""Every error as an RFC 9457 problem document; the one place where refusals become statuses."""
+"""Errors as RFC 9457 problem documents; the only place that maps errors to statuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTENT_TYPE = "application/problem+json"
 # Each type is an anchor of this page, which lists them all.
 TYPES_PAGE = "/api/docs/problems"
 
-# The families of refusals, each with its status; a subclass belongs to its nearest family.
+# The families of errors, each with its status; a subclass belongs to its nearest family.
 STATUSES: Mapping[type[errors.OperationError], int] = {
     errors.Invalid: 400,
     errors.NotAuthenticated: 401,
@@ -37,7 +37,7 @@ STATUSES: Mapping[type[errors.OperationError], int] = {
     errors.DeadlineExceeded: 504,
 }
 
-# Codes of problems that are nobody's OperationError, by status.
+# Codes of problems that have no OperationError, by status.
 CODES: Mapping[int, str] = {
     400: "bad_request",
     401: "not_authenticated",
@@ -70,9 +70,9 @@ _BAD_REQUESTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a problem document says.
+    """The content of a problem document.
 
-    `errors` are the places of the input at fault; `data` holds further members of the document.
+    `errors` are the invalid places of the input; `data` holds further members of the document.
     """
 
     status: int
@@ -83,7 +83,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def document(self, *, instance: str, request_id: str) -> dict[str, Any]:
-        """The problem as the members of RFC 9457 and ours."""
+        """The members of RFC 9457 and our own."""
         document: dict[str, Any] = {
             "type": f"{TYPES_PAGE}#{self.code}",
             "title": title_of(self.code),
@@ -107,12 +107,12 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def title_of(code: str) -> str:
-    """The title that all problems of `code` have: "Out of stock" for out_of_stock."""
+    """The title of all problems with `code`: "Out of stock" for out_of_stock."""
     return code.replace("_", " ").capitalize()
 
 
 def problem_response(*, request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The answer that carries `problem`."""
+    """The response with `problem`."""
     document = problem.document(
         instance=request.path, request_id=getattr(request, "request_id", "")
     )
@@ -127,9 +127,9 @@ def problem_response(*, request: HttpRequest, problem: Problem) -> HttpResponse:
 def problem_document(
     *, error: errors.OperationError, instance: str, request_id: str, pointer_prefix: str = ""
 ) -> dict[str, Any]:
-    """The problem document of one refusal among many, as the results of a bulk request hold them.
+    """The problem document of one error in the results of a bulk request.
 
-    `pointer_prefix` is put before each pointer, to make it one into the whole body.
+    `pointer_prefix` is prepended to each pointer, so that it points into the whole body.
     """
     problem = problem_of_refusal(error)
     moved = [replace(e, pointer=pointer_prefix + e.pointer) for e in problem.errors]
@@ -137,15 +137,15 @@ def problem_document(
 
 
 def status_of(error_class: type[errors.OperationError]) -> int:
-    """The status of a class of refusals."""
+    """The HTTP status of a class of errors."""
     for ancestor in error_class.__mro__:
         if ancestor in STATUSES:
             return STATUSES[ancestor]
-    raise TypeError(f"{error_class.__name__} belongs to no family of refusals.")
+    raise TypeError(f"{error_class.__name__} belongs to no family of errors.")
 
 
 def problem_of_class(error_class: type[errors.OperationError]) -> Problem:
-    """What every refusal of `error_class` says, whatever its data."""
+    """The problem of `error_class` without any data."""
     return Problem(
         status=status_of(error_class),
         code=error_class.code,
@@ -154,7 +154,7 @@ def problem_of_class(error_class: type[errors.OperationError]) -> Problem:
 
 
 def problem_of_status(status: int, *, detail: str = "", code: str = "") -> Problem:
-    """A problem that says no more than its status, unless `detail` or `code` do."""
+    """The problem of a bare status, with its default `detail` and `code`."""
     return Problem(
         status=status,
         code=code or CODES.get(status, "error"),
@@ -163,16 +163,16 @@ def problem_of_status(status: int, *, detail: str = "", code: str = "") -> Probl
 
 
 def problem_of_fault() -> Problem:
-    """The problem of a fault of ours."""
+    """The problem of an internal error."""
     return problem_of_status(
-        500, detail="Something went wrong on our side; the request id finds it in our logs."
+        500, detail="An internal error occurred. Quote the request id when you report it."
     )
 
 
 def problem_of_refusal(error: errors.OperationError) -> Problem:
-    """The problem that the refusal `error` is to a client."""
+    """The problem for the error of an operation."""
     headers: dict[str, str] = {}
-    # Only some refusals pass by themselves; those say when.
+    # Only temporary errors have one.
     if retry_after := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry_after)
     if isinstance(error, errors.NotAuthenticated):
@@ -188,15 +188,15 @@ def problem_of_refusal(error: errors.OperationError) -> Problem:
 
 
 def problem_of(error: BaseException) -> Problem | None:
-    """The problem that `error` is to a client; None if it is a fault of ours, to be a 500."""
+    """The problem for `error`; None for an internal error, which is a 500."""
     if isinstance(error, errors.OperationError):
         return problem_of_refusal(error)
     if isinstance(error, drf_errors.APIException):
         return _problem_of_drf(error)
     if isinstance(error, Http404):
-        return problem_of_status(404, detail="There is nothing at this address.")
+        return problem_of_status(404, detail="Not found.")
     if isinstance(error, django_errors.PermissionDenied):
-        return problem_of_status(403, detail="The caller may not do this.")
+        return problem_of_status(403, detail="You don't have permission to do this.")
     if isinstance(error, django_errors.RequestDataTooBig):
         return problem_of_status(413, detail="The body is too large.")
     if isinstance(error, _BAD_REQUESTS):
@@ -217,8 +217,8 @@ def _refusal_of_database(error: OperationalError | InterfaceError) -> errors.Ope
 
 
 def database_unreachable() -> errors.Unavailable:
-    """The refusal while there is no connection to the database."""
-    return errors.Unavailable("The database cannot be reached; try again shortly.")
+    """The error while the database cannot be reached."""
+    return errors.Unavailable("The database is unavailable. Try again shortly.")
 
 
 def _problem_of_drf(error: drf_errors.APIException) -> Problem:
@@ -229,7 +229,7 @@ def _problem_of_drf(error: drf_errors.APIException) -> Problem:
         return Problem(
             status=400,
             code="invalid",
-            detail="The input is not valid.",
+            detail="The input is invalid.",
             errors=list(_input_errors(error.detail)),
             headers=headers,
         )
@@ -249,7 +249,7 @@ def _problem_of_drf(error: drf_errors.APIException) -> Problem:
 
 
 def _input_errors(detail: Any, pointer: str = "") -> Iterator[InputError]:
-    """The errors of a serializer, flattened to one for each place and reason."""
+    """The errors of a serializer, one for each place and reason."""
     if isinstance(detail, Mapping):
         for name, child in detail.items():
             whole = name == "non_field_errors"
@@ -266,10 +266,10 @@ def _input_errors(detail: Any, pointer: str = "") -> Iterator[InputError]:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """REST framework's hook: the answer to an `error` raised in a view, None for a 500.
+    """REST framework's hook: the response for an `error` raised in a view, None for a 500.
 
-    An error that a new transaction may cure is left on the request as `retried_error`, for the
-    middleware whose transaction it is.
+    An error that a retried transaction may fix is left on the request as `retried_error`, for the
+    middleware that owns the transaction.
     """
     problem = problem_of(error)
     if problem is None:

@@ -11,31 +11,28 @@ from dataclasses import dataclass
 from functools import cache
 
 from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from oms.core.cache_versions import key_of, new_stamp
+from oms.core.cache_versions import new_version, redis_client, version_key
 from oms.http.local_counters import WindowState, local_counters
 from oms.http.problems import Problem
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
-# A sliding window counter: the requests of this window, and of the one before in the share in which
-# it is still in sight. Each key is a hash of the window's number (w), its count (c) and the count
-# before (p). The clock is Redis' own, so that all processes agree.
+# A sliding window counter: the requests of this window, plus those of the previous one weighted by
+# the share of it that the sliding window still covers. Each key is a hash of the window's number
+# (w), its count (c) and the previous count (p). By Redis' clock, so that all processes agree.
 _COUNT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local states = {}
-local stamp = #ARGV % 3 == 1 and ARGV[#ARGV]
-if stamp then
-    -- The last key is that of a stamp; see oms/core/cache_versions.py.
+local version = #ARGV % 3 == 1 and ARGV[#ARGV]
+if version then
+    -- The last key is that of a cache version; see oms/core/cache_versions.py.
     local key = table.remove(KEYS)
-    states[#KEYS + 1] = redis.call('GET', key) or stamp
-    redis.call('SET', key, stamp, 'NX')
+    states[#KEYS + 1] = redis.call('GET', key) or version
+    redis.call('SET', key, version, 'NX')
 end
 for i, key in ipairs(KEYS) do
     local amount, window = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
@@ -69,7 +66,7 @@ end
 return states
 """
 
-# Of a key that has been forgotten meanwhile there is nothing to take back.
+# A key that has expired meanwhile is left alone.
 _TAKE_BACK = """
 for i, key in ipairs(KEYS) do
     if redis.call('HEXISTS', key, 'c') == 1 then redis.call('HINCRBY', key, 'c', -ARGV[i]) end
@@ -113,16 +110,15 @@ class Counted:
 
 def count(limits: Sequence[Limit]) -> list[Counted]:
     """Count one request against each of the `limits`, in their order, with one round trip."""
-    counted, _ = _count(limits, stamp=None)
-    return counted
+    return _count(limits, version=None)[0]
 
 
 def count_and_ask(limits: Sequence[Limit], *, stamp: str) -> tuple[list[Counted], str | None]:
-    """The same, and the cache version `stamp` in the same round trip; None without Redis."""
-    return _count(limits, stamp=stamp)
+    """The same, and the cache version called `stamp` in the same round trip; None without Redis."""
+    return _count(limits, version=stamp)
 
 
-def _count(limits: Sequence[Limit], *, stamp: str | None) -> tuple[list[Counted], str | None]:
+def _count(limits: Sequence[Limit], *, version: str | None) -> tuple[list[Counted], str | None]:
     if not limits:
         return [], None
     if not local_counters.is_active:
@@ -130,15 +126,15 @@ def _count(limits: Sequence[Limit], *, stamp: str | None) -> tuple[list[Counted]
         arguments: list[int | str] = [
             number for limit in limits for number in (*limit.policy, limit.cost)
         ]
-        if stamp is not None:
-            keys.append(key_of(stamp))
-            arguments.append(new_stamp())
+        if version is not None:
+            keys.append(version_key(version))
+            arguments.append(new_version())
         try:
             states = _script(settings.REDIS_URL, _COUNT)(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             local_counters.activate(error)
         else:
-            found = None if stamp is None else states.pop().decode()
+            found = None if version is None else states.pop().decode()
             return [
                 counted(limit, WindowState(bool(allowed), remaining, reset_in))
                 for limit, (allowed, remaining, reset_in) in zip(limits, states, strict=True)
@@ -208,11 +204,4 @@ def _policy(rate: str) -> tuple[int, int]:
 
 @cache
 def _script(url: str, source: str) -> Script:
-    client = Redis.from_url(
-        url,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        # The library's default waits for seconds; one retry is for a connection gone stale.
-        retry=Retry(NoBackoff(), retries=1),
-    )
-    return client.register_script(source)
+    return redis_client(url).register_script(source)

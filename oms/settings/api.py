@@ -1,4 +1,4 @@
-"""Who logs in, and the edge of the API: tokens, what comes in and goes out, limits."""
+"""Authentication, the REST API and its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms.settings.environment import env, secret
 
 # --- Users ----------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
-# Of the back office; the API has tokens.
+# For the back office; the API uses tokens.
 AUTHENTICATION_BACKENDS = ["oms.users.authentication.BackOfficeBackend"]
 PASSWORD_HASHERS = ["oms.users.hashers.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -67,7 +67,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    # Enumerations stand where they are used: many fields are called "status".
+    # No shared enumerations: many fields are called "status".
     "POSTPROCESSING_HOOKS": [],
 }
 API_BODY_LIMIT = 64 * 1024
@@ -75,24 +75,26 @@ API_BULK_BODY_LIMIT = 2 * 1024 * 1024
 API_JSON_DEPTH_LIMIT = 32
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BULK_BODY_LIMIT
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
-# Where a key has no effect: see docs/decisions/0006-idempotency-keys.md.
+# Routes without idempotency keys: see docs/decisions/0006-idempotency-keys.md.
 IDEMPOTENCY_EXEMPT = ("/api/v1/auth/", "/api/v1/payments/webhooks/")
 
 # --- The fast path; see docs/decisions/0010-fast-path.md ------------------------------------------
 FAST_PATH = env.bool("FAST_PATH", default=True)
 # The most orders of one batch, in each web process.
 FAST_PATH_BATCH = env.int("FAST_PATH_BATCH", default=192)
-# For how long a batch waits for rows that somebody else has locked, in milliseconds.
+# How long a batch waits for row locks, in milliseconds.
 FAST_PATH_LOCK_TIMEOUT_MS = env.int("FAST_PATH_LOCK_TIMEOUT_MS", default=250)
 # Seconds after which a batch has failed: its callers get 503, and its thread is replaced.
 FAST_PATH_DEADLINE = env.float("FAST_PATH_DEADLINE", default=8.0)
 
 
 def rate(name: str, *, default: str) -> str:
-    """The limit called `name`. Raises ImproperlyConfigured unless it looks like "60/minute"."""
+    """The rate limit called `name`, such as "60/minute". Raises ImproperlyConfigured."""
     value: str = env.str(name, default=default)
     if not re.fullmatch(r"[1-9][0-9]{0,14}/(second|minute|hour|day)", value):
-        raise ImproperlyConfigured(f"{name} is a number by second, minute, hour or day: 60/minute.")
+        raise ImproperlyConfigured(
+            f"{name} must be a count per second, minute, hour or day: 60/minute."
+        )
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the project is made of, and how it shows itself: apps, layers, pages, security, logs."""
+"""Installed apps, middleware, templates, static files, security, logs and metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined, select_autoescape
 from oms.core.logging import structlog_configuration
 from oms.settings.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, env, secret
 
-# Lets classes of Django be written with their type arguments: models.Field[Any, Any].
+# Allows type arguments on Django's classes, such as models.Field[Any, Any].
 django_stubs_ext.monkeypatch()
 
 SECRET_KEY = secret("SECRET_KEY")
@@ -22,7 +22,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")
 
 INSTALLED_APPS = [
-    # In place of unfold's and Django's default configurations: the admin site is our own.
+    # Replaces unfold's and Django's default configurations with our own admin site.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "oms.backoffice.apps.BackOfficeConfig",
@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # First of what can refuse, so that each answer of a limited route is counted and tells it.
+    # Before all that can refuse a request, so that every response carries the limits.
     "oms.http.middleware.RateLimitMiddleware",
     "oms.http.middleware.BodyLimitMiddleware",
     "oms.http.middleware.DeadlineMiddleware",
@@ -123,12 +123,12 @@ STORAGES = {
 }
 
 # --- Security -------------------------------------------------------------------------------------
-# How many proxies in front of us add to X-Forwarded-For; 0 means that the header is not believed.
+# How many proxies in front of us add to X-Forwarded-For; with 0 the header is ignored.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 HTTPS = env.bool("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
-# Webhooks are signed, and a provider beside us may reach us without the proxy that ends TLS.
+# Webhooks are signed, and a local provider may bypass the proxy that terminates TLS.
 SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^api/v1/payments/webhooks/"]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS

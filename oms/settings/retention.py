@@ -1,4 +1,4 @@
-"""For how long the shop keeps what only grows; see docs/decisions/0011-growing-tables.md."""
+"""Data retention; see docs/decisions/0011-growing-tables.md."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from oms.settings.environment import VAR_DIR, env
 # archives nothing.
 EVENT_LOG_RETENTION_MONTHS = env.int("EVENT_LOG_RETENTION_MONTHS", default=0)
 EVENT_LOG_ARCHIVE_DIR = Path(env.str("EVENT_LOG_ARCHIVE_DIR", default="") or VAR_DIR / "archive")
-# Days after which the purge deletes webhooks of payment providers, which are kept to know a
-# repetition, and notifications that were delivered; with 0 it does not.
+# Days after which webhooks of payment providers, kept to detect duplicates, and delivered
+# notifications are deleted; 0 keeps them.
 PROVIDER_MESSAGE_RETENTION_DAYS = env.int("PROVIDER_MESSAGE_RETENTION_DAYS", default=90)
 NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=0)
 
@@ -22,6 +22,6 @@ _RETENTIONS = (
     PROVIDER_MESSAGE_RETENTION_DAYS,
     NOTIFICATION_RETENTION_DAYS,
 )
-# Not longer than dates go.
+# Within the range of dates.
 if min(_RETENTIONS) < 0 or max(_RETENTIONS) > 10_000:
-    raise ImproperlyConfigured("Retentions are whole numbers from 0, which is for ever, to 10,000.")
+    raise ImproperlyConfigured("Retentions are whole numbers from 0 (keep forever) to 10,000.")

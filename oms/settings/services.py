@@ -1,4 +1,4 @@
-"""What the processes talk to: the database, Redis or Valkey, Celery's broker, mail."""
+"""External services: database, Redis or Valkey, Celery's broker, mail."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _local_postgres() -> str:
 
 DATABASE_URL = service_url("DATABASE_URL", local=_local_postgres)
 
-# Milliseconds; each is a layer of its own, so that nothing ever waits without end.
+# Milliseconds.
 DB_LOCK_TIMEOUT_MS = env.int("DB_LOCK_TIMEOUT_MS", default=2_000)
 DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
 # Longer than any statement may take: for a server that hangs, or a network that drops packets.
 DB_ANSWER_TIMEOUT_MS = env.int("DB_ANSWER_TIMEOUT_MS", default=DB_STATEMENT_TIMEOUT_MS + 1_000)
-# Connections kept by one web process; 0 means no pool, as in workers: a pool must not cross a fork.
+# Connections in the pool of one web process; 0 for workers, since a pool must not cross a fork.
 DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
 # Threads of one web process that run Django; the fast path has three more of its own.
 WEB_THREADS = env.int("WEB_THREADS", default=4)
@@ -88,7 +88,7 @@ CELERY_TASK_ROUTES = {
     "payments.*": {"queue": "payments"},
     "notifications.*": {"queue": "notifications"},
     "reports.*": {"queue": "reports"},
-    # It takes half a minute, in which news of orders would have one worker less.
+    # It takes half a minute, and must not delay events.
     "oms.purge": {"queue": "reports"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {

@@ -1,4 +1,4 @@
-"""The shop itself: its name, money and days, its payments, its back office."""
+"""The shop: name, currency, time zone, payments, back office."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SANDBOX_PROVIDER_URL = (
 )
 SANDBOX_API_KEY = secret("SANDBOX_API_KEY")
 SANDBOX_WEBHOOK_SECRET = secret("SANDBOX_WEBHOOK_SECRET")
-# "automatic" takes the money at once; "manual" authorises at placing and captures when shipped.
+# "automatic" captures at once; "manual" authorizes when placed and captures when shipped.
 PAYMENT_CAPTURE = env.str("PAYMENT_CAPTURE", default="automatic")
 if PAYMENT_CAPTURE not in {"automatic", "manual"}:
     raise ImproperlyConfigured("PAYMENT_CAPTURE is 'automatic' or 'manual'.")
@@ -31,7 +31,7 @@ GATEWAY_CONNECT_TIMEOUT = 2.0
 GATEWAY_READ_TIMEOUT = 8.0
 
 # --- The back office ------------------------------------------------------------------------------
-# What kind of copy this is, written beside its name so that nobody takes one for the other.
+# Shown in the back office, so that environments are not confused.
 ENVIRONMENT_LABEL = env.str("ENVIRONMENT_LABEL", default="Development" if DEBUG else "")
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": SHOP_NAME,
@@ -39,7 +39,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": _("Back office"),
     "SITE_SYMBOL": "storefront",
     "SITE_URL": None,
-    # The event log is the history; Django's own is not written.
+    # The event log is the history; Django's is not recorded.
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

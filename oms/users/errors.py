@@ -1,16 +1,16 @@
-"""What the operations of users refuse."""
+"""Errors of operations on users."""
 
 from oms.core.errors import Conflict, Forbidden, NotAuthenticated
 
 
 class EmailTaken(Conflict):
-    """There is an account with this e-mail address already."""
+    """An account with this e-mail address already exists."""
 
     code = "email_taken"
 
 
 class BadCredentials(NotAuthenticated):
-    """The e-mail address or the password is wrong, or the account is not active."""
+    """Incorrect e-mail address or password, or the account is inactive."""
 
     code = "bad_credentials"
 
@@ -22,18 +22,18 @@ class TokenInvalid(NotAuthenticated):
 
 
 class SuperuserNeeded(Forbidden):
-    """Only superusers change the accounts of other staff, and what somebody may do."""
+    """Only superusers may change other staff accounts and permissions."""
 
     code = "superuser_needed"
 
 
 class OwnRights(Forbidden):
-    """Nobody deactivates their own account, or changes whether it is one of staff."""
+    """You can't deactivate your own account or change its staff or superuser status."""
 
     code = "own_rights"
 
 
 class GroupNameTaken(Conflict):
-    """There is a group with this name already."""
+    """A group with this name already exists."""
 
     code = "group_name_taken"

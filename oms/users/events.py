@@ -1,4 +1,4 @@
-"""Facts about users."""
+"""Events about users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UserRegistered(DomainEvent):
 @event("user.changed")
 @dataclass(frozen=True, kw_only=True)
 class UserChanged(DomainEvent):
-    """`changes` maps each changed field to its old and its new value."""
+    """`changes` maps each changed field to [old value, new value]."""
 
     user_id: UUID
     changes: dict[str, list[Any]]
@@ -28,7 +28,7 @@ class UserChanged(DomainEvent):
 @event("user.logged_in")
 @dataclass(frozen=True, kw_only=True)
 class UserLoggedIn(DomainEvent):
-    """`session_id` is None in the back office, whose sessions are Django's."""
+    """`session_id` is None for the back office, which uses Django's sessions."""
 
     user_id: UUID
     session_id: UUID | None
@@ -37,7 +37,7 @@ class UserLoggedIn(DomainEvent):
 @event("user.session_revoked")
 @dataclass(frozen=True, kw_only=True)
 class SessionRevoked(DomainEvent):
-    """`reason` is "logout", "reuse" (a used refresh token came again), or why staff ended it."""
+    """`reason` is "logout", "reuse" (of a refresh token), or why staff ended it."""
 
     user_id: UUID
     session_id: UUID
@@ -47,7 +47,7 @@ class SessionRevoked(DomainEvent):
 @event("user.password_set")
 @dataclass(frozen=True, kw_only=True)
 class PasswordSet(DomainEvent):
-    """Staff gave the user another password, which stands nowhere but in its hash."""
+    """A password was set by staff, or changed in the back office."""
 
     user_id: UUID
 
@@ -55,7 +55,7 @@ class PasswordSet(DomainEvent):
 @event("group.changed")
 @dataclass(frozen=True, kw_only=True)
 class GroupChanged(DomainEvent):
-    """A group of rights was added or changed; `changes` as in UserChanged."""
+    """A permission group was added or changed; `changes` as in UserChanged."""
 
     group_id: UUID
     name: str
@@ -63,5 +63,5 @@ class GroupChanged(DomainEvent):
 
 
 def group_uuid(number: int) -> UUID:
-    """The id that the group with Django's `number` has in the log, whose objects have UUIDs."""
+    """The UUID in the event log for the group with Django's integer id `number`."""
     return UUID(int=number)

@@ -1,4 +1,4 @@
-"""How dear a guess at a password is."""
+"""Password hashing parameters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 
 class PasswordHasher(Argon2PasswordHasher):
-    """Argon2id as the OWASP Password Storage Cheat Sheet sets it: 19 MiB, two passes, one lane.
+    """Argon2id with parameters of the OWASP Password Storage Cheat Sheet.
 
-    Hashes made with other parameters are still good; the next login makes them anew with these.
-    Why not Django's own, which cost nine times as much: docs/decisions/0014-password-hashing.md.
+    Hashes with other parameters stay valid, and are replaced at the next login. Why not Django's
+    defaults: docs/decisions/0014-password-hashing.md.
     """
 
     time_cost = 2

@@ -1,4 +1,4 @@
-"""The only place that locks rows of users: the user first, then their sessions by id."""
+"""Row locks of users: the user first, then their sessions by id."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def lock_user(user_id: UUID) -> User:
     return user
 
 
-class Asked(TypedDict):
-    """When the statement that locked a row had begun, by the database's clock."""
+class _Locked(TypedDict):
+    """When the locking statement began, by the database's clock."""
 
     began_at: datetime
 
 
 @transaction_required
-def lock_session(session_id: UUID) -> WithAnnotations[Session, Asked] | None:
-    """The session, locked, with its user, who is not; None if there is no such session."""
+def lock_session(session_id: UUID) -> WithAnnotations[Session, _Locked] | None:
+    """The locked session with its user, who is not locked; None if it does not exist."""
     return (
         Session.objects.select_for_update(of=("self",), no_key=True)
         .select_related("user")
@@ -45,14 +45,14 @@ def lock_session(session_id: UUID) -> WithAnnotations[Session, Asked] | None:
 
 @transaction_required
 def lock_open_sessions(user_id: UUID) -> Sequence[Session]:
-    """The sessions of the user that nobody has revoked, locked in the order of their ids."""
+    """The user's unrevoked sessions, locked in the order of their ids."""
     sessions = Session.objects.filter(user=user_id, revoked_at=None).order_by("pk")
     return list(sessions.select_for_update(no_key=True))
 
 
 @transaction_required
 def lock_group(group_id: int) -> Group:
-    """The group of rights, locked until the transaction ends. Raises NotFound."""
+    """The permission group, locked until the transaction ends. Raises NotFound."""
     group = Group.objects.select_for_update(no_key=True).filter(pk=group_id).first()
     if group is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""People who log in, and their sessions."""
+"""Users and their API sessions."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from oms.core.ids import new_id
 
 class UserManager(BaseUserManager["User"]):
     def with_email(self, email: str | None) -> models.QuerySet[User]:
-        """The user with that address in whatever case, if there is one; found by the index."""
+        """The user with that address in any case; uses the index on Lower(email)."""
         return self.alias(folded=Lower("email")).filter(folded=Lower(Value(email)))
 
     def get_by_natural_key(self, username: str | None) -> User:
         return self.with_email(username).get()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """A saved user with that password, or with an unusable one."""
+        """A saved user with that password, or an unusable one."""
         user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """A saved user with all rights; for `manage.py createsuperuser`."""
+        """A saved superuser, for `manage.py createsuperuser`."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A customer or one of the staff; the e-mail address is the login, in whatever case."""
+    """A customer or staff member, who signs in with the e-mail address in any case."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(_("e-mail address"), max_length=254)
@@ -48,7 +48,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("phone"),
         max_length=20,
         blank=True,
-        # ITU-T E.164: at most 15 digits; written with separators if one likes.
+        # ITU-T E.164: at most 15 digits, optionally with separators.
         validators=[RegexValidator(r"^\+?[0-9][0-9 ()/.-]{3,18}$", _("Enter a phone number."))],
     )
     is_staff = models.BooleanField(
@@ -69,13 +69,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
-        # Staff look for people by any part of their address or name.
+        # Staff search by any part of the address, name or phone number.
         indexes = [
             GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="user_email_search"),
             GinIndex(OpClass(Upper("full_name"), "gin_trgm_ops"), name="user_name_search"),
             GinIndex(OpClass(Upper("phone"), "gin_trgm_ops"), name="user_phone_search"),
             models.Index(fields=["created_at", "id"], name="user_created"),
-            # Of what is rare among customers, so that its list is not the walk through all of them.
+            # Rare values, whose lists would otherwise scan all users.
             models.Index(
                 fields=["created_at", "id"], name="user_staff", condition=Q(is_staff=True)
             ),
@@ -95,10 +95,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Session(models.Model):
-    """A family of refresh tokens: one login, and all that it was refreshed to.
+    """One login: a family of refresh tokens, of which only the latest is valid.
 
-    Only the newest token of a family is good. Access tokens name their session, so that revoking
-    it ends them too.
+    Access tokens name their session, so revoking it invalidates them too.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -10,7 +10,7 @@ from oms.users.models import User
 
 
 def find_user(*, actor: Actor, user_id: UUID) -> User:
-    """The user, if `actor` may see them: oneself, and for staff anyone. Raises NotFound."""
+    """The user; customers see only themselves. Raises NotFound."""
     user = User.objects.filter(pk=user_id).first() if actor.may_see_of(user_id) else None
     if user is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""The filters of the audit trail."""
+"""Filters of the audit trail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oms.events.models import Event
 
 
 class ActorFilter(TextFilter):
-    """The id of a user, or the e-mail address or name that the entry shows, in whatever case."""
+    """The id of a user, or the e-mail address or name shown in the entry, in any case."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         if not value:
@@ -25,7 +25,7 @@ class ActorFilter(TextFilter):
 
 
 class ObjectTypeFilter(TextFilter):
-    """What an entry is about."""
+    """The type of the changed object."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         return entries_about(qs, object_type=value) if value else qs

@@ -1,4 +1,4 @@
-"""What the audit trail shows."""
+"""Output of the audit trail."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from oms.events.models import Event
 class AuditEntryOutput(OutputSerializer):
     id = serializers.UUIDField()
     actor = serializers.CharField(
-        source="actor_label", help_text="An e-mail address, or the name of a part of the system."
+        source="actor_label", help_text="An e-mail address, or a part of the system."
     )
-    actor_kind = serializers.CharField(help_text="anonymous, customer, staff or system.")
-    actor_id = serializers.UUIDField(allow_null=True, help_text="The user; null for others.")
-    action = serializers.CharField(source="type", help_text="What happened, such as order.placed.")
+    actor_kind = serializers.CharField(help_text="`anonymous`, `customer`, `staff` or `system`.")
+    actor_id = serializers.UUIDField(allow_null=True, help_text="The user, if there is one.")
+    action = serializers.CharField(source="type", help_text="Such as `order.placed`.")
     object_type = serializers.CharField()
     object_id = serializers.UUIDField()
     changes = serializers.SerializerMethodField(
-        help_text="Each changed field with its old and new value, or else the facts of the event."
+        help_text="Each changed field as [old value, new value], or else the data of the event."
     )
-    request_id = serializers.CharField(help_text="Empty for what no request caused.")
+    request_id = serializers.CharField(help_text="Empty if no request caused it.")
     ip = serializers.IPAddressField(allow_null=True)
     created_at = serializers.DateTimeField(source="occurred_at")
 

@@ -1,4 +1,4 @@
-"""The address of the audit trail, below /api/v1."""
+"""URL of the audit trail, below /api/v1."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The REST call of the audit trail."""
+"""The API of the audit trail."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from oms.audit.queries import audit_entries
 
 
 class AuditView(ApiView):
-    """Who changed what, when, and from where; newest first."""
-
     permission_classes = [IsStaff]
     filterset_class = AuditFilters
     paged_actions = ("get",)
 
     @documented(
-        summary="Read the audit trail",
+        summary="List audit entries",
         description="Who changed what, when, and from where; newest first.",
         response=AuditEntryOutput,
         response_example={

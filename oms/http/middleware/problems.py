@@ -27,7 +27,7 @@ Layer = Callable[[Any, HttpRequest], HttpResponseBase]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DETAILS = {
-    404: "There is nothing at this address.",
+    404: "Not found.",
 }
 
 

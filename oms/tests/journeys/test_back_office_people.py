@@ -72,7 +72,7 @@ def test_a_superuser_adds_a_staff_user_who_can_log_in(superuser: Client) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"email": "TAKEN@example.com"}, "There is an account with this e-mail address already"),
+        ({"email": "TAKEN@example.com"}, "An account with this e-mail address already exists"),
         ({"password": "12345"}, "This password is too short"),
         ({"email": "no address"}, "Enter a valid email address"),
         ({"phone": "call me"}, "Enter a phone number"),

@@ -1,4 +1,4 @@
-"""Examples of what calls about users take and give."""
+"""Example requests and responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls about users take and give."""
+"""Input and output of the users API."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from oms.api.fields import BooleanField, CharField, EmailField
 from oms.api.serializers import InputSerializer, OutputSerializer
 
 MAX_PASSWORD_LENGTH = 128
-# A JWT of ours has some 400 characters.
+# Ours have about 400 characters.
 MAX_TOKEN_LENGTH = 4096
 
-# Or nothing, where a field allows that; blanks at the ends are cut off before.
+# May be empty where the field allows it; surrounding spaces are trimmed before.
 _PHONE = RegexValidator(r"^(\+?[0-9][0-9 ()/.-]{2,17}[0-9()/.-])?$", "Enter a phone number.")
 
 
 def _password(**options: Any) -> CharField:
-    # Blanks at its ends belong to a password.
+    # Surrounding spaces are part of a password.
     return CharField(max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, **options)
 
 
@@ -28,21 +28,21 @@ def _phone(**options: Any) -> CharField:
 
 
 class RegistrationInput(InputSerializer):
-    email = EmailField(help_text="The login, in whatever case.")
-    password = _password(min_length=8, help_text="At least 8 characters, and not an easy guess.")
+    email = EmailField(help_text="Used to sign in; case-insensitive.")
+    password = _password(min_length=8, help_text="At least 8 characters, no common password.")
     full_name = CharField(max_length=200)
     phone = _phone(required=False)
 
 
 class ProfileInput(InputSerializer):
-    """PUT needs the profile, `full_name` and `phone`; the rest stays where it is missing."""
+    """PUT requires `full_name` and `phone`; other missing fields keep their values."""
 
     full_name = CharField(max_length=200)
-    phone = _phone(help_text="Empty for none.")
-    email = EmailField(required=False, help_text="The login, in whatever case.")
-    is_staff = BooleanField(required=False, help_text="Settable by superusers only.")
+    phone = _phone(help_text="Empty if there is none.")
+    email = EmailField(required=False, help_text="Used to sign in; case-insensitive.")
+    is_staff = BooleanField(required=False, help_text="Only superusers may set it.")
     is_active = BooleanField(
-        required=False, help_text="Settable by staff only; false ends all sessions of the user."
+        required=False, help_text="Only staff may set it; false ends all sessions of the user."
     )
 
 
@@ -50,15 +50,15 @@ class UserOutput(OutputSerializer):
     id = serializers.UUIDField()
     email = serializers.EmailField()
     full_name = serializers.CharField()
-    phone = serializers.CharField(help_text="Empty for none.")
+    phone = serializers.CharField(help_text="Empty if there is none.")
     is_staff = serializers.BooleanField()
     created_at = serializers.DateTimeField()
 
 
 class StaffUserOutput(UserOutput):
-    """What staff see of a user."""
+    """A user as shown to staff."""
 
-    is_active = serializers.BooleanField(required=False, help_text="Shown to staff.")
+    is_active = serializers.BooleanField(required=False, help_text="Only shown to staff.")
 
 
 class CredentialsInput(InputSerializer):
@@ -67,9 +67,9 @@ class CredentialsInput(InputSerializer):
 
 
 class RefreshInput(InputSerializer):
-    refresh = CharField(max_length=MAX_TOKEN_LENGTH, help_text="The newest refresh token.")
+    refresh = CharField(max_length=MAX_TOKEN_LENGTH, help_text="The latest refresh token.")
 
 
 class TokenPairOutput(OutputSerializer):
-    access = serializers.CharField(help_text="For `Authorization: Bearer`; good for 15 minutes.")
-    refresh = serializers.CharField(help_text="Good for 7 days, and for one use.")
+    access = serializers.CharField(help_text="A bearer token; expires after 15 minutes.")
+    refresh = serializers.CharField(help_text="Expires after 7 days; can be used once.")

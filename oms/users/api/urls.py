@@ -1,4 +1,4 @@
-"""The addresses of users and tokens, below /api/v1."""
+"""URLs of users and tokens, below /api/v1."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter

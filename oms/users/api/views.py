@@ -109,14 +109,14 @@ class MyselfViewSet(UserViewSet):
     """The caller's own account."""
 
     def user_id(self) -> UUID:
-        assert self.actor.id is not None, "nobody gets 401 before this"
+        assert self.actor.id is not None, "anonymous callers got 401 before"
         return self.actor.id
 
 
 class _TokenView(ApiView):
-    """The base of calls whose credentials are in the body.
+    """The base of views with credentials in the body.
 
-    The Authorization header is not looked at: who asks for a new token may still send an old one.
+    The Authorization header is ignored, since clients may still send an expired token in it.
     """
 
     authentication_classes: list[Any] = []

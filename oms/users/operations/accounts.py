@@ -1,4 +1,4 @@
-"""Accounts and profiles."""
+"""Registering and changing accounts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,7 @@ STAFF_FIELDS = (*OWN_FIELDS, "is_staff", "is_active")
 def register_user(
     *, actor: Actor, email: str, password: str, full_name: str, phone: str = ""
 ) -> User:
-    """Create a customer's account.
-
-    Raises Invalid for a password that the validators refuse, and EmailTaken.
-    """
+    """Create a customer account. Raises Invalid for a weak password, and EmailTaken."""
     user = User(email=User.objects.normalize_email(email), full_name=full_name, phone=phone)
     check_password_strength(password, user=user)
     user.set_password(password)
@@ -48,7 +45,7 @@ def register_user(
 
 
 def check_password_strength(password: str, *, user: User) -> None:
-    """Raise Invalid, with every reason, for a password that the validators refuse for `user`."""
+    """Raise Invalid with every reason why the validators reject the password of `user`."""
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -62,12 +59,10 @@ def check_password_strength(password: str, *, user: User) -> None:
 
 @transaction
 def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
-    """Set `values` on the user: a customer may set OWN_FIELDS of their own, staff STAFF_FIELDS.
+    """Set `values` on the user: customers may set OWN_FIELDS of themselves, staff STAFF_FIELDS.
 
-    Taking `is_active` away ends all sessions of the user.
-
-    Raises NotFound for somebody else's account, Invalid for a field that customers may not set,
-    what `check_authority` refuses to staff, and EmailTaken.
+    Deactivating a user ends all of their sessions. Raises NotFound for another customer's account,
+    Invalid for a field that customers may not set, EmailTaken, and what `check_authority` raises.
     """
     if not actor.may_see_of(user_id):
         raise NotFound
@@ -75,7 +70,7 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
     if refused := sorted(values.keys() - set(allowed)):
         raise Invalid(
             [
-                InputError(pointer=f"/{name}", code="not_settable", detail="You may not set this.")
+                InputError(pointer=f"/{name}", code="not_settable", detail="You can't set this.")
                 for name in refused
             ]
         )

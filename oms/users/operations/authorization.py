@@ -1,4 +1,4 @@
-"""Who may change whose account: the one rule, of the API and of the back office alike."""
+"""Who may change whose account, in the API and the back office."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from oms.core.errors import OperationError
 from oms.users.errors import OwnRights, SuperuserNeeded
 from oms.users.models import User
 
-# What makes somebody one of the staff, or lets them do more than the others.
+# Only superusers may change these.
 RIGHTS = frozenset({"is_staff", "is_superuser", "groups", "user_permissions"})
-# What nobody changes of themselves, so that no shop loses its last superuser by a slip.
+# Nobody may change these of themselves, so that no shop loses its last superuser by mistake.
 KEPT_BY_OTHERS = frozenset({"is_active", "is_staff", "is_superuser"})
 
 
 def check_authority(*, actor: Actor, user: User, changed: Collection[str] = ()) -> None:
-    """Refuse unless `actor` may change the account `user`, and of it the fields `changed`.
+    """Check that `actor` may change the fields `changed` of the account `user`.
 
-    Everyone may change their own account, staff also those of customers, and superusers also those
-    of other staff. Only superusers change RIGHTS, and nobody KEPT_BY_OTHERS of themselves. Raises
-    SuperuserNeeded and OwnRights. Customers know no accounts but their own: that is NotFound, and
-    asked before.
+    Everyone may change their own account, staff also those of customers, superusers also those of
+    other staff. Only superusers may change RIGHTS, and nobody KEPT_BY_OTHERS of themselves. Raises
+    SuperuserNeeded and OwnRights. Callers have raised NotFound before for customers who may not see
+    the account.
     """
     refusal = _refusal(actor=actor, user=user, changed=set(changed))
     if refusal is not None:
@@ -29,7 +29,7 @@ def check_authority(*, actor: Actor, user: User, changed: Collection[str] = ()) 
 
 
 def check_superuser(*, actor: Actor) -> None:
-    """Raise SuperuserNeeded for anyone else."""
+    """Raise SuperuserNeeded unless `actor` is a superuser or the system."""
     if not actor.is_superuser and actor.kind is not ActorKind.SYSTEM:
         raise SuperuserNeeded
 

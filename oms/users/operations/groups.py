@@ -1,4 +1,4 @@
-"""Groups: named sets of rights. Only superusers add and change them."""
+"""Permission groups, which only superusers may add and change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oms.users.operations.authorization import check_superuser
 
 @transaction
 def add_group(*, actor: Actor, name: str, permissions: Iterable[Permission]) -> Group:
-    """Add a group of that name with those rights. Raises SuperuserNeeded and GroupNameTaken."""
+    """Add a group with these permissions. Raises SuperuserNeeded and GroupNameTaken."""
     check_superuser(actor=actor)
     group = Group()
     _save(group, name=name, permissions=permissions, actor=actor)
@@ -34,7 +34,7 @@ def change_group(
     name: str | None = None,
     permissions: Iterable[Permission] | None = None,
 ) -> None:
-    """Set the group's name or rights; None leaves as it is.
+    """Set the group's name or permissions, unless None.
 
     Raises NotFound, SuperuserNeeded and GroupNameTaken.
     """

@@ -1,9 +1,9 @@
 """Logging in, refreshing and logging out.
 
-A session is a family of refresh tokens of which only the newest is good (RFC 9700, 4.14.2). The
-rotation is one conditional UPDATE, so of two concurrent refreshes one wins. A used token that
-comes again ends the whole family: somebody has a copy of it. The loser of a race is no such thief:
-its statement began before the winner's rotation, and it is refused without further harm.
+A session is a family of refresh tokens of which only the latest is valid (RFC 9700, 4.14.2).
+Refreshing locks the session, so one of two concurrent refreshes wins. Reusing an older token
+revokes the whole family, since somebody may have a copy. The loser of a race is only refused: its
+statement began before the winner's rotation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from oms.users.operations.authorization import check_authority
 # The claim of both tokens that names their session.
 SESSION_CLAIM = "sid"
 
-# One that is refreshed at this moment is locked, or has not ended when it is not.
+# A session that is just being refreshed is locked, and skipped.
 _PURGE = """
     DELETE FROM users_session
     WHERE ctid = ANY(ARRAY(
@@ -53,55 +53,48 @@ class TokenPair:
 
 
 def log_in(*, actor: Actor, email: str, password: str) -> TokenPair:
-    """Open a session of the API.
-
-    Raises BadCredentials, after the same time whatever the reason.
-    """
+    """Open an API session. Raises BadCredentials, after the same time for every reason."""
     return _open_session(actor=actor, user=_user_of(email, password), at=clock.now())
 
 
 def log_in_to_back_office(*, actor: Actor, email: str, password: str) -> User:
-    """Note a login of one of the staff, whose session is a matter of Django's own cookies.
-
-    Raises BadCredentials as `log_in` does, for customers too.
-    """
+    """Record a staff login; its session is Django's. Raises BadCredentials, also for customers."""
     user = _user_of(email, password)
     if not user.is_staff:
         raise BadCredentials
-    _note_login(actor=actor, user=user, session_id=None, at=clock.now())
+    _record_login(actor=actor, user=user, session_id=None, at=clock.now())
     return user
 
 
 def _user_of(email: str, password: str) -> User:
     user = User.objects.with_email(email).first()
     if user is None:
-        # As slow as a check, so that the time taken does not tell who has an account.
+        # As slow as a check, so that the time taken does not reveal which accounts exist.
         make_password(password)
         raise BadCredentials
-    # The hash is checked outside the transaction: it is slow on purpose.
-    hash_anew = partial(_hash_anew, user)
-    if not check_password(password, user.password, setter=hash_anew) or not user.is_active:
+    # Outside the transaction, since hashing is slow on purpose.
+    rehash = partial(_rehash, user)
+    if not check_password(password, user.password, setter=rehash) or not user.is_active:
         raise BadCredentials
     return user
 
 
-def _hash_anew(user: User, password: str) -> None:
-    """Keep the right password of `user` with today's cost, if it still is the password."""
+def _rehash(user: User, password: str) -> None:
+    """Store the correct password with the current parameters, unless it has just changed."""
     hashed = make_password(password)
-    # On that condition, or a password that was changed meanwhile would be lost.
     if User.objects.filter(pk=user.pk, password=user.password).update(password=hashed):
         user.password = hashed
         return
-    # Either another login of theirs was quicker, or the password is another one now.
+    # Another login was faster, or the password has changed.
     user.refresh_from_db(fields=["password"])
     if not check_password(password, user.password):
         raise BadCredentials
 
 
 @transaction
-def _note_login(*, actor: Actor, user: User, session_id: UUID | None, at: datetime) -> None:
-    # This locks the user. A deactivation or a new password that ends all sessions comes either
-    # after this and finds the new one, or before it and is seen here.
+def _record_login(*, actor: Actor, user: User, session_id: UUID | None, at: datetime) -> None:
+    # Locks the user: a deactivation or password change, which ends all sessions, either comes
+    # later and finds this one, or came before and is seen here.
     same = User.objects.filter(pk=user.pk, is_active=True, password=user.password)
     if not same.update(last_login=at):
         raise BadCredentials
@@ -121,7 +114,7 @@ def _note_login(*, actor: Actor, user: User, session_id: UUID | None, at: dateti
 @transaction
 def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
     session_id = new_id()
-    _note_login(actor=actor, user=user, session_id=session_id, at=at)
+    _record_login(actor=actor, user=user, session_id=session_id, at=at)
     refresh, jti, expires_at = _refresh_token(user_id=user.id, session_id=session_id)
     Session.objects.create(
         id=session_id,
@@ -135,7 +128,7 @@ def _open_session(*, actor: Actor, user: User, at: datetime) -> TokenPair:
 
 
 def refresh_session(*, actor: Actor, refresh: str) -> TokenPair:
-    """A new pair for a good refresh token, which is dead from then on. Raises TokenInvalid."""
+    """A new pair for a valid refresh token, which is used up. Raises TokenInvalid."""
     pair = _rotate(actor=actor, token=_verified(refresh))
     if pair is None:
         raise TokenInvalid
@@ -144,7 +137,7 @@ def refresh_session(*, actor: Actor, refresh: str) -> TokenPair:
 
 @transaction
 def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
-    # None instead of an exception, so that the revocation of a reused family is committed.
+    # None instead of an exception, so that the revocation after a reuse is committed.
     session = lock_session(token[SESSION_CLAIM])
     if session is None or session.revoked_at is not None or not session.user.is_active:
         return None
@@ -155,7 +148,7 @@ def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
         return None
     refresh, jti, expires_at = _refresh_token(user_id=session.user_id, session_id=session.id)
     session.refresh_jti, session.expires_at = jti, expires_at
-    # The database's clock, which is also that of `began_at`; the application's may differ.
+    # By the database's clock, as `began_at`.
     session.rotated_at = Func(function="clock_timestamp")
     session.save(update_fields=["refresh_jti", "expires_at", "rotated_at"])
     return TokenPair(access=_access_token(refresh), refresh=str(refresh))
@@ -163,7 +156,7 @@ def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
 
 @transaction
 def revoke_session(*, actor: Actor, refresh: str) -> None:
-    """End the session of a refresh token, be it used already or not. Raises TokenInvalid."""
+    """End the session of a refresh token, used or not. Raises TokenInvalid."""
     token = _verified(refresh)
     session = lock_session(token[SESSION_CLAIM])
     if session is None:
@@ -174,14 +167,14 @@ def revoke_session(*, actor: Actor, refresh: str) -> None:
 
 @transaction_required
 def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
-    """End every session of the user; all of their tokens are dead at once."""
+    """End all sessions of the user, which invalidates their tokens."""
     for session in lock_open_sessions(user_id):
         _revoke(session, actor=actor, reason=reason)
 
 
 @transaction
 def end_session(*, actor: Actor, session_id: UUID, reason: str) -> None:
-    """End one session; once more does nothing. Raises SuperuserNeeded."""
+    """End one session, if it has not ended. Raises SuperuserNeeded."""
     session = lock_session(session_id)
     if session is None:
         return
@@ -199,9 +192,9 @@ def _revoke(session: Session, *, actor: Actor, reason: str) -> None:
 
 
 def purge_sessions(*, before: datetime, deadline: float) -> int:
-    """Delete the sessions that ended before that moment; returns how many.
+    """Delete sessions that ended before `before`; returns how many.
 
-    Stops at `deadline` of `time.monotonic`.
+    Stops at `deadline` (of `time.monotonic`).
     """
     return purge_rows(
         what="sessions", statement=_PURGE, parameters={"before": before}, deadline=deadline
@@ -227,6 +220,6 @@ def _refresh_token(*, user_id: UUID, session_id: UUID) -> tuple[Any, str, dateti
 
 
 def _access_token(refresh: Any) -> str:
-    # RefreshToken.access_token copies our claims and leaves out the refresh token's own.
+    # Copies our claims, without those that belong to the refresh token.
     access: AccessToken = refresh.access_token
     return str(access)

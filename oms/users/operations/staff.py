@@ -1,4 +1,4 @@
-"""What staff do with accounts: add them, set passwords, give rights, end sessions."""
+"""Operations of staff on accounts: create, set passwords, grant permissions, end sessions."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ def create_account(
     phone: str = "",
     is_staff: bool = False,
 ) -> User:
-    """Add an account for somebody else, of a customer or of one of the staff.
+    """Create a customer or staff account.
 
-    Raises Invalid for a password that the validators refuse, EmailTaken, and SuperuserNeeded for
-    one of the staff.
+    Raises Invalid for a weak password, EmailTaken, and SuperuserNeeded for a staff account.
     """
     user = register_user(
         actor=actor, email=email, password=password, full_name=full_name, phone=phone
@@ -47,9 +46,9 @@ def create_account(
 
 @transaction
 def set_password(*, actor: Actor, user_id: UUID, password: str) -> User:
-    """Give the user another password; all their sessions end. Returns the user.
+    """Set the user's password and end all of their sessions. Returns the user.
 
-    Raises NotFound, SuperuserNeeded, and Invalid for a password that the validators refuse.
+    Raises NotFound, SuperuserNeeded, and Invalid for a weak password.
     """
     user = lock_user(user_id)
     check_authority(actor=actor, user=user)
@@ -70,23 +69,23 @@ def grant_rights(
     groups: Iterable[Group] | None = None,
     permissions: Iterable[Permission] | None = None,
 ) -> User:
-    """Set what the user may do in the back office; None leaves as it is.
+    """Set the user's back office permissions, unless None.
 
     Raises NotFound, SuperuserNeeded and OwnRights.
     """
     user = lock_user(user_id)
     changes: dict[str, list[Any]] = {}
     if is_superuser is not None:
-        _note(changes, "is_superuser", user.is_superuser, is_superuser)
+        _record_change(changes, "is_superuser", user.is_superuser, is_superuser)
     if groups is not None:
         groups = list(groups)
         before = sorted(user.groups.values_list("name", flat=True))
-        _note(changes, "groups", before, sorted(group.name for group in groups))
+        _record_change(changes, "groups", before, sorted(group.name for group in groups))
     if permissions is not None:
         permissions = list(permissions)
         before = sorted(user.user_permissions.values_list("codename", flat=True))
         after = sorted(permission.codename for permission in permissions)
-        _note(changes, "user_permissions", before, after)
+        _record_change(changes, "user_permissions", before, after)
     if not changes:
         return user
     check_authority(actor=actor, user=user, changed=changes)
@@ -103,14 +102,11 @@ def grant_rights(
 
 @transaction
 def log_out_everywhere(*, actor: Actor, user_id: UUID) -> None:
-    """End all sessions of the user, whose tokens are dead at once.
-
-    Raises NotFound and SuperuserNeeded.
-    """
+    """End all sessions of the user. Raises NotFound and SuperuserNeeded."""
     check_authority(actor=actor, user=lock_user(user_id))
     end_sessions(actor=actor, user_id=user_id, reason="by staff")
 
 
-def _note(changes: dict[str, list[Any]], name: str, before: object, after: object) -> None:
+def _record_change(changes: dict[str, list[Any]], name: str, before: object, after: object) -> None:
     if before != after:
         changes[name] = [before, after]

@@ -208,7 +208,7 @@ def test_rights_of_groups_are_changed_by_superusers_and_the_log_has_them() -> No
     Group.objects.create(name="Taken")
     taken = browser.post(f"{pages}{group.pk}/change/", {"name": "Taken", "permissions": []})
 
-    assert "There is a group with this name already" in taken.content.decode()
+    assert "A group with this name already exists" in taken.content.decode()
     events = Event.objects.filter(type="group.changed").order_by("position")
     assert [event.data["changes"] for event in events] == [
         {"name": ["", "Packers"], "permissions": [[], ["view_order"]]},
