@@ -31,7 +31,7 @@ from oms.http.rate_limits import (
     Counted,
     Limit,
     count,
-    count_and_ask,
+    count_with_version,
     rate_limit_headers,
     rate_limit_problem,
     take_back,
@@ -82,7 +82,7 @@ def _count(calls: Sequence[FastPathCall]) -> tuple[list[Counted], str | None]:
     """Count one request of each call; the handler's cache version comes in the same round trip."""
     limits = [call.limit for call in calls]
     cache = calls[0].route.fast_path.handler.cache
-    return (count(limits), None) if cache is None else count_and_ask(limits, stamp=cache)
+    return (count(limits), None) if cache is None else count_with_version(limits, version=cache)
 
 
 def _count_orders(

@@ -113,9 +113,11 @@ def count(limits: Sequence[Limit]) -> list[Counted]:
     return _count(limits, version=None)[0]
 
 
-def count_and_ask(limits: Sequence[Limit], *, stamp: str) -> tuple[list[Counted], str | None]:
-    """The same, and the cache version called `stamp` in the same round trip; None without Redis."""
-    return _count(limits, version=stamp)
+def count_with_version(
+    limits: Sequence[Limit], *, version: str
+) -> tuple[list[Counted], str | None]:
+    """The same, and the cache version of that name by the same round trip; None without Redis."""
+    return _count(limits, version=version)
 
 
 def _count(limits: Sequence[Limit], *, version: str | None) -> tuple[list[Counted], str | None]:
