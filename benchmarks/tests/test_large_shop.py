@@ -14,7 +14,7 @@ from benchmarks import large_shop
 from benchmarks.large_shop import create_large_shop
 from inventory.models import Product
 from oms.checks import reconcile
-from oms.core.ids import moment_of
+from oms.core.ids import creation_time_of
 from oms.users.models import User
 from orders.models import Order
 
@@ -55,7 +55,7 @@ def test_a_large_shop_is_consistent(
     now = datetime.now(UTC)
     assert timedelta(days=400) < now - oldest.placed_at < timedelta(days=501)
     assert now - newest.placed_at < timedelta(hours=1)
-    assert abs(moment_of(oldest.id) - oldest.placed_at) < timedelta(milliseconds=2)
+    assert abs(creation_time_of(oldest.id) - oldest.placed_at) < timedelta(milliseconds=2)
     assert Product.objects.count() > 52
     assert User.objects.count() > 60
 

@@ -92,7 +92,7 @@ def _object_type(serializer: serializers.Serializer[Any]) -> type[_Object]:
         if field.required:
             members.append((name, type_))
             continue
-        # Unset and not the default, so that what a client has sent can be told.
+        # Unset and not the default, so that what a client has sent is known.
         members.append((name, type_ | msgspec.UnsetType, msgspec.UNSET))
         if field.default is not serializers.empty:
             defaults[name] = field.default

@@ -213,7 +213,7 @@ def _ordering(
     fields = ordering_fields(orderings)
     if (field := fields.get(name.removeprefix("-"))) is not None:
         return Ordering(name=name, field=field)
-    detail = f"One of {', '.join(sorted(fields))}, with a minus before it to turn it round."
+    detail = f"One of {', '.join(sorted(fields))}, with a minus before it for descending order."
     raise InvalidQuery([query_error("ordering", code="invalid_choice", detail=detail)])
 
 

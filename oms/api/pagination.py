@@ -47,7 +47,7 @@ class KeysetPagination(BasePagination):
         ordering = {
             "name": "ordering",
             "in": "query",
-            "description": "The order of the list; a minus turns it round. Ties go by id.",
+            "description": "The sort order; a minus means descending. Ties are sorted by id.",
             "schema": {"type": "string", "enum": names, "default": view.default_ordering},
         }
         page_size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}

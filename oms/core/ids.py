@@ -34,7 +34,7 @@ def first_id_at(at: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
-def moment_of(id: UUID) -> datetime:
+def creation_time_of(id: UUID) -> datetime:
     """When a UUIDv7 was created, to the millisecond; the latest possible time for other UUIDs."""
     milliseconds = min(id.int >> 80, _LAST)
     return _EPOCH + timedelta(milliseconds=milliseconds)

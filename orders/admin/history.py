@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from oms.backoffice.display import money
-from oms.core.ids import moment_of
+from oms.core.ids import creation_time_of
 from oms.events.archiving import archived_until
 from oms.events.history import earliest_event_of
 from oms.events.models import Event
@@ -60,7 +60,7 @@ def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
         for event in events.order_by("-position")
     ]
     archived = archived_until()
-    if archived is not None and moment_of(order_id) < archived:
+    if archived is not None and creation_time_of(order_id) < archived:
         text = _("Older events are in the archive of the event log.")
         lines.append(HistoryLine(title=_("Archived"), at=archived, by="", details=text))
     return lines

@@ -9,7 +9,7 @@ import pytest
 from inventory.models import Product, StockLevel
 from notifications.models import Notification
 from oms.core.clock import business_date
-from oms.core.ids import moment_of
+from oms.core.ids import creation_time_of
 from oms.events.models import Event
 from orders.models import Order
 from orders.states import FulfilmentState, OrderStatus, PaymentState
@@ -25,10 +25,10 @@ def test_everything_lies_in_the_past_at_its_own_time(demo_shop: None) -> None:
     assert placed == sorted(placed)
     assert now - timedelta(days=31) < placed[0] < now - timedelta(days=5)
     for order in orders:
-        assert abs(moment_of(order.id) - order.placed_at) < timedelta(milliseconds=1)
+        assert abs(creation_time_of(order.id) - order.placed_at) < timedelta(milliseconds=1)
         assert order.number.startswith(f"{business_date(order.placed_at):%Y%m%d}-")
     for event in Event.objects.all():
-        assert abs(moment_of(event.id) - event.occurred_at) < timedelta(milliseconds=1)
+        assert abs(creation_time_of(event.id) - event.occurred_at) < timedelta(milliseconds=1)
         assert event.occurred_at < now
 
 
