@@ -12,15 +12,18 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import django
 from django.conf import settings
 from django.db import connection, transaction
+
+from benchmarks.index_rebuild import without_indexes
+from benchmarks.large_shop_stock import copy_stock
+from benchmarks.raw_sql import rows, run
 
 _PATTERN_ORDERS, _PATTERN_DAYS = 300, 30
 # The oldest events of the pattern: the shop opens 15 days before its first order.
@@ -108,10 +111,6 @@ _BY_COLUMN = {
     # Of the staff and the customers that did it.
     "actor_id": "original.{column}",
 }
-_REFERENCE = (
-    "'{kind}_' || left(md5(original.id || copy.salt), 24)"
-    " || CASE original.provider_reference WHEN '' THEN NULL ELSE '' END"
-)
 
 
 def main() -> int:
@@ -146,23 +145,23 @@ def create_large_shop(*, orders: int, days: int, ledger: Path) -> None:
     make_partitions(first=now - timedelta(days=days) - _PATTERN_AGE, last=now)
     with transaction.atomic():
         seed_shop(orders=_PATTERN_ORDERS, days=_PATTERN_DAYS, seed=7, now=now, ledger=ledger)
-        with _without_indexes() if orders >= _LARGE else nullcontext():
+        with without_indexes() if orders >= _LARGE else nullcontext():
             _copy_orders(orders - _PATTERN_ORDERS, days=days, now=now)
         skip_seeded_events()
         write_provider_ledger(ledger)
     if not connection.in_atomic_block:
-        _run("VACUUM ANALYZE")
+        run("VACUUM ANALYZE")
 
 
 def _copy_orders(copies: int, *, days: int, now: datetime) -> None:
     from oms.demo.accounts import CUSTOMER_EMAIL
 
-    _run("SET LOCAL work_mem = '256MB'")
-    _run(_FUNCTIONS)
-    _run(
+    run("SET LOCAL work_mem = '256MB'")
+    run(_FUNCTIONS)
+    run(
         _COPIES.format(
             copies=copies,
-            span=(days - _PATTERN_DAYS) * 86_400,
+            span=(days - _PATTERN_DAYS) * 86_400.0,
             zone=f"'{settings.BUSINESS_TIME_ZONE}'",
             product_sets=1 + copies // _ORDERS_PER_PRODUCT // 50,
             demo_customer=CUSTOMER_EMAIL,
@@ -181,7 +180,8 @@ def _copy_orders(copies: int, *, days: int, now: datetime) -> None:
         " JOIN orders_shipmentitem AS original ON original.shipment_id = parent.id",
     )
     for table, kind in (("payments_payment", "ch"), ("payments_refund", "re")):
-        reference = f"coalesce({_REFERENCE.format(kind=kind)}, '')"
+        unique = f"'{kind}_' || left(md5(original.id || copy.salt), 24)"
+        reference = f"CASE original.provider_reference WHEN '' THEN '' ELSE {unique} END"
         _copy(table, changes={"provider_reference": reference})
     _copy(
         "events_event",
@@ -209,7 +209,7 @@ def _copy_orders(copies: int, *, days: int, now: datetime) -> None:
             " pg_temp.copied(original.id, copy.salt, copy.shift)::text)",
         },
     )
-    _copy_stock()
+    copy_stock()
 
 
 def _copy_customers() -> None:
@@ -240,86 +240,6 @@ def _copy_products() -> None:
     )
 
 
-# All reserved stock is received before the first order, and twenty units more.
-_STOCK = """
-CREATE TEMP TABLE stock ON COMMIT DROP AS
-    SELECT pg_temp.copied(product.id, sets.products) AS product_id, product.id AS original_id,
-           location.id AS location_id, location.is_default,
-           20 + coalesce(sum(moved.reserved_delta), 0) AS received
-    FROM (SELECT DISTINCT products FROM copy) AS sets
-    CROSS JOIN inventory_product AS product
-    JOIN inventory_stocklevel AS level ON level.product_id = product.id
-    JOIN inventory_location AS location ON location.id = level.location_id
-    LEFT JOIN (
-        SELECT movement.product_id, movement.location_id, products, reserved_delta
-        FROM copy JOIN inventory_stockmovement AS movement
-            ON movement.order_id = copy.old_id AND movement.kind = 'reserve'
-    ) AS moved ON moved.product_id = product.id AND moved.location_id = location.id
-        AND moved.products = sets.products
-    GROUP BY 1, 2, 3, 4
-"""
-_RECEIVE = """
-INSERT INTO inventory_stockmovement SELECT row.* FROM stock AS copy
-CROSS JOIN LATERAL (
-    SELECT * FROM inventory_stockmovement
-    WHERE product_id = copy.original_id AND location_id = copy.location_id AND kind = 'receive'
-    ORDER BY id LIMIT 1
-) AS original
-CROSS JOIN LATERAL (
-    SELECT original.created_at - make_interval(days => {days}) AS at
-) AS moved
-CROSS JOIN LATERAL jsonb_populate_record(
-    (original)::inventory_stockmovement, jsonb_build_object(
-        'id', pg_temp.copied(original.id, copy.product_id::text, make_interval(days => {days})),
-        'product_id', copy.product_id, 'created_at', at, 'on_hand_delta', received,
-        'on_hand_after', received, 'reserved_after', 0,
-        'reference', 'product:' || copy.product_id || ':created')) AS row
-"""
-_MOVE = """
-INSERT INTO inventory_stockmovement
-SELECT row.* FROM (
-    SELECT copy, original, stock.product_id, stock.received,
-           sum(original.on_hand_delta) OVER chain AS on_hand,
-           sum(original.reserved_delta) OVER chain AS reserved
-    FROM copy JOIN inventory_stockmovement AS original ON original.order_id = copy.old_id
-    JOIN stock ON stock.product_id = pg_temp.copied(original.product_id, copy.products)
-        AND stock.location_id = original.location_id
-    WINDOW chain AS (PARTITION BY stock.product_id, stock.location_id
-                     ORDER BY original.created_at - copy.shift, copy.salt, original.id)
-) AS moved
-CROSS JOIN LATERAL jsonb_populate_record(original, jsonb_build_object(
-    'id', pg_temp.copied((original).id, (copy).salt, (copy).shift),
-    'product_id', product_id, 'order_id', (copy).order_id,
-    'created_at', (original).created_at - (copy).shift,
-    'on_hand_after', received + on_hand, 'reserved_after', reserved,
-    'reference', split_part((original).reference, ':', 1) || ':'
-        || pg_temp.copied(split_part((original).reference, ':', 2)::uuid, (copy).salt,
-                          (copy).shift)
-        || substr((original).reference, length(split_part((original).reference, ':', 1)) + 38)
-)) AS row
-"""
-_LEVELS = """
-INSERT INTO inventory_stocklevel SELECT row.* FROM stock
-JOIN inventory_stocklevel AS original
-    ON original.product_id = stock.original_id AND original.location_id = stock.location_id
-JOIN (
-    SELECT product_id, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
-    FROM inventory_stockmovement GROUP BY 1, 2
-) AS total ON total.product_id = stock.product_id AND total.location_id = stock.location_id
-CROSS JOIN LATERAL jsonb_populate_record(original, jsonb_build_object(
-    'id', uuidv7(), 'product_id', stock.product_id, 'on_hand', total.on_hand,
-    'reserved', total.reserved
-)) AS row
-"""
-
-
-def _copy_stock() -> None:
-    _run(_STOCK)
-    _run(_RECEIVE.format(days=_value("SELECT 1 + extract(day FROM max(shift))::int FROM copy")))
-    _run(_MOVE)
-    _run(_LEVELS)
-
-
 def _copy(
     table: str,
     *,
@@ -347,7 +267,7 @@ def _copy(
             expressions[column] = f"pg_temp.copied(original.{column}, copy.salt, copy.shift)"
         elif type == "timestamp with time zone" and shifts:
             expressions[column] = f"original.{column} - copy.shift"
-    _run(
+    run(
         _COPY.format(
             table=table,
             columns=", ".join(column for column, _ in columns),
@@ -359,69 +279,10 @@ def _copy(
 
 
 def _columns(table: str) -> list[tuple[str, str]]:
-    return _rows(
+    return rows(
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
         [table],
     )
-
-
-# Primary keys stay, because foreign keys need them.
-_CONSTRAINTS = """
-SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
-       format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname,
-              pg_get_constraintdef(oid))
-FROM pg_constraint AS made
-WHERE conrelid = ANY(%s::regclass[]) AND contype IN ('u', 'f') AND conparentid = 0
-  AND NOT EXISTS (SELECT FROM pg_constraint AS other
-                  WHERE other.contype = 'f' AND other.conindid = made.conindid
-                    AND made.contype = 'u')
-ORDER BY contype = 'u', oid
-"""
-_INDEXES = """
-SELECT format('DROP INDEX %%s', indexrelid::regclass),
-       replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ')
-FROM pg_index
-WHERE indrelid = ANY(%s::regclass[]) AND NOT indisprimary
-  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
-ORDER BY indexrelid
-"""
-_FILLED = (
-    *("orders_order", "orders_orderitem", "orders_shipment", "orders_shipmentitem"),
-    *("payments_payment", "payments_refund", "inventory_stockmovement", "events_event"),
-    "notifications_notification",
-)
-
-
-@contextmanager
-def _without_indexes() -> Iterator[None]:
-    """Drop indexes, unique constraints and foreign keys, and create them again at the end.
-
-    Creating an index of all rows costs a fraction of inserting them one by one.
-    """
-    _run("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-    _run("SET LOCAL maintenance_work_mem = '512MB'")
-    dropped = _rows(_CONSTRAINTS, [list(_FILLED)]) + _rows(_INDEXES, [list(_FILLED)])
-    for drop, _ in dropped:
-        _run(drop)
-    yield
-    _run("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-    for _, create in reversed(dropped):
-        _run(create)
-
-
-def _run(statements: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statements)
-
-
-def _rows(query: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        return list(cursor.fetchall())
-
-
-def _value(query: str) -> Any:
-    return _rows(query, [])[0][0]
 
 
 def _options() -> argparse.Namespace:

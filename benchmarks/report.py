@@ -67,7 +67,7 @@ def comparison_table(here: Target, other: Target) -> Table:
             *("PG", "other", "×"),
         ),
         title=f"{here.name} against {other.name}, measured in turns; medians of the rounds",
-        caption="×: median of the rounds' ratios, above 1 is faster for rates and dearer for CPU;"
+        caption="×: median of the rounds' ratios, above 1 is faster for rates and more for CPU;"
         " p50, p99: ms; web, PG: CPU ms a request (order of a bulk)",
     )
     for name, (what, connections) in _TITLES.items():

@@ -133,15 +133,15 @@ class Soak:
         for heading in ("Process", "RSS first", "last", "largest", "PSS last", "MB a minute", ""):
             table.add_column(heading, justify="right" if heading != "Process" else "left")
         for name in self._processes():
-            seen = [window.memory[name] for window in self.windows if name in window.memory]
+            samples = [window.memory[name] for window in self.windows if name in window.memory]
             trend, largest = self._rss(name)
             verdict = "grows" if trend.grows else "flat"
             table.add_row(
                 name,
-                f"{seen[0].rss:.1f}",
-                f"{seen[-1].rss:.1f}",
+                f"{samples[0].rss:.1f}",
+                f"{samples[-1].rss:.1f}",
                 f"{largest:.1f}",
-                f"{seen[-1].pss:.1f}",
+                f"{samples[-1].pss:.1f}",
                 f"{trend.slope:+.2f}",
                 "" if name in _NOT_JUDGED else verdict,
                 style="bold red" if trend.grows and name not in _NOT_JUDGED else None,

@@ -58,13 +58,13 @@ def _report(answer: _Answer, **changes: Any) -> dict[str, Any]:
 
 
 def test_answers_are_counted_and_read() -> None:
-    said = _report(lambda connection, request: connection.sendall(_PLAIN))
+    result = _report(lambda connection, request: connection.sendall(_PLAIN))
 
-    assert said["statuses"] == {"201": said["answered"]}
-    assert said["answered"] > 10
-    assert said["unexpected"] == 0
-    assert 0 < said["checked"] <= 300
-    assert 0 < said["p50"] <= said["p99"] <= said["max"]
+    assert result["statuses"] == {"201": result["answered"]}
+    assert result["answered"] > 10
+    assert result["unexpected"] == 0
+    assert 0 < result["checked"] <= 300
+    assert 0 < result["p50"] <= result["p99"] <= result["max"]
 
 
 def test_every_request_has_a_number_of_its_own() -> None:
@@ -74,22 +74,22 @@ def test_every_request_has_a_number_of_its_own() -> None:
         numbers.append(request.partition(b"Key: ")[2].partition(b"\r\n")[0])
         connection.sendall(_PLAIN)
 
-    said = _report(answer)
+    result = _report(answer)
 
-    assert len(set(numbers)) == len(numbers) >= said["answered"]
+    assert len(set(numbers)) == len(numbers) >= result["answered"]
     assert min(numbers) == b"100"
 
 
-def test_an_answer_in_pieces_counts_once() -> None:
+def test_an_answer_in_several_packets_counts_once() -> None:
     def answer(connection: socket.socket, request: bytes) -> None:
-        for piece in (_PLAIN[:5], _PLAIN[5:30], _PLAIN[30:]):
-            connection.sendall(piece)
+        for part in (_PLAIN[:5], _PLAIN[5:30], _PLAIN[30:]):
+            connection.sendall(part)
             time.sleep(0.002)
 
-    said = _report(answer)
+    result = _report(answer)
 
-    assert said["answered"] > 5
-    assert said["unexpected"] == 0
+    assert result["answered"] > 5
+    assert result["unexpected"] == 0
 
 
 def test_a_chunked_answer_is_read_whole() -> None:
@@ -102,39 +102,39 @@ def test_a_chunked_answer_is_read_whole() -> None:
     assert _report(answer)["unexpected"] == 0
 
 
-def test_a_status_that_was_not_expected_is_told() -> None:
+def test_a_status_that_was_not_expected_is_reported() -> None:
     refusal = b"HTTP/1.1 409 Conflict\r\nContent-Length: 5\r\n\r\nshort"
 
-    said = _report(lambda connection, request: connection.sendall(refusal))
+    result = _report(lambda connection, request: connection.sendall(refusal))
 
-    assert said["unexpected"] == said["answered"] > 0
-    assert "409 Conflict" in said["examples"][0]
+    assert result["unexpected"] == result["answered"] > 0
+    assert "409 Conflict" in result["examples"][0]
 
 
-def test_an_answer_with_too_few_items_is_told() -> None:
-    said = _report(
+def test_an_answer_with_too_few_items_is_reported() -> None:
+    result = _report(
         lambda connection, request: connection.sendall(_PLAIN),
         requests=[["GET / HTTP/1.1\r\n\r\n", None, {"list": "items", "length": 3}]],
     )
 
-    assert said["unexpected"] == said["checked"] > 0
-    assert "not 3 items" in said["examples"][0]
+    assert result["unexpected"] == result["checked"] > 0
+    assert "not 3 items" in result["examples"][0]
 
 
-def test_a_server_that_hangs_up_is_told() -> None:
-    said = _report(lambda connection, request: connection.shutdown(socket.SHUT_RDWR))
+def test_a_closed_connection_is_reported() -> None:
+    result = _report(lambda connection, request: connection.shutdown(socket.SHUT_RDWR))
 
-    assert said["answered"] == 0
-    assert said["unexpected"] == said["broken"] > 0
+    assert result["answered"] == 0
+    assert result["unexpected"] == result["broken"] > 0
 
 
 def test_a_steady_rate_is_kept_whatever_the_server_could_do() -> None:
-    said = _report(
+    result = _report(
         lambda connection, request: connection.sendall(_PLAIN), rate=100, seconds=1.0, warm_up=0.0
     )
 
-    assert 90 <= said["answered"] <= 101
-    assert said["unexpected"] == 0
+    assert 90 <= result["answered"] <= 101
+    assert result["unexpected"] == 0
 
 
 def test_at_a_steady_rate_a_pause_of_the_server_counts_for_all_who_had_to_wait() -> None:
@@ -146,8 +146,8 @@ def test_at_a_steady_rate_a_pause_of_the_server_counts_for_all_who_had_to_wait()
             time.sleep(0.5)
         connection.sendall(_PLAIN)
 
-    said = _report(answer, rate=50, connections=1, seconds=0.8, warm_up=0.0)
+    result = _report(answer, rate=50, connections=1, seconds=0.8, warm_up=0.0)
 
     # 25 of 40 requests were due while the one connection waited, the first for the whole pause.
-    assert said["p50"] > 0.02
-    assert 0.3 < said["p90"] < said["max"]
+    assert result["p50"] > 0.02
+    assert 0.3 < result["p90"] < result["max"]

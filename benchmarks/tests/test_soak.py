@@ -35,7 +35,7 @@ def _soak(sizes: Sequence[float]) -> Soak:
     )
 
 
-def test_a_line_is_told_by_its_slope_a_minute() -> None:
+def test_a_trend_has_its_slope_a_minute() -> None:
     trend = trend_of([(seconds, 100 + seconds / 60) for seconds in range(0, 600, 10)])
 
     assert trend.slope == pytest.approx(1)

@@ -96,7 +96,7 @@ def seed_shop(
     random = Random(seed)
     opened_at = now - timedelta(days=days) - _OPENED_BEFORE
     make_partitions(first=opened_at, last=now)
-    # Nobody has to be woken, nor told of the simulated timeouts.
+    # No wake-ups, and no warnings about the simulated timeouts.
     with _quiet(), collected_wakeups(), transaction.atomic():
         require_empty_shop()
         with clock.stopped_at(opened_at):

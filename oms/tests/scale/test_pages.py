@@ -123,8 +123,8 @@ def shop(large_shop: None, monkeypatch: pytest.MonkeyPatch) -> Order:
     return min(amid, key=lambda order: orders.filter(customer=order.customer).count())
 
 
-def tried_with(order: Order) -> Mapping[str, Sequence[str]]:
-    """What the filters and searches are tried with: what is there, what is rare, what is not."""
+def filter_values(order: Order) -> Mapping[str, Sequence[str]]:
+    """Values of filters and searches: common, rare and unknown ones."""
     unknown = "00000000-0000-7000-8000-000000000000"
     payment = Payment.objects.filter(order_id=order.id).first()
     item = order.items.first()
@@ -182,19 +182,19 @@ def customer() -> User:
 def pages_of_api(order: Order) -> Iterator[tuple[Page, Any]]:
     """Every page of the API, with the client that asks for it."""
     staff, buyer = api_client(make_staff()), api_client(customer())
-    tried = tried_with(order)
-    for page in api_lists(tried):
+    values = filter_values(order)
+    for page in api_lists(values):
         yield page, staff if "/admin/" in page.url else buyer
     for url in objects_near(order):
         yield Page(url=url, is_admin=False), staff
 
 
-def pages_of_lane(order: Order) -> Iterator[tuple[Page, Any]]:
-    """Those pages of the API that the hot lane answers: the first one and, after it, the next."""
+def pages_of_fast_path(order: Order) -> Iterator[tuple[Page, Any]]:
+    """The pages of the API that the fast path answers: the first and the next."""
     staff, buyer = FastPathClient(), FastPathClient()
     for client, user in ((staff, make_staff()), (buyer, customer())):
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens_for(user).access}")
-    for page in api_lists(tried_with(order)):
+    for page in api_lists(filter_values(order)):
         if find_route("GET", urlsplit(page.url).path)[0] is None:
             continue
         client = staff if "/admin/" in page.url else buyer
@@ -203,7 +203,7 @@ def pages_of_lane(order: Order) -> Iterator[tuple[Page, Any]]:
             yield page, client
             if (following := answer.json()["next"]) is not None:
                 yield Page(url=following, is_admin=False), client
-    assert len(set(staff.taken)) == 2, "the lane takes the lists of staff, but not all"
+    assert len(set(staff.taken)) == 2, "the fast path answers some lists of staff"
 
 
 def pages_of_back_office(order: Order) -> Iterator[tuple[Page, Any]]:
@@ -211,7 +211,7 @@ def pages_of_back_office(order: Order) -> Iterator[tuple[Page, Any]]:
     boss = make_staff(is_superuser=True)
     browser = Client()
     browser.force_login(boss)
-    for page in (*admin_lists(tried_with(order), user=boss), *admin_objects()):
+    for page in (*admin_lists(filter_values(order), user=boss), *admin_objects()):
         yield page, browser
     yield Page(url="/admin/", is_admin=True), browser
 
@@ -235,8 +235,8 @@ def objects_near(order: Order) -> Sequence[str]:
     ]
 
 
-def what_is_wrong(statement: Statement, rows_of: Mapping[str, int]) -> str:
-    """How the statement reads growing tables as it must not; "" if it does not.
+def excessive_reads(statement: Statement, rows_of: Mapping[str, int]) -> str:
+    """How the statement reads too much of growing tables; "" if it does not.
 
     A scan that a LIMIT ends early is fine, and so is one of a few more rows than a page has.
     """
@@ -266,12 +266,12 @@ def rows_of_growing_tables() -> Mapping[str, int]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("pages_of", "statements"),
-    [(pages_of_api, 200), (pages_of_lane, 50), (pages_of_back_office, 200)],
+    [(pages_of_api, 200), (pages_of_fast_path, 50), (pages_of_back_office, 200)],
 )
-def test_every_page_reads_little_however_long_the_tables(
+def test_every_page_reads_few_rows_of_long_tables(
     shop: Order, pages_of: Callable[[Order], Iterator[tuple[Page, Any]]], statements: int
 ) -> None:
-    rows_of, seen, wrong = rows_of_growing_tables(), set[str](), list[str]()
+    rows_of, checked, wrong = rows_of_growing_tables(), set[str](), list[str]()
     for page, client in pages_of(shop):
         with statements_sent() as sent:
             answer = client.get(page.url)
@@ -279,20 +279,20 @@ def test_every_page_reads_little_however_long_the_tables(
         if len(sent) > (most := _MOST_STATEMENTS["admin" if page.is_admin else "api"]):
             wrong.append(f"{page.url} takes {len(sent)} statements, more than {most}")
         for statement in sent:
-            if repr(statement) in seen:
+            if repr(statement) in checked:
                 continue
-            seen.add(repr(statement))
-            if fault := what_is_wrong(statement, rows_of):
+            checked.add(repr(statement))
+            if fault := excessive_reads(statement, rows_of):
                 wrong.append(f"{page.url} {fault}")
 
-    assert len(seen) > statements, "the pages were not walked through"
+    assert len(checked) > statements, "too few statements were checked"
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_page_that_reads_a_whole_table_would_be_noticed(shop: Order) -> None:
+def test_reading_a_whole_table_is_detected(shop: Order) -> None:
     with statements_sent() as sent:
         list(Order.objects.filter(note="x").order_by("-id")[:51])
         list(Order.objects.filter(note="x")[:51])
 
-    faults = [what_is_wrong(statement, rows_of_growing_tables()) for statement in sent]
+    faults = [excessive_reads(statement, rows_of_growing_tables()) for statement in sent]
     assert ["reads" in fault for fault in faults] == [True, True]

@@ -1,4 +1,4 @@
-"""Lists are planned for the values that they ask for, however often they are asked."""
+"""Lists are planned for their own values, however often they are requested."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_a_list_of_the_api_is_never_prepared(path: str) -> None:
     assert prepared(table) == before
 
 
-def test_a_list_of_products_is_never_prepared_on_the_lane() -> None:
-    before, lane = prepared("inventory_product"), FastPathClient()
+def test_a_product_list_of_the_fast_path_is_never_prepared() -> None:
+    before, client = prepared("inventory_product"), FastPathClient()
 
     for number in range(_OFTEN):
-        assert lane.get("/api/v1/products", {"price__gte": number}).status_code == 200
+        assert client.get("/api/v1/products", {"price__gte": number}).status_code == 200
 
-    assert lane.taken == [True] * _OFTEN
+    assert client.taken == [True] * _OFTEN
     assert prepared("inventory_product") == before
 
 
@@ -66,7 +66,7 @@ def test_a_page_of_the_back_office_is_never_prepared() -> None:
     assert prepared("payments_payment") == before
 
 
-def test_what_is_asked_in_a_pipeline_is_prepared_once() -> None:
+def test_a_statement_of_a_pipeline_is_prepared_once() -> None:
     before = prepared("payments_payment")
     statement = 'SELECT FROM "payments_payment" WHERE order_id = %s'
 
