@@ -66,7 +66,10 @@ def start_services(*, has_workers: bool) -> Callable[[], None]:
         children.remove_at_end(folder)
         if url := os.environ.get("TEST_DATABASE_URL"):
             os.environ["DATABASE_URL"] = url
-        elif not has_workers:
+        elif has_workers:
+            # It runs no tests, but loads the settings, which want a database.
+            os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+        else:
             _start_postgres(folder, children, stack)
         if url := os.environ.get("TEST_REDIS_URL"):
             os.environ["REDIS_URL"] = url
