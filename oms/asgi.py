@@ -1,4 +1,4 @@
-"""The ASGI application, served by granian: the hot lane, and Django for the rest."""
+"""The ASGI application, served by granian: the fast path, and Django for the rest."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def skus(client: APIClient, **query: Any) -> list[str]:
     return [product["sku"] for product in response.json()["results"]]
 
 
-def stamp(moment: datetime) -> str:
+def iso_format(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
@@ -68,8 +68,8 @@ def test_anyone_sees_a_product_with_what_is_available() -> None:
         "is_active": True,
         "available": 9,
         "version": 1,
-        "created_at": stamp(product.created_at),
-        "updated_at": stamp(product.updated_at),
+        "created_at": iso_format(product.created_at),
+        "updated_at": iso_format(product.updated_at),
     }
 
 

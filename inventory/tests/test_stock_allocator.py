@@ -1,4 +1,4 @@
-"""The stock book: whatever is done in whatever order, the balances hold and equal the ledger."""
+"""StockAllocator: after any sequence of operations the balances are valid and match the ledger."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def cause(**fields: Any) -> Cause:
     return Cause(actor=system("tests"), reference=f"step:{new_id()}", **fields)
 
 
-def saved(book: StockAllocator) -> None:
-    book.save(at=clock.now())
+def saved(allocator: StockAllocator) -> None:
+    allocator.save(at=clock.now())
 
 
 def check_balances(products: Iterable[Product]) -> None:
@@ -62,7 +62,7 @@ STEPS = st.lists(
         st.sampled_from(["reserve", "release", "ship", "take back", "adjust", "save"]),
         st.integers(min_value=0, max_value=1),  # which product
         st.integers(min_value=0, max_value=1),  # which location
-        st.integers(min_value=-6, max_value=6),  # how many pieces
+        st.integers(min_value=-6, max_value=6),  # how many units
     ),
     max_size=25,
 )
@@ -74,7 +74,7 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, backorderable=st.booleans())
-def test_any_sequence_of_steps_keeps_the_balances(
+def test_any_sequence_of_operations_keeps_the_balances(
     db: None, steps: list[tuple[str, int, int, int]], backorderable: bool
 ) -> None:
     with transaction.atomic():
@@ -86,31 +86,31 @@ def test_any_sequence_of_steps_keeps_the_balances(
             )
         ids = [product.id for product in products]
         orders = {product_id: new_id() for product_id in ids}
-        book = open_stock_allocator(ids)
-        for step, number, place, pieces in steps:
+        allocator = open_stock_allocator(ids)
+        for step, number, place, quantity in steps:
             product_id = ids[number]
-            level = book.level_at(product_id, ("main", store.code)[place])
+            level = allocator.level_at(product_id, ("main", store.code)[place])
             assert level is not None
             here = (product_id, level.location_id)
             why = cause(order_id=orders[product_id])
-            if step == "reserve" and pieces > 0 and book.can_reserve(product_id, pieces):
-                before = book.available(product_id)
-                book.reserve(product_id, pieces, cause=why)
-                assert book.available(product_id) == before - pieces
-            elif step == "release" and 0 < pieces <= level.reserved:
-                book.release({here: pieces}, cause=why)
-            elif step == "ship" and 0 < pieces <= min(level.reserved, level.on_hand):
-                book.ship({here: pieces}, cause=why)
-            elif step == "take back" and pieces > 0:
-                book.return_units({here: pieces}, cause=why)
+            if step == "reserve" and quantity > 0 and allocator.can_reserve(product_id, quantity):
+                before = allocator.available(product_id)
+                allocator.reserve(product_id, quantity, cause=why)
+                assert allocator.available(product_id) == before - quantity
+            elif step == "release" and 0 < quantity <= level.reserved:
+                allocator.release({here: quantity}, cause=why)
+            elif step == "ship" and 0 < quantity <= min(level.reserved, level.on_hand):
+                allocator.ship({here: quantity}, cause=why)
+            elif step == "take back" and quantity > 0:
+                allocator.return_units({here: quantity}, cause=why)
             elif step == "adjust":
                 floor = 0 if level.backorderable else level.reserved
-                if level.on_hand + pieces >= floor:
-                    book.adjust(level, pieces, kind=MovementKind.ADJUST, cause=cause())
+                if level.on_hand + quantity >= floor:
+                    allocator.adjust(level, quantity, kind=MovementKind.ADJUST, cause=cause())
             elif step == "save":
-                saved(book)
-                book = open_stock_allocator(ids)
-        saved(book)
+                saved(allocator)
+                allocator = open_stock_allocator(ids)
+        saved(allocator)
 
         check_balances(products)
         for product_id in ids:
@@ -120,40 +120,40 @@ def test_any_sequence_of_steps_keeps_the_balances(
         transaction.set_rollback(True)
 
 
-def test_pieces_are_drawn_from_locations_by_priority() -> None:
+def test_units_are_allocated_from_locations_by_priority() -> None:
     product = make_product(stock=3)
     for priority, stock in ((300, 5), (200, 2)):
         place = make_location(priority=priority)
         StockLevel.objects.create(product=product, location=place, on_hand=stock)
-    book = open_stock_allocator([product.id])
+    allocator = open_stock_allocator([product.id])
 
-    book.reserve(product.id, 6, cause=cause())
+    allocator.reserve(product.id, 6, cause=cause())
 
-    drawn = [(m.level.priority, m.reserved_delta) for m in book.movements]
+    drawn = [(m.level.priority, m.reserved_delta) for m in allocator.movements]
     assert drawn == [(100, 3), (200, 2), (300, 1)]
 
 
 def test_more_than_there_is_cannot_be_reserved() -> None:
     product = make_product(stock=3)
-    book = open_stock_allocator([product.id])
+    allocator = open_stock_allocator([product.id])
 
-    assert not book.can_reserve(product.id, 4)
-    assert not book.can_reserve(new_id(), 1)
+    assert not allocator.can_reserve(product.id, 4)
+    assert not allocator.can_reserve(new_id(), 1)
     with pytest.raises(ValueError, match="cannot be reserved"):
-        book.reserve(product.id, 4, cause=cause())
-    assert book.movements == ()
+        allocator.reserve(product.id, 4, cause=cause())
+    assert allocator.movements == ()
 
 
 def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
     product = make_product(stock=5)
     with transaction.atomic():
-        book = open_stock_allocator([product.id])
-        book.reserve(product.id, 1, cause=Cause(actor=system("tests"), reference="kept"))
-        mark = book.savepoint()
-        book.reserve(product.id, 4, cause=Cause(actor=system("tests"), reference="undone"))
+        allocator = open_stock_allocator([product.id])
+        allocator.reserve(product.id, 1, cause=Cause(actor=system("tests"), reference="kept"))
+        mark = allocator.savepoint()
+        allocator.reserve(product.id, 4, cause=Cause(actor=system("tests"), reference="undone"))
 
-        book.rollback(mark)
-        book.save(at=clock.now())
+        allocator.rollback(mark)
+        allocator.save(at=clock.now())
 
     assert StockLevel.objects.get(product=product).reserved == 1
     assert [m.reference for m in StockMovement.objects.filter(kind="reserve")] == ["kept"]
@@ -161,21 +161,21 @@ def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
 
 def test_what_a_backorder_lacks_is_promised_at_the_first_location() -> None:
     product = make_product(stock=3, backorderable=True)
-    book = open_stock_allocator([product.id])
+    allocator = open_stock_allocator([product.id])
 
-    book.reserve(product.id, 10, cause=cause())
-    saved(book)
+    allocator.reserve(product.id, 10, cause=cause())
+    saved(allocator)
 
     level = StockLevel.objects.get()
     assert (level.on_hand, level.reserved, level.available) == (3, 10, -7)
-    assert not book.can_reserve(product.id, 2_000_000_000)
+    assert not allocator.can_reserve(product.id, 2_000_000_000)
 
 
 def test_steps_that_were_not_saved_leave_no_trace() -> None:
     product = make_product(stock=3)
-    book = open_stock_allocator([product.id])
+    allocator = open_stock_allocator([product.id])
 
-    book.reserve(product.id, 2, cause=cause())
+    allocator.reserve(product.id, 2, cause=cause())
 
     assert StockLevel.objects.get().reserved == 0
     assert StockMovement.objects.filter(kind="reserve").count() == 0
@@ -185,28 +185,28 @@ def test_a_step_takes_effect_once() -> None:
     product = make_product(stock=3)
     why = cause()
     for attempt in (1, 2):
-        book = open_stock_allocator([product.id])
-        book.reserve(product.id, 1, cause=why)
+        allocator = open_stock_allocator([product.id])
+        allocator.reserve(product.id, 1, cause=why)
         if attempt == 1:
-            saved(book)
+            saved(allocator)
         else:
             with pytest.raises(IntegrityError, match="movement_once"), transaction.atomic():
-                saved(book)
+                saved(allocator)
 
     check_balances([product])
 
 
 @pytest.mark.parametrize("number", [1, 15])
-def test_the_statements_do_not_grow_with_the_pieces(
+def test_the_statements_do_not_grow_with_the_quantity(
     number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     products = [make_product(stock=5, low_stock_threshold=4) for _ in range(number)]
 
-    with django_assert_num_queries(4):  # lock, levels, ledger, news
-        book = open_stock_allocator(product.id for product in products)
+    with django_assert_num_queries(4):  # lock, levels, ledger, event
+        allocator = open_stock_allocator(product.id for product in products)
         for product in products:
-            book.reserve(product.id, 2, cause=cause())
-        saved(book)
+            allocator.reserve(product.id, 2, cause=cause())
+        saved(allocator)
 
     check_balances(products)
     assert Event.objects.filter(type="product.stock_ran_low").count() == number
@@ -214,14 +214,14 @@ def test_the_statements_do_not_grow_with_the_pieces(
 
 def test_what_was_shipped_and_came_back_is_known_by_order() -> None:
     product, order_id = make_product(stock=5), new_id()
-    book = open_stock_allocator([product.id])
-    level = book.product(product.id)
+    allocator = open_stock_allocator([product.id])
+    level = allocator.product(product.id)
     assert level is not None
     here = (product.id, level.location_id)
-    book.reserve(product.id, 4, cause=cause(order_id=order_id))
-    book.ship({here: 3}, cause=cause(order_id=order_id))
-    book.return_units({here: 1}, cause=cause(order_id=order_id))
-    saved(book)
+    allocator.reserve(product.id, 4, cause=cause(order_id=order_id))
+    allocator.ship({here: 3}, cause=cause(order_id=order_id))
+    allocator.return_units({here: 1}, cause=cause(order_id=order_id))
+    saved(allocator)
 
     assert reserved_quantities_of([order_id]) == {order_id: {here: 1}}
     assert shipped_quantities_of([order_id]) == {order_id: {here: 2}}

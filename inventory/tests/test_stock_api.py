@@ -38,27 +38,27 @@ def url(product: Product) -> str:
     return f"/api/v1/products/{product.id}/inventory"
 
 
-def receive(product: Product, pieces: int, *, location: str | None = None) -> StockMovement:
+def receive(product: Product, quantity: int, *, location: str | None = None) -> StockMovement:
     return adjust_stock(
         actor=system("tests"),
         product_id=product.id,
-        amount=Change(delta=pieces),
+        amount=Change(delta=quantity),
         reason=AdjustmentReason.RECEIVED,
         location=location,
     )
 
 
 @transaction
-def reserve(product: Product, pieces: int, *, order_id: Any = None) -> None:
-    book = open_stock_allocator([product.id])
+def reserve(product: Product, quantity: int, *, order_id: Any = None) -> None:
+    allocator = open_stock_allocator([product.id])
     cause = Cause(actor=system("tests"), reference=f"order:{new_id()}", order_id=order_id)
-    book.reserve(product.id, pieces, cause=cause)
-    book.save(at=clock.now())
+    allocator.reserve(product.id, quantity, cause=cause)
+    allocator.save(at=clock.now())
 
 
 @pytest.fixture
 def product() -> Product:
-    """5 pieces at the default location and 3 at "store", 6 of them reserved."""
+    """5 units at the default location and 3 at "store", 6 of them reserved."""
     product = make_product(stock=5, sku="LAMP", low_stock_threshold=2)
     receive(product, 3, location=make_location(code="store").code)
     reserve(product, 6)

@@ -124,7 +124,7 @@ def process_due_work(
     """Call `step`, which returns how much it did, until it does nothing or `seconds` have passed.
 
     Returns how much all did. Steps start `pause` seconds apart: the first at once, so that a single
-    piece of work is not delayed, and the later ones find together what came meanwhile. Until then
+    job is not delayed, and the later ones find together what came meanwhile. Until then
     no messages are sent for `task`, the Celery task whose work this is. A step that did `full` or
     more wakes another worker instead, and so does running out of time.
     """

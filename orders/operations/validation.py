@@ -58,16 +58,16 @@ def check_sellable(
 def check_stock(
     items: Sequence[OrderedItem], *, stock: StockAllocator, held: Mapping[UUID, int] | None = None
 ) -> OutOfStock | None:
-    """The refusal that names every line with too little stock; None if all can be had.
+    """OutOfStock naming every line with too little stock; None if everything can be reserved.
 
-    `held` are the pieces by product that are promised to this order already.
+    `held` is the quantity by product that is already reserved for this order.
     """
     held = held or {}
-    asked: Counter[UUID] = Counter()
+    requested: Counter[UUID] = Counter()
     shortages = []
     for line, item in enumerate(items):
-        asked[item.product_id] += item.quantity
-        more = asked[item.product_id] - held.get(item.product_id, 0)
+        requested[item.product_id] += item.quantity
+        more = requested[item.product_id] - held.get(item.product_id, 0)
         if more > 0 and not stock.can_reserve(item.product_id, more):
             product = stock.product(item.product_id)
             shortages.append(
@@ -75,7 +75,7 @@ def check_stock(
                     line=line,
                     product_id=item.product_id,
                     sku=product.sku if product else "",
-                    requested=asked[item.product_id],
+                    requested=requested[item.product_id],
                     available=max(stock.available(item.product_id), 0)
                     + held.get(item.product_id, 0),
                 )

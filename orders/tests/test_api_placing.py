@@ -84,7 +84,7 @@ def test_placing_takes_four_statements_and_one_for_who_asks(
     assert response.status_code == 201
     sql = [query["sql"] for query in statements]
     # BEGIN and COMMIT are SAVEPOINT and RELEASE here, inside the test's transaction.
-    # The lane, which waits for all of a batch, also says how long it will wait for locks.
+    # The fast path also sets a lock timeout, because its whole batch waits for a lock.
     assert len(sql) == (5 if both_fronts == "django" else 6), "\n".join(sql)
     assert sum("users_user" in one and "SELECT" in one for one in sql) == 1
 

@@ -157,7 +157,7 @@ def test_the_tag_of_an_expanded_order_goes_by_its_payments_too(
     tag = client.get(path)["ETag"]
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
 
-    report(order)  # the payment has changed, the order has not heard of it yet
+    report(order)  # the payment has changed, the event is not handled yet
 
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 200
 
@@ -212,5 +212,5 @@ def test_the_history_says_who_took_each_step(customer: User, client: APIClient) 
         ("confirmed", "system", "paid"),
         ("on_hold", "staff", "address?"),
     ]
-    told = api_client(staff).get(url(order, "/status")).json()["history"]
-    assert [entry["by"] for entry in told] == [customer.email, "sandbox", staff.email]
+    history = api_client(staff).get(url(order, "/status")).json()["history"]
+    assert [entry["by"] for entry in history] == [customer.email, "sandbox", staff.email]

@@ -118,22 +118,22 @@ def test_shipping_some_and_then_all_that_is_left(staff: APIClient) -> None:
     order = paid_order((mug, 3))
     [item] = order.items.all()
     path = f"{ADMIN}/orders/{order.id}/shipments"
-    parcel = {"carrier": "DHL", "tracking_number": "JD01"}
+    shipment = {"carrier": "DHL", "tracking_number": "JD01"}
     line = {"order_item_id": str(item.id), "quantity": 2}
 
-    first = staff.post(path, {**parcel, "items": [line]})
+    first = staff.post(path, {**shipment, "items": [line]})
     assert first.status_code == 201
     assert first.json()["order_id"] == str(order.id)
     assert first.json()["items"] == [line]
-    too_many = staff.post(path, {**parcel, "items": [line]})
+    too_many = staff.post(path, {**shipment, "items": [line]})
     assert (too_many.status_code, too_many.json()["code"]) == (409, "nothing_to_ship")
-    rest = staff.post(path, parcel)
+    rest = staff.post(path, shipment)
 
     assert rest.json()["items"] == [{**line, "quantity": 1}]
     assert stock_of(mug) == (7, 0)
-    over = staff.post(path, parcel)
+    over = staff.post(path, shipment)
     assert (over.status_code, over.json()["code"]) == (409, "order_not_shippable")
-    assert staff.post(f"{ADMIN}/orders/{new_id()}/shipments", parcel).status_code == 404
+    assert staff.post(f"{ADMIN}/orders/{new_id()}/shipments", shipment).status_code == 404
 
 
 def test_a_shipment_names_its_faults(staff: APIClient) -> None:

@@ -122,7 +122,7 @@ def test_an_edit_that_changes_nothing_is_no_new_version() -> None:
     assert status_changes_of(order) == ["order.placed"]
 
 
-def test_address_and_note_are_told_with_their_old_values() -> None:
+def test_address_and_note_are_recorded_with_their_old_values() -> None:
     order = place((make_product(), 1))
     address = {**ADDRESS, "city": "Hamburg"}
 

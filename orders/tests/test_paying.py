@@ -99,7 +99,7 @@ def test_a_failed_payment_leaves_the_order_pending_and_the_next_one_pays_it() ->
     assert Payment.objects.filter(order_id=order.id).count() == 2
 
 
-def test_old_news_of_a_failed_attempt_does_not_touch_the_next_one() -> None:
+def test_a_late_event_of_a_failed_attempt_does_not_change_the_next_one() -> None:
     customer = make_customer()
     order = place((make_product(), 1), customer=customer, token="tok_declined")
     report(order, ChargeStatus.DECLINED)
@@ -107,7 +107,7 @@ def test_old_news_of_a_failed_attempt_does_not_touch_the_next_one() -> None:
     order.save()
     pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
 
-    settle()  # only now is the decline heard of
+    settle()  # only now is the decline handled
 
     order.refresh_from_db()
     assert order.payment_status == "processing"
@@ -120,7 +120,7 @@ def test_a_payment_in_progress_allows_no_other() -> None:
     with pytest.raises(PaymentInProgress):
         pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
 
-    report(order)  # the order has not heard of it yet
+    report(order)  # the event is not handled yet
     with pytest.raises(PaymentInProgress):
         pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
     assert Payment.objects.filter(order_id=order.id).count() == 1

@@ -195,14 +195,14 @@ def test_a_backorderable_product_is_sold_beyond_what_is_there() -> None:
     assert stock_of(rare) == (1, 4)
 
 
-def test_falling_to_the_threshold_is_told_once() -> None:
+def test_falling_to_the_threshold_is_reported_once() -> None:
     mug = make_product(stock=8, low_stock_threshold=5)
 
     for _ in range(3):
         place((mug, 2))
 
-    news = Event.objects.filter(type="product.stock_ran_low", object_id=mug.id)
-    assert [event.data["available"] for event in news] == [4]
+    events = Event.objects.filter(type="product.stock_ran_low", object_id=mug.id)
+    assert [event.data["available"] for event in events] == [4]
 
 
 def test_a_number_that_was_drawn_twice_is_drawn_again(transactional_db: None) -> None:

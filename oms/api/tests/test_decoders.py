@@ -22,10 +22,10 @@ ID = "01a1fcec-dd92-7098-baf7-6372d63b1cc8"
 
 class Part(InputSerializer):
     id = UUIDField()
-    pieces = IntegerField(min_value=1, max_value=10)
+    quantity = IntegerField(min_value=1, max_value=10)
 
 
-class Parcel(InputSerializer):
+class Package(InputSerializer):
     parts = serializers.ListSerializer[Any](child=Part(), min_length=1, max_length=3)
     country = CountryField()
     kind = ChoiceField(choices=["small", "large"], default="small")
@@ -39,13 +39,13 @@ class Parcel(InputSerializer):
         return parts
 
 
-decode_parcel = compiled(Parcel)
+decode_package = compiled(Package)
 
 
 def validated(body: bytes) -> Any:
     """What the serializer makes of the body; None if it refuses it."""
     try:
-        serializer = Parcel(data=decode(body))
+        serializer = Package(data=decode(body))
         serializer.is_valid(raise_exception=True)
     except (ValidationError, OperationError):
         return None
@@ -59,7 +59,7 @@ def plain(value: Any) -> Any:
 
 
 def body(**changes: Any) -> bytes:
-    good = {"parts": [{"id": ID, "pieces": 2}], "country": "DE", "name": "Ada"}
+    good = {"parts": [{"id": ID, "quantity": 2}], "country": "DE", "name": "Ada"}
     return json.dumps({**good, **changes}).encode()
 
 
@@ -68,7 +68,7 @@ def body(**changes: Any) -> bytes:
     [{}, {"kind": "large", "hint": "x"}, {"note": "a\nb\tc"}, {"note": 'a "b" \\'}, {"note": ""}],
 )
 def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any) -> None:
-    decoded = decode_parcel(body(**changes))
+    decoded = decode_package(body(**changes))
 
     assert decoded is not None
     assert plain(decoded) == plain(validated(body(**changes)))
@@ -80,12 +80,12 @@ def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any)
     [
         body(name=" Ada"),
         body(name="Ada\u2003"),
-        body(parts=[{"id": ID.replace("-", ""), "pieces": 2}]),
-        body(parts=[{"id": ID.replace("-", "").replace("0", "\\u0030", 1), "pieces": 2}]),
-        body(parts=[{"id": ID, "pieces": 2.0}]),
-        body(parts=[{"id": ID, "pieces": True}]),
-        body(parts=[{"id": ID, "pieces": 11}]),
-        body(parts=[{"id": ID, "pieces": 2}] * 2),
+        body(parts=[{"id": ID.replace("-", ""), "quantity": 2}]),
+        body(parts=[{"id": ID.replace("-", "").replace("0", "\\u0030", 1), "quantity": 2}]),
+        body(parts=[{"id": ID, "quantity": 2.0}]),
+        body(parts=[{"id": ID, "quantity": True}]),
+        body(parts=[{"id": ID, "quantity": 11}]),
+        body(parts=[{"id": ID, "quantity": 2}] * 2),
         body(parts=[]),
         body(name=""),
         body(name="x" * 9),
@@ -95,7 +95,7 @@ def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any)
         body(extra=1),
         body(hint=None),
         body()[:-1] + b', "name": "Eve"}',
-        body()[:-1] + b', "parts": [{"id": "' + ID.encode() + b'", "pieces": 3}]}',
+        body()[:-1] + b', "parts": [{"id": "' + ID.encode() + b'", "quantity": 3}]}',
         body()[:-1],
         b'"\\ud800"',
         b"[" * 100_000,
@@ -104,7 +104,7 @@ def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any)
     ],
 )
 def test_whatever_is_unusual_is_left_to_the_serializer(unusual: bytes) -> None:
-    assert decode_parcel(unusual) is None
+    assert decode_package(unusual) is None
 
 
 texts = st.text(alphabet=st.sampled_from('aé "\\\n\t\x00\x1f\x7f\x85\u2003\U0001f600'), max_size=14)
@@ -113,7 +113,7 @@ parts = st.lists(
     st.fixed_dictionaries(
         {
             "id": st.sampled_from([ID, ID.upper(), ID.replace("-", ""), ID[:-1] + "9", "x"]),
-            "pieces": st.one_of(st.integers(-1, 11), values),
+            "quantity": st.one_of(st.integers(-1, 11), values),
         },
         optional={"more": values},
     ),
@@ -138,7 +138,7 @@ def test_the_compiled_form_never_takes_what_the_serializer_refuses(
 ) -> None:
     text = json.dumps(document, ensure_ascii=ascii_only).encode()
 
-    decoded = decode_parcel(text)
+    decoded = decode_package(text)
 
     if decoded is not None:
         assert plain(decoded) == plain(validated(text))

@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named_by_pointer_and_code(
     assert faults(echo(client, body)) == [(pointer, code)]
 
 
-def test_all_faults_are_told_at_once(client: APIClient) -> None:
+def test_all_errors_are_reported_at_once(client: APIClient) -> None:
     body = {"quantity": "x", "colour": 1, "items": [{"quantity": 0}, {"weight": 1}]}
 
     assert faults(echo(client, body)) == [

@@ -146,7 +146,7 @@ def test_a_query_that_is_not_understood_is_400(
     assert (error["parameter"], error["code"]) == (parameter, code)
 
 
-def test_what_is_wrong_with_filters_is_told_in_their_order(client: APIClient) -> None:
+def test_errors_in_filters_are_reported_in_their_order(client: APIClient) -> None:
     wrong = ["day", "owner", "is_staff", "status", "id__in", "created_at__lt"]
 
     response = client.get("/api/v1/things?" + "&".join(f"{name}=7" for name in wrong))
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_filters_is_told_in_their_order(client: APIClient) ->
     assert [error["parameter"] for error in response.json()["errors"]] == wrong
 
 
-def test_a_misspelt_parameter_is_told_the_right_one(client: APIClient) -> None:
+def test_a_misspelt_parameter_is_answered_with_the_right_one(client: APIClient) -> None:
     response = client.get("/api/v1/things?statsu=a")
 
     assert "status" in response.json()["errors"][0]["detail"]

@@ -1,4 +1,4 @@
-"""One deadline for all the steps of a piece of work."""
+"""One deadline for all steps of a task."""
 
 from __future__ import annotations
 

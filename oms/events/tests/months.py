@@ -30,8 +30,8 @@ def append_events(moment: datetime, *, number: int = 1, request_id: str = "") ->
 
     Their data have whatever JSON makes difficult.
     """
-    moments = [moment + timedelta(milliseconds=n) for n in range(number)]
-    ids = [first_id_at(at) for at in moments]
+    times = [moment + timedelta(milliseconds=n) for n in range(number)]
+    ids = [first_id_at(at) for at in times]
     insert_rows(
         Event,
         _COLUMNS,
@@ -42,7 +42,7 @@ def append_events(moment: datetime, *, number: int = 1, request_id: str = "") ->
                 *("staff", new_id() if n % 2 else None, "sam\\@example.com", request_id),
                 *("2001:db8::1" if n % 3 else None, at),
             )
-            for n, (id, at) in enumerate(zip(ids, moments, strict=True))
+            for n, (id, at) in enumerate(zip(ids, times, strict=True))
         ],
     )
     return ids

@@ -86,8 +86,8 @@ def test_a_log_is_moved_into_months_as_it_is(another_database: tuple[str, Any]) 
     migrate(url, DB_STATEMENT_TIMEOUT_MS="500")
 
     assert database.execute(_CONTENT).fetchall() == before
-    parked = database.execute("SELECT event_id FROM events_parkedevent ORDER BY id").fetchall()
-    assert parked == [(before[2][0],), (before[6][0],)]
+    failed = database.execute("SELECT event_id FROM events_parkedevent ORDER BY id").fetchall()
+    assert failed == [(before[2][0],), (before[6][0],)]
     in_default = database.execute("SELECT position FROM events_event_default").fetchall()
     assert in_default == [(7,)]
     [(partitions,)] = database.execute(

@@ -65,8 +65,8 @@ def test_a_month_holds_its_first_millisecond_and_its_last() -> None:
     make_partitions(first=JANUARY, last=date(2025, 2, 28))
     begin, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
 
-    moments = [begin, end - timedelta(milliseconds=1), end]
-    tables = [table_of(append_events(moment)[0]) for moment in moments]
+    times = [begin, end - timedelta(milliseconds=1), end]
+    tables = [table_of(append_events(moment)[0]) for moment in times]
     [before] = append_events(begin - timedelta(milliseconds=1))
 
     assert tables == ["events_event_2025_01", "events_event_2025_01", "events_event_2025_02"]

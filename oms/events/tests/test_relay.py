@@ -180,9 +180,9 @@ def test_a_reader_that_goes_by_position_alone_skips_it(handled: Any) -> None:
     assert seen == [later]
 
 
-def test_no_event_is_skipped_or_doubled_amid_many_writers(handled: Any) -> None:
+def test_no_event_is_skipped_or_doubled_with_many_writers(handled: Any) -> None:
     done = threading.Event()
-    told: list[UUID] = []
+    published: list[UUID] = []
 
     def write() -> None:
         for _ in range(15):
@@ -191,7 +191,7 @@ def test_no_event_is_skipped_or_doubled_amid_many_writers(handled: Any) -> None:
                 for user_id in users:
                     publish(UserRegistered(user_id=user_id, email="x"), actor=system("tests"))
                     threading.Event().wait(0.002)
-            told.extend(users)
+            published.extend(users)
 
     def keep_relaying() -> None:
         while not done.is_set():
@@ -206,8 +206,8 @@ def test_no_event_is_skipped_or_doubled_amid_many_writers(handled: Any) -> None:
     at_once(write_all, keep_relaying, keep_relaying)
     deliver(consumer())
 
-    assert len(told) == 120
-    assert sorted(handled()) == sorted(told)
+    assert len(published) == 120
+    assert sorted(handled()) == sorted(published)
     in_log = list(
         Event.objects.order_by("transaction", "position").values_list("object_id", flat=True)
     )

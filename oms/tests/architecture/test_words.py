@@ -30,14 +30,16 @@ COINED: Mapping[str, str] = {
     r"\bmoments\b": "timestamps, times",
     r"WantedStep|\bwanted_|_wanted\b": "RequestedAction, requested",
     r"\basking_\w|\bopening_\w": "an explicit query or pipeline object",
-    r"\bparked\b|\bParkedEvent\b|\bparked_|_parked\b": "failed event, dead letter",
+    # The constraint's name stays.
+    r"\bparked\b|\bParkedEvent\b|\bparked_(?!event_once)|_parked\b": "failed event, dead letter",
     r"\bstamps?\b|_stamps?\b|\bstamp_": "cache version",
     r"_turns?\b|\bturn_of\b|\bturns of\b": "process lock, slot",
     r"stay_awake|is_awake|\bwaking\b": "hold wake-ups, wake-up",
     # Payloads of stored events keep the name.
     r"(?<![.\"'`])\bpieces?\b(?![=:\"'`])": "units, items, quantity",
     r"\bparcels?\b": "shipment",
-    r"\bnews\b|_news\b|\bnews_": "event, update",
+    # The problem code `unreadable_news` is public.
+    r"\bnews\b|(?<!unreadable)_news\b|\bnews_": "event, update",
     r"\bdearer?\b": "expensive, cost",
     r"\bgood for\b": "valid for",
     r"\bamid\b": "in, during",
@@ -55,19 +57,13 @@ PENDING = {
     r"\bg(i|a)v(e|es|ing|en) back\b|giv(e|es|ing)_back",
     r"\bbec(o|a)mes? of\b",
     r"\bwork(s|ed|ing)? off\b",
-    r"StockBook|[Ss]tock book|stock_book",
-    r"\bmoments\b",
     r"\basking_\w|\bopening_\w",
-    r"\bparked\b|\bParkedEvent\b|\bparked_|_parked\b",
     r"\bstamps?\b|_stamps?\b|\bstamp_",
-    r"_turns?\b|\bturn_of\b|\bturns of\b",
     r"stay_awake|is_awake|\bwaking\b",
     r"(?<![.\"'`])\bpieces?\b(?![=:\"'`])",
     r"\bparcels?\b",
-    r"\bnews\b|_news\b|\bnews_",
     r"\bdearer?\b",
     r"\bgood for\b",
-    r"\bamid\b",
 }
 
 FOLDERS = (

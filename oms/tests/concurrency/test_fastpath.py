@@ -1,4 +1,4 @@
-"""The hot lane on real servers: what only real processes and real bytes can show."""
+"""The fast path on real servers: what only real processes and real bytes can show."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def lasting(answer: httpx.Response) -> dict[str, str]:
     return {k: v for k, v in answer.headers.items() if k not in _OF_THE_MOMENT}
 
 
-def test_on_the_wire_the_lane_answers_as_django_does(processes: Processes) -> None:
+def test_fast_path_responses_equal_those_of_django_on_the_wire(processes: Processes) -> None:
     web = processes.start("web", {"RATE_LIMIT_PLACE": "1000/minute"})
     url, customer, mug = processes.web_url, make_customer(), make_product(stock=1_000)
     token = token_of(customer)
@@ -251,7 +251,7 @@ def test_lost_connections_are_noticed_once_and_nothing_is_done_twice(
     assert set(round_of("d")) == {201}
 
 
-def test_a_server_that_is_told_to_end_answers_what_it_has_begun(processes: Processes) -> None:
+def test_a_server_that_shuts_down_finishes_the_requests_it_has_begun(processes: Processes) -> None:
     web: RunningProcess = processes.start("web", {"FAST_PATH_LOCK_TIMEOUT_MS": "3000"})
     mug, tokens = make_product(stock=1_000), [token_of(make_customer()) for _ in range(5)]
     url = processes.web_url

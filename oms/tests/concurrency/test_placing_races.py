@@ -25,12 +25,12 @@ from orders.placements import Placed
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
-def buyers(product: Product, *, how_many: int, pieces: int = 1) -> list[Callable[[], Placed]]:
+def buyers(product: Product, *, how_many: int, quantity: int = 1) -> list[Callable[[], Placed]]:
     customer = make_customer()
-    wanted = placement((product, pieces), customer=customer)
+    requested = placement((product, quantity), customer=customer)
 
     def buy() -> Placed:
-        return place_order(actor=actor_for(customer), placement=wanted)
+        return place_order(actor=actor_for(customer), placement=requested)
 
     return [buy] * how_many
 
@@ -115,8 +115,8 @@ def test_baskets_locked_in_their_own_order_do_wait_in_circles() -> None:
 def _basket(products: Sequence[Product]) -> Callable[[], Placed]:
     customer = make_customer()
     lines = [(product, 1) for product in random.sample(products, 5)]
-    wanted = placement(*lines, customer=customer)
-    return lambda: place_order(actor=actor_for(customer), placement=wanted)
+    requested = placement(*lines, customer=customer)
+    return lambda: place_order(actor=actor_for(customer), placement=requested)
 
 
 def _lock_one_by_one(product_ids: Iterable[UUID]) -> Callable[[], list[locks.LockedLevel]]:

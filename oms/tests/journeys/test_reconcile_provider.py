@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Books:
-    """A provider of which nothing but the books is asked; `fault` is raised instead of them."""
+    """A provider with nothing but a ledger; `fault` is raised instead of returning it."""
 
     def __init__(self, entries: list[LedgerEntry]) -> None:
         self.entries = entries
@@ -73,24 +73,24 @@ def captured(**values: Any) -> Payment:
     return Payment.objects.filter(status="captured", **values).order_by("id")[0]
 
 
-def asked(*, offline: bool = False) -> Finding:
+def finding(*, offline: bool = False) -> Finding:
     [found] = provider_findings(offline=offline)
     return found
 
 
-def told(found: Finding) -> list[tuple[str, str]]:
-    return [(violation.id, violation.detail) for violation in found.violations]
+def violations() -> list[tuple[str, str]]:
+    return [(violation.id, violation.detail) for violation in finding().violations]
 
 
 def test_books_that_agree_are_no_violation(books: Books) -> None:
-    assert told(asked()) == []
+    assert violations() == []
 
 
 def test_a_capture_that_the_provider_does_not_know_is_seen(books: Books) -> None:
     payment = captured()
     books.entries = [entry for entry in books.entries if entry.key != str(payment.id)]
 
-    assert told(asked()) == [
+    assert violations() == [
         (
             str(payment.id),
             f"we captured {payment.amount}, and the provider has no such charge",
@@ -102,7 +102,7 @@ def test_a_capture_that_we_do_not_know_is_seen(books: Books) -> None:
     key = str(uuid4())
     books.entries.append(replace(entry(captured()), key=key))
 
-    [(id, detail)] = told(asked())
+    [(id, detail)] = violations()
 
     assert id == key
     assert "we have no such payment" in detail
@@ -121,7 +121,7 @@ def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
     charged = {"status": ChargeStatus.CAPTURED, "captured_amount": payment.amount}
     books.entries.append(entry(second, **charged))
 
-    assert set(told(asked())) == {
+    assert set(violations()) == {
         (str(payment.order_id), "the provider captured 2 times"),
         (
             str(second.id),
@@ -143,7 +143,7 @@ def test_a_charge_of_other_money_is_seen(books: Books, values: dict[str, Any], s
     payment = captured(refunded_amount=0)
     books.change(payment, **values)
 
-    [(id, detail)] = told(asked())
+    [(id, detail)] = violations()
 
     assert id == str(payment.id)
     assert said in detail
@@ -154,7 +154,7 @@ def test_a_refund_that_the_provider_does_not_know_is_seen(books: Books) -> None:
     assert payment is not None
     books.change(payment, refunded_amount=Decimal(0))
 
-    [(id, detail)] = told(asked())
+    [(id, detail)] = violations()
 
     assert id == str(payment.id)
     assert detail.startswith("we refunded")
@@ -165,7 +165,7 @@ def test_a_payment_under_way_is_no_violation(books: Books) -> None:
     charged = {"status": ChargeStatus.CAPTURED, "captured_amount": payment.amount}
     books.entries.append(entry(payment, **charged))
 
-    assert told(asked()) == []
+    assert violations() == []
 
 
 def test_a_payment_that_is_captured_while_the_books_are_read_is_no_violation(
@@ -180,13 +180,13 @@ def test_a_payment_that_is_captured_while_the_books_are_read_is_no_violation(
 
     books.while_read = capture
 
-    assert told(asked()) == []
+    assert violations() == []
 
 
-def test_a_provider_that_cannot_be_asked_is_a_violation(books: Books) -> None:
+def test_an_unreachable_provider_is_a_violation(books: Books) -> None:
     books.fault = GatewayUnknownOutcome("ConnectError")
 
-    [(id, detail)] = told(asked())
+    [(id, detail)] = violations()
 
     assert id == "sandbox"
     assert "--offline" in detail
@@ -195,7 +195,7 @@ def test_a_provider_that_cannot_be_asked_is_a_violation(books: Books) -> None:
 def test_offline_skips_such_a_provider_visibly(books: Books) -> None:
     books.fault = GatewayUnknownOutcome("ConnectError")
 
-    found = asked(offline=True)
+    found = finding(offline=True)
 
     assert found.holds
     assert found.skipped == "sandbox is unavailable: ConnectError"
@@ -204,4 +204,4 @@ def test_offline_skips_such_a_provider_visibly(books: Books) -> None:
 def test_offline_still_asks_a_provider_that_answers(books: Books) -> None:
     books.change(captured(), currency="USD")
 
-    assert asked(offline=True).total == 1
+    assert finding(offline=True).total == 1

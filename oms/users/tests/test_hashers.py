@@ -45,7 +45,7 @@ def _with_earlier_hash() -> User:
 
 
 def _costs_of(user: User) -> tuple[int, int, int]:
-    """Passes, KiB and lanes of the user's hash in the database."""
+    """Passes, KiB and parallelism of the user's hash in the database."""
     encoded = User.objects.get(pk=user.pk).password.removeprefix("argon2")
     found = argon2.extract_parameters(encoded)
     return found.time_cost, found.memory_cost, found.parallelism
