@@ -119,8 +119,8 @@ def shop(large_shop: None, monkeypatch: pytest.MonkeyPatch) -> Order:
         # Where an index can be used at all it is; one that leads past too much is noticed by that.
         cursor.execute("SET LOCAL enable_seqscan = off")
     orders = Order.objects.select_related("customer").filter(status="delivered").order_by("id")
-    amid = orders[_ORDERS // 3 : _ORDERS // 2]
-    return min(amid, key=lambda order: orders.filter(customer=order.customer).count())
+    middle = orders[_ORDERS // 3 : _ORDERS // 2]
+    return min(middle, key=lambda order: orders.filter(customer=order.customer).count())
 
 
 def filter_values(order: Order) -> Mapping[str, Sequence[str]]:
