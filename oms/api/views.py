@@ -45,7 +45,9 @@ from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction
 from oms.http import etags
 from oms.http.identity import IdentityAuthentication, actor_of
+from oms.http.problems import problem_response
 from oms.http.queries import check_query
+from oms.http.route_limits import count_body
 
 UUID_PATTERN = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -150,6 +152,11 @@ class ApiView(GenericAPIView[Any]):
             if_none_match=self.request.headers.get("If-None-Match"),
             actor=self.actor,
         )
+        if route.cost is not None:
+            http_request = self.request._request
+            problem = count_body(http_request, cost=route.cost(call.data))
+            if problem is not None:
+                return problem_response(request=http_request, problem=problem)
         answer = (_answer_in_transaction if route.handler.is_write else _answer)(route, call)
         response = HttpResponse(answer.body, status=answer.status, headers=answer.headers)
         if "Content-Type" not in answer.headers:

@@ -28,7 +28,7 @@ from oms.demo.provider_ledger import write_provider_ledger
 from oms.demo.scenarios import Action, PlannedOrder, plan_orders
 from oms.demo.stock import create_products, deliver, take_stock
 from oms.events.partitions import make_partitions
-from oms.queue.wakeups import collected_wakeups
+from oms.queue.wakeups import wakeups_sent_by
 from orders.models import Order
 from payments.models import Payment, Refund
 from reports.models import DailyReport
@@ -97,7 +97,7 @@ def seed_shop(
     opened_at = now - timedelta(days=days) - _OPENED_BEFORE
     make_partitions(first=opened_at, last=now)
     # No wake-ups, and no warnings about the simulated timeouts.
-    with _quiet(), collected_wakeups(), transaction.atomic():
+    with _quiet(), wakeups_sent_by(lambda task: None), transaction.atomic():
         require_empty_shop()
         with clock.stopped_at(opened_at):
             accounts = create_accounts(orders=orders, random=random)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -23,9 +25,10 @@ from oms.fastpath.middleware import check_middleware
 from oms.fastpath.process_lock import HeldLock, ProcessLock
 from oms.fastpath.requests import FastPathRequest
 from oms.fastpath.routes import find_route, routes
-from oms.fastpath.wakeups import Waker
+from oms.fastpath.wakeups import WakeUpSender
+from oms.http.health import add_dependency, remove_dependency
 from oms.http.problems import problem_of_fault, problem_of_refusal
-from oms.queue.wakeups import collected_wakeups
+from oms.queue.wakeups import wakeups_sent_by
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,10 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
+# In /health/ready.
+_DEPENDENCY = "fast_path"
+# A batch that takes longer is reported there.
+_STALLED_SECONDS = 2.0
 # A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
 
@@ -45,7 +52,8 @@ class Application:
         self._django: Any = WSGIMiddleware(django, workers=settings.WEB_THREADS)
         # Empty before the start and from the shutdown on: Django answers then.
         self._batchers: dict[type[Handler], Batcher[FastPathCall, ApiAnswer | None]] = {}
-        self._waker: Waker | None = None
+        self._wakeups: WakeUpSender | None = None
+        self._resources = ExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,11 +61,10 @@ class Application:
             return
         # CGI's names cannot tell X_Forwarded_For from X-Forwarded-For, which our proxy has set.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
-        call = self._call(scope) if self._batchers else None
-        if call is None:
-            await self._django(scope, _coroutines(receive), send)
+        if self._batchers and find_route(scope["method"], scope["path"])[0] is not None:
+            await self._answer(scope, receive, send)
         else:
-            await self._answer(call, scope, receive, send)
+            await self._django(scope, _coroutines(receive), send)
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -69,20 +76,18 @@ class Application:
             self._start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        batchers, self._batchers = self._batchers, {}
-        for batcher in batchers.values():
-            await batcher.close()
-        if self._waker is not None:
-            await asyncio.to_thread(self._waker.close)
+        await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
         check_middleware()
-        self._waker = Waker()
+        self._wakeups = WakeUpSender()
+        self._resources.enter_context(wakeups_sent_by(self._wakeups.wake))
+        add_dependency(_DEPENDENCY, self._check_progress)
         lock = ProcessLock(settings.VAR_DIR / "process-lock")
         for handler in {route.fast_path.handler for route in routes().values()}:
             self._batchers[handler] = Batcher(
-                self._work,
+                _work,
                 name=handler.__name__,
                 limit=settings.FAST_PATH_BATCH,
                 deadline=settings.FAST_PATH_DEADLINE,
@@ -90,45 +95,48 @@ class Application:
                 lock=lock if handler.is_write else None,
             )
 
-    def _work(self, calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
-        """On a batcher's thread: answer the calls; workers are woken from another thread."""
-        prepare_connection()
-        with collected_wakeups() as tasks:
-            try:
-                return answer_batch(calls, lock=lock)
-            finally:  # some may have been committed before the others failed
-                if tasks and self._waker is not None:
-                    self._waker.wake(tasks)
+    async def _stop(self) -> None:
+        batchers, self._batchers = self._batchers, {}
+        remove_dependency(_DEPENDENCY)
+        for batcher in batchers.values():
+            await batcher.close()
+        self._resources.close()
+        if self._wakeups is not None:
+            await asyncio.to_thread(self._wakeups.close)
 
-    def _call(self, scope: Scope) -> FastPathCall | None:
-        """The call of a request for a hot route, by its headers; None if it is left to Django."""
-        if find_route(scope["method"], scope["path"])[0] is None:
-            return None
+    def _check_progress(self) -> float:
+        """The present moment. Raises TimeoutError while a batch takes suspiciously long."""
+        if any(b.busy_seconds() > _STALLED_SECONDS for b in self._batchers.values()):
+            raise TimeoutError
+        return time.monotonic()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        if len(headers) != len(scope["headers"]):  # one header twice has no clear meaning
-            return None
-        if scope["method"] == "GET" and headers.get("content-length", "0") != "0":
-            return None
-        return accept(
-            FastPathRequest(
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=headers,
-                scheme=scope["scheme"],
-                remote_address=scope["client"][0] if scope.get("client") else "",
-            )
+        is_get = scope["method"] == "GET"
+        announced = headers.get("content-length", "0" if is_get else "unknown")
+        limit = 0 if is_get else settings.API_BULK_BODY_LIMIT
+        # One header twice has no clear meaning.
+        is_unclear = len(headers) != len(scope["headers"]) or "transfer-encoding" in headers
+        # A body that is too large, or of unknown size, is refused by Django before it is read.
+        if is_unclear or not announced.isdecimal() or int(announced) > limit:
+            await self._django(scope, _coroutines(receive), send)
+            return
+        request = FastPathRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            scheme=scope["scheme"],
+            remote_address=scope["client"][0] if scope.get("client") else "",
         )
-
-    async def _answer(self, call: FastPathCall, scope: Scope, receive: Receive, send: Send) -> None:
-        request = call.request
-        if call.route.decode is not None:
-            request.body = await _body(receive)
-            if len(request.body) != int(request.headers["content-length"]):
-                return  # the client has gone in the middle of it
-        answer = await self._batched(call)
+        call = accept(request)
+        # Read in any case, for a client that is still sending would not see the answer.
+        request.body = b"" if is_get else await _body(receive)
+        if len(request.body) != int(announced):  # the client has gone in the middle of it
+            return
+        answer = None if call is None else await self._batched(call)
         if answer is None:
             await self._django(scope, _again(request.body, receive), send)
         else:
@@ -145,6 +153,11 @@ class Application:
         except Exception:  # a bug of ours, which Django would answer in the same words
             log.exception("request_failed", method=call.request.method, path=call.path)
             return failed_answer(call, problem_of_fault())
+
+
+def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
+    prepare_connection()
+    return answer_batch(calls, lock=lock)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -129,8 +129,9 @@ class Batcher(Generic[Call, Answer]):
                 raise ValueError(f"{len(answers)} answers to {len(calls)} calls.")
         except Exception as error:  # it belongs to those who wait for the answers
             answers = error
-        futures = [future for _, future in worker.batch]
-        self._loop.call_soon_threadsafe(_resolve, futures, answers)
+        if worker is self._worker:  # else the callers were told that the batch has stalled
+            futures = [future for _, future in worker.batch]
+            self._loop.call_soon_threadsafe(_resolve, futures, answers)
 
     def _gather(self, worker: _Worker[Call, Answer], first: Entry[Call, Answer]) -> None:
         worker.batch, weight = [first], self._weight(first[0])

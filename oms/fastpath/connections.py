@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 # restarted meanwhile, and the next client should not be the one who finds out.
 TRUSTED_SECONDS = 0.5
 _TEST_TIMEOUT_MS = 1_000
+_TESTED = 3
 
 _thread = local()
 
@@ -30,9 +31,13 @@ def prepare_connection() -> None:
     """Make this thread's connection ready for a batch; one that is broken is opened anew."""
     reset_queries()  # with DEBUG each statement is remembered
     now = time.monotonic()
-    is_old = now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS
-    if is_old and connection.connection is not None and not _is_usable():
-        connection.close()
+    if now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS:
+        for _ in range(_TESTED):  # the next one of the pool may be as old
+            if connection.connection is None or _is_usable():
+                break
+            connection.close()
+            with suppress(DatabaseError):  # which the batch is going to meet
+                connection.ensure_connection()
     _thread.used = now
 
 

@@ -1,9 +1,9 @@
-"""Waking workers from a thread of its own, so that no batch waits for the broker."""
+"""Sending wake-ups from a thread of its own, so that no batch waits for the broker."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from threading import Condition, Thread
 
 import structlog
@@ -16,20 +16,21 @@ log = structlog.get_logger(__name__)
 _PAUSE = 0.05
 
 
-class Waker:
-    """Sends the wake-ups that it is given, those of one task together."""
+class WakeUpSender:
+    """Sends the wake-ups of Celery tasks soon, those of one task together."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[str], None] = wake) -> None:
+        self._send = send
         self._tasks: set[str] = set()
         self._changed = Condition()
         self._closing = False
-        self._thread = Thread(target=self._run, name="waker", daemon=True)
+        self._thread = Thread(target=self._run, name="wake-ups", daemon=True)
         self._thread.start()
 
-    def wake(self, tasks: Iterable[str]) -> None:
-        """Wake the Celery tasks soon."""
+    def wake(self, task: str) -> None:
+        """Wake the task soon."""
         with self._changed:
-            self._tasks.update(tasks)
+            self._tasks.add(task)
             self._changed.notify()
 
     def close(self) -> None:
@@ -47,7 +48,7 @@ class Waker:
                 closing = self._closing
             for task in sorted(tasks):
                 try:
-                    wake(task)
+                    self._send(task)
                 except Exception:  # the thread must go on; the schedule wakes the task anyhow
                     log.exception("wake_up_failed", task=task)
             if closing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import Any
@@ -39,7 +39,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     wait_for(checks.values(), timeout=TIMEOUT)
     states = {name: _state(check, begun) for name, check in checks.items()}
     missing = {name for name, state in states.items() if state["status"] != "ok"}
-    status = "unavailable" if missing & VITAL else "degraded" if missing else "ok"
+    status = "unavailable" if missing - OPTIONAL else "degraded" if missing else "ok"
     return _answer(
         {"status": status, "dependencies": states},
         status=503 if status == "unavailable" else 200,
@@ -68,12 +68,25 @@ def _check_redis() -> float:
     return time.monotonic()
 
 
-DEPENDENCIES: Mapping[str, Callable[[], float]] = {
+DEPENDENCIES: dict[str, Callable[[], float]] = {
     "postgresql": _check_postgresql,
     "redis": _check_redis,
 }
-# Without these no order can be taken.
-VITAL = frozenset({"postgresql"})
+# Without these orders are accepted all the same.
+OPTIONAL = frozenset({"redis"})
+
+
+def add_dependency(name: str, check: Callable[[], float]) -> None:
+    """Report something else that no order can be placed without.
+
+    `check` returns the moment, of time.monotonic, at which it worked, or raises an exception.
+    """
+    DEPENDENCIES[name] = check
+
+
+def remove_dependency(name: str) -> None:
+    """Report it no more."""
+    DEPENDENCIES.pop(name, None)
 
 
 def _state(check: Future[float], begun: float) -> dict[str, object]:

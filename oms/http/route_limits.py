@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -23,8 +24,8 @@ from oms.http.bodies import body_fault
 from oms.http.identity import identify
 from oms.http.local_counters import WindowState, local_counters
 from oms.http.payloads import decode
-from oms.http.problems import is_api
-from oms.http.rate_limits import Counted, Limit, count, count_locally, counted
+from oms.http.problems import Problem, is_api
+from oms.http.rate_limits import Counted, Limit, count, count_locally, counted, rate_limit_problem
 
 _ATTEMPTS = frozenset({"register_address", "token_address", "token_account", "password_user"})
 _GENERAL = ("general_user",)
@@ -37,6 +38,19 @@ def count_request(request: HttpRequest) -> list[Counted]:
     if attempts:
         return [_count_attempt(request, limit) for limit in attempts]
     return count(limits)
+
+
+def count_body(request: HttpRequest, *, cost: int) -> Problem | None:
+    """Count a decoded body that counts as `cost` requests, one of which was counted before.
+
+    Returns the problem if the limits do not allow that many.
+    """
+    if cost <= 1:
+        return None
+    states = count([replace(limit, cost=cost - 1) for limit in limits_of(request)])
+    request.counted = states  # type: ignore[attr-defined]  # ours, for the middleware's headers
+    exceeded = [state for state in states if not state.allowed]
+    return rate_limit_problem(exceeded) if exceeded else None
 
 
 def limits_of(request: HttpRequest) -> list[Limit]:

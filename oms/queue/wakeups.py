@@ -8,9 +8,8 @@ caller wait for long.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import structlog
 from celery import current_app
@@ -29,34 +28,26 @@ _FLAG_SECONDS = 2
 _SENT, _HELD = "sent", "held"
 
 _closed_until = 0.0
-_collected: ContextVar[set[str] | None] = ContextVar("collected_wakeups", default=None)
+_sender: Callable[[str], None] | None = None
 
 
 def wake_on_commit(task: str) -> None:
     """Wake the Celery task called `task`, which takes no arguments, once this has committed."""
-    transaction.on_commit(lambda: _wake_or_collect(task), robust=True)
+    transaction.on_commit(lambda: (_sender or wake)(task), robust=True)
 
 
 @contextmanager
-def collected_wakeups() -> Iterator[set[str]]:
-    """Collect the tasks to be woken by what is committed inside, for the caller to wake later.
+def wakeups_sent_by(sender: Callable[[str], None]) -> Iterator[None]:
+    """Let `sender` wake the tasks of whatever commits in this process meanwhile.
 
-    So a batch of many changes sends one message, and not from the thread that commits.
+    So a web process sends one message for many commits, and not from a thread that commits.
     """
-    collected: set[str] = set()
-    token = _collected.set(collected)
+    global _sender
+    before, _sender = _sender, sender
     try:
-        yield collected
+        yield
     finally:
-        _collected.reset(token)
-
-
-def _wake_or_collect(task: str) -> None:
-    collected = _collected.get()
-    if collected is None:
-        wake(task)
-    else:
-        collected.add(task)
+        _sender = before
 
 
 def wake(task: str) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from oms.core.ids import new_id
+from oms.http.rate_limits import Limit, count
 from oms.testing.factories import api_client, make_customer, make_product
 from oms.testing.ordering import stock_of
+from oms.users.models import User
 from orders.api.outputs import OrderOutput
 from orders.models import Order
 from orders.tests.test_api_placing import body, faults
@@ -94,3 +98,38 @@ def test_bulk_takes_as_many_statements_for_forty_orders_as_for_one(client: APICl
         counts.append(len(statements))
 
     assert counts[0] == counts[1]
+
+
+def test_each_order_of_a_bulk_counts_as_one_request(client: APIClient, settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "50/hour"}
+    mug = make_product(stock=1_000)
+
+    def remaining(orders: int, *, key: str = "") -> tuple[int, str]:
+        headers = {"Idempotency-Key": key} if key else {}
+        response = client.post(BULK, {"orders": [body((mug, 1))] * orders}, headers=headers)
+        [left] = re.findall(r"r=([0-9]+)", response["RateLimit"])
+        return response.status_code, left
+
+    assert remaining(20, key="k") == (207, "30")
+    assert remaining(1) == (207, "29")
+    # More than is left: nothing is done, and the request itself counts as one.
+    assert remaining(30) == (429, "28")
+    assert Order.objects.count() == 21
+    assert remaining(28) == (207, "0")
+    assert Order.objects.count() == 49
+
+
+def test_the_repeated_answer_to_a_bulk_counts_as_one_request(
+    client: APIClient, settings: Settings
+) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "50/hour"}
+    mug = make_product(stock=1_000)
+    for _ in range(2):
+        response = client.post(
+            BULK, {"orders": [body((mug, 1))] * 20}, headers={"Idempotency-Key": "k"}
+        )
+        assert response.status_code == 207
+
+    assert Order.objects.count() == 20
+    [state] = count([Limit(name="place_user", subject=str(User.objects.get().pk))])
+    assert state.remaining == 50 - 20 - 1 - 1

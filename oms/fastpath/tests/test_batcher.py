@@ -9,13 +9,12 @@ from pathlib import Path
 from threading import Event, get_ident
 from threading import enumerate as enumerate_threads
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from oms.fastpath.batcher import Batcher, BatchStalled
 from oms.fastpath.process_lock import HeldLock, ProcessLock
-from oms.fastpath.wakeups import Waker
+from oms.fastpath.wakeups import WakeUpSender
 
 _SECONDS = 10.0
 
@@ -207,38 +206,36 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_wake_ups_that_come_together_are_sent_as_one() -> None:
     woken: list[str] = []
-    with patch("oms.fastpath.wakeups.wake", woken.append):
-        waker = Waker()
-        waker.wake(["a"])
-        wait_until(lambda: woken == ["a"])
-        for _ in range(100):  # while it pauses
-            waker.wake(["a", "b"])
-        waker.close()
+    sender = WakeUpSender(woken.append)
+    sender.wake("a")
+    wait_until(lambda: woken == ["a"])
+    for _ in range(100):  # while it pauses
+        sender.wake("a")
+        sender.wake("b")
+    sender.close()
 
     assert sorted(woken) == ["a", "a", "b"]
 
 
-def test_closing_the_waker_sends_what_is_left() -> None:
+def test_closing_the_sender_sends_what_is_left() -> None:
     woken: list[str] = []
-    with patch("oms.fastpath.wakeups.wake", woken.append):
-        waker = Waker()
-        waker.wake(["a"])
-        waker.close()
+    sender = WakeUpSender(woken.append)
+    sender.wake("a")
+    sender.close()
 
     assert woken == ["a"]
 
 
-def test_the_waker_survives_what_it_cannot_send() -> None:
+def test_the_sender_survives_what_it_cannot_send() -> None:
     woken: list[str] = []
 
-    def wake(task: str) -> None:
+    def send(task: str) -> None:
         if task == "bad":
             raise RuntimeError(task)
         woken.append(task)
 
-    with patch("oms.fastpath.wakeups.wake", wake):
-        waker = Waker()
-        waker.wake(["bad"])
-        waker.wake(["good"])
-        wait_until(lambda: woken == ["good"])
-        waker.close()
+    sender = WakeUpSender(send)
+    sender.wake("bad")
+    sender.wake("good")
+    wait_until(lambda: woken == ["good"])
+    sender.close()

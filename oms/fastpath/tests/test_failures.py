@@ -16,7 +16,7 @@ from oms.fastpath.connections import driver_connection
 from oms.fastpath.tests.calls import placing, statuses, terminate_own_connection, token_of
 from oms.http.models import IdempotencyRecord
 from oms.http.operations.idempotency import store_answers
-from oms.queue.wakeups import collected_wakeups
+from oms.queue.wakeups import wakeups_sent_by
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import stock_of
 from orders.models import Order
@@ -81,16 +81,15 @@ def trigger(body: str) -> Any:
 def test_what_fails_at_the_commit_is_not_acknowledged_and_wakes_nobody() -> None:
     mug, customers = make_product(), [make_customer() for _ in range(3)]
     calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in customers]
+    woken: list[str] = []
     refuse = f"IF NEW.customer_id = '{customers[0].id}' THEN RAISE EXCEPTION 'no'; END IF;"
 
-    with trigger(refuse):
-        with collected_wakeups() as woken_by_one:
-            assert statuses(answer_batch(calls[:1])) == [None]
-        with collected_wakeups() as woken_by_all:
-            assert statuses(answer_batch(calls)) == [None, 201, 201]
+    with trigger(refuse), wakeups_sent_by(woken.append):
+        assert statuses(answer_batch(calls[:1])) == [None]
+        assert not woken
+        assert statuses(answer_batch(calls)) == [None, 201, 201]
 
-    assert not woken_by_one
-    assert woken_by_all
+    assert woken
     assert Order.objects.count() == IdempotencyRecord.objects.count() == 2
     assert stock_of(mug) == (10, 2)
 

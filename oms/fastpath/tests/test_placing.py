@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -229,6 +230,33 @@ def test_the_limit_of_a_user_holds_exactly_within_a_batch(settings: Settings) ->
     assert statuses(answers) == [201, 201, 201, 429, 429, 201]
     [state] = count([Limit(name="place_user", subject=str(modest.id))])
     assert state.remaining == 1
+
+
+def test_a_body_is_not_decoded_for_a_request_past_the_limit(settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "1/hour"}
+    token, malformed = token_of(make_customer()), b"[" * 1_000
+    headers = {"content-type": "application/json", "content-length": str(len(malformed))}
+    sent = request("POST", "/api/v1/orders", token=token, body=malformed.decode())
+    sent = replace(sent, headers={**sent.headers, **headers}, body=malformed)
+    count([accepted(sent).limit])
+
+    [refused] = answer_batch([accepted(sent)])
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "9/hour"}
+    [left_to_django] = answer_batch([accepted(sent)])
+
+    assert refused is not None
+    assert refused.status == 429
+    assert left_to_django is None
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer x.y.z"])
+def test_a_body_without_a_valid_token_is_left_unread(authorization: str) -> None:
+    sent = request("POST", "/api/v1/orders/bulk", token="", body={"orders": []})
+    headers = {name: value for name, value in sent.headers.items() if name != "authorization"}
+    if authorization:
+        headers["authorization"] = authorization
+
+    assert accept(replace(sent, headers=headers)) is None
 
 
 def test_without_redis_orders_are_placed_and_limits_still_tell(settings: Settings) -> None:

@@ -33,7 +33,8 @@ class RateLimitMiddleware:
             return self.get_response(request)
         exceeded = [state for state in counted if not state.allowed]
         response = _refusal(request, exceeded) if exceeded else self.get_response(request)
-        for name, value in rate_limit_headers(counted).items():
+        # The view may have counted what the body adds.
+        for name, value in rate_limit_headers(getattr(request, "counted", counted)).items():
             response[name] = value
         return response
 

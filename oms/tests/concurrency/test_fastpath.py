@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from unittest.mock import patch
 from uuid import UUID
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from django.db import connection
@@ -290,3 +293,117 @@ def wait_for_waiting() -> None:
                 return
         time.sleep(0.01)
     raise AssertionError("nobody waits")
+
+
+def backends_of(application: str) -> list[int]:
+    """The processes of PostgreSQL behind the connections of the application."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE application_name = %s AND datname = current_database()",
+            [application],
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+@contextmanager
+def stopped(pids: Sequence[int]) -> Iterator[None]:
+    """Stop the processes, as a dropped NAT entry or a failed-over primary seems to."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_hangs_is_answered_in_time_and_left(processes: Processes) -> None:
+    settings = {
+        "FAST_PATH_LOCK_TIMEOUT_MS": "4000",
+        "DB_ANSWER_TIMEOUT_MS": "4000",
+        "FAST_PATH_DEADLINE": "6",
+    }
+    processes.start("web", settings)
+    mug, token = make_product(stock=1_000), token_of(make_customer())
+    url = processes.web_url
+
+    def buy(key: str) -> httpx.Response:
+        return placed_at_once(url, token, [key], product=mug.id, clients=1)[0]
+
+    def resolved(key: str) -> int:
+        """The status by its key, once PostgreSQL has ended what its lost client had begun."""
+        deadline = time.monotonic() + 10
+        while (status := buy(key).status_code) == 409 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return status
+
+    def ready() -> httpx.Response:
+        return httpx.get(f"{url}/health/ready", timeout=10)
+
+    # A connection that was idle is tested before it is used. Those of the pool hang too, perhaps.
+    assert buy("a").status_code == 201
+    time.sleep(0.6)
+    with stopped(backends_of("web")):
+        began = time.monotonic()
+        assert buy("b").status_code in (201, 503)
+        assert time.monotonic() - began < 8
+    assert resolved("b") == 201
+
+    # One that hangs while it is used is waited for until the limit.
+    with ThreadPoolExecutor(4) as threads, psycopg.connect(**login()) as holder:
+        holder.execute(
+            "SELECT 1 FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [mug.id]
+        )
+        buying = [threads.submit(buy, f"c{n}") for n in range(4)]
+        wait_for_waiting()
+        began = time.monotonic()
+        with stopped(backends_of("web")):
+            holder.rollback()
+            time.sleep(2.5)
+            unready = ready()
+            answers = [one.result(timeout=20) for one in buying]
+        assert time.monotonic() - began < 8
+
+    assert unready.status_code == 503
+    assert unready.json()["dependencies"]["fast_path"]["status"] == "down"
+    refused = [one for one in answers if one.status_code != 201]
+    assert refused
+    for one in refused:
+        assert (one.status_code, one.json()["code"]) == (503, "unavailable")
+        assert int(one.headers["Retry-After"]) >= 1
+    assert ready().status_code == 200
+    # Each that was refused resolves by its key.
+    assert [resolved(f"c{n}") for n in range(4)] == [201] * 4
+    assert Order.objects.count() == 6
+    assert stock_of(mug) == (1_000, 6)
+
+
+def test_a_large_body_of_nobody_is_not_decoded(processes: Processes) -> None:
+    web = processes.start("web")
+    order = json.dumps(order_body((make_product().id, 1)))
+    body = f'{{"orders": [{", ".join([order] * (1_500_000 // len(order)))}]}}'.encode()
+    headers = {"Content-Type": "application/json"}
+
+    def send(_: int) -> Counter[int]:
+        with httpx.Client(base_url=processes.web_url, timeout=20) as client:
+            return Counter(
+                client.post(f"{PATH}/bulk", content=body, headers=headers).status_code
+                for _ in range(10)
+            )
+
+    before = cpu_seconds(web.pid)
+    with ThreadPoolExecutor(4) as threads:
+        statuses = sum(threads.map(send, range(4)), Counter())
+
+    assert set(statuses) == {401}
+    # Decoding one takes about 20 ms of CPU.
+    assert (cpu_seconds(web.pid) - before) / 40 < 0.015
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU seconds of a process and of its children so far."""
+    process = psutil.Process(pid)
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(one.user + one.system for one in times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.db.models import Sum
 from inventory import locks
 from inventory.errors import OutOfStock
 from inventory.models import Product, StockMovement
+from oms.db.pipeline import Pipeline
 from oms.db.transactions import DatabaseBusy
 from oms.testing.factories import actor_for, make_customer, make_product
 from oms.testing.ordering import outcomes_at_once, placement, stock_of
@@ -103,7 +105,7 @@ def test_baskets_locked_in_their_own_order_do_wait_in_circles() -> None:
     products = [make_product(stock=10_000) for _ in range(10)]
     before = deadlocks()
 
-    with patch("inventory.operations.stock.locking_stock_levels", _lock_one_by_one):
+    with patch("orders.operations.placing.lock_stock_levels", _lock_one_by_one):
         for _ in range(4):
             outcomes_at_once([_basket(products) for _ in range(25)])
             if deadlocks() > before:
@@ -119,11 +121,11 @@ def _basket(products: Sequence[Product]) -> Callable[[], Placed]:
     return lambda: place_order(actor=actor_for(customer), placement=requested)
 
 
-def _lock_one_by_one(product_ids: Iterable[UUID]) -> Callable[[], list[locks.LockedLevel]]:
+def _lock_one_by_one(product_ids: Iterable[UUID], *, pipeline: Pipeline) -> Any:
     shuffled = sorted(product_ids)
     random.shuffle(shuffled)
     levels = [level for id in shuffled for level in locks.lock_stock_levels([id]).rows()]
-    return lambda: levels
+    return SimpleNamespace(rows=lambda: levels)
 
 
 def test_bulks_and_single_orders_share_the_last_pieces() -> None:
