@@ -38,7 +38,7 @@ class AmountFilter(ApiFilter):
 
 
 class InStockFilter(BooleanFilter):
-    """Products of which some pieces are available, or of which none are."""
+    """Products with or without available stock."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         return qs if value is None else products_in_stock(qs, in_stock=value)

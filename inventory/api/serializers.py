@@ -194,7 +194,7 @@ class MovementOutput(OutputSerializer):
     reserved_delta = serializers.IntegerField()
     on_hand_after = serializers.IntegerField()
     reserved_after = serializers.IntegerField()
-    reference = serializers.CharField(help_text="The step that moved the pieces.")
+    reference = serializers.CharField(help_text="What caused the movement.")
     reason = serializers.CharField(help_text="Of an adjustment; else empty.")
     note = serializers.CharField()
     order_id = serializers.UUIDField(allow_null=True)

@@ -129,7 +129,7 @@ class Batcher(Generic[Call, Answer]):
                 raise ValueError(f"{len(answers)} answers to {len(calls)} calls.")
         except Exception as error:  # it belongs to those who wait for the answers
             answers = error
-        if worker is self._worker:  # else the callers were told that the batch has stalled
+        if worker is self._worker:  # else the callers have got BatchStalled
             futures = [future for _, future in worker.batch]
             self._loop.call_soon_threadsafe(_resolve, futures, answers)
 
@@ -151,7 +151,7 @@ def _resolve(
     futures: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer] | BaseException
 ) -> None:
     for number, future in enumerate(futures):
-        if future.done():  # its client has gone, or was told that the batch has stalled
+        if future.done():  # its client has gone, or has got BatchStalled
             continue
         if isinstance(answers, BaseException):
             future.set_exception(answers)

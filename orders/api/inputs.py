@@ -1,4 +1,4 @@
-"""What requests about orders may say."""
+"""The bodies of requests about orders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
     seen, errors = set(), {}
     for number, line in enumerate(lines):
         if line[name] in seen:
-            text = "It is in an earlier line already; add up the quantities."
+            text = "Duplicate product: combine the quantities in one line."
             errors[str(number)] = {name: [ErrorDetail(text, code="duplicate")]}
         seen.add(line[name])
     if errors:
@@ -119,7 +119,7 @@ class ShippedItemInput(InputSerializer):
 
 
 class ShipmentInput(InputSerializer):
-    """A parcel: of everything that is left, if `items` is missing."""
+    """A shipment, of everything that is left if `items` is missing."""
 
     items: Lines = serializers.ListSerializer(
         child=ShippedItemInput(), min_length=1, max_length=MAX_LINES, required=False
@@ -133,7 +133,7 @@ class ShipmentInput(InputSerializer):
 
 
 class RefundInput(InputSerializer):
-    """Money to give back: all that is left, if `amount` is missing."""
+    """A refund, of everything that is left if `amount` is missing."""
 
     amount = MoneyField(min_value=CENT, max_value=_MAX_AMOUNT, required=False)
     reason = CharField(max_length=500)

@@ -140,7 +140,7 @@ class ShipmentItemOutput(OutputSerializer):
 
 
 class ShipmentOutput(OutputSerializer):
-    """A parcel of an order."""
+    """A shipment of an order."""
 
     id = UUIDField()
     order_id = UUIDField()
@@ -185,7 +185,7 @@ class OrderStatusOutput(OutputSerializer):
 
 
 class BulkResultOutput(OutputSerializer):
-    """What became of one order: the `order`, or the `problem` that it met."""
+    """The result of one order: the `order`, or the `problem`."""
 
     status = IntegerField(min_value=200, max_value=599)
     order = OrderOutput(required=False)

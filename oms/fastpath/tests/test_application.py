@@ -104,7 +104,7 @@ def run(test: Callable[[Server], Coroutine[Any, Any, None]]) -> None:
 
 @pytest.fixture
 def good(db: None) -> dict[str, Any]:
-    """A placing that the lane takes."""
+    """A placing that the fast path takes."""
     token = token_of(make_customer())
     body = json.dumps(order_body((new_id(), 1))).encode()
     headers = [
@@ -124,7 +124,7 @@ def without(headers: Sequence[tuple[str, str]], name: str) -> list[tuple[str, st
     return [header for header in headers if header[0] != name]
 
 
-def test_what_is_in_good_order_is_the_lanes(good: dict[str, Any]) -> None:
+def test_a_usual_request_is_for_the_fast_path(good: dict[str, Any]) -> None:
     async def test(server: Server) -> None:
         start, body = await server.ask(**good)
         assert (start["status"], body["body"]) == (201, b"fast")

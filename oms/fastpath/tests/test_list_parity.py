@@ -1,4 +1,4 @@
-"""Lists look the same by the lane as by Django, and whatever is odd about them is Django's."""
+"""Lists look the same by the fast path as by Django, and unusual ones are left to Django."""
 
 from __future__ import annotations
 
@@ -167,11 +167,11 @@ def test_odd_headers_of_reads_are_answered_and_logged_the_same(
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         lines = [line for line in lines if line["event"] == "request"]
         assert len(lines) == 3  # two by Django; the other by whoever answered the other client
-        assert told(lines[0]) == told(lines[1]) == told(lines[2])
+        assert logged(lines[0]) == logged(lines[1]) == logged(lines[2])
         assert {type(line["status"]) for line in lines} == {int}
 
 
-def told(line: Mapping[str, Any]) -> dict[str, Any]:
+def logged(line: Mapping[str, Any]) -> dict[str, Any]:
     """What the log says of a request that does not go by who answered it, and when."""
     names = ("event", "method", "path", "route", "status", "user_id")
     return {name: line[name] for name in names}

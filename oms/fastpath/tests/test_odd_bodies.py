@@ -1,4 +1,4 @@
-"""Bodies that are odd have the same answer and the same effect by the lane and by Django."""
+"""Unusual bodies have the same answer and the same effect by the fast path and by Django."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lane and Django answer the same: statuses, bodies and every header."""
+"""The fast path and Django answer the same: statuses, bodies and every header."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_limit_answers_the_same(both: Both, settings: Settings, name: str) -
 
 
 @pytest.mark.parametrize("has_redis", [True, False])
-def test_a_call_that_the_lane_gives_back_counts_once(
+def test_a_call_that_the_fast_path_leaves_to_django_counts_once(
     both: Both, settings: Settings, has_redis: bool
 ) -> None:
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "1/hour"}
@@ -151,7 +151,7 @@ def test_a_call_that_the_lane_gives_back_counts_once(
 
 
 @pytest.mark.parametrize("by", ["customer", "staff", "another"])
-def test_everyone_sees_by_the_lane_what_django_shows(by: str) -> None:
+def test_everyone_sees_by_the_fast_path_what_django_shows(by: str) -> None:
     owner = make_customer()
     order = place((make_product(), 1), customer=owner, token="tok_success")
     user = {"customer": lambda: owner, "staff": make_staff, "another": make_customer}[by]()

@@ -66,7 +66,7 @@ def careless() -> Iterator[Careless]:
 
 
 def question(query: str = "", *, path: str = URL, token: str = "", **headers: str) -> FastPathCall:
-    """The lane's call for products, of nobody unless there is a token."""
+    """The call for products, of an anonymous caller unless there is a token."""
     own = {"host": "testserver", **headers}
     if token:
         own["authorization"] = f"Bearer {token}"
@@ -75,7 +75,7 @@ def question(query: str = "", *, path: str = URL, token: str = "", **headers: st
 
 def asked(query: str = "", **options: str) -> ApiAnswer:
     [one] = answer_batch([question(query, **options)])
-    assert one is not None, "the lane has left it to Django"
+    assert one is not None, "left to Django"
     return one
 
 
@@ -150,7 +150,7 @@ def test_a_page_read_before_a_change_and_stored_after_it_is_not_shown_again() ->
     assert seen_after_a_late_reader(mug) == (["Old"], ["New"])
 
 
-def test_without_stamps_that_page_would_be_shown_again(careless: Careless) -> None:
+def test_without_versions_that_page_would_be_shown_again(careless: Careless) -> None:
     mug = make_product(name="Old")
 
     assert seen_after_a_late_reader(mug) == (["Old"], ["Old"])
@@ -196,7 +196,7 @@ def test_readers_of_careless_copies_do(careless: Careless) -> None:
     assert stale_answers(make_product(), changes=60) > 0
 
 
-def test_a_process_that_dies_between_commit_and_stamp_leaves_copies_for_a_second() -> None:
+def test_a_process_that_dies_before_it_renews_the_version_leaves_copies_for_a_second() -> None:
     mug = make_product(name="Old")
     assert names() == ["Old"]
     with patch("oms.core.cache_versions.renew", side_effect=OSError):
@@ -208,7 +208,7 @@ def test_a_process_that_dies_between_commit_and_stamp_leaves_copies_for_a_second
         assert names() == ["New"]
 
 
-def test_stamps_that_redis_has_lost_are_no_stamps() -> None:
+def test_copies_of_a_version_that_redis_has_lost_are_not_used() -> None:
     mug = make_product(name="Old")
     assert names() == ["Old"]
     Product.objects.filter(pk=mug.pk).update(name="New")
