@@ -93,7 +93,7 @@ def product_list(data: Dataset) -> Requests:
 
 
 def product_list_cold(data: Dataset) -> Requests:
-    """The same page at URLs that no cache knows."""
+    """The same page at URLs that are not cached."""
     check = {"list": "results", "length": _PRODUCTS_PER_PAGE}
     # The load generator replaces # by a unique number of twelve digits, above all prices.
     request = _get("/api/v1/products?price__lte=#", check=check)

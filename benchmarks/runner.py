@@ -54,7 +54,7 @@ class Bench:
     def run_round(self) -> None:
         """Measure every scenario once on every target, in alternating order of targets."""
         before = self._measure_tpcb()
-        # Whoever runs second finds warmer caches and a dirtier disk.
+        # The second run has warmer caches and more dirty pages.
         targets = self.targets[:: -1 if self._round % 2 else 1]
         self._round += 1
         for group in _groups(self.scenarios):

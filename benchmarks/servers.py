@@ -30,7 +30,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class BenchError(Exception):
-    """The run cannot go on; the message is for the person at the terminal."""
+    """The run cannot continue; the message is shown in the terminal."""
 
 
 class Servers:

@@ -54,7 +54,7 @@ class _Target:
     connection: Connection
 
     def place_orders(self, *, seconds: float, rate: float | None) -> dict[str, Any]:
-        # Prepared anew each time, because access tokens expire.
+        # Prepared again each time, because access tokens expire.
         return generate_load(
             requests.placing(self.data),
             port=self.shop.port,

@@ -26,8 +26,8 @@ CHECKS = (
     Check(
         name="stock_movement_balances",
         promise="Each movement continues from the balance that another one left.",
-        # Without an order, for two movements of one millisecond have none that could be trusted:
-        # the balances before all movements, with the present one, must be the same collection as
+        # Not sorted, because two movements of one millisecond have no reliable order:
+        # the balances before all movements, with the present one, must be the same multiset as
         # those after all movements, with the first one, which is nothing.
         sql="""
             SELECT product_id || ' at ' || location_id AS id,

@@ -63,7 +63,7 @@ class _Mail(EmailMultiAlternatives):
 
     def message(self, **options: Any) -> Any:
         message: Any = super().message(**options)
-        # Otherwise the standard library searches all parts with a regular expression compiled anew.
+        # Otherwise the standard library compiles a regular expression and searches all parts.
         message.set_boundary(uuid4().hex)
         message.policy = _POLICY
         return message

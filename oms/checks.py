@@ -22,7 +22,7 @@ CHECKS = (
     *ORDER_CHECKS,
     *PAYMENT_CHECKS,
     *consumer_checks([consumer.name for consumer in CONSUMERS]),
-    # The demo shop's past has no notifications, but for its newest events.
+    # Older seeded events have no notifications.
     *notification_checks(unsent_request_id=SEED_REQUEST_ID),
 )
 
@@ -30,7 +30,7 @@ CHECKS = (
 def reconcile(
     *, offline: bool = False, on_finding: Callable[[Finding], None] = lambda finding: None
 ) -> list[Finding]:
-    """Run every check; `on_finding` is called with each finding as soon as it is there.
+    """Run every check; `on_finding` is called with each finding as soon as it is available.
 
     With `offline` a payment provider that cannot be reached is skipped instead of reported.
     """
@@ -48,10 +48,10 @@ def _findings(offline: bool) -> Iterator[Finding]:
 
 
 def repair() -> list[str]:
-    """Retry what was given up: payments, refunds and dead letters; a sentence for each.
+    """Retry abandoned payments and refunds and dead letters; yields a sentence for each.
 
-    Each is idempotent: the provider is asked by the payment's key, and no part of a dead letter
-    took effect. Everything else is left to a person: where balances, statuses or ledgers disagree
-    it is not known which side is right, and a repair would hide the bug behind it.
+    Each is idempotent: the provider is called with the payment's key, and no part of a dead
+    letter took effect. Everything else is left to staff: where balances, statuses or ledgers
+    disagree it is unknown which side is right, and a repair would hide the bug.
     """
     return [*retry_abandoned(), *retry_dead_letters()]

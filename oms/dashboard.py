@@ -30,7 +30,7 @@ _ROWS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A number with a link to the list behind it. A warning is coloured: someone has to act."""
+    """A number with a link to the list behind it. A warning is coloured; it needs action."""
 
     title: Any
     value: str

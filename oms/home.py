@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """A page for browsers, JSON for everybody else."""
+    """A page for browsers, JSON for other clients."""
     links = {
         "documentation": reverse("docs"),
         "schema": reverse("schema"),

@@ -39,10 +39,10 @@ CONSUMERS = (
 )
 # How long, in seconds, events gather while more are coming: many cost little more than one.
 _GATHERING = 0.1
-# How long, in seconds, a consumer with a backlog goes on before the next one gets its share.
+# The seconds that a consumer with a backlog may run before the next one.
 # Shorter than a worker holds wake-ups back (oms.queue.wakeups), and than a task may run.
 _SHARE = 0.8
-# How long, in seconds, a run of the purge goes on.
+# The longest run of the purge in seconds.
 _PURGING = 30.0
 
 
@@ -50,8 +50,8 @@ _PURGING = 30.0
 def relay_events() -> None:
     """Deliver new events to each consumer, and retry those that failed.
 
-    Goes on while there are events, for at most 15 seconds. One worker is enough for that, so
-    another one that is woken meanwhile leaves the work to it.
+    Continues while there are events, for at most 15 seconds. One worker is enough, so any other
+    that is woken returns at once.
     """
     if wakeups_held(RELAY_TASK):
         return
@@ -98,7 +98,7 @@ def report_lag() -> None:
 
 @shared_task(name="oms.purge")
 def purge() -> None:
-    """Delete what has no use any more, for at most half a minute; the next run goes on."""
+    """Delete expired rows, for at most half a minute; the next run continues."""
     now, deadline = clock.now(), time.monotonic() + _PURGING
     with _isolated("idempotency records"):
         purge_idempotency_records(now=now, deadline=deadline)
@@ -118,6 +118,6 @@ def purge() -> None:
 def tend_event_log() -> None:
     """Create the partitions of this month of the event log and of the next ones.
 
-    Never retried by Celery: the schedule comes back long before a month begins.
+    Never retried by Celery: the schedule runs it again long before a month begins.
     """
     maintain_partitions(now=clock.now())

@@ -19,7 +19,7 @@ from orders.states import OrderStatus, PaymentState
 def lock_order(order_id: UUID, *, actor: Actor, expected_version: int | None = None) -> Order:
     """The order, locked.
 
-    Raises NotFound if there is none, it is deleted, or it is not the actor's to see, and
+    Raises NotFound if there is none, it is deleted, or the actor may not see it, and
     StaleVersion if its version is not `expected_version`.
     """
     order = (

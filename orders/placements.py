@@ -55,7 +55,7 @@ Outcome: TypeAlias = Placed | OperationError
 
 @dataclass(frozen=True, kw_only=True)
 class PlacingCall:
-    """The placements of one caller; with `all_or_nothing` one refusal refuses them all."""
+    """The placements of one caller; with `all_or_nothing` one rejection rejects them all."""
 
     actor: Actor
     placements: Sequence[Placement]

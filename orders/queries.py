@@ -31,11 +31,11 @@ class StatusChange(NamedTuple):
 
 _ORDER = ", ".join(f"orders_order.{name}" for name in OrderRow._fields)
 
-# Raw, like those below: the hot reads of the project, each for all callers of a batch at once.
+# Raw, like those below: the most frequent reads, each for all callers of a batch.
 _ORDERS = f"SELECT {_ORDER} FROM orders_order WHERE id = ANY(%s) AND deleted_at IS NULL"  # noqa: S608
 
-# A page has most of these: looking up an order by bytes takes a tenth of what it takes by UUID, and
-# an amount a fifth as text of what it takes as Decimal.
+# The most frequent rows: bytes as keys take a tenth of the time of UUIDs, and amounts as text a
+# fifth of that of Decimals.
 _ITEMS = """
     SELECT id, product_id, sku, name, quantity, unit_price::text, line_total::text,
            quantity_shipped, quantity_returned, uuid_send(order_id)
@@ -50,12 +50,11 @@ _STATUS_CHANGES = """
     ORDER BY position
 """
 
-# No page has more; the planner, which cannot know a page's size, would think of a tenth of all
-# orders, and compile such a statement first.
+# No page has more. The planner does not know a page's size; it would assume a tenth of all orders,
+# and compile the statement first.
 _LONGEST = 1_000
 
-# Each page walks along an index from its place on, wherever that is: along the orders of its
-# customer or, without one, along all.
+# Each page scans an index from its position: the orders of its customer or, without one, all.
 _PLACE = f"""
     SELECT * FROM (
         SELECT {_ORDER} FROM orders_order
@@ -81,7 +80,7 @@ _FIRST = UUID(int=2**128 - 1)
 class NewestPage:
     """A page of orders, newest first: `size` of them, older than `before_id`.
 
-    Those of the customer `customer_id`; everybody's if it is None.
+    Those of the customer `customer_id`, or of all customers if it is None.
     """
 
     size: int
@@ -148,7 +147,7 @@ def query_status_changes(order_ids: Collection[UUID], *, pipeline: Pipeline) -> 
 
 
 def query_orders(order_ids: Collection[UUID], *, pipeline: Pipeline) -> Result[OrderRow]:
-    """Those of the orders that exist and are not deleted, whoever may see them."""
+    """The existing orders with those ids that are not deleted, regardless of visibility."""
     return pipeline.query(_ORDERS, [list(order_ids)], make=OrderRow._make)
 
 

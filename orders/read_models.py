@@ -1,4 +1,4 @@
-"""Orders and shipments as other apps may know them, without the models."""
+"""Orders and shipments as presented to other apps, without the models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COLUMNS = tuple(one.name for one in fields(OrderSummary) if one.name != "lines"
 
 
 def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
-    """The orders by their ids, deleted ones too, in two statements however many they are."""
+    """The orders by their ids, deleted ones too, always in two statements."""
     if not order_ids:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in order_ids}
@@ -55,7 +55,7 @@ def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
 
 
 def shipment_lines_of(shipment_ids: Collection[UUID]) -> dict[UUID, tuple[LineSummary, ...]]:
-    """The contents of each shipment, in one statement however many they are."""
+    """The contents of each shipment, always in one statement."""
     if not shipment_ids:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in shipment_ids}

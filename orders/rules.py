@@ -1,4 +1,4 @@
-"""Rules of an order's present state, for saved and for new orders."""
+"""Rules of an order's current state, for saved and for new orders."""
 
 from __future__ import annotations
 

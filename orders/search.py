@@ -1,8 +1,8 @@
-"""Finding orders by what only another index than that of their list leads to.
+"""Search for orders with indexes other than the one that their list is sorted by.
 
-Each of these names the ids that fit as an array, which PostgreSQL computes once and first. Of a
-join or of IN the planner may think that so many orders fit that a page of them is soon met by
-walking through all orders, and walk to the end.
+Each function passes the matching ids as an array, which PostgreSQL computes once and first. For a
+join or IN the planner may expect so many matches that it scans the list for a page of them, and
+then scans all of it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LAST = "\U0010ffff"
 
 
 def orders_found(orders: QuerySet[Order], *, text: str) -> QuerySet[Order]:
-    """Those of `orders` that each word of `text` fits, in whatever case.
+    """Those of `orders` that match each word of `text`, in any case.
 
-    A word fits an order whose number begins or ends with it, or whose customer has it anywhere in
-    the e-mail address or the name.
+    A word matches an order whose number begins or ends with it, or whose customer's e-mail address
+    or name contains it.
     """
     for word in text.split():
         orders = orders.filter(_is_any_of(_ids_fitting(word)))
@@ -34,7 +34,7 @@ def orders_found(orders: QuerySet[Order], *, text: str) -> QuerySet[Order]:
 
 
 def made_since(orders: QuerySet[Order], *, moment: datetime) -> QuerySet[Order]:
-    """Those of `orders` with the ids of `moment` and later."""
+    """Those of `orders` placed at `moment` or later, by id."""
     return orders.filter(id__gte=first_id_at(moment))
 
 
@@ -43,7 +43,7 @@ def made_before_but_changed_since(
 ) -> QuerySet[Order]:
     """The others of `orders` that were changed since `moment`; `within` bounds their ids.
 
-    They are the few that were under way then, and single old ones.
+    These are the few that were in progress at that time, and single older ones.
     """
     older = Order.objects.filter(within, id__lt=first_id_at(moment), updated_at__gte=moment)
     return orders.filter(_is_any_of(older.order_by().values("pk")))
@@ -52,7 +52,7 @@ def made_before_but_changed_since(
 def _ids_fitting(word: str) -> QuerySet[Order, Any]:
     orders = Order.objects.filter(deleted_at=None).alias(end=Reverse("number")).order_by()
     begin, end = word.upper(), word.upper()[::-1]
-    # As ranges, which an index answers whatever the word; of LIKE it would have to see the word.
+    # As ranges, which can use an index for any word; LIKE only with a constant pattern.
     customers = User.objects.filter(Q(email__icontains=word) | Q(full_name__icontains=word))
     beginning = orders.filter(number__gte=begin, number__lt=begin + _LAST).values("pk")
     ending = orders.filter(end__gte=end, end__lt=end + _LAST).values("pk")

@@ -9,7 +9,7 @@ from celery import shared_task
 from oms.core import clock
 from orders.operations.cancelling import expire_orders
 
-# How long, in seconds, a run goes on: longer than any backlog takes, shorter than a task may run.
+# The longest run in seconds: enough for any backlog, and less than the time limit of tasks.
 _SECONDS = 30.0
 
 

@@ -1,8 +1,8 @@
 """Checks of payments and refunds, alone and against the payment providers' own ledgers.
 
-A provider's ledger is read between two reads of ours, and compared with both. What was captured at
-the first read must be in its ledger; what is in its ledger must be ours at the second read, for a
-payment is committed before the provider is called. So payments under way give no false alarm.
+The provider's ledger is read between two reads of our payments, and compared with both: it must
+contain what the first shows as captured, and the second must contain what is in the ledger, because
+a payment is committed before the provider is called. So payments in progress cause no false alarm.
 """
 
 from __future__ import annotations
@@ -116,8 +116,7 @@ _THEIRS = """
     CREATE TEMPORARY TABLE theirs (
         key text, status text, amount numeric, currency text, captured numeric, refunded numeric)
 """
-# A key that is no payment of ours matters if money was captured under it: others may share the
-# provider's account, but then not this ledger.
+# An unknown key is a violation only if an amount was captured with it.
 _COMPARE = """
     WITH ours AS (
         SELECT payment.id::text AS key, payment.order_id, payment.status, payment.amount,

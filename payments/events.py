@@ -1,4 +1,4 @@
-"""Facts about payments and refunds; the order is known by its id alone."""
+"""Events of payments and refunds; they contain only the id of the order."""
 
 from __future__ import annotations
 

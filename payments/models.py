@@ -27,7 +27,7 @@ class RequestedAction(models.TextChoices):
 class Payment(LeasedWork):
     """One attempt to collect the money for an order.
 
-    Its id is the idempotency key of the charge, so however often it is sent it charges once. A
+    Its id is the idempotency key of the charge, so it is charged once however often it is sent. A
     retry after a decline is another row.
     """
 
@@ -92,7 +92,7 @@ class Payment(LeasedWork):
                 condition=Q(next_attempt_at__isnull=False),
             ),
             models.Index(fields=["updated_at", "id"], name="payment_updated"),
-            # Without the many that were captured, which any scan of the list meets early.
+            # Without captured ones, which are so frequent that no index is needed.
             models.Index(
                 fields=["status", "-id"],
                 name="payment_not_captured",

@@ -1,7 +1,7 @@
 """Signatures of webhooks as in the Standard Webhooks specification 1.0.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-Not by its library: docs/decisions/0016-webhook-signatures.md says why.
+docs/decisions/0016-webhook-signatures.md explains why its library is not used.
 """
 
 from __future__ import annotations

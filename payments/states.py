@@ -29,8 +29,8 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
-# Updates may skip statuses, since a webhook can overtake the response to our call. None leads
-# back, so late and repeated updates change nothing.
+# Updates may skip statuses, since a webhook can overtake the response to our call. None can
+# be reversed, so late and repeated updates change nothing.
 _PAYMENT_OUTCOMES = frozenset(
     {
         PaymentStatus.AUTHORIZED,

@@ -19,9 +19,9 @@ _BATCH_SECONDS = 0.05
 def process_payments() -> None:
     """Process what is due, for at most half a minute: 15 seconds, and the time of the last call.
 
-    Never retried by Celery: what is left, or was interrupted, is due again by its row. A second
-    worker leaves the work to one that is at it, whose batches are larger then, unless that one has
-    as many calls in flight as it may, or only waits for the last of them.
+    Never retried by Celery: what is left, or was interrupted, is due again by its row. If another
+    worker is processing, this one returns at once, so that batches are larger, unless the other has
+    its maximum of calls in flight, or only waits for the last of them.
     """
     if wakeups_held(PROCESS_TASK):
         return

@@ -24,7 +24,7 @@ from reports.queries import query_figures
 def report_finding() -> Finding:
     """Compare each final report with its day, computed again by the reports' own statement.
 
-    Not compared is what belongs to the moment of storing: order statuses and product names.
+    Order statuses and product names are not compared: they are those of the time of storing.
     """
     started = time.monotonic()
     violations = list(_violations())
@@ -44,28 +44,28 @@ def _violations() -> Iterator[Violation]:
         rows, key=lambda row: (row.currency, row.date.strftime("%Y-%m"))
     ):
         reports = list(group)
-        anew = query_figures(
+        computed = query_figures(
             first=reports[0].date, last=reports[-1].date, currency=currency, at=clock.now()
         )
         kept = _kept(reports)
         for report in reports:
             stored = msgspec.convert(report.data, type=DayFigures)
-            differing = _differing(stored, anew.days[report.date])
+            differing = _differing(stored, computed.days[report.date])
             if kept.get(report.id, (0, ZERO)) != _sold(stored):
                 differing.append("other sales of its products")
             if differing:
                 yield Violation(id=str(report), detail="; ".join(differing))
 
 
-def _differing(stored: DayFigures, anew: DayFigures) -> list[str]:
+def _differing(stored: DayFigures, computed: DayFigures) -> list[str]:
     differing = [
         f"{name}: stored {old}, now {new}"
         for name, old in asdict(stored.totals).items()
-        if old != (new := getattr(anew.totals, name))
+        if old != (new := getattr(computed.totals, name))
     ]
-    if stored.by_hour != anew.by_hour:
+    if stored.by_hour != computed.by_hour:
         differing.append("other hours")
-    if _sales(stored) != _sales(anew):
+    if _sales(stored) != _sales(computed):
         differing.append("other best-selling products")
     return differing
 

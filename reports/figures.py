@@ -28,7 +28,7 @@ class Totals:
     `units_sold`         units on the confirmed orders.
     `gross_sales`        totals of the confirmed orders. A later cancellation does not change this:
                          its refund counts on the day it succeeds.
-    `refunds`            refunds that succeeded, by `succeeded_at`, for whatever reason.
+    `refunds`            refunds that succeeded, by `succeeded_at`, for any reason.
     """
 
     orders_placed: int

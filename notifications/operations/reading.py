@@ -18,7 +18,7 @@ from oms.db.transactions import transaction
 def mark_read(*, actor: Actor, notification_id: UUID, at: datetime) -> Notification:
     """Mark one of the actor's own notifications as read; the first time is kept.
 
-    Raises NotFound, also for somebody else's.
+    Raises NotFound, also for those of other users.
     """
     own = notifications_of(actor).filter(pk=notification_id)
     if not own.update(read_at=Coalesce("read_at", at)):

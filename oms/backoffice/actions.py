@@ -1,7 +1,7 @@
 """Actions: operations that staff run on objects, each with a page that confirms or asks for input.
 
 Links lead to the page with GET; only a POST of its form runs the action. An action that the object
-does not allow is not offered, and refused with a message when its URL is opened all the same.
+does not allow is not offered, and opening its URL directly shows a message.
 """
 
 from __future__ import annotations

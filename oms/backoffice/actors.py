@@ -10,7 +10,7 @@ from oms.core.actor import Actor, ActorKind
 
 
 def staff_actor(request: HttpRequest) -> Actor:
-    """The staff user of a request that the admin site has let in, labelled by e-mail."""
+    """The staff user of an authorised request to the admin site, labelled by e-mail."""
     user: Any = request.user
     return Actor(
         kind=ActorKind.STAFF,

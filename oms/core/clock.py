@@ -22,7 +22,7 @@ def now() -> datetime:
 def stopped_at(at: datetime) -> Iterator[None]:
     """Stop the clock of the whole process at `at`, also for new ids.
 
-    For commands that create a past, such as the demo shop's; never in a server.
+    For commands that create past data, such as the demo shop; never in a server.
     """
     global stopped
     before, stopped = stopped, at

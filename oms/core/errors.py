@@ -1,7 +1,7 @@
 """The typed errors of operations.
 
-They carry data and know no HTTP: `oms.http.problems` maps each family to a status and a problem
-document. A class's docstring is its default message.
+They carry data and are independent of HTTP: `oms.http.problems` maps each family to a status and a
+problem document. A class's docstring is its default message.
 """
 
 from __future__ import annotations

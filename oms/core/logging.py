@@ -72,7 +72,7 @@ def structlog_configuration(*, log_format: str, level: str) -> dict[str, Any]:
             "django.request": {"level": "CRITICAL"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
-            # Tasks that run every second would drown the rest; failures are errors and stay.
+            # Tasks that run every second would hide other messages; failures are errors and stay.
             "celery.beat": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},

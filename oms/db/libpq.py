@@ -45,7 +45,7 @@ class Statement(Protocol):
 class RoundTrip:
     """Statements on their way to the server and back.
 
-    Nothing else may use the connection meanwhile; an exception out of the middle of it, such as a
+    Nothing else may use the connection in the block; an exception within it, such as a
     worker's time limit, closes the connection. So does a server that sends nothing for
     `answer_timeout_ms`, which is longer than its own statement_timeout: a hung process or a network
     that drops packets would else be waited for without end.

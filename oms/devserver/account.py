@@ -1,9 +1,9 @@
 """The user that runs the local PostgreSQL.
 
-PostgreSQL refuses to run as root. An ordinary user runs it himself; root runs it as `nobody`, who
-usually may not enter the folders that lead to the binaries and the data (a virtual environment
-under /root, for one). Opening those folders would change what others may see, so the server instead
-keeps the one capability to bypass permission bits (CAP_DAC_OVERRIDE).
+PostgreSQL refuses to run as root. For an ordinary user it runs under that user; for root it runs as
+`nobody`, who usually cannot enter the folders of the binaries and the data (such as a virtual
+environment under /root). Changing their permissions would expose them to others, so the server
+keeps the single capability to bypass permission bits (CAP_DAC_OVERRIDE).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class DevServerError(Exception):
-    """A local server cannot run; the message is a sentence for the person at the terminal."""
+    """A local server cannot run; the message is shown in the terminal."""
 
 
 def end_of_log(log: Path, *, lines: int = 15) -> str:

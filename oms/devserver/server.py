@@ -133,7 +133,7 @@ class DevServer:
                 status = connection.getresponse().status
             except (OSError, HTTPException):
                 return False
-        # A refusal will do, as where ALLOWED_HOSTS lacks this address.
+        # An error response is enough, for example if ALLOWED_HOSTS lacks this address.
         return status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 

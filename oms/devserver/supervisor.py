@@ -1,8 +1,8 @@
 """Runs the processes of the Procfile together.
 
-Reading the Procfile and printing lines with the process's name is honcho's part. Its manager is not
-used: it signals whole process groups, which would abort a worker's running tasks, and it does not
-notice the end of a process whose children still run.
+Reading the Procfile and printing lines with the process's name is left to honcho. Its manager is
+not used: it signals whole process groups, which would abort a worker's running tasks, and it does
+not notice the end of a process whose children still run.
 """
 
 from __future__ import annotations

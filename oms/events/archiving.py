@@ -147,9 +147,9 @@ def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str
     lock_maintenance()
     partition = partition_of(month)
     with connection.cursor() as cursor:
-        # Counting takes as long as it takes, and keeps nobody waiting.
+        # Counting may take long, and blocks nothing.
         cursor.execute("SET LOCAL statement_timeout = 0")
-        # Nobody can add to the month from here on, or write its files; readers go on.
+        # From here on the month and its files cannot change; readers are not blocked.
         cursor.execute(f"LOCK TABLE {partition} IN SHARE MODE")
         _require_archivable(month, consumers)
         cursor.execute(f"SELECT count(*) FROM {partition}")  # noqa: S608
@@ -165,7 +165,7 @@ def _drop(month: date, folder: Path, manifest: Manifest, consumers: Sequence[str
 
 
 def archived_until() -> datetime | None:
-    """The moment up to which the log is archived; None if all of it is in the table."""
+    """The time up to which the log is archived; None if all of it is in the table."""
     newest = ArchivedMonth.objects.order_by("-month").values_list("month", flat=True).first()
     return start_of(months_later(newest, 1)) if newest else None
 

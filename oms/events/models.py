@@ -20,7 +20,7 @@ class Xid8Field(models.Field[Any, Any]):
 
 
 class Event(models.Model):
-    """One fact. Rows are only ever inserted; a trigger refuses everything else.
+    """One fact. Rows are only ever inserted; a trigger rejects everything else.
 
     The table is partitioned by month on the time in `id`: see oms/events/partitions.py.
     """
@@ -29,8 +29,8 @@ class Event(models.Model):
     position = models.BigIntegerField(
         db_default=Func(template="nextval('events_event_position_seq'::regclass)"), editable=False
     )
-    # The transaction that wrote it. Positions are drawn before the commit, so their order is not
-    # the order of commits; readers go by (transaction, position) and stop short of the oldest
+    # The transaction that wrote it. Positions are assigned before the commit, so their order is not
+    # the order of commits; readers use (transaction, position) and stop short of the oldest
     # transaction that is still running.
     transaction = Xid8Field(db_default=Func(function="pg_current_xact_id"), editable=False)
     type = models.CharField(max_length=64)
@@ -82,7 +82,7 @@ class ConsumerOffset(models.Model):
 class DeadLetter(models.Model):
     """An event that a consumer failed to handle: retried later, dead after too many attempts.
 
-    The consumer goes on with the events after it.
+    The consumer continues with later events.
     """
 
     consumer = models.CharField(max_length=64)
@@ -109,7 +109,7 @@ class DeadLetter(models.Model):
 
 
 class ArchivedMonth(models.Model):
-    """A month of the log that is in a file of the archive, and no more in the table.
+    """A month of the log that has been moved to a file of the archive.
 
     The oldest month is archived first, so all events before the newest one's end are archived.
     """

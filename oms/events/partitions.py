@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 LOG = "events_event"
 DEFAULT = f"{LOG}_default"
 MONTHS_AHEAD = 2
-# The key of the advisory lock under which partitions are made and dropped: one at a time.
+# The key of the advisory lock that serialises creating and dropping partitions.
 _MAINTENANCE_LOCK = 0x6F6D735F6C6F67
 
 _PARTITIONS = """
@@ -29,8 +29,8 @@ _PARTITIONS = """
     JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
     WHERE pg_inherits.inhparent = %s::regclass
 """
-# Attached and not created as a partition: that would lock out everybody who reads or writes the
-# log. This locks the empty table alone, and DEFAULT for as long as it takes to find nothing in it.
+# Attached and not created as a partition: that would block all readers and writers of
+# the log. This locks only the empty table, and DEFAULT while it is checked for rows of the month.
 _CREATE = """
     CREATE TABLE {table} (LIKE {log} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
     CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
@@ -48,7 +48,7 @@ def month_of(moment: datetime | date) -> date:
 
 
 def months_later(month: date, number: int) -> date:
-    """The first day of the month that comes `number` months after `month`, or before it."""
+    """The first day of the month `number` months after `month`, or before it if negative."""
     years, index = divmod(month.month - 1 + number, 12)
     return date(month.year + years, index + 1, 1)
 
@@ -79,11 +79,11 @@ def partitioned_months() -> list[date]:
 def maintain_partitions(*, now: datetime) -> list[date]:
     """Make the partitions of this month and the next ones; returns the months made.
 
-    Raises DatabaseBusy if the lock on the log's definition is not to be had.
+    Raises DatabaseBusy if the lock on the log's definition is not available.
     """
     made = make_partitions(first=now, last=months_later(month_of(now), MONTHS_AHEAD))
     if made:
-        # Nothing else counts the table as a whole: autovacuum looks at partitions alone.
+        # Autovacuum analyses only the partitions.
         with connection.cursor() as cursor:
             cursor.execute(f"ANALYZE {LOG}")
     return made
@@ -92,7 +92,7 @@ def maintain_partitions(*, now: datetime) -> list[date]:
 def make_partitions(*, first: datetime | date, last: datetime | date) -> list[date]:
     """Make the missing partitions from the month of `first` to that of `last`; returns those made.
 
-    Each is a transaction of its own. A month of which DEFAULT holds events is left out.
+    Each is a transaction of its own. Months with events in DEFAULT are skipped.
     """
     made = []
     month = month_of(first)
@@ -107,7 +107,7 @@ def make_partitions(*, first: datetime | date, last: datetime | date) -> list[da
 def make_partition(*, month: date) -> bool:
     """Make the partition of `month`; returns whether it did.
 
-    Not if it is there, or DEFAULT holds events of that month: the rest of them go there too.
+    Does nothing if it exists, or if DEFAULT has events of the month: the rest go there too.
     """
     lock_maintenance()
     if month in partitioned_months():
@@ -138,7 +138,7 @@ def _create_partition(table: str, bounds: str) -> None:
 def lock_maintenance() -> None:
     """Keep others from making or dropping partitions until this transaction ends.
 
-    It waits for other locks only shortly: whoever wants to use the log would wait behind it.
+    It waits for locks only briefly, because everything that uses the log would queue behind it.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_MAINTENANCE_LOCK])

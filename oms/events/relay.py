@@ -2,7 +2,7 @@
 
 A consumer's handler and the change of its offset commit together, so each event takes effect in the
 database once. An event is readable once every transaction that began before its own has ended:
-positions are drawn before commits, so a reader that went by position alone would skip the late.
+positions are assigned before commits, so a reader that used only positions would skip late ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BATCH = 500
 MAX_ATTEMPTS = 8
 
 # Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
-# The others, which are the most, never leave the database.
+# The others, usually most of them, are not transferred.
 _READABLE = """
     WITH batch AS MATERIALIZED (
         SELECT id, type, data, actor_kind, actor_id, actor_label, request_id, ip, occurred_at,
@@ -161,7 +161,7 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
 
 def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
     # A log that has grown since it was last analysed seems so short that PostgreSQL would sort the
-    # whole backlog for every batch, where its indexes have it in order.
+    # whole backlog for every batch instead of using an index.
     with Pipeline() as pipeline:
         pipeline.query("SET LOCAL enable_sort = off", prepared=False)
         found = pipeline.query(_READABLE, [*offset, BATCH, types], make=_Row._make, prepared=False)
@@ -195,14 +195,14 @@ def _handle_one_by_one(consumer: Consumer, events: Sequence[_Row]) -> None:
 def _try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
     """None if the handler succeeded; else what it raised, with its writes rolled back.
 
-    A busy or lost database is no fault of the events: its error is raised.
+    Errors of a busy or unavailable database are raised, because the events did not cause them.
     """
     try:
         with transaction.atomic():
             consumer.handle([recorded(event) for event in events])
     except (OperationalError, Unavailable):
         raise
-    except Exception as error:  # whatever a handler does wrong must not stop the other events
+    except Exception as error:  # a failing handler must not stop the other events
         log.exception("event_failed", consumer=consumer.name, events=[str(e.id) for e in events])
         return error
     return None

@@ -1,4 +1,4 @@
-"""What an event is to the code: a frozen fact in the past tense."""
+"""Event types: frozen dataclasses named in the past tense."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ E = TypeVar("E", bound="type[DomainEvent]")
 
 @dataclass(frozen=True, kw_only=True)
 class DomainEvent:
-    """A fact that some operation has committed.
+    """Something that an operation has done.
 
     `type` names it in the log, such as "order.placed"; `object_type` and `object_id` name what it
     happened to. The fields of a subclass are its data and must survive JSON.

@@ -9,11 +9,11 @@ from prometheus_client import Gauge
 
 log = structlog.get_logger(__name__)
 
-# A lag of more seconds than that needs a person's attention.
+# A lag of more seconds is logged as a warning.
 _LONG = 60.0
 
-# The latest figure of any process is the true one, even after that process has ended; the time of
-# the measurement shows whether anybody still measures.
+# The latest figure of any process counts, even after that process has ended; the timestamp of the
+# measurement shows whether it is current.
 _LAG = Gauge(
     "oms_background_lag_seconds",
     "For how long the oldest due work of each kind has been waiting",

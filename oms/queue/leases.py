@@ -1,4 +1,4 @@
-"""Rows that are work: claimed under a lease, retried later, dead after too many attempts.
+"""Rows as work queues: claimed under a lease, retried later, dead after too many attempts.
 
 A message only wakes a worker; what is due is in the row. Times are of the database's clock.
 The fencing token grows with each claim, so that a worker whose lease ran out while it was busy can
@@ -67,8 +67,8 @@ def claim_due(model: type[Work], *, lease: timedelta, limit: int, changes: str =
     rows with their new `attempts` and `fencing_token`, otherwise as they were before, the most
     overdue first.
 
-    A row that was claimed before is claimed alone: should it kill its workers, it must not use up
-    the attempts of others.
+    A row that was claimed before is claimed alone: if it kills its workers, it must not use up the
+    attempts of others.
     """
     names = [field.attname for field in model._meta.concrete_fields]
     # A statement is a transaction of its own. It is planned for the rows that are due now.
@@ -121,12 +121,12 @@ def process_due_work(
     pause: float = 0.0,
     full: int | None = None,
 ) -> int:
-    """Call `step`, which returns how much it did, until it does nothing or `seconds` have passed.
+    """Call `step`, which returns how many rows it processed, until that is 0 or `seconds` pass.
 
-    Returns how much all did. Steps start `pause` seconds apart: the first at once, so that a single
-    job is not delayed, and the later ones find together what came meanwhile. Until then
-    no messages are sent for `task`, the Celery task whose work this is. A step that did `full` or
-    more wakes another worker instead, and so does running out of time.
+    Returns the total. Calls start `pause` seconds apart: the first at once, so that a single job is
+    not delayed; later ones process together what has been added. Until then no messages are sent
+    for `task`, the Celery task whose work this is. A call that processes `full` rows or more wakes
+    another worker instead, and so does running out of time.
     """
     until = time.monotonic() + seconds
     is_holding = False

@@ -1,8 +1,8 @@
-"""Waking workers by messages that may be lost.
+"""Wake-ups of workers: messages that may be lost.
 
-Rows are the work, so a message carries nothing and one that never arrives costs only time: the
-schedule wakes the same tasks every few seconds. Hence a wake-up never fails, and never makes its
-caller wait for long.
+The work is in the rows, so a message has no content, and losing one only causes a delay: the
+schedule wakes the same tasks every few seconds. So a wake-up never raises, and never blocks its
+caller for long.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
-# After a failure the broker is left alone for that many seconds.
+# After a failure the broker is not tried again for so many seconds.
 _PAUSE = 5.0
-# A flag is forgotten after that many seconds, in case its message was lost or its worker killed.
+# A flag expires after so many seconds, in case its message was lost or its worker killed.
 _FLAG_SECONDS = 2
 # The values of a task's flag: a message for it is waiting, or a worker holds messages back.
 _SENT, _HELD = "sent", "held"
@@ -70,7 +70,7 @@ def wake(task: str) -> None:
 def hold_wakeups(task: str) -> None:
     """Send no messages for the task called `task`: the caller will look for work again.
 
-    Holds for two seconds, so a worker that is killed meanwhile costs no more than that. The caller
+    Holds for two seconds, so a killed worker delays work by no more than that. The caller
     calls `release_wakeups` before it looks for the last time.
     """
     with _tolerated_outage(task):
@@ -84,7 +84,7 @@ def release_wakeups(task: str) -> None:
 
 
 def wakeups_held(task: str) -> bool:
-    """Whether some worker processes the work of the task called `task`, and will look again."""
+    """Whether a worker is processing the work of the task called `task`, and will poll again."""
     with _tolerated_outage(task):
         return bool(cache.get(_flag(task)) == _HELD)
     return False
@@ -92,7 +92,7 @@ def wakeups_held(task: str) -> bool:
 
 @contextmanager
 def _tolerated_outage(task: str) -> Iterator[None]:
-    """Without Redis workers go on: there are more messages, or the schedule's alone."""
+    """Without Redis, workers continue with more messages, or with those of the schedule alone."""
     try:
         yield
     except (RedisError, OSError) as error:

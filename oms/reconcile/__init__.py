@@ -1,6 +1,6 @@
-"""Runs the checks of data that every app keeps in its `checks` module (see oms/checks.py).
+"""Runs the data checks that each app defines in its `checks` module (see oms/checks.py).
 
 Each check is one statement that returns what violates it. All statements see one snapshot, so
-changes under way give no false alarm. What follows with a delay (an order follows its payment once
-the log's consumer has handled the event) is left out for as long as the event is unprocessed.
+changes in progress cause no false alarm. Data that are updated with a delay (an order, once its
+payment's event is handled) are skipped as long as the event is unprocessed.
 """

@@ -1,4 +1,4 @@
-"""What a check is, and its finding."""
+"""Checks and their findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One promise, and the statement that finds its violations.
+    """An invariant, and the statement that finds its violations.
 
     `sql` is a SELECT of `id` (of which object) and `detail` (what is wrong with it), one row for
     each violation; `ctes` are common table expressions that it uses, `parameters` returns its
@@ -28,7 +28,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One object that breaks a promise."""
+    """One object that violates an invariant."""
 
     id: str
     detail: str

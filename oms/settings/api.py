@@ -110,12 +110,12 @@ RATE_LIMITS = {
     "general_address": rate("RATE_LIMIT_ANONYMOUS", default="600/minute"),
 }
 # The limits of single routes, by method and URL name. All other requests under /api have the
-# general ones: of the user, or of the address if nobody is signed in.
+# general ones: of the user, or of the address of anonymous requests.
 _LOGIN = ("token_address", "token_account")
 RATE_LIMITED_ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "user-list"): ("register_address",),
     ("POST", "token"): _LOGIN,
-    # Guessing at both logins is no faster than at one.
+    # Both logins share the limits, so using both does not allow more attempts.
     ("POST", "admin:login"): _LOGIN,
     ("POST", "own-password"): ("password_user",),
     ("POST", "orders"): ("place_user",),

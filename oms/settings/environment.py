@@ -35,7 +35,7 @@ def service_url(name: str, *, local: Callable[[], str]) -> str:
     """The URL called `name` from the environment, else the one of the local server.
 
     Raises ImproperlyConfigured where nothing is set and local servers are not used: a production
-    process must not fall back to whatever answers on its own machine.
+    process must not fall back to a server on its own machine.
     """
     if value := env.str(name, default=""):
         return value

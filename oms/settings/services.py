@@ -43,7 +43,7 @@ def database(url: str) -> dict[str, Any]:
     settings["OPTIONS"] = {
         **settings.get("OPTIONS", {}),
         "connect_timeout": 2,
-        # A peer that is gone without a word is noticed after 10 seconds, idle or not.
+        # A peer that has vanished is noticed after 10 seconds, idle or not.
         "keepalives": 1,
         "keepalives_idle": 4,
         "keepalives_interval": 2,

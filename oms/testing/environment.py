@@ -43,7 +43,7 @@ _FIXED = {
     # The tests keep every core busy, so a process with a lower priority would never start.
     "BACKGROUND_NICE": "0",
 }
-"""What the tests rely on, whatever the developer's shell or .env file contains."""
+"""What the tests rely on, regardless of the developer's shell and .env file."""
 
 
 def start_services(*, has_workers: bool) -> Callable[[], None]:

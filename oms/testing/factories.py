@@ -61,7 +61,7 @@ def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) 
 
 
 def make_location(*, code: str = "", priority: int = 200, **fields: Any) -> Location:
-    """A location besides the default one, drawn on after it."""
+    """A location besides the default one, with a lower priority."""
     code = code or f"store-{next(_numbers)}"
     fields.setdefault("name", code.title())
     return Location.objects.create(code=code, priority=priority, **fields)
@@ -77,7 +77,7 @@ client_class: type[APIClient] = APIClient
 
 
 def api_client(user: User | None = None) -> APIClient:
-    """A client of the API, signed in as `user` by a real access token; as nobody without one."""
+    """A client of the API, signed in as `user` by a real access token; anonymous without one."""
     client = client_class()
     if user is not None:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens_for(user).access}")

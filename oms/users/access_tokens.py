@@ -15,9 +15,9 @@ from rest_framework_simplejwt.tokens import AccessToken
 from oms.db.pipeline import Pipeline, Result
 from oms.users.operations.sessions import SESSION_CLAIM
 
-# Verified tokens that a process keeps; past that it starts over.
+# How many verified tokens a process caches before it clears the cache.
 _REMEMBERED = 20_000
-# Ours are shorter. Padding would make many long ones of one valid token.
+# Our tokens are shorter. Otherwise padding one valid token would fill the cache.
 _LONGEST = 1_000
 _verified: dict[str, AccessClaims] = {}
 # Sessions that were found to be revoked. Django, which refuses them, counts that against a limit of
@@ -84,7 +84,7 @@ def claims_of(token: str) -> AccessClaims | None:
 
 def _verify(token: str) -> AccessClaims | None:
     try:
-        verified = AccessToken(token)  # type: ignore[arg-type]  # the stubs want a token, not a text
+        verified = AccessToken(token)  # type: ignore[arg-type]  # the stubs expect a token, not a string
         return AccessClaims(
             user_id=UUID(verified[api_settings.USER_ID_CLAIM]),
             session_id=UUID(verified[SESSION_CLAIM]),

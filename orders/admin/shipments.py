@@ -33,7 +33,7 @@ class ShipmentItemInline(TabularInline):
         return super().get_queryset(request).select_related("order_item")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may view the shipment may view its items."""
+        """Users who may view the shipment may view its items."""
         return True
 
     @display(description=_("product"))

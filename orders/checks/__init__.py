@@ -1,4 +1,4 @@
-"""What `manage.py reconcile` checks of orders."""
+"""The checks of orders for `manage.py reconcile`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks of orders against their payments and refunds.
 
-Orders whose payment events are not processed yet are left out: they follow as soon as they are.
+Orders whose payment events are not processed yet are skipped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PAYMENT_CHECKS = (
         name="payment_status_by_payments",
         promise="An order's payment status follows from its payments and refunds.",
         ctes=_UNPROCESSED,
-        # Of an authorised payment the order knows only that it is in progress.
+        # An order shows an authorised payment only as in progress.
         sql="""
             SELECT id::text AS id,
                    format('%%s, should be %%s by its payments', payment_status, expected)

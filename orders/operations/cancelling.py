@@ -38,7 +38,7 @@ _EXPIRY_BATCH = 100
 def cancel_order(
     *, actor: Actor, order_id: UUID, reason: str = "", expected_version: int | None = None
 ) -> Order:
-    """Cancel the order, release its stock and refund what was paid; again, it does nothing.
+    """Cancel the order, release its stock and refund what was paid. Idempotent.
 
     Raises NotFound, StaleVersion, and InvalidTransition once anything is shipped.
     """
@@ -65,7 +65,7 @@ def expire_orders(*, at: datetime, deadline: float = inf) -> int:
     """Expire the orders that were not paid in time, and release their stock; returns how many.
 
     In batches, the newest orders first, until `deadline` of `time.monotonic`. An order that fails
-    is tried alone, logged, and tried again by the next run, after all that became overdue since;
+    is retried alone, logged, and retried by the next run, after all that became overdue since;
     `manage.py reconcile` reports it.
     """
     expired, before = 0, None
@@ -93,7 +93,7 @@ def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: flo
             expired += expire_overdue([id], at=at)
         except OperationalError:
             raise
-        except Exception:  # whatever is wrong with one order must not stop the others
+        except Exception:  # an error in one order must not stop the others
             log.exception("order_expiry_failed", order_id=str(id))
     return expired
 
@@ -118,7 +118,7 @@ def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
 
 @transaction
 def delete_order(*, actor: Actor, order_id: UUID, expected_version: int | None = None) -> None:
-    """Remove the order from every list; the ledgers and the log keep it.
+    """Remove the order from every list; ledgers and event log are not changed.
 
     One that is pending and unpaid is cancelled first. Raises NotFound, StaleVersion and
     OrderNotDeletable.

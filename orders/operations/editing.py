@@ -1,4 +1,4 @@
-"""Changing an order that nobody has paid yet."""
+"""Changing an unpaid order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from orders.totals import PricedLine, order_totals
 
 @dataclass(frozen=True, kw_only=True)
 class OrderEdit:
-    """What is to change; None leaves a part as it is."""
+    """The new values; None leaves a part unchanged."""
 
     items: Sequence[OrderedItem] | None = None
     shipping_address: dict[str, str] | None = None
@@ -41,7 +41,7 @@ def edit_order(
 ) -> Order:
     """Change a pending, unpaid order; stock is reserved or released by the difference.
 
-    A product that stays in the order keeps its price; a new one has the price of today. Raises
+    A product that stays in the order keeps its price; a new one has the current price. Raises
     NotFound, StaleVersion, OrderNotEditable, OutOfStock and Invalid, as placing does.
     """
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
@@ -80,19 +80,19 @@ def edit_order(
 
 
 def _exchange_items(
-    order: Order, wanted: Sequence[OrderedItem], *, actor: Actor, at: datetime
+    order: Order, requested: Sequence[OrderedItem], *, actor: Actor, at: datetime
 ) -> dict[str, list[Any]]:
     old = {item.product_id: item for item in items_of([order.id])[order.id]}
-    new = {item.product_id: item.quantity for item in wanted}
+    new = {item.product_id: item.quantity for item in requested}
     before = {id: item.quantity for id, item in old.items()}
     if list(new.items()) == list(before.items()):
         return {}
     stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-    _check(wanted, before, stock=stock, currency=order.currency)
+    _check(requested, before, stock=stock, currency=order.currency)
     _reserve_difference(order, new, before, stock=stock, cause=cause)
     previous_total = order.total
-    _save_items(order, wanted, old, stock=stock)
+    _save_items(order, requested, old, stock=stock)
     stock.save(at=at)
     return {
         "items": [
@@ -104,16 +104,16 @@ def _exchange_items(
 
 
 def _check(
-    wanted: Sequence[OrderedItem],
+    requested: Sequence[OrderedItem],
     before: Mapping[UUID, int],
     *,
     stock: StockAllocator,
     currency: str,
 ) -> None:
-    """Refuse what placing would refuse; what the order has already may stay, on sale or not."""
+    """Raise what placing would raise; products of the order may stay even if no longer on sale."""
     refusal = check_sellable(
-        wanted, stock=stock, kept=before.keys(), currency=currency
-    ) or check_stock(wanted, stock=stock, held=before)
+        requested, stock=stock, kept=before.keys(), currency=currency
+    ) or check_stock(requested, stock=stock, held=before)
     if refusal is not None:
         raise refusal
 
@@ -139,25 +139,25 @@ def _reserve_difference(
 
 def _save_items(
     order: Order,
-    wanted: Sequence[OrderedItem],
+    requested: Sequence[OrderedItem],
     old: Mapping[UUID, OrderItem],
     *,
     stock: StockAllocator,
 ) -> None:
     items = []
-    for position, asked in enumerate(wanted):
-        kept = old.get(asked.product_id)
-        product = stock.product(asked.product_id)
+    for position, line in enumerate(requested):
+        kept = old.get(line.product_id)
+        product = stock.product(line.product_id)
         assert product is not None, "it was checked"
         items.append(
             OrderItem(
                 id=kept.id if kept else new_id(),
                 order=order,
-                product_id=asked.product_id,
+                product_id=line.product_id,
                 position=position,
                 sku=kept.sku if kept else product.sku,
                 name=kept.name if kept else product.name,
-                quantity=asked.quantity,
+                quantity=line.quantity,
                 unit_price=kept.unit_price if kept else product.price,
             )
         )

@@ -43,7 +43,7 @@ from payments.queries import Requested, succeeded_refunds, superseded_payments
 _PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
 # The payment has no known outcome.
 _PENDING = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
-# Money that arrives now is refunded, unless an expired order can be confirmed after all.
+# Payments captured now are refunded, unless an expired order can still be confirmed.
 _ENDED = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
 # Only the latest payment of an order may have these.
 _OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
@@ -238,7 +238,7 @@ def _handle_voided(fact: PaymentVoided, context: _Context) -> bool:
 def _is_pending(
     fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, context: _Context
 ) -> bool:
-    """Whether the order waits for the outcome of that very payment and of none after it."""
+    """Whether the order is waiting for this payment and no later one."""
     return context.order.payment_status in _PENDING and fact.payment_id not in context.superseded
 
 

@@ -35,7 +35,7 @@ from payments.states import CaptureMethod
 
 @dataclass(kw_only=True, slots=True)
 class _Batch:
-    """What one transaction is going to write."""
+    """What one transaction will write."""
 
     stock: StockAllocator
     at: datetime
@@ -50,10 +50,10 @@ def place_orders(
 ) -> list[Outcome]:
     """Place the orders that can be, in the order given, and reserve their stock.
 
-    Returns for each placement its order, or the refusal: OutOfStock with every short line, or
-    Invalid for a product that is not sold or of another currency. A refused placement changes
-    nothing and does not affect the others; but with `all_or_nothing` one refusal is enough for
-    nothing to be placed, and the others get RejectedWithOthers. The number of statements does not
+    Returns for each placement its order, or the error: OutOfStock with every short line, or
+    Invalid for a product that is not sold or of another currency. A rejected placement changes
+    nothing and does not affect the others; but with `all_or_nothing` nothing is placed if any is
+    rejected, and the others get RejectedWithOthers. The number of statements does not
     depend on how many placements there are.
     """
     call = PlacingCall(actor=actor, placements=placements, all_or_nothing=all_or_nothing)

@@ -29,10 +29,10 @@ def refund_payment(
     reason: str = "",
     restock: bool = False,
 ) -> Requested:
-    """Refund `amount` of a payment, by default all that is left.
+    """Refund `amount` of a payment, by default the remaining amount.
 
-    With `restock` all shipped and not yet returned items of the order return to stock, whatever the
-    amount: a shop may keep a part of the money. Raises NotFound and RefundExceedsCaptured.
+    With `restock` all shipped and not yet returned items of the order return to stock, for any
+    amount: a shop may retain part of the payment. Raises NotFound and RefundExceedsCaptured.
     """
     order_id = order_of_payment(payment_id)
     # Payments of deleted orders can be refunded too.

@@ -38,7 +38,7 @@ def set_order_status(
     tracking_number: str = "",
     expected_version: int | None = None,
 ) -> Order:
-    """Change the order's status with all consequences; the present status changes nothing.
+    """Change the order's status with all effects; the current status changes nothing.
 
     Shipping ships all remaining items with `carrier` and `tracking_number`; cancelling releases
     stock and refunds payments. Raises NotFound, StaleVersion and InvalidTransition.

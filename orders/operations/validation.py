@@ -1,4 +1,4 @@
-"""What placing, editing and late money check before stock is promised; every fault is named."""
+"""Validation before stock is reserved; reports all errors. For placing, editing, late payments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def check_sellable(
 ) -> Invalid | None:
     """The refusal of items that name a product twice or one not sold, or mix currencies; else None.
 
-    The products `kept` are in the order already: they keep their price, and need not be on sale
-    any more. `currency` is the order's, by default that of its first product.
+    The products `kept` are in the order already: they keep their price, and may no longer be
+    on sale. `currency` is the order's, by default that of its first product.
     """
     errors = []
     seen: set[UUID] = set()

@@ -1,4 +1,4 @@
-"""Changing an order that nobody has paid yet."""
+"""Changing an unpaid order."""
 
 from __future__ import annotations
 

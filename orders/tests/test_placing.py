@@ -94,9 +94,9 @@ def test_products_that_are_unknown_inactive_or_of_another_currency_are_refused_t
 
 def test_a_refused_placement_does_not_disturb_the_others() -> None:
     mug, customer = make_product(stock=3), make_customer()
-    wanted = [placement((mug, n), customer=customer) for n in (2, 2, 1)]
+    placements = [placement((mug, n), customer=customer) for n in (2, 2, 1)]
 
-    first, second, third = place_orders(actor=actor_for(customer), placements=wanted)
+    first, second, third = place_orders(actor=actor_for(customer), placements=placements)
 
     assert isinstance(first, Placed)
     assert isinstance(second, OutOfStock)
@@ -108,9 +108,11 @@ def test_a_refused_placement_does_not_disturb_the_others() -> None:
 
 def test_all_or_nothing_places_nothing_and_says_who_is_innocent() -> None:
     mug, customer = make_product(stock=3), make_customer()
-    wanted = [placement((mug, n), customer=customer) for n in (2, 2)]
+    placements = [placement((mug, n), customer=customer) for n in (2, 2)]
 
-    first, second = place_orders(actor=actor_for(customer), placements=wanted, all_or_nothing=True)
+    first, second = place_orders(
+        actor=actor_for(customer), placements=placements, all_or_nothing=True
+    )
 
     assert isinstance(first, RejectedWithOthers)
     assert isinstance(second, OutOfStock)
@@ -122,9 +124,9 @@ def test_all_or_nothing_places_nothing_and_says_who_is_innocent() -> None:
 
 def test_all_or_nothing_places_all_when_all_can_be_had() -> None:
     mug, customer = make_product(stock=3), make_customer()
-    wanted = [placement((mug, n), customer=customer) for n in (2, 1)]
+    placements = [placement((mug, n), customer=customer) for n in (2, 1)]
 
-    outcomes = place_orders(actor=actor_for(customer), placements=wanted, all_or_nothing=True)
+    outcomes = place_orders(actor=actor_for(customer), placements=placements, all_or_nothing=True)
 
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
     assert stock_of(mug) == (3, 3)
@@ -136,7 +138,7 @@ def test_the_number_of_statements_does_not_depend_on_how_many_orders_there_are(
 ) -> None:
     customer = make_customer()
     products = [make_product(stock=1_000) for _ in range(5)]
-    wanted = [
+    placements = [
         placement(
             *[(product, 1) for product in products[number % 3 :]],
             customer=customer,
@@ -148,7 +150,7 @@ def test_the_number_of_statements_does_not_depend_on_how_many_orders_there_are(
     with CaptureQueriesContext(
         connection,
     ) as statements:
-        outcomes = place_orders(actor=actor_for(customer), placements=wanted)
+        outcomes = place_orders(actor=actor_for(customer), placements=placements)
 
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
     sql = [query["sql"].split("(")[0].strip().split("\n")[0] for query in statements]

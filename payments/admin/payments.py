@@ -30,7 +30,7 @@ class PaymentAdmin(PaymentWorkAdmin):
         "failure",
         "next_attempt_at",
     )
-    # Without the token, which stands for the customer's payment method.
+    # Without the token, which represents the customer's payment method.
     fieldsets = (
         (
             None,

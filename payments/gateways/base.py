@@ -1,8 +1,8 @@
 """The interface of payment providers, and their results.
 
-Every call carries an idempotency key of ours. The same key may be sent again at any time: the
-provider acts once and returns the outcome. A call without a clear response has an unknown outcome,
-which is resolved by a look-up or by the same key again, never by a new key.
+Every call carries an idempotency key that we choose. The same key may be sent again at any time:
+the provider acts once and returns the outcome. A call without a clear response has an unknown
+outcome, which is resolved by a look-up or by the same key again, never by a new key.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class ProviderEvent:
     """A webhook with a verified signature.
 
     It may arrive late, twice (with the same `id`), before the response to the call that caused it,
-    and in any order. `key` is the idempotency key of the charge or refund, which need not be one
-    of ours. `result` is None for events without an outcome, such as that a charge is pending.
+    and in any order. `key` is the idempotency key of the charge or refund, which may be
+    unknown to us. `result` is None for events without an outcome, such as that a charge is pending.
     """
 
     id: str

@@ -23,7 +23,7 @@ from payments.gateways.base import (
 
 Response = TypeVar("Response")
 
-# Statuses that say nothing of the request itself: timeout, too early, rate limited.
+# Statuses that do not depend on the request itself: timeout, too early, rate limited.
 _TRANSIENT = frozenset({408, 425, 429})
 # The key was used for another request: something was done under it, and a look-up says what.
 _KEY_REUSED = "idempotency_key_reused"
@@ -37,7 +37,7 @@ _MAX_CONNECTIONS = 100
 def _connections(process_id: int) -> urllib3.PoolManager:
     """The open connections of one process: a forked child must not use those of its parent.
 
-    Providers are reached directly, whatever proxy the environment names.
+    Providers are reached directly; proxy settings of the environment are ignored.
     """
     return urllib3.PoolManager(maxsize=_MAX_CONNECTIONS)
 

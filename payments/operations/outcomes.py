@@ -110,13 +110,13 @@ def _apply(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> boo
     status = PAYMENT_STATUSES[result.status]
     if status not in PAYMENT_TRANSITIONS[PaymentStatus(payment.status)]:
         if status is PaymentStatus.CAPTURED and payment.status != PaymentStatus.CAPTURED:
-            # Money was collected for a payment that ended without any: staff must look at it.
+            # A payment that had failed or been voided was captured: staff must check it.
             log.error(
                 "captured_after_final_status", payment_id=str(payment.id), status=payment.status
             )
         return False
     if status is PaymentStatus.CAPTURED and result.captured_amount != payment.amount:
-        # No correct provider does this: staff must look at it.
+        # No correct provider does this: staff must check it.
         log.error("captured_amount_differs", payment_id=str(payment.id))
     payment.status = status
     payment.provider_reference = result.provider_reference
@@ -190,7 +190,7 @@ def record_refund(
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     else:
-        # The customer was promised the money: staff must look at it.
+        # The customer expects the refund: staff must check it.
         log.error("refund_failed", refund_id=str(refund.id), code=failure_code)
         refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)

@@ -1,8 +1,8 @@
 """Processes due payments and refunds: claims them, calls the provider, records the outcomes.
 
 A claim commits before the call and its outcome after it, each in its own transaction; none is open
-during the call. A worker may die at any line: when its lease expires, the next one looks the
-payment up by its key, and sends the same key again if the provider does not know it.
+during the call. A worker may die at any point: when its lease expires, the next one looks the
+payment up by its key, and sends the same key again if the provider has no such charge.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ log = structlog.get_logger(__name__)
 MAX_CONCURRENT_CALLS = 64
 # Longer than the longest call (2 s to connect, 8 s to read, for a look-up and a charge).
 LEASE = timedelta(seconds=30)
-# How long, in seconds, slow responses are waited for before new work is looked for.
+# Seconds to wait for slow responses before polling for new work.
 _POLL_SECONDS = 0.25
 
-# The status of work that was never sent becomes `processing` with its claim. So whoever cancels an
-# order either finds its payment `created`, and it will never be sent, or leaves it to its outcome.
+# Claiming work that was never sent sets its status to `processing`. So cancelling an order either
+# finds its payment `created`, and it is never sent, or waits for its outcome.
 _MARK_PROCESSING = (
     "status = CASE WHEN work.status IN ('created', 'requested') THEN 'processing'"
     " ELSE work.status END, updated_at = statement_timestamp()"
@@ -138,7 +138,7 @@ def _claim(model: type[Work], *, limit: int) -> list[Work]:
 
 
 def _has_exhausted_attempts(work: Payment | Refund) -> bool:
-    """Whether the last of all attempts killed its worker; staff must look at it then."""
+    """Whether the last of all attempts killed its worker; staff must check it then."""
     if work.attempts <= MAX_ATTEMPTS:
         return False
     release_lease(work, next_attempt_at=None, last_error="The worker died in the last attempt.")
@@ -184,7 +184,7 @@ def _handle_payment_error(payment: Payment, error: BaseException) -> None:
     if not isinstance(error, GatewayRejected):
         reschedule_payment(payment=payment, error=error, actor=_actor(payment))
         return
-    # The payment is still authorized, but its capture or void was rejected: staff must look at it.
+    # The payment is still authorized, but its capture or void was rejected: staff must check it.
     action = payment.requested_action
     log.error("capture_or_void_rejected", payment_id=str(payment.id), requested_action=action)
     release_lease(

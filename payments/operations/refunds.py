@@ -26,7 +26,7 @@ from payments.states import PaymentStatus
 def request_refund(
     *, actor: Actor, payment_id: UUID, amount: Decimal | None = None, reason: str = ""
 ) -> Refund:
-    """Create a refund of `amount`, or of all that is left; a worker sends it.
+    """Create a refund of `amount`, or of the remaining amount; a worker sends it.
 
     Raises NotFound, and RefundExceedsCaptured if less is left or nothing.
     """

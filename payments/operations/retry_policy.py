@@ -20,7 +20,7 @@ from payments.states import OPEN, OPEN_REFUNDS, PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
 
-# After so many attempts without an outcome, about eight hours, staff must look at it.
+# After so many attempts without an outcome, about eight hours, staff must check it.
 MAX_ATTEMPTS = 60
 
 
@@ -59,7 +59,7 @@ def release_lease(work: Payment | Refund, **values: object) -> None:
 
 
 def _release_for_retry(work: Payment | Refund, error: BaseException, **values: object) -> None:
-    # By the database's clock; None when staff must look at it.
+    # By the database's clock; None when staff must check it.
     next_attempt_at: models.Expression | None = None
     if work.attempts < MAX_ATTEMPTS:
         next_attempt_at = Now() + backoff(work.attempts, first=1, longest=600)

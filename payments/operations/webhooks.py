@@ -61,8 +61,8 @@ def _apply(event: ProviderEvent, *, provider: str, body: bytes, now: datetime) -
 def _record_charge(payment_id: UUID, result: ChargeResult, *, actor: Actor) -> bool:
     """Record `result` unless the payment has that status already.
 
-    That needs no lock, since no status leads back; most webhooks report what the response to our
-    own call has reported before.
+    No lock is needed, since transitions are one-way; most webhooks repeat what the response to our
+    call has reported already.
     """
     payment = Payment.objects.filter(pk=payment_id).exclude(status=PAYMENT_STATUSES[result.status])
     return payment.exists() and record_charge(actor=actor, payment_id=payment_id, result=result)

@@ -1,6 +1,6 @@
-"""Charges and refunds of the past, written into the ledger without being made.
+"""Imports past charges and refunds into the ledger without processing them.
 
-For a demo shop with a generated history: without them nobody could refund its payments, and
+For a demo shop with a generated history: without them its payments could not be refunded, and
 reconciliation would report them missing. No webhooks are sent for them.
 """
 

@@ -1,7 +1,7 @@
 """The provider's ledger: charges, captures, voids and refunds in one SQLite file.
 
 Each write commits together with its webhooks. The file is in WAL mode with synchronous=NORMAL:
-what was answered survives the death of the process, though not a power failure.
+acknowledged writes survive the death of the process, though not a power failure.
 """
 
 from __future__ import annotations

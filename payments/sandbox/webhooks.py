@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # The most webhooks in flight at once.
 _MAX_IN_FLIGHT = 256
-# Seconds between two looks into the outbox while there is something to do, and while there is not.
+# Seconds between two polls of the outbox while there is work, and while there is none.
 _BATCH_SECONDS, _IDLE_SECONDS = 0.05, 0.2
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 _MAX_PAUSE = 60.0
@@ -57,7 +57,7 @@ class WebhookDispatcher:
                         self._start_due(session)
                     except sqlite3.Error:  # such as a full disk: what is due stays due
                         log.exception("the outbox cannot be used")
-                    # Whatever becomes due meanwhile is taken together.
+                    # Webhooks that become due in the meantime are sent together.
                     await asyncio.sleep(_BATCH_SECONDS)
                     if not self._in_flight and not self._delivered:
                         await self._outbox.wait(seconds=_IDLE_SECONDS)

@@ -42,7 +42,7 @@ _MAX_CLOSED_DAYS = 31
 
 
 def is_closed(day: date, *, now: datetime) -> bool:
-    """Whether nothing can happen on the business day any more."""
+    """Whether no more changes of the business day are possible."""
     return now >= business_days(day, day).end + SETTLING
 
 
@@ -161,7 +161,7 @@ def _store(days: Iterable[DayFigures], *, only: Collection[date], currency: str)
     ]
     columns = ("id", "date", "timezone", "currency", "data", "generated_at")
     insert_rows(DailyReport, columns, rows, skip_existing=True)
-    # A day that another process stored first has no report with our id, so no sales of ours.
+    # A day that another process stored first has no report with our id, so no sales are inserted.
     store_sales(report_ids=[row[0] for row in rows])
 
 

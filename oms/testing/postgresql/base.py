@@ -17,7 +17,7 @@ class DatabaseOperations(PostgresOperations):
     """Flushes by DELETE: TRUNCATE takes a tenth of a second however few rows there are."""
 
     def sql_flush(self, style: Any, tables: Sequence[str], **options: Any) -> list[str]:
-        """The statements that empty `tables`; sequences go on."""
+        """The statements that empty `tables`; sequences are kept."""
         names = [self.quote_name(name) for name in tables if name not in _KEPT]
         return [f"DELETE FROM {name}" for name in names]  # noqa: S608  # quoted
 

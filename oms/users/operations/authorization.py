@@ -11,7 +11,7 @@ from oms.users.models import User
 
 # Only superusers may change these.
 RIGHTS = frozenset({"is_staff", "is_superuser", "groups", "user_permissions"})
-# Nobody may change these of themselves, so that no shop loses its last superuser by mistake.
+# Users may not change their own, so that no shop loses its last superuser by mistake.
 KEPT_BY_OTHERS = frozenset({"is_active", "is_staff", "is_superuser"})
 
 

@@ -2,7 +2,7 @@
 
 A session is a family of refresh tokens of which only the latest is valid (RFC 9700, 4.14.2).
 Refreshing locks the session, so one of two concurrent refreshes wins. Reusing an older token
-revokes the whole family, since somebody may have a copy. The loser of a race is only refused: its
+revokes the whole family, since it may have been stolen. The loser of a race is only refused: its
 statement began before the winner's rotation.
 """
 
