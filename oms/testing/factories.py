@@ -32,13 +32,11 @@ def make_customer(*, email: str = "", password: str = PASSWORD, **fields: Any) -
     return User.objects.create_user(email or f"customer{number}@example.com", password, **fields)
 
 
-def make_staff(*, email: str = "", password: str = PASSWORD, **fields: Any) -> User:
+def make_staff(*, email: str = "", **fields: Any) -> User:
     """A saved, active member of the staff, who is no superuser."""
     number = next(_numbers)
     fields.setdefault("full_name", f"Staff {number}")
-    return make_customer(
-        email=email or f"staff{number}@example.com", password=password, is_staff=True, **fields
-    )
+    return make_customer(email=email or f"staff{number}@example.com", is_staff=True, **fields)
 
 
 def actor_for(user: User) -> Actor:
@@ -47,7 +45,7 @@ def actor_for(user: User) -> Actor:
     return Actor(kind=kind, id=user.id, label=user.email, is_superuser=user.is_superuser)
 
 
-def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) -> Product:
+def make_product(*, stock: int = 10, **fields: Any) -> Product:
     """A product with `stock` units at the default location, by default for 19.90 EUR."""
     number = next(_numbers)
     values: dict[str, Any] = {
@@ -57,7 +55,7 @@ def make_product(*, stock: int = 10, actor: Actor | None = None, **fields: Any) 
         "currency": "EUR",
         **fields,
     }
-    return create_product(actor=actor or system("tests"), initial_stock=stock, **values)
+    return create_product(actor=system("tests"), initial_stock=stock, **values)
 
 
 def make_location(*, code: str = "", priority: int = 200, **fields: Any) -> Location:
@@ -67,9 +65,9 @@ def make_location(*, code: str = "", priority: int = 200, **fields: Any) -> Loca
     return Location.objects.create(code=code, priority=priority, **fields)
 
 
-def tokens_for(user: User, *, password: str = PASSWORD) -> TokenPair:
+def tokens_for(user: User) -> TokenPair:
     """A real pair of tokens of a new session of `user`."""
-    return log_in(actor=ANONYMOUS, email=user.email, password=password)
+    return log_in(actor=ANONYMOUS, email=user.email, password=PASSWORD)
 
 
 # What `api_client` makes; the fixture `both_fronts` changes it.

@@ -16,7 +16,6 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.test import Client, override_settings
-from pytest_django import DjangoDbBlocker
 
 from benchmarks.large_shop import create_large_shop
 from inventory.models import Location, Product, StockLevel
@@ -24,11 +23,10 @@ from oms.backoffice.admins import BoundedPaginator
 from oms.demo.accounts import CUSTOMER_EMAIL
 from oms.events.models import ConsumerOffset
 from oms.fastpath.routes import find_route
-from oms.testing.demo_shop import shared_shop
 from oms.testing.factories import PASSWORD, api_client, make_product, make_staff, tokens_for
 from oms.testing.fastpath import FastPathClient
-from oms.testing.pages import Page, admin_lists, admin_objects, api_lists
 from oms.testing.plans import Statement, inflate_statistics, scans_of, statements_sent
+from oms.tests.scale.pages import Page, admin_lists, admin_objects, api_lists
 from oms.users.models import User
 from orders.models import Order
 from payments.models import Payment
@@ -83,32 +81,26 @@ _CLEAN_PENDING_LISTS = """
 
 
 @pytest.fixture(scope="module")
-def large_shop(
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[None]:
+def large_shop(module_db: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A shop of many orders whose tables seem to be larger still."""
-
-    def create() -> None:
-        with override_settings(DEBUG=True):
-            ledger = tmp_path_factory.mktemp("provider") / "ledger.sqlite3"
-            create_large_shop(orders=_ORDERS, days=300, ledger=ledger)
-        make_product(stock=1)
-        with connection.cursor() as cursor:
-            cursor.execute(_USERS, [_ORDERS])
-            cursor.execute(_SESSIONS, [_ORDERS])
-            cursor.execute(_MESSAGES, [_ORDERS])
-            # What autovacuum does in time: rows still in a list before the index make it seem slow.
-            cursor.execute(_CLEAN_PENDING_LISTS)
-            # It waits for autovacuum, which on a busy machine gives way late.
-            cursor.execute("SET LOCAL lock_timeout = 0")
-            cursor.execute("ANALYZE")
-            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
-        inflate_statistics(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
-
-    with shared_shop(django_db_blocker, create):
-        yield
+    with override_settings(DEBUG=True):
+        ledger = tmp_path_factory.mktemp("provider") / "ledger.sqlite3"
+        create_large_shop(orders=_ORDERS, days=300, ledger=ledger)
+    make_product(stock=1)
+    with connection.cursor() as cursor:
+        cursor.execute(_USERS, [_ORDERS])
+        cursor.execute(_SESSIONS, [_ORDERS])
+        cursor.execute(_MESSAGES, [_ORDERS])
+        # What autovacuum does in time: rows still in a list before the index make it seem slow.
+        cursor.execute(_CLEAN_PENDING_LISTS)
+        # It waits for autovacuum, which on a busy machine gives way late.
+        cursor.execute("SET LOCAL lock_timeout = 0")
+        cursor.execute("ANALYZE")
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+    inflate_statistics(sorted(rows_of_growing_tables()), by=_TIMES_LARGER)
+    with connection.cursor() as cursor:
+        # Checked now: the tests' own transactions are rolled back before a commit would do it.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 
 
 @pytest.fixture
