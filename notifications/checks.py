@@ -7,10 +7,9 @@ from typing import Any
 
 from django.conf import settings
 
-from notifications.messages import MESSAGES
+from notifications.messages import ORDER_MESSAGES
 from oms.events.archiving import first_unarchived_id
 from oms.reconcile.checks import Check
-from orders.events import OrderEvent
 
 
 def notification_checks(*, unsent_request_id: str) -> tuple[Check, ...]:
@@ -18,7 +17,7 @@ def notification_checks(*, unsent_request_id: str) -> tuple[Check, ...]:
 
     def parameters() -> Mapping[str, Any]:
         return {
-            "types": [event.type for event in MESSAGES if issubclass(event, OrderEvent)],
+            "types": [event.type for event in ORDER_MESSAGES],
             "unsent": unsent_request_id,
             "kept": settings.NOTIFICATION_RETENTION_DAYS,
         }

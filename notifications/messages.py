@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 
 from inventory.events import StockRanLow
 from notifications.models import Kind
-from oms.events.types import DomainEvent
 from orders.events import (
     OrderCancelled,
     OrderDelivered,
+    OrderEvent,
     OrderExpired,
     OrderPaid,
     OrderPaymentFailed,
@@ -28,6 +28,8 @@ from orders.events import (
 )
 from orders.read_models import LineSummary, OrderSummary
 from orders.states import OrderStatus, PaymentState
+
+Lines = tuple[LineSummary, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,26 +45,9 @@ class Message:
     headline: str
     paragraphs: tuple[str, ...]
     details: tuple[tuple[str, str], ...] = ()
-    lines: tuple[LineSummary, ...] = ()
+    lines: Lines = ()
     shows_order: bool = False
     link: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MessageContext:
-    """The event, its order if it has one, and the items of the shipment for ShipmentSent."""
-
-    event: Any
-    order: OrderSummary | None = None
-    shipment_lines: tuple[LineSummary, ...] = ()
-
-    @property
-    def number(self) -> dict[str, str]:
-        return {"number": self.event.number}
-
-    @property
-    def amount(self) -> dict[str, str]:
-        return {"amount": money(self.event.amount, self.event.currency)}
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -76,56 +61,50 @@ def _formatted(amount: Decimal, currency: str, language: str) -> str:
     return f"{number}\N{NO-BREAK SPACE}{currency}"
 
 
-def message_for(context: MessageContext) -> Message:
-    """The message about that event. Raises KeyError for an event that sends no notification."""
-    return MESSAGES[type(context.event)](context)
-
-
-def _order_placed(context: MessageContext) -> Message:
-    order = context.order
+def _order_placed(event: OrderPlaced, order: OrderSummary, shipped: Lines) -> Message:
     paragraphs = [_("We've received your order and reserved your items.")]
-    if order is not None and order.payment_status in (PaymentState.UNPAID, PaymentState.FAILED):
+    if order.payment_status in (PaymentState.UNPAID, PaymentState.FAILED):
         paragraphs.append(_("We'll prepare it for shipping once we receive your payment."))
     return Message(
         kind=Kind.ORDER_PLACED,
-        subject=_("Your order %(number)s") % context.number,
+        subject=_("Your order %(number)s") % {"number": event.number},
         headline=_("Thank you for your order"),
         paragraphs=tuple(paragraphs),
-        lines=order.lines if order else (),
+        lines=order.lines,
         shows_order=True,
     )
 
 
-def _order_paid(context: MessageContext) -> Message:
+def _order_paid(event: OrderPaid, order: OrderSummary, shipped: Lines) -> Message:
+    amount = {"amount": money(event.amount, event.currency)}
     return Message(
         kind=Kind.ORDER_PAID,
-        subject=_("Payment received for order %(number)s") % context.number,
+        subject=_("Payment received for order %(number)s") % {"number": event.number},
         headline=_("Payment received"),
-        paragraphs=(_("We've received your payment of %(amount)s. Thank you.") % context.amount,),
-        lines=context.order.lines if context.order else (),
+        paragraphs=(_("We've received your payment of %(amount)s. Thank you.") % amount,),
+        lines=order.lines,
         shows_order=True,
     )
 
 
-def _payment_failed(context: MessageContext) -> Message:
+def _payment_failed(event: OrderPaymentFailed, order: OrderSummary, shipped: Lines) -> Message:
     paragraphs = [_("Your payment was declined. You haven't been charged.")]
-    if context.order is not None and context.order.status == OrderStatus.PENDING:
+    if order.status == OrderStatus.PENDING:
         paragraphs.append(
             _("Your items are still reserved. Try again or use a different payment method.")
         )
-    reason = context.event.code.replace("_", " ")
+    reason = event.code.replace("_", " ")
     return Message(
         kind=Kind.PAYMENT_FAILED,
-        subject=_("Payment failed for order %(number)s") % context.number,
+        subject=_("Payment failed for order %(number)s") % {"number": event.number},
         headline=_("Your payment didn't go through"),
         paragraphs=tuple(paragraphs),
         details=((_("Reason"), reason),) if reason else (),
     )
 
 
-def _order_shipped(context: MessageContext) -> Message:
-    event: ShipmentSent = context.event
-    shipped = ngettext(
+def _order_shipped(event: ShipmentSent, order: OrderSummary, shipped: Lines) -> Message:
+    number = ngettext(
         "%(quantity)d item from your order has shipped.",
         "%(quantity)d items from your order have shipped.",
         event.pieces,
@@ -137,34 +116,34 @@ def _order_shipped(context: MessageContext) -> Message:
     )
     tracked = ((_("Carrier"), event.carrier), (_("Tracking number"), event.tracking_number))
     details = tuple((label, value) for label, value in tracked if value)
-    paragraphs = [f"{shipped} {rest}"]
+    paragraphs = [f"{number} {rest}"]
     if details:
         tracking = " ".join(value for _label, value in details)
         paragraphs.append(_("Tracking: %(tracking)s") % {"tracking": tracking})
     return Message(
         kind=Kind.ORDER_SHIPPED,
-        subject=_("Order %(number)s is on its way") % context.number,
+        subject=_("Order %(number)s is on its way") % {"number": event.number},
         headline=_("Your order is on its way"),
         paragraphs=tuple(paragraphs),
         details=details,
-        lines=context.shipment_lines,
+        lines=shipped,
         shows_order=True,
     )
 
 
-def _order_delivered(context: MessageContext) -> Message:
+def _order_delivered(event: OrderDelivered, order: OrderSummary, shipped: Lines) -> Message:
     return Message(
         kind=Kind.ORDER_DELIVERED,
-        subject=_("Order %(number)s has been delivered") % context.number,
+        subject=_("Order %(number)s has been delivered") % {"number": event.number},
         headline=_("Your order has been delivered"),
         paragraphs=(_("Thank you for shopping with us."),),
     )
 
 
-def _order_cancelled(context: MessageContext) -> Message:
+def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
     return Message(
         kind=Kind.ORDER_CANCELLED,
-        subject=_("Order %(number)s has been cancelled") % context.number,
+        subject=_("Order %(number)s has been cancelled") % {"number": event.number},
         headline=_("Your order has been cancelled"),
         paragraphs=(
             _("We won't ship it."),
@@ -173,10 +152,10 @@ def _order_cancelled(context: MessageContext) -> Message:
     )
 
 
-def _order_expired(context: MessageContext) -> Message:
+def _order_expired(event: OrderExpired, order: OrderSummary, shipped: Lines) -> Message:
     return Message(
         kind=Kind.ORDER_EXPIRED,
-        subject=_("Order %(number)s has expired") % context.number,
+        subject=_("Order %(number)s has expired") % {"number": event.number},
         headline=_("Your order has expired"),
         paragraphs=(
             _("We didn't receive your payment in time, so your items are no longer reserved."),
@@ -185,20 +164,21 @@ def _order_expired(context: MessageContext) -> Message:
     )
 
 
-def _order_refunded(context: MessageContext) -> Message:
+def _order_refunded(event: OrderRefunded, order: OrderSummary, shipped: Lines) -> Message:
+    amount = {"amount": money(event.amount, event.currency)}
     return Message(
         kind=Kind.ORDER_REFUNDED,
-        subject=_("Refund for order %(number)s") % context.number,
+        subject=_("Refund for order %(number)s") % {"number": event.number},
         headline=_("Your refund is on its way"),
         paragraphs=(
-            _("We've refunded %(amount)s to your original payment method.") % context.amount,
+            _("We've refunded %(amount)s to your original payment method.") % amount,
             _("It can take a few days to appear on your statement."),
         ),
     )
 
 
-def _low_stock(context: MessageContext) -> Message:
-    event: StockRanLow = context.event
+def low_stock_message(event: StockRanLow) -> Message:
+    """The message to staff about a product that is low on stock."""
     names = {"available": event.available, "name": event.name, "sku": event.sku}
     available = ngettext(
         "%(available)d unit of %(name)s is available.",
@@ -220,7 +200,7 @@ def _low_stock(context: MessageContext) -> Message:
     )
 
 
-MESSAGES: Mapping[type[DomainEvent], Callable[[MessageContext], Message]] = {
+ORDER_MESSAGES: Mapping[type[OrderEvent], Callable[[Any, OrderSummary, Lines], Message]] = {
     OrderPlaced: _order_placed,
     OrderPaid: _order_paid,
     OrderPaymentFailed: _payment_failed,
@@ -229,5 +209,5 @@ MESSAGES: Mapping[type[DomainEvent], Callable[[MessageContext], Message]] = {
     OrderCancelled: _order_cancelled,
     OrderExpired: _order_expired,
     OrderRefunded: _order_refunded,
-    StockRanLow: _low_stock,
 }
+"""The message to the customer about each event of an order, with the items of its shipment."""

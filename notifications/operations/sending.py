@@ -46,18 +46,12 @@ class MailSender:
     server may be slow.
     """
 
-    def __init__(
-        self,
-        *,
-        connect: Callable[[], BaseEmailBackend] = get_connection,
-        pause: float = 30.0,
-        record_interval: float = 0.25,
-        batch_seconds: float = 10.0,
-    ) -> None:
+    pause = 30.0
+    record_interval = 0.25
+    batch_seconds = 10.0
+
+    def __init__(self, *, connect: Callable[[], BaseEmailBackend] = get_connection) -> None:
         self._connect = connect
-        self._pause = pause
-        self._record_interval = record_interval
-        self._batch_seconds = batch_seconds
         self._next_connect = 0.0
         self._connection: BaseEmailBackend | None = None
         self._sent: list[tuple[Notification, datetime]] = []
@@ -78,13 +72,13 @@ class MailSender:
         waiting = deque(
             claim_due(Notification, lease=LEASE, limit=BATCH_SIZE, changes="state = 'sending'")
         )
-        attempted, end = 0, time.monotonic() + self._batch_seconds
+        attempted, end = 0, time.monotonic() + self.batch_seconds
         try:
             while waiting and self._open():
                 self._deliver(waiting.popleft())
                 attempted += 1
                 now = time.monotonic()
-                if now - self._recorded_at >= self._record_interval:
+                if now - self._recorded_at >= self.record_interval:
                     self._record_sent()
                 if now >= end:
                     break
@@ -111,7 +105,7 @@ class MailSender:
         try:
             connection.open()
         except OSError as error:
-            self._next_connect = time.monotonic() + self._pause
+            self._next_connect = time.monotonic() + self.pause
             log.warning("mail_server_unreachable", error=repr(error))
             return False
         self._connection = connection

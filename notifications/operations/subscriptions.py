@@ -10,8 +10,9 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import translation
 
+from inventory.events import StockRanLow
 from notifications.mail import mail_domain
-from notifications.messages import MESSAGES, Message, MessageContext, message_for
+from notifications.messages import ORDER_MESSAGES, Message, low_stock_message
 from notifications.models import Channel, DeliveryState, Notification
 from notifications.rendering import render_mail
 from oms.core import clock
@@ -28,7 +29,7 @@ from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 # The Celery task that sends due mail.
 DRAIN_TASK = "notifications.drain"
 
-EVENT_TYPES = tuple(MESSAGES)
+EVENT_TYPES = (*ORDER_MESSAGES, StockRanLow)
 
 _SUBJECT_LENGTH = 255
 # The values of a row by column.
@@ -49,7 +50,9 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     staff an e-mail for a product that is low on stock. The number of statements does not depend on
     the number of events. An event that was handled before changes nothing.
     """
-    _allow_for_rendering()
+    # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine; all that
+    # it locks is the consumer's own offset.
+    execute("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
     with translation.override(settings.LANGUAGE_CODE):
         mails, in_app = _rows([event for event in events if isinstance(event.fact, EVENT_TYPES)])
     for rows in mails, in_app:
@@ -58,14 +61,6 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
             insert_rows(Notification, list(rows[0]), values, skip_existing=True)
     if mails:
         wake_on_commit(DRAIN_TASK)
-
-
-def _allow_for_rendering() -> None:
-    """Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine.
-
-    All that the transaction locks is the consumer's own offset.
-    """
-    execute("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 
 
 def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
@@ -84,16 +79,17 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
     mails, in_app = [], []
     for event in events:
         fact = event.fact
-        if not isinstance(fact, OrderEvent):
-            message = message_for(MessageContext(event=fact))
+        if isinstance(fact, StockRanLow):
+            message = low_stock_message(fact)
             mails += [
                 _row(event.id, message, recipient=person, at=now) | _mail(message, recipient=person)
                 for person in staff
             ]
             continue
+        assert isinstance(fact, OrderEvent)
         order = orders[fact.order_id]
         lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
-        message = message_for(MessageContext(event=fact, order=order, shipment_lines=lines))
+        message = ORDER_MESSAGES[type(fact)](fact, order, lines)
         customer = customers[fact.customer_id]
         row = _row(event.id, message, recipient=customer, at=now) | {
             "recipient_id": customer.id,

@@ -85,7 +85,8 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_mails(
 ) -> None:
     def statements(count: int) -> int:
         mails(count)
-        sender = MailSender(record_interval=60.0)
+        sender = MailSender()
+        sender.record_interval = 60.0
         with CaptureQueriesContext(connection) as captured:
             assert sender.send_batch() == count
         sender.close()
@@ -128,7 +129,8 @@ def test_a_killed_worker_duplicates_only_the_mails_it_has_not_recorded(
     mails: MakeMails, mail_server: MailServer
 ) -> None:
     rows = mails(4)
-    sender = MailSender(record_interval=0.0)
+    sender = MailSender()
+    sender.record_interval = 0.0
     with (
         connection.execute_wrapper(DatabaseFailure(KeyboardInterrupt(), after=1)),
         pytest.raises(KeyboardInterrupt),
@@ -166,7 +168,8 @@ def test_a_batch_ends_in_time_and_releases_the_mails_it_has_not_attempted(
     mails: MakeMails, mail_server: MailServer
 ) -> None:
     rows = mails(4)
-    sender = MailSender(batch_seconds=0.0)
+    sender = MailSender()
+    sender.batch_seconds = 0.0
 
     assert sender.send_batch() == 1
     sender.close()

@@ -57,7 +57,8 @@ def test_mail_waits_for_an_unavailable_server_without_using_up_attempts(
     port = free_port()
     use_smtp(settings, port=port)
     waiting = mail()
-    sender = MailSender(pause=0)
+    sender = MailSender()
+    sender.pause = 0
 
     for _ in range(MAX_ATTEMPTS + 1):
         assert not sender.send_batch()
@@ -77,7 +78,8 @@ def test_an_unavailable_server_is_not_contacted_during_the_pause(
     port = free_port()
     use_smtp(settings, port=port)
     mail()
-    sender = MailSender(pause=60)
+    sender = MailSender()
+    sender.pause = 60
     assert not sender.send_batch()
 
     with MailServer(port=port) as server:
