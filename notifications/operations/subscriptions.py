@@ -50,8 +50,8 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     staff an e-mail for a product that is low on stock. The number of statements does not depend on
     the number of events. An event that was handled before changes nothing.
     """
-    # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine; all that
-    # it locks is the consumer's own offset.
+    # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine, with
+    # nothing locked but the consumer's own offset.
     execute("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
     with translation.override(settings.LANGUAGE_CODE):
         mails, in_app = _rows([event for event in events if isinstance(event.fact, EVENT_TYPES)])
