@@ -41,11 +41,6 @@ def refunds_of(payment_id: UUID) -> QuerySet[Refund]:
     return Refund.objects.filter(payment_id=payment_id).order_by("id")
 
 
-def payments_of_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
-    """The payments of those refunds."""
-    return set(Refund.objects.filter(pk__in=refund_ids).values_list("payment_id", flat=True))
-
-
 def order_of_payment(payment_id: UUID) -> UUID | None:
     """The order of the payment; None if there is no such payment."""
     return Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from inventory.errors import StockConflict
 from inventory.events import StockAdjusted
-from inventory.locks import lock_product
+from inventory.locks import LockedLevel, lock_product
 from inventory.models import MAX_QUANTITY, Location, MovementKind, StockLevel, StockMovement
 from inventory.operations.products import default_location
 from inventory.operations.stock import Cause, open_stock_allocator
@@ -80,10 +80,8 @@ def adjust_stock(
     assert level is not None, "created above"
     if isinstance(amount, Count):
         if level.on_hand != amount.expected_on_hand:
-            raise StockConflict(
-                f"{level.on_hand} are on hand, not {amount.expected_on_hand}. Count again.",
-                on_hand=level.on_hand,
-                reserved=level.reserved,
+            raise _conflict(
+                level, f"{level.on_hand} are on hand, not {amount.expected_on_hand}. Count again."
             )
         delta = amount.set_to - level.on_hand
     else:
@@ -94,19 +92,14 @@ def adjust_stock(
     after = level.on_hand + delta
     reserved = 0 if level.backorderable or delta > 0 else level.reserved
     if after < reserved:
-        raise StockConflict(
+        raise _conflict(
+            level,
             f"Only {level.on_hand - reserved} of the {level.on_hand} on hand are free"
             f" ({reserved} reserved). You tried to remove {-delta}."
             " Cancel orders that reserve stock, or remove fewer units.",
-            on_hand=level.on_hand,
-            reserved=level.reserved,
         )
     if after > MAX_QUANTITY:
-        raise StockConflict(
-            f"At most {MAX_QUANTITY:,} units can be on hand.",
-            on_hand=level.on_hand,
-            reserved=level.reserved,
-        )
+        raise _conflict(level, f"At most {MAX_QUANTITY:,} units can be on hand.")
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
     kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST
     allocator.adjust(level, delta, kind=kind, cause=cause)
@@ -135,6 +128,10 @@ def _location(code: str | None) -> Location:
     if location is None:
         raise _invalid("/location", code="not_found", detail="No such location.")
     return location
+
+
+def _conflict(level: LockedLevel, message: str) -> StockConflict:
+    return StockConflict(message, on_hand=level.on_hand, reserved=level.reserved)
 
 
 def _invalid(pointer: str, *, code: str, detail: str) -> Invalid:

@@ -21,6 +21,7 @@ from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import execute, rows_of
 from oms.db.transactions import transaction_required
 from oms.events.relay import RecordedEvent
+from oms.events.types import DomainEvent
 from oms.queue.wakeups import wake_on_commit
 from oms.users.models import User
 from orders.events import OrderEvent, ShipmentSent
@@ -29,7 +30,7 @@ from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 # The Celery task that sends due mail.
 DRAIN_TASK = "notifications.drain"
 
-EVENT_TYPES = (*ORDER_MESSAGES, StockRanLow)
+EVENT_TYPES: tuple[type[DomainEvent], ...] = (*ORDER_MESSAGES, StockRanLow)
 
 _SUBJECT_LENGTH = 255
 # The values of a row by column.

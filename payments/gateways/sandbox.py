@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from django.conf import settings
@@ -26,6 +26,7 @@ from payments.gateways.http import call
 from payments.signatures import verify
 
 Response = TypeVar("Response")
+Item = TypeVar("Item")
 
 # As long as payments.models stores it.
 _Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -71,13 +72,9 @@ class _Refund(msgspec.Struct, frozen=True):
         )
 
 
-class _Charges(msgspec.Struct, frozen=True):
-    data: list[_Charge]
+class _Page(msgspec.Struct, Generic[Item], frozen=True):
+    data: list[Item]
     next: int | None = None
-
-
-class _Refunds(msgspec.Struct, frozen=True):
-    data: list[_Refund]
 
 
 class _WebhookData(msgspec.Struct, frozen=True):
@@ -118,33 +115,33 @@ class SandboxGateway(Gateway):
             "capture": capture,
             "reference": reference,
         }
-        return _post("/v1/charges", _Charge, key=key, body=body).result()
+        return _call("POST", "/v1/charges", _Charge, key=key, body=body).result()
 
     @durable
     def capture(self, *, key: str, provider_reference: str, amount: Decimal) -> ChargeResult:
         path = f"/v1/charges/{provider_reference}/capture"
-        return _post(path, _Charge, key=key, body={"amount": _text(amount)}).result()
+        return _call("POST", path, _Charge, key=key, body={"amount": _text(amount)}).result()
 
     @durable
     def void(self, *, key: str, provider_reference: str) -> ChargeResult:
         path = f"/v1/charges/{provider_reference}/void"
-        return _post(path, _Charge, key=key, body={}).result()
+        return _call("POST", path, _Charge, key=key, body={}).result()
 
     @durable
     def refund(
         self, *, key: str, provider_reference: str, amount: Decimal, reason: str
     ) -> RefundResult:
         body = {"charge_id": provider_reference, "amount": _text(amount), "reason": reason}
-        return _post("/v1/refunds", _Refund, key=key, body=body).result()
+        return _call("POST", "/v1/refunds", _Refund, key=key, body=body).result()
 
     @durable
     def look_up(self, *, key: str) -> ChargeResult | None:
-        charges = _get("/v1/charges", _Charges, query={"idempotency_key": key}).data
+        charges = _call("GET", "/v1/charges", _Page[_Charge], query={"idempotency_key": key}).data
         return charges[0].result() if charges else None
 
     @durable
     def look_up_refund(self, *, key: str) -> RefundResult | None:
-        refunds = _get("/v1/refunds", _Refunds, query={"idempotency_key": key}).data
+        refunds = _call("GET", "/v1/refunds", _Page[_Refund], query={"idempotency_key": key}).data
         return refunds[0].result() if refunds else None
 
     def ledger(self) -> Iterator[LedgerEntry]:
@@ -156,9 +153,9 @@ class SandboxGateway(Gateway):
             after = page.next
 
     @durable
-    def _ledger_page(self, after: int) -> _Charges:
+    def _ledger_page(self, after: int) -> _Page[_Charge]:
         query = {"after": str(after), "limit": str(self.page_size)}
-        return _get("/v1/ledger", _Charges, query=query)
+        return _call("GET", "/v1/ledger", _Page[_Charge], query=query)
 
     def parse_event(
         self, *, headers: Mapping[str, str], body: bytes, now: datetime
@@ -188,27 +185,11 @@ def _text(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
-def _authorization() -> dict[str, str]:
-    return {"Authorization": f"Bearer {settings.SANDBOX_API_KEY}"}
-
-
-def _post(
-    path: str, response_type: type[Response], *, key: str, body: Mapping[str, Any]
+def _call(
+    method: str, path: str, response_type: type[Response], *, key: str = "", **content: Any
 ) -> Response:
-    return call(
-        response_type,
-        method="POST",
-        url=settings.SANDBOX_PROVIDER_URL + path,
-        headers={**_authorization(), "Idempotency-Key": key},
-        body=body,
-    )
-
-
-def _get(path: str, response_type: type[Response], *, query: Mapping[str, str]) -> Response:
-    return call(
-        response_type,
-        method="GET",
-        url=settings.SANDBOX_PROVIDER_URL + path,
-        headers=_authorization(),
-        query=query,
-    )
+    headers = {"Authorization": f"Bearer {settings.SANDBOX_API_KEY}"}
+    if key:
+        headers["Idempotency-Key"] = key
+    url = settings.SANDBOX_PROVIDER_URL + path
+    return call(response_type, method=method, url=url, headers=headers, **content)

@@ -42,28 +42,17 @@ class Ledger:
         self._sends_webhooks = sends_webhooks
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all writes inside together; a write that is rejected is undone by itself."""
-        with self._rolled_back_on_error("BEGIN IMMEDIATE", "COMMIT", ["ROLLBACK"]):
+        with self._rolled_back_on_error("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
             yield
         self.outbox.notify()
 
     @contextmanager
-    def _savepoint(self) -> Iterator[None]:
-        if not self._connection.in_transaction:
-            with self.transaction():
-                yield
-            return
-        undo = ["ROLLBACK TO write", "RELEASE write"]
-        with self._rolled_back_on_error("SAVEPOINT write", "RELEASE write", undo):
-            yield
-
-    @contextmanager
-    def _rolled_back_on_error(self, begin: str, commit: str, undo: list[str]) -> Iterator[None]:
+    def _rolled_back_on_error(self, begin: str, commit: str, *undo: str) -> Iterator[None]:
         self._connection.execute(begin)
         try:
             yield
@@ -80,7 +69,7 @@ class Ledger:
 
     def count_attempt(self, *, kind: Kind, key: str) -> int:
         """Count another attempt at a write; the number so far, this one included."""
-        with self._savepoint():
+        with self.transaction():
             row = self._row(
                 "INSERT INTO tries VALUES (?, ?, 1)"
                 " ON CONFLICT (kind, idempotency_key) DO UPDATE SET count = count + 1"
@@ -137,9 +126,11 @@ class Ledger:
     def record(self, write: Write, *, duplicate_webhooks: bool = False) -> tuple[Object, bool]:
         """Do `write` unless it was done; the charge or refund, and whether it was done now.
 
-        `duplicate_webhooks` delivers the webhook twice and out of order. Raises ApiError.
+        `duplicate_webhooks` delivers the webhook twice and out of order. Raises ApiError. Called
+        inside `transaction`.
         """
-        with self._savepoint():
+        undo = ("ROLLBACK TO write", "RELEASE write")
+        with self._rolled_back_on_error("SAVEPOINT write", "RELEASE write", *undo):
             if existing := self.find(write.kind, write.key, fingerprint=write.fingerprint):
                 return existing, False
             body = write.body

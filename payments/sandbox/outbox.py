@@ -108,7 +108,6 @@ class Outbox:
         )
 
     def notify(self) -> None:
-        """Wake up `wait`."""
         self._changed.set()
 
     async def wait(self, *, seconds: float) -> None:
