@@ -128,7 +128,7 @@ def test_a_closed_connection_is_reported() -> None:
     assert result["unexpected"] == result["broken"] > 0
 
 
-def test_a_steady_rate_is_kept_whatever_the_server_could_do() -> None:
+def test_a_steady_rate_is_kept_by_a_faster_server() -> None:
     result = _report(
         lambda connection, request: connection.sendall(_PLAIN), rate=100, seconds=1.0, warm_up=0.0
     )

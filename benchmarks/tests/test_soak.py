@@ -55,7 +55,7 @@ def test_filling_up_at_first_noise_and_falling_are_no_growth(sizes: list[float])
     assert _soak(sizes).failures() == []
 
 
-def test_a_process_that_grows_is_named() -> None:
+def test_a_process_whose_memory_grows_is_reported() -> None:
     [failure] = _soak([80 + 2 * n for n in range(12)]).failures()
 
     assert failure == "web grows: +12.00 MB a minute."

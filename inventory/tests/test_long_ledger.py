@@ -70,5 +70,5 @@ def test_a_page_of_the_ledger_reads_little_more_than_it_shows(count: StockMoveme
             assert (found, read < 300) == (expected, True), (query, order, read)
 
 
-def test_a_page_that_no_index_serves_would_be_noticed(count: StockMovement) -> None:
+def test_a_page_without_an_index_is_detected(count: StockMovement) -> None:
     assert rows_read(StockMovement.objects.filter(note="x"), order="-id") == (0, 20_000)

@@ -41,7 +41,7 @@ def iso_format(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def test_anyone_sees_a_product_with_what_is_available() -> None:
+def test_anyone_sees_a_product_with_its_availability() -> None:
     product = make_product(
         stock=7, sku="LAMP", name="Lamp", description="Bright.\nBrass.", category="Lighting"
     )
@@ -82,7 +82,7 @@ def test_staff_see_more_of_a_product() -> None:
     assert staff == {**anyone, "low_stock_threshold": 3, "backorderable": True}
 
 
-def test_what_is_shown_is_what_is_documented() -> None:
+def test_the_response_matches_the_serializer() -> None:
     product = make_product()
 
     shown = api_client().get(f"{URL}/{product.id}").json()
@@ -109,7 +109,7 @@ def test_an_inactive_product_is_there_for_staff_alone() -> None:
 @pytest.mark.parametrize(
     "product_id", ["019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27", "5", "x", "%00", "1e3", "ä"]
 )
-def test_what_is_not_there_is_a_404_problem(product_id: str) -> None:
+def test_an_unknown_product_is_a_404_problem(product_id: str) -> None:
     response = api_client().get(f"{URL}/{product_id}")
 
     assert response.status_code in ((400,) if product_id == "%00" else (404,))
@@ -212,7 +212,7 @@ def shop() -> dict[str, Product]:
         ({"ordering": "price", "category": "Kitchen", "in_stock": "true"}, ["MUG-2"]),
     ],
 )
-def test_filters_and_orders_show_what_they_name(
+def test_filters_and_orderings_return_the_matching_products(
     shop: dict[str, Product], query: dict[str, str], expected: list[str]
 ) -> None:
     query = {name: value.replace("%2B", "+") for name, value in query.items()}

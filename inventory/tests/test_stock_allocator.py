@@ -144,7 +144,7 @@ def test_more_than_there_is_cannot_be_reserved() -> None:
     assert allocator.movements == ()
 
 
-def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
+def test_rollback_undoes_movements_since_the_savepoint() -> None:
     product = make_product(stock=5)
     with transaction.atomic():
         allocator = open_stock_allocator([product.id])
@@ -159,7 +159,7 @@ def test_going_back_undoes_what_was_decided_since_the_mark() -> None:
     assert [m.reference for m in StockMovement.objects.filter(kind="reserve")] == ["kept"]
 
 
-def test_what_a_backorder_lacks_is_promised_at_the_first_location() -> None:
+def test_a_backordered_quantity_is_reserved_at_the_first_location() -> None:
     product = make_product(stock=3, backorderable=True)
     allocator = open_stock_allocator([product.id])
 
@@ -197,7 +197,7 @@ def test_a_step_takes_effect_once() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 15])
-def test_the_statements_do_not_grow_with_the_quantity(
+def test_the_number_of_statements_does_not_depend_on_the_quantity(
     number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     products = [make_product(stock=5, low_stock_threshold=4) for _ in range(number)]
@@ -212,7 +212,7 @@ def test_the_statements_do_not_grow_with_the_quantity(
     assert Event.objects.filter(type="product.stock_ran_low").count() == number
 
 
-def test_what_was_shipped_and_came_back_is_known_by_order() -> None:
+def test_shipped_and_returned_quantities_are_known_by_order() -> None:
     product, order_id = make_product(stock=5), new_id()
     allocator = open_stock_allocator([product.id])
     level = allocator.product(product.id)

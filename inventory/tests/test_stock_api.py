@@ -65,7 +65,7 @@ def product() -> Product:
     return product
 
 
-def test_anyone_sees_what_is_available(product: Product) -> None:
+def test_anyone_sees_the_availability(product: Product) -> None:
     for client in (api_client(), api_client(make_customer())):
         response = client.get(url(product))
 
@@ -96,7 +96,7 @@ def test_staff_see_each_location(product: Product, staff: APIClient) -> None:
     }.items() <= body.items()
 
 
-def test_the_last_piece_decides_what_is_in_stock(staff: APIClient) -> None:
+def test_a_product_is_in_stock_down_to_its_last_unit(staff: APIClient) -> None:
     product = make_product(stock=3, low_stock_threshold=2)
     assert staff.get(url(product)).json()["is_low_stock"] is False
 
@@ -198,7 +198,7 @@ def running_out() -> list[str]:
     return ["BACKORDER", "NONE", "PROMISED", "AT"]
 
 
-def test_what_runs_out_is_listed_with_the_scarcest_first(
+def test_low_stock_is_listed_with_the_scarcest_first(
     running_out: list[str], staff: APIClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(2):  # who asks, the page
@@ -209,7 +209,7 @@ def test_what_runs_out_is_listed_with_the_scarcest_first(
     assert results[0]["low_stock_threshold"] == 0
 
 
-def test_pages_of_what_runs_out_go_on_where_the_last_one_ended(
+def test_pages_of_low_stock_continue_where_the_last_one_ended(
     running_out: list[str], staff: APIClient
 ) -> None:
     first = staff.get(LOW_STOCK, {"page_size": 3}).json()

@@ -35,7 +35,7 @@ def test_many_mails_go_over_one_connection(mails: MakeMails, mail_server: MailSe
     assert mail_server.message_ids == [row.message_id for row in waiting]
 
 
-def test_mails_that_were_not_attempted_are_released_when_the_server_goes_away(
+def test_mails_that_were_not_attempted_are_released_when_the_connection_is_lost(
     mails: MakeMails,
 ) -> None:
     rows = mails(3)

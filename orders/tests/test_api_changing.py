@@ -131,7 +131,9 @@ def test_cancelling_answers_the_cancelled_order_twice(customer: User, client: AP
     assert (entry["status"], entry["reason"]) == ("cancelled", "by mistake")
 
 
-def test_cancelling_what_is_shipped_says_what_is_legal(customer: User, client: APIClient) -> None:
+def test_cancelling_a_shipped_order_lists_the_allowed_statuses(
+    customer: User, client: APIClient
+) -> None:
     order = paid_order((make_product(), 1), customer=customer)
     staff = api_client(make_staff())
     for status in ("processing", "shipped"):

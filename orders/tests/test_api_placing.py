@@ -69,7 +69,7 @@ def test_placing_answers_the_whole_order_and_reading_it_answers_the_same(
     assert Payment.objects.get(order_id=order["id"]).token == "tok_success"
 
 
-def test_placing_takes_four_statements_and_one_for_who_asks(
+def test_placing_takes_four_statements_and_one_for_authentication(
     client: APIClient, both_fronts: str
 ) -> None:
     products = [make_product() for _ in range(3)]
@@ -96,7 +96,7 @@ def test_an_unpaid_order_can_be_edited_paid_cancelled_and_deleted(client: APICli
     assert order["allowed_actions"] == ["edit", "pay", "cancel", "delete"]
 
 
-def test_nobody_cannot_order() -> None:
+def test_anonymous_callers_cannot_order() -> None:
     response = APIClient().post(URL, body((make_product(), 1)))
 
     assert response.status_code == 401
@@ -196,7 +196,7 @@ def test_a_quantity_is_an_integer_from_one_to_ten_thousand(
     assert faults(response) == [("/items/0/quantity", code)]
 
 
-def test_no_product_stands_in_two_lines(client: APIClient) -> None:
+def test_a_product_in_two_lines_is_rejected(client: APIClient) -> None:
     mug, pot = make_product(), make_product()
 
     response = client.post(URL, body((mug, 1), (pot, 1), (mug, 2)))
@@ -213,7 +213,7 @@ def test_an_order_has_at_most_a_hundred_lines(client: APIClient) -> None:
     assert faults(response) == [("/items", "max_length")]
 
 
-def test_an_unknown_product_is_a_fault_of_the_input(client: APIClient) -> None:
+def test_an_unknown_product_is_an_input_error(client: APIClient) -> None:
     line = {"product_id": str(new_id()), "quantity": 1}
 
     response = client.post(URL, {**body(), "items": [line]})
@@ -251,7 +251,7 @@ def test_a_refusal_under_a_key_is_kept_and_reserves_nothing(client: APIClient) -
 
 
 @pytest.mark.parametrize("key", ["", "k1"])
-def test_a_number_drawn_twice_begins_the_whole_request_again(
+def test_a_duplicate_order_number_retries_the_whole_request(
     transactional_db: None, key: str
 ) -> None:
     mug, client = make_product(), api_client(make_customer())

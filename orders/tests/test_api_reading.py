@@ -136,7 +136,7 @@ def test_an_unknown_or_malformed_query_is_refused(client: APIClient, query: dict
     assert response.json()["code"] == "invalid_query"
 
 
-def test_what_has_not_changed_is_not_sent_again(customer: User, client: APIClient) -> None:
+def test_an_unchanged_order_is_not_sent_again(customer: User, client: APIClient) -> None:
     order = place((make_product(), 1), customer=customer)
     for path in (url(order), url(order, "/status")):
         tag = client.get(path)["ETag"]
@@ -149,7 +149,7 @@ def test_what_has_not_changed_is_not_sent_again(customer: User, client: APIClien
     assert client.get(url(order), headers={"If-None-Match": '"v1"'}).status_code == 200
 
 
-def test_the_tag_of_an_expanded_order_goes_by_its_payments_too(
+def test_the_etag_of_an_expanded_order_depends_on_its_payments(
     customer: User, client: APIClient
 ) -> None:
     order = place((make_product(), 1), customer=customer, token="tok_success")
@@ -162,7 +162,7 @@ def test_the_tag_of_an_expanded_order_goes_by_its_payments_too(
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_order_is_expanded_by_what_is_asked_for(customer: User, client: APIClient) -> None:
+def test_an_order_is_expanded_as_requested(customer: User, client: APIClient) -> None:
     order = paid_order((make_product(), 2), customer=customer)
     staff = api_client(make_staff())
     shipped = {"carrier": "DHL", "tracking_number": "JD01"}
@@ -195,7 +195,7 @@ def test_an_unknown_expansion_is_refused(customer: User, client: APIClient, expa
     assert response.json()["errors"][0]["parameter"] == "expand"
 
 
-def test_the_history_says_who_took_each_step(customer: User, client: APIClient) -> None:
+def test_the_history_has_the_actor_of_each_change(customer: User, client: APIClient) -> None:
     order = paid_order((make_product(), 1), customer=customer)
     staff = make_staff()
     api_client(staff).put(url(order, "/status"), {"status": "on_hold", "reason": "address?"})

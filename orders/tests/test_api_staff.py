@@ -72,7 +72,7 @@ def test_all_orders_are_filtered(staff: APIClient) -> None:
     assert ids(status__in="confirmed,shipped") == [str(paid.id)]
 
 
-def test_staff_are_offered_what_they_may_do(staff: APIClient) -> None:
+def test_staff_see_their_allowed_actions(staff: APIClient) -> None:
     order = paid_order((make_product(), 1))
 
     [seen] = staff.get(f"{ADMIN}/orders").json()["results"]
@@ -136,7 +136,7 @@ def test_shipping_some_and_then_all_that_is_left(staff: APIClient) -> None:
     assert staff.post(f"{ADMIN}/orders/{new_id()}/shipments", shipment).status_code == 404
 
 
-def test_a_shipment_names_its_faults(staff: APIClient) -> None:
+def test_a_shipment_reports_its_errors(staff: APIClient) -> None:
     order = paid_order((make_product(), 3))
     [item] = order.items.all()
     line = {"order_item_id": str(item.id), "quantity": 1}
@@ -155,7 +155,7 @@ def test_a_shipment_names_its_faults(staff: APIClient) -> None:
     }
 
 
-def test_refunds_go_up_to_what_was_captured(staff: APIClient) -> None:
+def test_refunds_are_limited_to_the_captured_amount(staff: APIClient) -> None:
     order = paid_order((make_product(price=Decimal("50.00")), 1))
     path = f"{ADMIN}/payments/{payment_of(order).id}/refunds"
 

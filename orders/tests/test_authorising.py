@@ -50,7 +50,7 @@ def test_an_authorised_payment_confirms_and_shipping_captures_it(settings: objec
     assert (order.status, order.payment_status) == ("shipped", "paid")
 
 
-def test_cancelling_an_authorised_order_wants_its_money_let_go(settings: object) -> None:
+def test_cancelling_an_authorised_order_requests_a_void(settings: object) -> None:
     settings.PAYMENT_CAPTURE = "manual"  # type: ignore[attr-defined]  # pytest-django's wrapper
     order = place((make_product(), 1), token="tok_success")
     report(order, ChargeStatus.AUTHORIZED)

@@ -82,7 +82,7 @@ def test_cancelling_before_anybody_called_the_provider_voids_the_payment() -> No
     assert (order.status, order.payment_status) == ("cancelled", "unpaid")
 
 
-def test_money_that_comes_after_cancelling_is_refunded() -> None:
+def test_a_payment_captured_after_cancelling_is_refunded() -> None:
     customer = make_customer()
     order = place((make_product(), 1), customer=customer, token="tok_success")
     payment = payment_of(order)
@@ -119,7 +119,7 @@ def test_an_order_with_a_shipped_item_cannot_be_cancelled() -> None:
     assert not Refund.objects.exists()
 
 
-def test_somebody_elses_order_is_not_found() -> None:
+def test_an_order_of_another_customer_is_not_found() -> None:
     order = place((make_product(), 1))
 
     for operation in (cancel_order, delete_order):

@@ -55,7 +55,7 @@ def page(number: int, *, name: str, reverse: bool = False) -> QuerySet[Order]:
     return PageRequest(scope="", size=SIZE, ordering=ordering, cursor=cursor).of(all_orders())
 
 
-def test_a_deep_page_of_all_orders_costs_what_the_first_does() -> None:
+def test_a_deep_page_of_all_orders_costs_as_much_as_the_first() -> None:
     read = {}
     for name, reverse in product(("-id", "id", "-placed_at", "placed_at", "-updated_at"), (0, 1)):
         first, deep = page(1, name=name), page(DEEP, name=name, reverse=bool(reverse))
@@ -76,7 +76,7 @@ def test_by_counting_rows_it_would_cost_ten_thousand_times_as_much() -> None:
 
 
 @pytest.mark.parametrize("whose", ["own", "all"])
-def test_a_deep_page_of_the_newest_costs_what_the_first_does(whose: str) -> None:
+def test_a_deep_page_of_the_newest_costs_as_much_as_the_first(whose: str) -> None:
     customer_id = Order.objects.values_list("customer_id", flat=True)[0]
     orders = Order.objects.filter(customer_id=customer_id) if whose == "own" else all_orders()
     deep = orders.order_by("-id")[90 if whose == "own" else DEEP * SIZE].id
@@ -91,7 +91,7 @@ def test_a_deep_page_of_the_newest_costs_what_the_first_does(whose: str) -> None
     assert rows_read(lambda: pages_of([last])) == (SIZE + 1 if whose == "own" else 1)
 
 
-def test_pages_of_many_callers_come_with_one_statement_but_for_selected_ones() -> None:
+def test_pages_of_many_callers_share_one_statement_except_for_filtered_ones() -> None:
     customers = list(Order.objects.values_list("customer_id", flat=True).distinct()[:3])
     deep = Order.objects.filter(customer_id=customers[1]).order_by("-id")[50].id
 

@@ -63,7 +63,7 @@ def test_editing_reserves_and_releases_the_difference() -> None:
     assert status_changes_of(order) == ["order.placed", "order.edited"]
 
 
-def test_what_stays_keeps_its_price_and_what_is_new_has_todays() -> None:
+def test_kept_items_keep_their_price_and_new_ones_have_the_current_price() -> None:
     mug, pot = make_product(price=Decimal("10.00")), make_product(price=Decimal("10.00"))
     order = place((mug, 1))
     for product in (mug, pot):
@@ -79,7 +79,7 @@ def test_what_stays_keeps_its_price_and_what_is_new_has_todays() -> None:
     assert [item.unit_price for item in changed.items.all()] == [Decimal("10.00"), Decimal("20.00")]
 
 
-def test_an_edit_that_is_short_changes_nothing_and_counts_what_the_order_holds() -> None:
+def test_an_edit_without_enough_stock_changes_nothing_and_counts_the_reserved_units() -> None:
     mug, pot = make_product(stock=5), make_product()
     order = place((mug, 3), (pot, 1))
 

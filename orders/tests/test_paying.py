@@ -150,7 +150,7 @@ def test_an_order_that_staff_confirmed_can_be_paid_later() -> None:
     assert status_changes_of(order).count("order.confirmed") == 1
 
 
-def test_late_money_confirms_an_expired_order_whose_stock_can_be_had_again() -> None:
+def test_a_late_payment_confirms_an_expired_order_whose_stock_is_available() -> None:
     mug = make_product(stock=2)
     order = place((mug, 2), token="tok_success")
     assert expire_orders(at=clock.now() + timedelta(hours=2)) == 1
@@ -167,7 +167,7 @@ def test_late_money_confirms_an_expired_order_whose_stock_can_be_had_again() -> 
     assert not Refund.objects.exists()
 
 
-def test_late_money_for_a_deleted_order_goes_back() -> None:
+def test_a_late_payment_of_a_deleted_order_is_refunded() -> None:
     mug, customer = make_product(stock=2), make_customer()
     order = place((mug, 2), customer=customer, token="tok_success")
     expire_orders(at=clock.now() + timedelta(hours=2))
@@ -180,7 +180,7 @@ def test_late_money_for_a_deleted_order_goes_back() -> None:
     assert Refund.objects.get(order_id=order.id).amount == order.total
 
 
-def test_two_late_orders_in_one_batch_share_what_is_left() -> None:
+def test_two_late_payments_in_one_batch_share_the_remaining_stock() -> None:
     mug = make_product(stock=2)
     orders = [place((mug, 1), token="tok_success") for _ in range(2)]
     expire_orders(at=clock.now() + timedelta(hours=2))
@@ -198,7 +198,7 @@ def test_two_late_orders_in_one_batch_share_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("fact", [PaymentBecameUnknown, PaymentVoided])
-def test_what_an_earlier_attempt_came_to_is_old_news_once_there_is_a_later_one(
+def test_the_outcome_of_a_superseded_attempt_is_ignored(
     fact: type[PaymentBecameUnknown | PaymentVoided],
 ) -> None:
     customer = make_customer()
@@ -216,7 +216,7 @@ def test_what_an_earlier_attempt_came_to_is_old_news_once_there_is_a_later_one(
     assert order.payment_status == "processing"
 
 
-def test_all_payments_that_may_go_back_are_locked_before_any_stock(
+def test_all_payments_that_may_be_refunded_are_locked_before_any_stock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mug = make_product()

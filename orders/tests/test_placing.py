@@ -49,7 +49,7 @@ def test_placing_reserves_the_stock_and_keeps_the_prices_of_the_moment() -> None
     assert order.shipping_address["line1"] == "Rosenthaler Straße 40"
 
 
-def test_what_placing_returns_is_what_it_saved() -> None:
+def test_placing_returns_the_saved_order() -> None:
     mug, customer = make_product(), make_customer()
 
     placed = place_order(
@@ -106,7 +106,7 @@ def test_a_refused_placement_does_not_disturb_the_others() -> None:
     assert stock_of(mug) == (3, 3)
 
 
-def test_all_or_nothing_places_nothing_and_says_who_is_innocent() -> None:
+def test_all_or_nothing_places_nothing_and_marks_the_valid_placements() -> None:
     mug, customer = make_product(stock=3), make_customer()
     placements = [placement((mug, n), customer=customer) for n in (2, 2)]
 
@@ -173,7 +173,7 @@ def test_an_order_that_costs_nothing_is_confirmed_at_once() -> None:
     assert stock_of(sample) == (10, 1)
 
 
-def test_stock_of_several_locations_is_drawn_by_priority_and_adds_up() -> None:
+def test_stock_is_allocated_from_several_locations_by_priority() -> None:
     mug = make_product(stock=2)
     store = make_location()
     StockLevel.objects.create(product=mug, location=store, on_hand=3)
@@ -189,7 +189,7 @@ def test_stock_of_several_locations_is_drawn_by_priority_and_adds_up() -> None:
         place((mug, 2))
 
 
-def test_a_backorderable_product_is_sold_beyond_what_is_there() -> None:
+def test_a_backorderable_product_is_sold_beyond_its_stock() -> None:
     rare = make_product(stock=1, backorderable=True)
 
     place((rare, 4))
@@ -207,7 +207,7 @@ def test_falling_to_the_threshold_is_reported_once() -> None:
     assert [event.data["available"] for event in events] == [4]
 
 
-def test_a_number_that_was_drawn_twice_is_drawn_again(transactional_db: None) -> None:
+def test_a_duplicate_order_number_is_replaced(transactional_db: None) -> None:
     taken = place((make_product(), 1)).number
     numbers = iter([taken, "20261121-FRESH1"])
 

@@ -90,7 +90,7 @@ def test_a_refund_that_failed_can_be_given_again() -> None:
     assert refund_payment(actor=staff, payment_id=payment.id).amount == order.total
 
 
-def test_a_refund_with_restock_puts_back_what_was_shipped() -> None:
+def test_a_refund_with_restock_returns_the_shipped_units() -> None:
     mug = make_product()
     order = paid_order((mug, 2))
     staff = actor_for(make_staff())
@@ -117,7 +117,7 @@ def test_a_refund_of_nothing_captured_is_refused() -> None:
     assert not Refund.objects.exists()
 
 
-def test_late_money_goes_back_if_the_stock_is_gone() -> None:
+def test_a_late_payment_is_refunded_if_the_stock_is_sold() -> None:
     mug = make_product(stock=2)
     order = place((mug, 2), token="tok_success")
     expire_orders(at=clock.now() + timedelta(hours=2))

@@ -72,7 +72,7 @@ def test_capture_against_void_has_one_winner(gateway: Gateway) -> None:
     assert found.status is winner
 
 
-def test_a_voided_authorisation_takes_no_money(gateway: Gateway) -> None:
+def test_a_voided_authorisation_captures_nothing(gateway: Gateway) -> None:
     reference = charge(gateway, "tok_success", capture=False).provider_reference
     key = str(uuid4())
 
@@ -122,7 +122,7 @@ def test_concurrent_refunds_never_exceed_what_was_captured(gateway: Gateway) -> 
     assert charged.refunded_amount == Decimal("10.00")
 
 
-def test_a_failed_refund_is_a_result_and_moves_no_money(gateway: Gateway) -> None:
+def test_a_failed_refund_is_a_result_and_refunds_nothing(gateway: Gateway) -> None:
     key = str(uuid4())
     reference = charge(gateway, "tok_refund_fails", key=key).provider_reference
 

@@ -76,7 +76,7 @@ def test_a_token_that_the_provider_does_not_know_fails_the_payment(
     assert charges(sandbox, order) == []
 
 
-def test_while_its_outcome_is_unknown_the_order_says_so(sandbox: SandboxProcess) -> None:
+def test_an_unknown_outcome_is_shown_in_the_order(sandbox: SandboxProcess) -> None:
     order = place((make_product(), 1), token="tok_timeout_success")
 
     work()

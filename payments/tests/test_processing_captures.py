@@ -48,7 +48,7 @@ def test_an_authorized_payment_is_captured_or_voided(
     assert charges(sandbox, order)[0][1] == ("captured" if ship else "voided")
 
 
-def test_a_void_after_a_capture_without_response_refunds_the_money(
+def test_a_void_after_a_capture_without_response_becomes_a_refund(
     sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"

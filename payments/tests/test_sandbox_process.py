@@ -40,7 +40,7 @@ def test_the_ledger_survives_a_restart(tmp_path: Path, sign: str) -> None:
             assert post(api, "/v1/charges", second_try, "tried").status_code == 201
 
 
-def test_what_was_answered_before_a_kill_is_in_the_ledger(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_a_kill(tmp_path: Path) -> None:
     answered: list[str] = []
 
     def charge_on(api: httpx.Client) -> None:

@@ -164,7 +164,7 @@ def test_a_chunked_body_is_read(api: httpx.Client) -> None:
     assert (response.status_code, response.json()["amount"]) == (201, "1.00")
 
 
-def test_the_ledger_goes_in_pages(api: httpx.Client) -> None:
+def test_the_ledger_is_paginated(api: httpx.Client) -> None:
     made = [post(api, "/v1/charges", BODY).json() for _ in range(3)]
 
     seen, after = [], 0

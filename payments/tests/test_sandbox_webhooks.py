@@ -191,7 +191,7 @@ def test_a_replayed_key_sends_no_webhook(
         (False, ["charge.authorized", "charge.pending", "charge.authorized"]),
     ],
 )
-def test_duplicate_webhooks_have_one_id_and_come_out_of_order(
+def test_duplicate_webhooks_have_one_id_and_arrive_out_of_order(
     connect: Connect,
     sender: SandboxProcess,
     receiver: WebhookReceiver,

@@ -121,7 +121,7 @@ def test_a_webhook_that_reports_the_known_status_locks_nothing(payment: Payment)
     assert ProviderMessage.objects.count() == 2
 
 
-def test_webhooks_out_of_order_never_lead_back(payment: Payment) -> None:
+def test_webhooks_out_of_order_never_revert_a_status(payment: Payment) -> None:
     send(charge_of(payment, "captured"), id="msg_2")
     send(charge_of(payment, "authorized"), id="msg_1", type="charge.authorized")
     send(charge_of(payment, "pending"), id="msg_0", type="charge.pending")

@@ -52,7 +52,7 @@ def test_a_worker_killed_between_the_response_and_its_record_charges_nobody_twic
     assert [key for key, _ in charges(sandbox, order)] == [str(payment.id)]
 
 
-def test_a_worker_killed_amid_a_batch_charges_nobody_twice(sandbox: SandboxProcess) -> None:
+def test_a_worker_killed_during_a_batch_charges_nobody_twice(sandbox: SandboxProcess) -> None:
     tokens = ["tok_success", "tok_declined", "tok_error_then_success"] * 4
     orders = [place((make_product(), 1), token=token) for token in tokens]
 

@@ -67,7 +67,7 @@ def body(**changes: Any) -> bytes:
     "changes",
     [{}, {"kind": "large", "hint": "x"}, {"note": "a\nb\tc"}, {"note": 'a "b" \\'}, {"note": ""}],
 )
-def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any) -> None:
+def test_a_usual_body_is_decoded_as_by_the_serializer(changes: Any) -> None:
     decoded = decode_package(body(**changes))
 
     assert decoded is not None
@@ -103,7 +103,7 @@ def test_what_is_in_good_order_is_taken_as_the_serializer_takes_it(changes: Any)
         b"",
     ],
 )
-def test_whatever_is_unusual_is_left_to_the_serializer(unusual: bytes) -> None:
+def test_an_unusual_body_is_left_to_the_serializer(unusual: bytes) -> None:
     assert decode_package(unusual) is None
 
 
@@ -133,7 +133,7 @@ parts = st.lists(
     ),
     st.booleans(),
 )
-def test_the_compiled_form_never_takes_what_the_serializer_refuses(
+def test_the_decoder_never_accepts_what_the_serializer_rejects(
     document: Any, ascii_only: bool
 ) -> None:
     text = json.dumps(document, ensure_ascii=ascii_only).encode()

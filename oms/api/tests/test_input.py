@@ -61,7 +61,9 @@ def test_integers_have_both_bounds(client: APIClient, value: int, code: str) -> 
         "-0.00",
     ],
 )
-def test_money_that_is_no_plain_decimal_string_is_refused(client: APIClient, value: Any) -> None:
+def test_amounts_that_are_no_plain_decimal_strings_are_rejected(
+    client: APIClient, value: Any
+) -> None:
     assert faults(echo(client, {"price": value})) == [("/price", "invalid")]
 
 
@@ -69,12 +71,12 @@ def test_money_that_is_no_plain_decimal_string_is_refused(client: APIClient, val
     ("value", "code"),
     [("-0.01", "min_value"), ("10000000.00", "max_value")],
 )
-def test_money_has_both_bounds(client: APIClient, value: str, code: str) -> None:
+def test_amounts_have_both_bounds(client: APIClient, value: str, code: str) -> None:
     assert faults(echo(client, {"price": value})) == [("/price", code)]
 
 
 @pytest.mark.parametrize(("value", "amount"), [("5", "5.00"), ("5.5", "5.50"), ("0", "0.00")])
-def test_money_is_understood_to_the_cent(client: APIClient, value: str, amount: str) -> None:
+def test_amounts_are_parsed_to_the_cent(client: APIClient, value: str, amount: str) -> None:
     assert echo(client, {"price": value}).json() == {"price": f"Decimal('{amount}')"}
 
 
@@ -110,7 +112,7 @@ def test_money_is_understood_to_the_cent(client: APIClient, value: str, amount: 
         ({"items": [{"quantity": 1, "a/b": 2}]}, "/items/0/a~1b", "unknown_field"),
     ],
 )
-def test_what_is_wrong_is_named_by_pointer_and_code(
+def test_errors_name_pointer_and_code(
     client: APIClient, body: Any, pointer: str, code: str
 ) -> None:
     assert faults(echo(client, body)) == [(pointer, code)]
@@ -128,7 +130,7 @@ def test_all_errors_are_reported_at_once(client: APIClient) -> None:
     ]
 
 
-def test_what_is_right_is_understood(client: APIClient) -> None:
+def test_valid_input_is_parsed(client: APIClient) -> None:
     response = echo(
         client,
         {"quantity": 10_000, "note": "a\nb", "flag": False, "country": "DE", "kind": "b"},
@@ -143,7 +145,7 @@ def test_what_is_right_is_understood(client: APIClient) -> None:
     }
 
 
-def test_instants_are_utc_whatever_their_zone() -> None:
+def test_timestamps_of_any_zone_are_converted_to_utc() -> None:
     moment = parse_instant("2026-11-21t01:30:00.25+02:00")
 
     assert moment.isoformat() == "2026-11-20T23:30:00.250000+00:00"
@@ -175,7 +177,7 @@ def test_a_conditional_header_without_tags_is_400(
         ('"v77"', 200),
     ],
 )
-def test_if_none_match_answers_304_for_what_the_client_has(
+def test_if_none_match_answers_304_for_a_current_etag(
     client: APIClient, tags: str, status: int
 ) -> None:
     path = "/api/v1/things/019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27"

@@ -63,7 +63,7 @@ def test_pages_hold_everything_once_in_both_directions(client: APIClient, orderi
         assert rows == sorted(rows, reverse=ordering.startswith("-"))
 
 
-def test_a_page_is_not_shifted_by_what_comes_before_it(client: APIClient) -> None:
+def test_a_page_is_not_shifted_by_new_objects_before_it(client: APIClient) -> None:
     make_things(*"bcdefg")
     first = client.get("/api/v1/things?page_size=2&ordering=full_name")
 

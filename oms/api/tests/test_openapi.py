@@ -101,7 +101,7 @@ def test_every_error_is_a_problem_with_an_example_of_each_code(document: dict[st
                     assert example["value"]["status"] == int(status)
 
 
-def test_a_write_tells_what_it_refuses_and_that_it_takes_a_key(document: dict[str, Any]) -> None:
+def test_a_write_documents_its_errors_and_its_idempotency_key(document: dict[str, Any]) -> None:
     operation = document["paths"]["/api/v1/echo"]["post"]
 
     assert "Idempotency-Key" in names(operation["parameters"])
@@ -136,7 +136,7 @@ def test_input_takes_no_other_members(document: dict[str, Any]) -> None:
         ("price", ["0", "0.5", "9999999.99"], ["-1.00", "10000000", "01", "1.999", "1e3"]),
     ],
 )
-def test_a_text_has_a_pattern_that_takes_what_the_field_takes(
+def test_a_text_has_a_pattern_that_accepts_what_the_field_accepts(
     document: dict[str, Any], name: str, taken: list[str], refused: list[str]
 ) -> None:
     schema = document["components"]["schemas"]["EchoInputRequest"]["properties"][name]
@@ -157,7 +157,7 @@ def test_entity_tags_have_a_pattern(document: dict[str, Any]) -> None:
     assert not any(map(tags.is_valid, ["", "v7", '"v7', '"v7" "v8"']))
 
 
-def test_a_view_that_says_nothing_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_undocumented_view_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     GENERATOR_STATS.reset()
 
     document_of(path("api/v1/staff", views.StaffView.as_view()))

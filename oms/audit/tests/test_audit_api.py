@@ -47,7 +47,7 @@ def entries(client: APIClient, **query: Any) -> list[Any]:
     return results
 
 
-def test_an_entry_says_who_changed_what_and_from_where(staff: APIClient) -> None:
+def test_an_entry_has_the_actor_the_change_and_the_address(staff: APIClient) -> None:
     user_id, actor_id = new_id(), new_id()
     actor = Actor(
         kind=ActorKind.STAFF,
@@ -121,7 +121,7 @@ def test_pages_go_from_the_newest_to_the_oldest_and_back(
     assert staff.get(third["previous"]).json()["results"] == second["results"]
 
 
-def test_each_filter_leaves_what_it_names(staff: APIClient) -> None:
+def test_each_filter_returns_the_matching_entries(staff: APIClient) -> None:
     carla, dora = make_customer(email="carla@example.com"), make_customer()
     with transaction.atomic():
         publish(
@@ -184,7 +184,7 @@ def test_a_filter_finds_its_entries_in_their_order_by_an_index(query: dict[str, 
 
 
 @pytest.mark.parametrize("query", [{"action": "user.registered"}, {"object_type": "user"}])
-def test_months_without_a_kind_of_event_are_not_walked_through(query: dict[str, str]) -> None:
+def test_months_without_a_kind_of_event_are_not_scanned(query: dict[str, str]) -> None:
     now, before = clock.now(), clock.now() - timedelta(days=70)
     make_partitions(first=before, last=now)
     with connection.cursor() as cursor:
@@ -233,6 +233,6 @@ def test_only_staff_read_it() -> None:
     assert api_client(make_customer()).get(URL).status_code == 403
 
 
-def test_nobody_writes_it(staff: APIClient) -> None:
+def test_it_is_read_only(staff: APIClient) -> None:
     for method in ("post", "put", "patch", "delete"):
         assert getattr(staff, method)(URL, {}).status_code == 405

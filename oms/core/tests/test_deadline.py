@@ -13,7 +13,7 @@ def test_without_a_deadline_each_step_has_its_own_limit() -> None:
     assert within_deadline(8) == 8
 
 
-def test_a_step_takes_the_smaller_of_its_limit_and_what_is_left() -> None:
+def test_a_call_gets_the_smaller_of_its_limit_and_the_time_left() -> None:
     with deadline_in(seconds=5):
         assert within_deadline(2) == 2
         assert 4 < within_deadline(8) <= 5

@@ -153,7 +153,7 @@ def change(kind: str) -> None:
 
 @pytest.mark.usefixtures("changing")
 @pytest.mark.django_db(transaction=True)
-def test_a_statement_whose_table_was_changed_is_prepared_anew() -> None:
+def test_a_statement_whose_table_was_changed_is_prepared_again() -> None:
     statement = "SELECT number FROM changing"
     assert execute(statement).rows() == [(1,)]
 
@@ -173,7 +173,7 @@ def test_a_statement_whose_table_was_changed_is_prepared_anew() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_was_lost_between_tasks_is_opened_anew() -> None:
+def test_a_connection_that_was_lost_between_tasks_is_reopened() -> None:
     process = backend()
     connection.close_if_unusable_or_obsolete()  # what ends a task and begins the next one
     with psycopg.connect(connection.connection.info.dsn, autocommit=True) as other:

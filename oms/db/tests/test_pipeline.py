@@ -58,7 +58,7 @@ def counted_round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         [UUID(int=1), UUID(int=2)],
     ],
 )
-def test_values_come_back_as_they_were_sent(value: Any) -> None:
+def test_values_are_returned_as_they_were_sent(value: Any) -> None:
     kind = {
         int: "bigint",
         type(None): "text",
@@ -110,7 +110,7 @@ def test_rows_are_made_as_the_query_says() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_transaction_of_djangos_holds_what_is_queued() -> None:
+def test_queued_statements_run_in_djangos_transaction() -> None:
     with transaction.atomic(), Pipeline() as pipeline:
         pipeline.query("CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT 1 AS one")
         assert pipeline.query("SELECT one FROM kept").rows() == [(1,)]
@@ -158,7 +158,7 @@ def test_the_first_query_that_fails_is_raised_and_those_after_it_have_not_run() 
 
 
 @pytest.mark.django_db
-def test_what_fails_at_the_end_of_a_block_is_raised_there() -> None:
+def test_errors_at_the_end_of_a_block_are_raised_there() -> None:
     with pytest.raises(DataError), transaction.atomic(), Pipeline() as pipeline:
         pipeline.query("SELECT 1 / 0")
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("price", ["0.00", "0.10", "100.00", MAX_PRICE])
-def test_rows_of_products_are_what_the_orm_reads(price: str | Decimal) -> None:
+def test_rows_of_products_equal_those_of_the_orm(price: str | Decimal) -> None:
     make_product(name="Ärmel „ß“ \U0001f9e6", price=Decimal(price), description="a\nb\\")
 
     [row] = rows_of(ProductRow, Product.objects.all())
@@ -34,7 +34,7 @@ def test_rows_of_products_are_what_the_orm_reads(price: str | Decimal) -> None:
 
 
 @pytest.mark.parametrize("note", ["", 'Ünter "der" Tür\\u0041'])
-def test_rows_of_orders_are_what_the_orm_reads(note: str) -> None:
+def test_rows_of_orders_equal_those_of_the_orm(note: str) -> None:
     order = place((make_product(), 2), customer=make_customer())
     Order.objects.filter(pk=order.pk).update(
         note=note,

@@ -66,7 +66,7 @@ def written() -> int:
         RetryTransaction(),
     ],
 )
-def test_what_a_new_transaction_cures_is_run_again_whole(error: Exception) -> None:
+def test_a_transaction_with_a_transient_error_is_retried(error: Exception) -> None:
     operation = Failing(error, times=2)
 
     run(operation)
@@ -129,7 +129,7 @@ def lock_crosswise(locking: Callable[[Callable[[], None]], None]) -> int:
     return len(begun)
 
 
-def test_of_two_that_lock_crosswise_the_victim_of_the_deadlock_comes_again() -> None:
+def test_the_victim_of_a_deadlock_is_retried() -> None:
     assert lock_crosswise(run) == 3
 
 

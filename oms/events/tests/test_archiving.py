@@ -138,7 +138,7 @@ def test_events_in_default_stay_in_the_table(past: str, tmp_path: Path) -> None:
     assert Event.objects.filter(pk=stray).exists()
 
 
-def test_what_is_added_meanwhile_is_not_lost(
+def test_events_added_during_archiving_are_not_lost(
     past: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add_an_event(*args: Any, **kwargs: Any) -> None:
@@ -212,7 +212,7 @@ def test_a_month_is_not_archived_over_itself(past: str, tmp_path: Path) -> None:
     assert read_manifest(tmp_path, month=JANUARY) == manifest
 
 
-def test_nothing_is_archived_unless_it_is_asked_for_and_old_enough(past: str) -> None:
+def test_nothing_is_archived_unless_configured_and_old_enough(past: str) -> None:
     now = datetime(2025, 3, 31, tzinfo=UTC)
 
     assert archivable_months(now=now, retention_months=0) == []

@@ -97,7 +97,7 @@ def test_a_failed_event_waits_longer_each_time_and_becomes_a_dead_letter(
     assert handled() == []
 
 
-def test_pauses_go_by_the_clock_of_the_database(
+def test_pauses_use_the_clock_of_the_database(
     handled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind = clock.now() - timedelta(hours=1)

@@ -48,7 +48,7 @@ def test_the_log_is_append_only(statement: str) -> None:
 
 
 @pytest.mark.django_db
-def test_what_was_published_comes_back_as_it_was() -> None:
+def test_a_published_event_is_read_unchanged() -> None:
     facts = [registered(), UserChanged(user_id=new_id(), changes={"phone": ["", "1"]})]
 
     with transaction.atomic():

@@ -52,7 +52,7 @@ def test_months_are_counted_over_the_ends_of_years(
 
 
 @pytest.mark.django_db
-def test_what_happens_now_goes_into_the_partition_of_this_month() -> None:
+def test_new_events_go_into_the_partition_of_this_month() -> None:
     with transaction.atomic():
         publish(UserRegistered(user_id=new_id(), email="c@example.com"), actor=system("tests"))
 
@@ -94,7 +94,7 @@ def test_every_partition_is_append_only(table: str, verb: str) -> None:
 
 
 @pytest.mark.django_db
-def test_an_id_stands_in_the_log_once() -> None:
+def test_an_id_is_unique_in_the_log() -> None:
     [id] = append_events(clock.now())
 
     event = Event.objects.get(pk=id)

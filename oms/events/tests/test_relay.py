@@ -158,7 +158,7 @@ def test_a_transaction_in_a_neighbouring_database_holds_the_relay_up(handled: An
     assert handled() == [user_id, user_id]
 
 
-def test_a_reader_that_goes_by_position_alone_skips_it(handled: Any) -> None:
+def test_a_reader_by_position_alone_skips_it(handled: Any) -> None:
     """The negative control: the danger is real."""
     late, later = new_id(), new_id()
     last_seen, seen = 0, []
@@ -262,7 +262,7 @@ def test_offset_and_effects_commit_together(handled: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError("the server went away"), Unavailable()])
-def test_a_lost_database_is_no_fault_of_an_event(handled: Any, error: Exception) -> None:
+def test_a_lost_database_is_not_an_events_failure(handled: Any, error: Exception) -> None:
     user_id = new_id()
     publish_registrations(user_id)
 

@@ -28,7 +28,7 @@ def sent() -> Iterator[list[str]]:
     cache.delete(f"wake:{TASK}")
 
 
-def test_a_worker_goes_on_until_nothing_is_left(sent: list[str]) -> None:
+def test_a_worker_continues_until_nothing_is_left(sent: list[str]) -> None:
     left = [3, 2, 1, 0, 0]
 
     assert process_due_work(TASK, lambda: left.pop(0), seconds=5) == 6
@@ -54,7 +54,7 @@ def test_no_message_is_sent_while_a_worker_will_look_again(sent: list[str]) -> N
     assert not wakeups_held(TASK)
 
 
-def test_what_comes_during_the_last_look_sends_a_message(sent: list[str]) -> None:
+def test_work_added_during_the_final_poll_sends_a_message(sent: list[str]) -> None:
     looks = 0
 
     def step() -> int:
@@ -70,7 +70,7 @@ def test_what_comes_during_the_last_look_sends_a_message(sent: list[str]) -> Non
     assert sent == [TASK]
 
 
-def test_what_came_just_before_the_last_look_is_found_by_it(sent: list[str]) -> None:
+def test_work_added_before_the_final_poll_is_found_by_it(sent: list[str]) -> None:
     found = [1, 0, 1, 0, 0]
 
     assert process_due_work(TASK, lambda: found.pop(0), seconds=5) == 2

@@ -28,7 +28,7 @@ def test_a_worker_has_a_redis_database_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("attempt", ["first", "second"])
-def test_what_one_test_caches_the_next_one_does_not_see(attempt: str) -> None:
+def test_the_cache_is_cleared_between_tests(attempt: str) -> None:
     assert cache.get("seen") is None
     cache.set("seen", attempt)
     assert cache.get("seen") == attempt

@@ -33,6 +33,6 @@ def test_beat_starts_and_ends(processes: Processes) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_cannot_start_says_why(processes: Processes) -> None:
+def test_a_process_that_cannot_start_reports_why(processes: Processes) -> None:
     with pytest.raises(AssertionError, match="SECRET_KEY must be set"):
         processes.start("web", {"SECRET_KEY": ""})

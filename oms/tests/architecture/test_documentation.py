@@ -30,7 +30,7 @@ def test_every_file_that_is_named_exists() -> None:
         *[(name, method, path) for name, method, path in re.findall(rf"{_NAME} in {_FILE}", _WALK)],
     ],
 )
-def test_every_function_of_the_walk_is_in_its_file(name: str, method: str, path: str) -> None:
+def test_every_function_that_is_named_exists_in_its_file(name: str, method: str, path: str) -> None:
     code = (ROOT / path).read_text()
 
     assert re.search(rf"^(?:class|def) {name}\b", code, flags=re.MULTILINE)

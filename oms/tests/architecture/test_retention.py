@@ -18,7 +18,7 @@ RETENTIONS = (
 
 
 @pytest.mark.parametrize("name", RETENTIONS)
-def test_a_retention_is_not_negative_nor_longer_than_dates_go(
+def test_a_retention_is_within_the_range_of_dates(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kept in ("0", "10000"):

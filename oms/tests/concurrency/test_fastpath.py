@@ -226,7 +226,7 @@ def terminate_all(name: str) -> int:
     return int(ended)
 
 
-def test_lost_connections_are_noticed_once_and_nothing_is_done_twice(
+def test_lost_connections_are_detected_once_and_nothing_is_done_twice(
     processes: Processes,
 ) -> None:
     processes.start("web")
@@ -380,7 +380,7 @@ def test_a_database_that_hangs_is_answered_in_time_and_left(processes: Processes
     assert stock_of(mug) == (1_000, 6)
 
 
-def test_a_large_body_of_nobody_is_not_decoded(processes: Processes) -> None:
+def test_a_large_body_without_authentication_is_not_decoded(processes: Processes) -> None:
     web = processes.start("web")
     order = json.dumps(order_body((make_product().id, 1)))
     body = f'{{"orders": [{", ".join([order] * (1_500_000 // len(order)))}]}}'.encode()

@@ -75,7 +75,7 @@ STRANGE = {
 }
 
 
-def test_what_no_client_library_sends_is_refused_by_a_problem(web: Processes) -> None:
+def test_malformed_requests_are_rejected_with_a_problem(web: Processes) -> None:
     for head, status in STRANGE.items():
         body = b"2\r\n{}\r\n0\r\n\r\n" if b"chunked" in head else b""
 

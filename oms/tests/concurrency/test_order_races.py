@@ -96,7 +96,7 @@ def test_cancel_against_capture_against_expiry_has_one_legal_outcome(number: int
         )
 
 
-def test_paid_and_cancelled_at_once_is_refunded_whoever_came_first() -> None:
+def test_paying_and_cancelling_at_once_ends_in_a_refund() -> None:
     customer, mug = make_customer(), make_product(stock=100)
     for _ in range(10):
         order = place((mug, 1), customer=customer, token="tok_success")
@@ -185,7 +185,7 @@ def test_the_same_news_from_ten_sides_is_news_once() -> None:
     check(order)
 
 
-def test_edits_at_once_leave_what_the_last_one_said() -> None:
+def test_of_concurrent_edits_the_last_one_remains() -> None:
     customer, mug = make_customer(), make_product(stock=100)
     order = place((mug, 1), customer=customer)
 

@@ -71,7 +71,7 @@ def test_seven_pieces_by_twos_are_three_orders() -> None:
     assert reserved.aggregate(all=Sum("reserved_delta"))["all"] == 6
 
 
-def test_without_the_lock_more_is_promised_than_there_is_or_a_constraint_says_never() -> None:
+def test_without_the_lock_stock_is_oversold_or_a_constraint_fails() -> None:
     """The negative control of the tests above: they would notice if the lock were gone."""
     mug = make_product(stock=1)
     unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")

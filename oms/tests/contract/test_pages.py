@@ -26,7 +26,7 @@ def server(module_processes: Processes) -> Processes:
     ("path", "operations"),
     [("/api/docs", ".opblock"), ("/api/redoc", "div[data-section-id*='/operation/']")],
 )
-def test_a_page_shows_every_operation_and_asks_no_other_server(
+def test_a_page_shows_every_operation_and_calls_no_other_server(
     server: Processes, monkeypatch: pytest.MonkeyPatch, path: str, operations: str
 ) -> None:
     # Playwright runs an event loop in this thread, where Django would not ask the database.

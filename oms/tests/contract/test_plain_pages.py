@@ -45,7 +45,7 @@ def test_head_answers_like_get_without_a_body(path: str) -> None:
     assert (response.status_code, response.content) == (200, b"")
 
 
-def test_the_start_page_leads_to_the_documentation_and_the_back_office() -> None:
+def test_the_start_page_links_to_the_documentation_and_the_back_office() -> None:
     page = Client().get("/", headers={"accept": BROWSER})
 
     assert page["Content-Type"].startswith("text/html")

@@ -148,7 +148,7 @@ def test_a_part_is_shipped_and_the_rest_later(staff: Client) -> None:
     assert Shipment.objects.filter(order=order).count() == 1
 
 
-def test_a_refund_beyond_what_was_paid_is_refused_in_its_form(staff: Client) -> None:
+def test_a_refund_above_the_paid_amount_shows_an_error_in_its_form(staff: Client) -> None:
     order = paid_order((make_product(price=Decimal("10.00")), 2))
     payment = Payment.objects.get(order_id=order.id)
 

@@ -144,7 +144,7 @@ def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -
         ({"delta": "9" * 30}, "less than or equal to"),
     ],
 )
-def test_a_refused_adjustment_says_why_and_changes_nothing(
+def test_a_rejected_adjustment_shows_why_and_changes_nothing(
     staff: Client, values: dict[str, str], message: str
 ) -> None:
     product = make_product(stock=10)
@@ -159,7 +159,7 @@ def test_a_refused_adjustment_says_why_and_changes_nothing(
     assert stock_of(product) == (10, 4)
 
 
-def test_the_list_shows_and_filters_by_what_is_available(
+def test_the_list_shows_and_filters_by_availability(
     staff: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_product(sku="FULL", stock=50)

@@ -132,7 +132,7 @@ def test_the_details_of_a_change_show_old_and_new_values(staff: Client) -> None:
     assert "Mug → &lt;b&gt;Cup&lt;/b&gt;" in page
 
 
-def test_an_unknown_payment_says_what_that_means(staff: Client) -> None:
+def test_an_unknown_payment_has_an_explanation(staff: Client) -> None:
     order = place((make_product(), 1), token="tok_success")
     Payment.objects.filter(order_id=order.pk).update(status="unknown")
     Order.objects.filter(pk=order.pk).update(payment_status="unknown")

@@ -29,7 +29,7 @@ NONE_WAITS = {
 }
 
 
-def test_what_waits_longest_is_the_lag_of_its_kind() -> None:
+def test_the_oldest_work_is_the_lag_of_its_kind() -> None:
     wait_until_readable()
     relay_events()
     assert queue_lags() == NONE_WAITS

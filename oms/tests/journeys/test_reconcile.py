@@ -132,7 +132,7 @@ def test_a_violation_is_found(demo_shop: None, name: str) -> None:
     assert all(violation.id and violation.detail for violation in found.violations)
 
 
-def test_a_violation_names_the_object_and_what_is_wrong(demo_shop: None) -> None:
+def test_a_violation_names_the_object_and_the_error(demo_shop: None) -> None:
     payment = Payment.objects.filter(status="unknown").first()
     assert payment is not None
     Payment.objects.filter(pk=payment.pk).update(next_attempt_at=None)
@@ -168,7 +168,7 @@ def test_a_stored_report_that_is_wrong_is_found(demo_shop: None) -> None:
     assert "orders_confirmed: stored 9999" in violation.detail
 
 
-def test_repair_retries_what_was_given_up(demo_shop: None) -> None:
+def test_repair_retries_abandoned_work(demo_shop: None) -> None:
     unguarded(VIOLATIONS["no_abandoned_payments"])
     unguarded(VIOLATIONS["no_dead_letters"])
     Refund.objects.filter(status="requested").update(next_attempt_at=None)
@@ -201,7 +201,7 @@ def test_the_command_succeeds_on_a_sound_shop(
     assert "no violations, 1 skipped" in out
 
 
-def test_the_command_fails_and_says_in_json_what_is_wrong(
+def test_the_command_fails_and_reports_the_violations_as_json(
     demo_shop: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unguarded(VIOLATIONS["order_totals"])

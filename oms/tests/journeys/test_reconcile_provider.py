@@ -82,11 +82,11 @@ def violations() -> list[tuple[str, str]]:
     return [(violation.id, violation.detail) for violation in finding().violations]
 
 
-def test_books_that_agree_are_no_violation(books: Books) -> None:
+def test_matching_ledgers_are_no_violation(books: Books) -> None:
     assert violations() == []
 
 
-def test_a_capture_that_the_provider_does_not_know_is_seen(books: Books) -> None:
+def test_a_capture_missing_at_the_provider_is_found(books: Books) -> None:
     payment = captured()
     books.entries = [entry for entry in books.entries if entry.key != str(payment.id)]
 
@@ -98,7 +98,7 @@ def test_a_capture_that_the_provider_does_not_know_is_seen(books: Books) -> None
     ]
 
 
-def test_a_capture_that_we_do_not_know_is_seen(books: Books) -> None:
+def test_a_capture_missing_in_our_database_is_found(books: Books) -> None:
     key = str(uuid4())
     books.entries.append(replace(entry(captured()), key=key))
 
@@ -108,7 +108,7 @@ def test_a_capture_that_we_do_not_know_is_seen(books: Books) -> None:
     assert "we have no such payment" in detail
 
 
-def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
+def test_a_second_capture_for_an_order_is_found(books: Books) -> None:
     payment = captured()
     second = Payment.objects.create(
         order_id=payment.order_id,
@@ -139,7 +139,9 @@ def test_a_second_capture_for_an_order_is_seen(books: Books) -> None:
         ({"refunded_amount": Decimal("0.01")}, "the provider refunded 0.01, we requested 0.00"),
     ],
 )
-def test_a_charge_of_other_money_is_seen(books: Books, values: dict[str, Any], said: str) -> None:
+def test_a_charge_with_another_amount_or_currency_is_found(
+    books: Books, values: dict[str, Any], said: str
+) -> None:
     payment = captured(refunded_amount=0)
     books.change(payment, **values)
 
@@ -149,7 +151,7 @@ def test_a_charge_of_other_money_is_seen(books: Books, values: dict[str, Any], s
     assert said in detail
 
 
-def test_a_refund_that_the_provider_does_not_know_is_seen(books: Books) -> None:
+def test_a_refund_missing_at_the_provider_is_found(books: Books) -> None:
     payment = Payment.objects.filter(refunds__status="succeeded").first()
     assert payment is not None
     books.change(payment, refunded_amount=Decimal(0))
@@ -160,7 +162,7 @@ def test_a_refund_that_the_provider_does_not_know_is_seen(books: Books) -> None:
     assert detail.startswith("we refunded")
 
 
-def test_a_payment_under_way_is_no_violation(books: Books) -> None:
+def test_a_payment_in_progress_is_no_violation(books: Books) -> None:
     payment = Payment.objects.filter(status="unknown")[0]
     charged = {"status": ChargeStatus.CAPTURED, "captured_amount": payment.amount}
     books.entries.append(entry(payment, **charged))
@@ -168,7 +170,7 @@ def test_a_payment_under_way_is_no_violation(books: Books) -> None:
     assert violations() == []
 
 
-def test_a_payment_that_is_captured_while_the_books_are_read_is_no_violation(
+def test_a_payment_captured_while_the_ledgers_are_read_is_no_violation(
     books: Books,
 ) -> None:
     payment = Payment.objects.filter(status="unknown")[0]
@@ -201,7 +203,7 @@ def test_offline_skips_such_a_provider_visibly(books: Books) -> None:
     assert found.skipped == "sandbox is unavailable: ConnectError"
 
 
-def test_offline_still_asks_a_provider_that_answers(books: Books) -> None:
+def test_offline_still_checks_a_reachable_provider(books: Books) -> None:
     books.change(captured(), currency="USD")
 
     assert finding(offline=True).total == 1

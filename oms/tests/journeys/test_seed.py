@@ -176,7 +176,7 @@ def test_numbers_out_of_range_are_refused(debug: None, options: dict[str, int]) 
 
 
 @pytest.mark.django_db
-def test_a_second_run_says_so_and_changes_nothing(
+def test_a_second_run_is_refused_and_changes_nothing(
     debug: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("seed", orders=3)

@@ -76,7 +76,7 @@ def test_the_shop_hashes_passwords_with_argon2(settings: Any) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("email", ["carla@example.com", "CARLA@example.com", "Carla@EXAMPLE.COM"])
-def test_an_address_in_whatever_case_has_one_account(email: str) -> None:
+def test_an_address_in_any_case_has_one_account(email: str) -> None:
     make_customer(email="Carla@example.com")
 
     response = api_client().post(URL, {**CARLA, "email": email})

@@ -95,7 +95,7 @@ def test_superusers_change_staff_and_roles_by_the_api() -> None:
 
 @pytest.mark.parametrize("make", [make_staff, make_boss])
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
-def test_nobody_locks_themselves_out_by_the_api(
+def test_users_cannot_deactivate_themselves_through_the_api(
     make: Callable[[], User], change: dict[str, Any]
 ) -> None:
     me = make()

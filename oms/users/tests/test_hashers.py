@@ -70,7 +70,7 @@ def _something_before_the_new_hash_is_stored(
     assert happened, "no new hash was made"
 
 
-def test_new_passwords_cost_what_owasp_asks_for() -> None:
+def test_new_passwords_use_the_parameters_of_owasp() -> None:
     assert _costs_of(make_customer()) == (2, 19_456, 1)
 
 

@@ -68,7 +68,7 @@ def test_anothers_account_is_not_there(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["get", "put", "patch"])
 @pytest.mark.parametrize("address", ["me", "00000000-0000-7000-8000-000000000000"])
-def test_nobody_is_asked_to_log_in(method: str, address: str) -> None:
+def test_anonymous_requests_are_answered_401(method: str, address: str) -> None:
     response = getattr(api_client(), method)(url(address))
 
     assert response.status_code == 401
@@ -85,7 +85,7 @@ def test_seeing_an_account_takes_two_statements(
         client.get(url("me"))
 
 
-def test_patch_changes_what_it_names_and_says_so_in_the_log() -> None:
+def test_patch_changes_the_given_fields_and_is_logged() -> None:
     carla = make_customer(full_name="Carla Winter", phone="030 123456")
 
     response = api_client(carla).patch(url("me"), {"full_name": "Carla Sommer"})
@@ -137,7 +137,7 @@ def test_put_needs_the_whole_profile() -> None:
         {"phone": "\u0000"},
     ],
 )
-def test_a_customer_cannot_set_what_is_not_theirs(method: str, attempt: dict[str, Any]) -> None:
+def test_a_customer_cannot_set_staff_fields(method: str, attempt: dict[str, Any]) -> None:
     carla = make_customer()
     client = api_client(carla)
     before = account(carla)
@@ -160,7 +160,7 @@ def test_a_customer_may_move_to_another_address_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("email", ["dora@example.com", "DORA@Example.com"])
-def test_nobody_can_take_an_address_that_another_has(email: str) -> None:
+def test_an_address_of_another_account_is_rejected(email: str) -> None:
     make_customer(email="dora@example.com")
     carla = make_customer(email="carla@example.com")
 

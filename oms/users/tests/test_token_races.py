@@ -83,7 +83,7 @@ def test_the_loser_of_a_race_does_not_end_the_winners_session(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another hash"}])
-def test_a_login_that_meets_a_deactivation_or_a_new_password_opens_no_session(
+def test_a_login_concurrent_with_a_deactivation_or_password_change_opens_no_session(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     carla = make_customer()

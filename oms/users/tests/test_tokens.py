@@ -118,7 +118,7 @@ def test_the_account_is_found_by_its_index() -> None:
 
 
 @pytest.mark.django_db
-def test_a_call_takes_one_statement_to_know_who_asks(
+def test_a_call_is_authenticated_with_one_statement(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client = api_client(make_customer())
@@ -243,7 +243,7 @@ def test_a_bad_refresh_token_is_401_and_changes_nothing(call: str, fault: str) -
 
 
 @pytest.mark.django_db
-def test_a_deactivated_user_is_nobody() -> None:
+def test_a_deactivated_user_is_not_authenticated() -> None:
     carla = make_customer()
     pair = tokens_for(carla)
     User.objects.filter(pk=carla.pk).update(is_active=False)
