@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,17 +15,19 @@ from uuid import UUID
 import msgspec
 import structlog
 from django.conf import settings
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter as Metric
+from prometheus_client import Histogram
 
 _LOGGER = "oms.http.requests"
+_NO_VIEW = "<unnamed view>"
 log = structlog.get_logger(_LOGGER)
 
-_REQUESTS = Counter(
+_REQUESTS = Metric(
     "django_http_requests_total_by_view_transport_method",
     "Count of requests by view, transport, method.",
     ["view", "transport", "method"],
 )
-_RESPONSES = Counter(
+_RESPONSES = Metric(
     "django_http_responses_total_by_status_view_method",
     "Count of responses by status, view, method.",
     ["status", "view", "method"],
@@ -36,7 +39,7 @@ _LATENCY = Histogram(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class AnsweredRequest:
     """An answered request: `route` and `view` are the URLconf's, None if nothing matched."""
 
@@ -58,11 +61,13 @@ def record_requests(requests: Sequence[AnsweredRequest]) -> None:
 
     The log line has the path without its query, which holds what people searched for.
     """
+    # Each step of a counter writes to a file that all processes share.
+    answered = Counter((one.status, one.view, one.scheme, one.method) for one in requests)
+    for (status, view, scheme, method), number in answered.items():
+        _responses(str(int(status)), view or _NO_VIEW, method).inc(number)
+        _requests(view or _NO_VIEW, scheme, method).inc(number)
     for request in requests:
-        view = request.view or "<unnamed view>"
-        _responses(str(int(request.status)), view, request.method).inc()
-        _requests(view, request.scheme, request.method).inc()
-        _latency(view, request.method).observe(request.seconds)
+        _latency(request.view or _NO_VIEW, request.method).observe(request.seconds)
     if logging.getLogger(_LOGGER).isEnabledFor(logging.INFO):
         write(map(_line, requests))
 
