@@ -66,7 +66,7 @@ def test_cancelling_an_authorised_order_requests_a_void(settings: object) -> Non
     assert payment_of(order).status == PaymentStatus.VOIDED
 
 
-def test_an_unknown_payment_that_turns_out_to_be_authorised_is_known_again(
+def test_an_unknown_payment_that_was_authorised_becomes_authorised(
     settings: Settings,
 ) -> None:
     settings.PAYMENT_CAPTURE = "manual"

@@ -62,7 +62,7 @@ def test_a_captured_payment_confirms_the_order() -> None:
     assert status_changes_of(order) == ["order.placed", "order.paid", "order.confirmed"]
 
 
-def test_the_same_news_again_changes_nothing() -> None:
+def test_a_repeated_event_changes_nothing() -> None:
     order = paid_order((make_product(), 1))
     version = order.version
 
@@ -247,7 +247,7 @@ def test_all_payments_that_may_be_refunded_are_locked_before_any_stock(
     assert (cancelled.status, expired.status) == ("cancelled", "confirmed")
 
 
-def test_news_of_many_payments_takes_as_many_statements_as_of_one() -> None:
+def test_events_of_many_payments_take_as_many_statements_as_one() -> None:
     def statements(count: int) -> int:
         orders = [place((make_product(), 1), token="tok_success") for _ in range(count)]
         failing = [place((make_product(), 1), token="tok_declined") for _ in range(count)]

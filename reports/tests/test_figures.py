@@ -128,7 +128,7 @@ def test_midnight_belongs_to_the_day_that_begins(books: Books) -> None:
     assert (made.gross_sales, made.refunds) == (Decimal("20.00"), Decimal("2.00"))
 
 
-def test_a_day_when_clocks_go_forward_has_23_hours(books: Books) -> None:
+def test_a_day_when_clocks_are_set_forward_has_23_hours(books: Books) -> None:
     day = date(2026, 3, 29)
     for moment in (
         at("2026-03-29 00:00"),
@@ -152,7 +152,7 @@ def test_a_day_when_clocks_go_forward_has_23_hours(books: Books) -> None:
     assert made.totals.orders_placed == 4
 
 
-def test_a_day_when_clocks_go_back_has_25_hours(books: Books) -> None:
+def test_a_day_when_clocks_are_set_back_has_25_hours(books: Books) -> None:
     day = date(2026, 10, 25)
     for moment in (
         at("2026-10-25 02:30", fold=0),

@@ -51,7 +51,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
 
 
-def test_lists_tell_their_filters_pages_and_orderings(document: dict[str, Any]) -> None:
+def test_lists_document_their_filters_pages_and_orderings(document: dict[str, Any]) -> None:
     operation = document["paths"]["/api/v1/things"]["get"]
 
     assert names(operation["parameters"]) == {
@@ -72,7 +72,7 @@ def test_lists_tell_their_filters_pages_and_orderings(document: dict[str, Any]) 
     assert set(page["properties"]) == {"next", "previous", "results"}
 
 
-def test_a_versioned_resource_tells_its_conditions(document: dict[str, Any]) -> None:
+def test_a_versioned_resource_documents_its_conditional_headers(document: dict[str, Any]) -> None:
     thing = document["paths"]["/api/v1/things/{id}"]
 
     assert "If-None-Match" in names(thing["get"]["parameters"])

@@ -134,7 +134,7 @@ def test_a_usual_request_is_for_the_fast_path(good: dict[str, Any]) -> None:
         run(test)
 
 
-def test_whatever_is_odd_goes_to_django_with_its_whole_body(good: dict[str, Any]) -> None:
+def test_an_unusual_request_goes_to_django_with_its_whole_body(good: dict[str, Any]) -> None:
     body, headers = good["body"], good["headers"]
     odd: list[dict[str, Any]] = [
         {"body": body, "headers": [*headers, ("accept", "*/*"), ("accept", "*/*")]},
@@ -157,7 +157,7 @@ def test_whatever_is_odd_goes_to_django_with_its_whole_body(good: dict[str, Any]
         run(test)
 
 
-def test_names_with_an_underscore_reach_nobody(good: dict[str, Any]) -> None:
+def test_headers_with_an_underscore_are_dropped(good: dict[str, Any]) -> None:
     smuggled = [("idempotency_key", "k"), ("x_forwarded_for", "192.0.2.1")]
     taken: list[FastPathCall] = []
 
@@ -223,7 +223,7 @@ def test_after_the_shutdown_began_django_answers(good: dict[str, Any]) -> None:
 
 
 @pytest.mark.django_db
-def test_a_log_that_cannot_be_written_takes_nobodys_answer_away() -> None:
+def test_a_failing_log_does_not_prevent_responses() -> None:
     call = placing((make_product().id, 1), token=token_of(make_customer()))
 
     with patch("oms.fastpath.answers.record_requests", side_effect=BrokenPipeError):

@@ -46,7 +46,7 @@ class Work:
         return [2 * call for call in calls]
 
 
-def test_what_comes_while_another_process_holds_the_lock_is_answered_together(
+def test_calls_while_another_process_holds_the_lock_are_answered_together(
     tmp_path: Path,
 ) -> None:
     async def test() -> None:
@@ -64,7 +64,7 @@ def test_what_comes_while_another_process_holds_the_lock_is_answered_together(
     run(test())
 
 
-def test_what_comes_while_the_thread_is_busy_is_answered_together() -> None:
+def test_calls_while_the_thread_is_busy_are_answered_together() -> None:
     async def test() -> None:
         work = Work()
         batcher = started(work, limit=3)
@@ -99,7 +99,7 @@ def test_a_heavy_call_fills_a_batch() -> None:
     run(test())
 
 
-def test_an_error_is_for_those_of_its_batch_and_the_thread_goes_on() -> None:
+def test_an_error_affects_only_its_batch_and_the_thread_continues() -> None:
     async def test() -> None:
         work = Work()
         work.go_on.set()
@@ -115,7 +115,7 @@ def test_an_error_is_for_those_of_its_batch_and_the_thread_goes_on() -> None:
     run(test())
 
 
-def test_too_few_answers_leave_nobody_waiting() -> None:
+def test_too_few_answers_fail_the_batch() -> None:
     async def test() -> None:
         def forgetful(calls: Sequence[int], lock: HeldLock | None) -> list[int]:
             return []
@@ -128,7 +128,7 @@ def test_too_few_answers_leave_nobody_waiting() -> None:
     run(test())
 
 
-def test_whoever_stops_waiting_does_not_disturb_the_others() -> None:
+def test_a_cancelled_call_does_not_affect_the_others() -> None:
     async def test() -> None:
         work = Work()
         batcher = started(work, limit=5)
@@ -143,7 +143,7 @@ def test_whoever_stops_waiting_does_not_disturb_the_others() -> None:
     run(test())
 
 
-def test_closing_answers_what_was_submitted() -> None:
+def test_closing_answers_submitted_calls() -> None:
     async def test() -> None:
         work = Work()
         batcher = started(work, limit=2)
@@ -204,7 +204,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_wake_ups_that_come_together_are_sent_as_one() -> None:
+def test_concurrent_wake_ups_are_sent_as_one() -> None:
     woken: list[str] = []
     sender = WakeUpSender(woken.append)
     sender.wake("a")
@@ -217,7 +217,7 @@ def test_wake_ups_that_come_together_are_sent_as_one() -> None:
     assert sorted(woken) == ["a", "a", "b"]
 
 
-def test_closing_the_sender_sends_what_is_left() -> None:
+def test_closing_the_sender_sends_pending_wake_ups() -> None:
     woken: list[str] = []
     sender = WakeUpSender(woken.append)
     sender.wake("a")
@@ -226,7 +226,7 @@ def test_closing_the_sender_sends_what_is_left() -> None:
     assert woken == ["a"]
 
 
-def test_the_sender_survives_what_it_cannot_send() -> None:
+def test_the_sender_survives_failures() -> None:
     woken: list[str] = []
 
     def send(task: str) -> None:

@@ -25,7 +25,7 @@ from orders.operations import placing as operations
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_bug_that_one_call_meets_is_its_own() -> None:
+def test_a_bug_in_one_call_does_not_affect_the_others() -> None:
     mug, users = make_product(), [make_customer() for _ in range(3)]
     calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in users]
     real = operations._placed
@@ -78,7 +78,7 @@ def trigger(body: str) -> Any:
             cursor.execute("DROP FUNCTION at_commit CASCADE")
 
 
-def test_what_fails_at_the_commit_is_not_acknowledged_and_wakes_nobody() -> None:
+def test_a_failed_commit_is_not_acknowledged_and_wakes_no_worker() -> None:
     mug, customers = make_product(), [make_customer() for _ in range(3)]
     calls = [placing((mug.id, 1), token=token_of(user), key="k") for user in customers]
     woken: list[str] = []
@@ -106,7 +106,7 @@ def test_a_lost_connection_costs_one_round_and_no_more() -> None:
     assert Order.objects.count() == 3
 
 
-def test_a_connection_lost_at_the_commit_tells_nobody_that_it_went_well() -> None:
+def test_a_connection_lost_at_the_commit_acknowledges_nothing() -> None:
     mug, token = make_product(), token_of(make_customer())
     call = placing((mug.id, 1), token=token, key="k")
 
@@ -141,7 +141,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_again() -> None:
     assert Order.objects.count() == 3
 
 
-def test_what_fails_late_is_begun_again_on_the_same_connection() -> None:
+def test_a_late_failure_is_retried_on_the_same_connection() -> None:
     """To roll back in a broken pipeline would cost the connection, and so every client a 503."""
     token = token_of(make_customer())
     calls = [placing((make_product().id, 1), token=token, key=f"k{n}") for n in range(3)]

@@ -73,7 +73,7 @@ def test_lists_are_the_same_page_by_page(path: str, by: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in LISTS if "products" in path])
-def test_nobody_in_particular_sees_the_same_products(path: str) -> None:
+def test_anonymous_callers_see_the_same_products(path: str) -> None:
     mugs = [make_product(category="Mugs", is_active=n > 0) for n in range(3)]
     both = Both(make_customer())
     for client in (both.django, both.fast):
@@ -108,7 +108,7 @@ def test_nobody_in_particular_sees_the_same_products(path: str) -> None:
         "is_active=true%26page_size=1",
     ],
 )
-def test_odd_queries_of_lists_are_djangos(both: Both, query: str) -> None:
+def test_unusual_queries_of_lists_are_left_to_django(both: Both, query: str) -> None:
     make_product(category="A", name="mug")
 
     by_fast_path = both.same("get", f"/api/v1/products?{query}", taken=False)
@@ -142,7 +142,7 @@ HEADERS: list[tuple[dict[str, str], bool]] = [
 @pytest.mark.parametrize(
     "what", ["order", "status", "product", "orders", "admin/orders", "products"]
 )
-def test_odd_headers_of_reads_are_answered_and_logged_the_same(
+def test_unusual_headers_of_reads_are_answered_and_logged_the_same(
     both: Both,
     what: str,
     caplog: pytest.LogCaptureFixture,
@@ -200,7 +200,7 @@ ODD_QUERIES_OF_ALL = [
 
 
 @pytest.mark.parametrize("query", ODD_QUERIES_OF_ALL)
-def test_odd_queries_of_everybodys_orders_are_djangos(query: str) -> None:
+def test_unusual_queries_of_all_orders_are_left_to_django(query: str) -> None:
     place((make_product(), 1), customer=make_customer())
     both = Both(make_staff())
 
@@ -209,7 +209,7 @@ def test_odd_queries_of_everybodys_orders_are_djangos(query: str) -> None:
     assert by_fast_path.status_code in (200, 400)
 
 
-def test_everybodys_orders_are_for_staff() -> None:
+def test_all_orders_are_for_staff() -> None:
     order = place((make_product(), 1), customer=make_customer())
     boss, stranger = Both(make_staff(is_superuser=True)), Both(make_customer())
     path = f"/api/v1/admin/orders?customer_id={order.customer_id}&number={order.number}"
@@ -229,7 +229,7 @@ def test_own_orders_in_other_ways_are_djangos(both: Both, query: str) -> None:
     assert both.same("get", f"/api/v1/orders?{query}", taken=False).status_code == 200
 
 
-def test_nobody_has_no_orders(both: Both) -> None:
+def test_anonymous_callers_have_no_orders(both: Both) -> None:
     for client in (both.django, both.fast):
         client.credentials()
 

@@ -73,7 +73,7 @@ def odd_bodies(product_id: str) -> list[bytes]:
     ]
 
 
-def test_odd_bodies_are_answered_the_same_and_do_the_same() -> None:
+def test_unusual_bodies_have_the_same_response_and_effect() -> None:
     both = Both(make_customer())
     mug = make_product(stock=10_000)
 

@@ -71,7 +71,7 @@ def test_reading_has_the_same_headers(both: Both, suffix: str) -> None:
     assert both.django.get(path).content == shown.content
 
 
-def test_a_replay_is_the_same_whoever_answered_first_and_second(both: Both) -> None:
+def test_a_replay_is_the_same_on_either_front(both: Both) -> None:
     document = body((make_product().id, 1))
     answers = []
     for first, second in [(both.fast, both.django), (both.django, both.fast)]:
@@ -151,7 +151,7 @@ def test_a_call_that_the_fast_path_leaves_to_django_counts_once(
 
 
 @pytest.mark.parametrize("by", ["customer", "staff", "another"])
-def test_everyone_sees_by_the_fast_path_what_django_shows(by: str) -> None:
+def test_the_fast_path_shows_each_role_what_django_shows(by: str) -> None:
     owner = make_customer()
     order = place((make_product(), 1), customer=owner, token="tok_success")
     user = {"customer": lambda: owner, "staff": make_staff, "another": make_customer}[by]()
@@ -186,7 +186,7 @@ def test_everyone_sees_by_the_fast_path_what_django_shows(by: str) -> None:
         {"Authorization": ""},
     ],
 )
-def test_odd_headers_are_answered_the_same(both: Both, headers: dict[str, str]) -> None:
+def test_unusual_headers_are_answered_the_same(both: Both, headers: dict[str, str]) -> None:
     document = body((make_product().id, 1))
     if "Authorization" in headers:
         both.present(headers["Authorization"])

@@ -48,7 +48,7 @@ def statements_of(work: Callable[[], object]) -> list[str]:
     return [query["sql"] for query in captured.captured_queries]
 
 
-def test_a_batch_is_one_transaction_of_the_same_statements_whatever_its_size() -> None:
+def test_a_batch_of_any_size_is_one_transaction_of_the_same_statements() -> None:
     tokens = [token_of(make_customer()) for _ in range(10)]
     products = [make_product(stock=1_000).id for _ in range(5)]
 
@@ -259,7 +259,7 @@ def test_a_body_without_a_valid_token_is_left_unread(authorization: str) -> None
     assert accept(replace(sent, headers=headers)) is None
 
 
-def test_without_redis_orders_are_placed_and_limits_still_tell(settings: Settings) -> None:
+def test_without_redis_orders_are_placed_and_limits_are_reported(settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     mug, token = make_product(), token_of(make_customer())
 

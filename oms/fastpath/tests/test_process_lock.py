@@ -35,7 +35,7 @@ def test_a_free_lock_is_acquired_at_once(tmp_path: Path) -> None:
         pass
 
 
-def test_who_wants_it_again_comes_after_those_who_wait(tmp_path: Path) -> None:
+def test_a_process_that_requests_it_again_queues_behind_waiting_ones(tmp_path: Path) -> None:
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     order: list[str] = []
     is_waiting = Event()
@@ -80,7 +80,7 @@ def test_a_lock_released_early_is_free_before_its_block_ends(tmp_path: Path) -> 
     assert order == ["other", "one", "again"]
 
 
-def test_who_went_ahead_without_the_lock_releases_nothing(
+def test_a_process_without_the_lock_releases_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "_PATIENCE", 0.05)
@@ -112,7 +112,7 @@ def test_one_that_hangs_holds_the_others_up_for_no_longer_than_their_patience(
         assert went_ahead
 
 
-def test_the_lock_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [
             sys.executable,
@@ -144,7 +144,7 @@ def test_the_lock_of_a_process_that_dies_is_free(tmp_path: Path) -> None:
     holder.stdout.close()
 
 
-def test_where_nothing_can_be_written_everybody_goes_ahead(tmp_path: Path) -> None:
+def test_without_a_writable_directory_no_process_waits(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one, other = ProcessLock(tmp_path / "file"), ProcessLock(tmp_path / "file")
 

@@ -100,7 +100,7 @@ def statements(question: Callable[[], object]) -> int:
     return len(captured)
 
 
-def test_a_page_that_was_read_is_asked_for_its_stock_alone() -> None:
+def test_a_copied_page_reads_only_its_stock() -> None:
     mug = make_product(stock=7)
 
     assert statements(products) == 2
@@ -110,7 +110,7 @@ def test_a_page_that_was_read_is_asked_for_its_stock_alone() -> None:
     assert shown["available"] == 4
 
 
-def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
+def test_a_change_is_seen_by_later_requests() -> None:
     mug = make_product(name="Old")
     assert names() == ["Old"]
 
@@ -188,7 +188,7 @@ def stale_answers(mug: Product, *, changes: int) -> int:
         return sum(at_once(write, read, read, read, read))
 
 
-def test_no_reader_sees_less_than_what_was_committed_when_it_asked() -> None:
+def test_readers_see_everything_that_was_committed_before_their_request() -> None:
     assert stale_answers(make_product(), changes=60) == 0
 
 
@@ -291,7 +291,7 @@ def test_copies_of_more_than_may_be_kept_are_forgotten(copies: PageCopies, query
     assert 1 <= len(copies._kept) < 10
 
 
-def test_a_text_that_looks_like_the_pieces_is_left_as_it_is() -> None:
+def test_text_that_looks_like_a_placeholder_is_not_replaced() -> None:
     text = '100% "available":0, %d %(x)s \\"available":0,'
     make_product(description=text, name='"available":0,%s', stock=3)
 

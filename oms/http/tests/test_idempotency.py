@@ -104,7 +104,7 @@ def test_a_refusal_is_undone_and_kept(client: APIClient, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_what_may_go_well_next_time_is_undone_and_not_kept(client: APIClient, status: int) -> None:
+def test_a_transient_failure_is_rolled_back_and_not_stored(client: APIClient, status: int) -> None:
     act(client, fail_with=status)
     second = act(client, fail_with=status)
 
@@ -114,7 +114,7 @@ def test_what_may_go_well_next_time_is_undone_and_not_kept(client: APIClient, st
     assert IdempotencyRecord.objects.count() == 0
 
 
-def test_a_repeated_405_tells_the_allowed_methods_again(client: APIClient) -> None:
+def test_a_repeated_405_lists_the_allowed_methods_again(client: APIClient) -> None:
     first, second = (client.put("/api/v1/effects", {}, headers=KEY) for _ in range(2))
 
     assert second["Idempotent-Replayed"] == "true"
@@ -254,7 +254,7 @@ def test_without_the_lock_of_the_key_parallel_calls_have_several_effects(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_call_while_the_first_is_running_is_409_and_says_when_to_come_back() -> None:
+def test_a_call_while_the_first_is_running_is_409_with_retry_after() -> None:
     def call(number: int) -> Any:
         return act(APIClient(raise_request_exception=False), seconds=1)
 

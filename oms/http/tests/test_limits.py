@@ -46,7 +46,7 @@ def test_past_a_limit_the_answer_is_429_with_retry_after(client: APIClient) -> N
     assert 1 <= int(answers[3]["Retry-After"]) <= 60
 
 
-def test_every_answer_tells_the_policy_and_what_is_left(client: APIClient) -> None:
+def test_every_response_reports_the_policy_and_the_remaining_requests(client: APIClient) -> None:
     answers = [client.get("/api/v1/effects") for _ in range(4)]
 
     policies = {answer["RateLimit-Policy"] for answer in answers}
@@ -89,7 +89,7 @@ def test_one_subscriber_of_ipv6_has_one_limit(client: APIClient) -> None:
     assert client.get("/api/v1/effects", REMOTE_ADDR="2001:db8:0:2::1").status_code == 200
 
 
-def test_an_account_is_limited_whatever_the_address_and_the_case(client: APIClient) -> None:
+def test_an_account_is_limited_from_any_address_and_in_any_case(client: APIClient) -> None:
     assert log_in(client, "a@example.com", "192.0.2.1") != 429
     assert log_in(client, " A@Example.com", "192.0.2.2") != 429
 
@@ -97,7 +97,7 @@ def test_an_account_is_limited_whatever_the_address_and_the_case(client: APIClie
     assert log_in(client, "b@example.com", "192.0.2.3") != 429
 
 
-def test_tokens_are_limited_by_address_whatever_the_account(client: APIClient) -> None:
+def test_tokens_are_limited_by_address_across_accounts(client: APIClient) -> None:
     statuses = [log_in(client, f"{n}@example.com") for n in range(6)]
 
     assert [status == 429 for status in statuses] == [False] * 5 + [True]
@@ -164,7 +164,7 @@ def test_a_forwarded_address_is_believed_only_from_trusted_proxies(
     assert address() == "198.51.100.7"
 
 
-def test_a_forwarded_address_that_is_none_names_nobody(client: APIClient, settings: Any) -> None:
+def test_an_invalid_forwarded_address_is_ignored(client: APIClient, settings: Any) -> None:
     settings.TRUSTED_PROXIES = 1
 
     response = client.get("/api/v1/effects", headers={"x-forwarded-for": "<script>"})
@@ -223,7 +223,7 @@ def test_the_zone_of_an_address_is_left_out(client: APIClient) -> None:
     assert response.json()["ip"] == "fe80::1"
 
 
-def test_a_body_that_is_refused_unread_counts_and_tells_the_limits(client: APIClient) -> None:
+def test_a_body_that_is_rejected_unread_counts_and_reports_the_limits(client: APIClient) -> None:
     large = b" " * (64 * 1024) + b"{}"
     sent: dict[str, Any] = {"data": large, "content_type": "application/json"}
 

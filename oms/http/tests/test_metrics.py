@@ -83,14 +83,14 @@ def test_with_a_token_every_scraper_needs_it(client: APIClient, settings: Any) -
 
 
 @pytest.mark.django_db
-def test_a_scrape_asks_no_database(client: APIClient) -> None:
+def test_a_scrape_does_not_query_the_database(client: APIClient) -> None:
     with CaptureQueriesContext(connection) as queries:
         scrape(client)
 
     assert len(queries) == 0
 
 
-def test_counts_of_an_ended_process_stay_and_its_files_go(client: APIClient) -> None:
+def test_counts_of_an_ended_process_remain_and_its_files_are_removed(client: APIClient) -> None:
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     code = (
         "import os, sys; from prometheus_client import Counter, Gauge\n"

@@ -88,7 +88,7 @@ def test_an_unknown_address_under_the_api_is_a_problem_with_and_without_debug(
     assert problem(client.get("/api/v1/errors/bug"))["code"] == "internal_error"
 
 
-def test_a_wrong_method_is_405_with_allow_even_for_nobody(client: APIClient) -> None:
+def test_a_wrong_method_is_405_with_allow_without_authentication(client: APIClient) -> None:
     response = client.delete("/api/v1/staff")
 
     assert problem(response)["code"] == "method_not_allowed"
@@ -100,7 +100,7 @@ def test_methods_that_http_does_not_know_are_405(client: APIClient) -> None:
     assert client.options("/api/v1/staff").status_code == 405
 
 
-def test_what_cannot_be_accepted_is_406(client: APIClient) -> None:
+def test_an_unacceptable_media_type_is_406(client: APIClient) -> None:
     response = client.get("/api/v1/things", headers={"accept": "text/html"})
 
     assert problem(response)["code"] == "not_acceptable"
@@ -225,7 +225,7 @@ def test_bad_credentials_are_401_even_on_a_public_route(client: APIClient) -> No
     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_staff_routes_are_401_for_nobody_403_for_customers_and_open_to_staff(
+def test_staff_routes_are_401_without_authentication_403_for_customers_and_open_to_staff(
     client: APIClient, customer: Any, staff: Any
 ) -> None:
     nobody = client.get("/api/v1/staff")

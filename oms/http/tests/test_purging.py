@@ -34,7 +34,7 @@ def purge() -> int:
     return purge_idempotency_records(now=clock.now(), deadline=time.monotonic() + 60)
 
 
-def test_what_has_expired_is_deleted_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_expired_records_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purging, "BATCH", 2)
     for hours in (29, 28, 27, 26, 25):
         answered(hours_ago=hours)

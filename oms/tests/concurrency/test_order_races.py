@@ -170,7 +170,7 @@ def test_ten_attempts_at_paying_at_once_are_one_payment() -> None:
     assert Payment.objects.filter(order_id=order.id).count() == 1
 
 
-def test_the_same_news_from_ten_sides_is_news_once() -> None:
+def test_ten_reports_of_one_outcome_take_effect_once() -> None:
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
     said = [result(payment), result(payment, ChargeStatus.DECLINED)] * 5

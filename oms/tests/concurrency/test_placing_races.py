@@ -50,7 +50,7 @@ def deadlocks() -> int:
     return int(count)
 
 
-def test_the_last_piece_is_sold_to_exactly_one_of_fifty() -> None:
+def test_the_last_unit_is_sold_to_exactly_one_of_fifty() -> None:
     mug = make_product(stock=1)
 
     outcomes = outcomes_at_once(buyers(mug, how_many=50))
@@ -60,10 +60,10 @@ def test_the_last_piece_is_sold_to_exactly_one_of_fifty() -> None:
     assert stock_of(mug) == (1, 1)
 
 
-def test_seven_pieces_by_twos_are_three_orders() -> None:
+def test_seven_units_are_enough_for_three_orders_of_two() -> None:
     mug = make_product(stock=7)
 
-    outcomes = outcomes_at_once(buyers(mug, how_many=12, pieces=2))
+    outcomes = outcomes_at_once(buyers(mug, how_many=12, quantity=2))
 
     assert kinds(outcomes) == {"Placed": 3, "OutOfStock": 9}
     assert stock_of(mug) == (7, 6)
@@ -128,7 +128,7 @@ def _lock_one_by_one(product_ids: Iterable[UUID], *, pipeline: Pipeline) -> Any:
     return SimpleNamespace(rows=lambda: levels)
 
 
-def test_bulks_and_single_orders_share_the_last_pieces() -> None:
+def test_bulk_and_single_orders_share_the_last_units() -> None:
     mug, customer = make_product(stock=20), make_customer()
     one = placement((mug, 1), customer=customer)
     actor = actor_for(customer)
