@@ -82,7 +82,7 @@ def own_orders(data: Dataset) -> Requests:
 
 
 def all_orders(data: Dataset) -> Requests:
-    """The first page of everybody's orders, as staff see it."""
+    """The first page of all orders, as staff see it."""
     return _order_lists(data, "/api/v1/admin/orders", [data.staff])
 
 

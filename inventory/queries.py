@@ -103,7 +103,7 @@ def available_of_text(ids: str) -> list[int]:
 def query_products(
     product_ids: Iterable[UUID], *, pipeline: Pipeline | None = None
 ) -> Result[ProductRow]:
-    """Those of the products that exist, whoever may see them."""
+    """The existing products with those ids, regardless of visibility."""
     return execute(_PRODUCTS, [list(product_ids)], make=ProductRow._make, pipeline=pipeline)
 
 

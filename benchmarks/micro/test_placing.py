@@ -1,4 +1,4 @@
-"""What the web process computes for one placed order, piece by piece."""
+"""The parts of the web process's work for one placed order."""
 
 from __future__ import annotations
 

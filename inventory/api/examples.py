@@ -1,4 +1,4 @@
-"""Examples of what calls about products and stock take and give."""
+"""Example requests and responses of products and stock."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Copies of pages of products, kept by each process without what is available.
+"""Copies of pages of products, cached by each process without availability.
 
 A copy is used while the cache version of the catalogue is the same, and for `SECONDS` at most.
-Orders change what is available a thousand times a second, so that is read for each answer. See
+Availability changes with each order, so it is read for each response. See
 docs/decisions/0013-reads-and-caches.md.
 """
 
@@ -35,7 +35,7 @@ _EMPTY = 5_500
 
 @dataclass(kw_only=True, slots=True)
 class PageCopy:
-    """A page of products as it is answered, without what is available."""
+    """A page of products as it is answered, without availability."""
 
     page: Page[ProductRow]
     for_staff: bool
@@ -53,7 +53,7 @@ class PageCopy:
         return _EMPTY + 4 * len(self.template)
 
     def etag(self, available: tuple[int, ...]) -> str:
-        """The ETag of the page with these quantities: it goes by them and by versions."""
+        """The ETag of the page with these quantities: it depends on them and on versions."""
         if available != self._available:
             versions = [(product.id.int, product.version) for product in self.page.rows]
             parts = [self.for_staff, self.page.next, self.page.previous, versions, available]

@@ -1,4 +1,4 @@
-"""What calls about products and stock take and give."""
+"""Input and output of the products and stock API."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class NewProductInput(ProductInput):
 def product_document(
     product: ProductRow | Product, *, available: int, for_staff: bool
 ) -> dict[str, Any]:
-    """What is shown of a product; `available` is what can still be promised of it."""
+    """A product as shown; `available` is the quantity that can be ordered."""
     document = {
         "id": product.id,
         "sku": product.sku,
@@ -77,7 +77,7 @@ def product_document(
 
 
 class ProductOutput(OutputSerializer):
-    """Of products: what `product_document` makes; a test holds the two together."""
+    """Of products: what `product_document` makes; a test compares the two."""
 
     id = serializers.UUIDField()
     sku = serializers.CharField()
@@ -121,7 +121,7 @@ class LocationStockOutput(OutputSerializer):
 
 
 class StaffInventoryOutput(InventoryOutput):
-    """The stock of a product; from `on_hand` on it is shown to staff alone."""
+    """The stock of a product; from `on_hand` on it is shown to staff only."""
 
     on_hand = serializers.IntegerField(required=False)
     reserved = serializers.IntegerField(required=False)

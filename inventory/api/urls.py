@@ -1,4 +1,4 @@
-"""The addresses of products and stock, below /api/v1."""
+"""The routes of products and stock, below /api/v1."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter

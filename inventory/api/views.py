@@ -1,4 +1,4 @@
-"""The REST calls about products and stock."""
+"""The API of products and stock."""
 
 from __future__ import annotations
 

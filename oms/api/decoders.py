@@ -1,9 +1,8 @@
 """Input serializers compiled to decoders: the same rules at the speed of C, for the hot routes.
 
-A serializer stays the one definition. What is compiled of it takes a body only if the serializer
-would take it without changing anything in it, and gives the same values; in all other cases, a
-mistake of the client's or a form that is merely unusual, it gives None, and whoever called it lets
-the serializer itself decide and word the problems.
+The serializer remains the only definition. Its decoder accepts a body only if the serializer would
+accept it without changing any value, and returns the same values. Otherwise, for invalid or merely
+unusual input, it returns None, and the caller uses the serializer itself, which reports errors.
 """
 
 from __future__ import annotations

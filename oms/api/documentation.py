@@ -1,4 +1,4 @@
-"""What a view states about an operation for the OpenAPI document, above its method:
+"""The documentation of an operation for the OpenAPI document, above its method:
 
 @documented(
     summary="Place an order",

@@ -179,7 +179,7 @@ class CreationFilter(InstantFilter):
     """The creation time of objects whose ids are UUIDv7 of about that time.
 
     Lists are ordered by id, so the range of ids is given too: by the column alone PostgreSQL would
-    walk through the list from its newest object to the range. The column decides; an id may be off
+    scan the list from its newest object to the range. The column decides; an id may be off
     by `SLACK`.
     """
 

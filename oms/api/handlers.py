@@ -110,7 +110,7 @@ class Handler(ABC):
 
     # Whether it needs a transaction, in which its writes are queued in the pipeline.
     is_write: ClassVar[bool] = False
-    # The cache version (oms/core/cache_versions.py) that it wants to be given.
+    # The cache version (oms/core/cache_versions.py) that it needs.
     cache: ClassVar[str | None] = None
 
     def __init__(
@@ -148,8 +148,8 @@ class FastPath:
     """How an action of a viewset is answered by a handler.
 
     `body` is the serializer of the body; `cost` how many requests a body counts as against the
-    limit. Of a list, `slow_filters` and what `is_fast` says no to are left to Django, for they may
-    keep a batch waiting.
+    limit. Of a list, `slow_filters` and queries rejected by `is_fast` are left to Django, because
+    they may delay a batch.
     """
 
     handler: type[Handler]
@@ -171,6 +171,6 @@ def fast_path(handler: type[Handler], name: str, **options: Any) -> Callable[[M]
 
 
 def fast_path_of(action: Any) -> FastPath | None:
-    """What `fast_path` has said of the action."""
+    """The arguments of `fast_path` for the action."""
     found: FastPath | None = getattr(action, _ATTRIBUTE, None)
     return found

@@ -43,7 +43,7 @@ class Ordering:
         return self.name.startswith("-")
 
     def terms(self, *, reverse: bool) -> list[str]:
-        """The terms of ORDER BY, as Django has them; ties go by id."""
+        """The terms of ORDER BY, as Django has them; ties are broken by id."""
         sign = "-" if self.descending != reverse else ""
         return [f"{sign}{field}" for field in dict.fromkeys((self.field, "id"))]
 
@@ -103,7 +103,7 @@ class PageRequest:
         return self.cursor is not None and self.cursor.reverse
 
     def of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """What to read of `queryset`: the page, and one more to see whether it goes on."""
+        """What to read of `queryset`: the page, and one more to see whether there are more."""
         reverse = self.is_reverse
         if self.cursor is not None:
             beyond = self.ordering.beyond(self.cursor.value, self.cursor.id, reverse=reverse)
@@ -116,7 +116,7 @@ class PageRequest:
         more, page = len(rows) > self.size, rows[: self.size]
         if reverse:
             page = page[::-1]
-        # On the side where the cursor stands there is the object that it names.
+        # On the cursor's side there is the object that it names.
         has_next, has_previous = more or reverse, self.cursor and (more or not reverse)
         return Page(
             rows=page,

@@ -55,7 +55,7 @@ UUID_PATTERN = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 class ApiView(GenericAPIView[Any]):
     """A view of one address, whose methods are `get`, `post`, `put`, `patch` and `delete`.
 
-    `permissions` and `queries` go by action; a view without actions has the names of its methods.
+    `permissions` and `queries` are by action; a view without actions has the names of its methods.
     """
 
     authentication_classes = [IdentityAuthentication]
@@ -89,7 +89,7 @@ class ApiView(GenericAPIView[Any]):
         return actor_of(self.request._request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # Before any question of who asks: the answer is the same for all.
+        # Before authentication: the answer is the same for all.
         method = (request.method or "").lower()
         if method not in self.http_method_names or not hasattr(self, method):
             raise exceptions.MethodNotAllowed(request.method or "")
@@ -173,7 +173,7 @@ class ApiView(GenericAPIView[Any]):
         return list_query(type(self), params, site=site, path=self.request.path)
 
     def expected_version(self) -> int | None:
-        """The version that If-Match wants; None if any will do."""
+        """The version that If-Match requires; None if any will do."""
         return etags.expected_version(self.request._request)
 
     def versioned(self, version: int, data: Any, *, status: int = 200) -> Response:

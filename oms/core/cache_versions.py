@@ -2,8 +2,8 @@
 
 A writer renews the version once its change has committed. A reader fetches the version before it
 reads, and uses its copy as long as the version is the same, so what was read before a commit is
-never served as current after it. A version that Redis has lost is created anew, which costs the
-copies and nothing else.
+never served as current after it. A version that Redis has lost is created again, which only
+invalidates copies.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Append-only tables, guarded by a trigger.
 
-The trigger holds for the application's own database role too: a row that was written stays as it
-was, and nothing takes it away.
+The trigger also applies to the application's own database role: rows can be neither changed nor
+deleted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Writing many rows with few statements, past the ORM.
 
 All rows of a statement travel as one JSON parameter: its text, and with it its prepared plan, is
-the same for one row and for ten thousand, and both ends are faster with it than with an array for
-each column.
+the same for any number of rows, and both ends are faster than with an array for each column.
 """
 
 from __future__ import annotations
@@ -113,8 +112,8 @@ def _update_statement(
 
 def _types(fields: Mapping[str, Any]) -> str:
     """The columns of a JSON record, as a list of column definitions."""
-    # Without length or precision: a cast to varchar(3) would cut a longer text in silence, where
-    # the assignment to the column refuses it.
+    # Without length or precision: a cast to varchar(3) would silently truncate a longer text, where
+    # assignment to the column raises an error.
     quote = connection.ops.quote_name
     return ", ".join(
         f"{quote(name)} {re.sub(r'[(].*[)]', '', field.rel_db_type(connection))}"

@@ -48,7 +48,7 @@ class RoundTrip:
     Nothing else may use the connection in the block; an exception within it, such as a
     worker's time limit, closes the connection. So does a server that sends nothing for
     `answer_timeout_ms`, which is longer than its own statement_timeout: a hung process or a network
-    that drops packets would else be waited for without end.
+    that drops packets would otherwise block it forever.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class RoundTrip:
         return name
 
     def receive(self) -> None:
-        """Hand each statement its result. Raises the error of the first that failed."""
+        """Pass each statement its result. Raises the error of the first that failed."""
         failed = None
         with self._closing_on_escape():
             for receive in self._receivers:

@@ -1,15 +1,15 @@
 """Statements straight to libpq, many in one round trip, past the cursors of Django and the driver.
 
-A cursor of Django's takes 60 µs of CPU a statement, the driver's own 40, this 5. The connection and
+A Django cursor takes 60 µs of CPU a statement, the driver's pipeline 40, this 5. The connection and
 its transaction are Django's, values are adapted by the driver, and errors are those of both. Rows
-arrive in the binary format, as tuples: most of a list's cost was instances of models, and most of
-a plain row's the times, of which Django's loader takes 4 µs each and the driver's binary one 0.2.
+are read in the binary format as tuples, because model instances are the largest cost of a list, and
+Django's loading of timestamps that of plain rows (4 µs each instead of 0.2).
 
-Statements are prepared unless the caller says otherwise. A prepared statement's plan in time no
-longer sees the values: right for `id = …`, wrong for what is rare or common, as a status is. Of a
-million payments a plan for any status walks through the list until it has met a page of it, which
-for a rare one is the whole list; nor can it use a partial index. Nothing else is prepared: a driver
-that prepares by itself deallocates everybody's statements after a ROLLBACK TO SAVEPOINT.
+Statements are prepared unless the caller says otherwise. After a few runs a prepared
+statement gets a plan that is independent of its values: right for `id = …`, wrong for values of
+very different frequency, such as statuses. For a rare status it would scan the whole list, and it
+cannot use partial indexes. Nothing else is prepared: a driver that prepares automatically
+deallocates all statements of a connection after a ROLLBACK TO SAVEPOINT.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Make = Callable[[tuple[Any, ...]], R]
 
 
 class Result(Generic[R]):
-    """The result of a statement of a pipeline; asking for it sends what is queued."""
+    """The result of a statement of a pipeline; reading it sends the queued statements."""
 
     def __init__(
         self,
@@ -158,12 +158,12 @@ class Pipeline:
 
         All writes of a pipeline are sent as one statement, at `send` or at the end of the block. So
         none may need what another writes: all see the tables as they were before, and no order
-        among them is promised (PostgreSQL, "Data-Modifying Statements in WITH").
+        among them is guaranteed (PostgreSQL, "Data-Modifying Statements in WITH").
         """
         self._writes.append((statement, parameters))
 
     def send(self) -> None:
-        """Send everything queued, and go on while it runs."""
+        """Send everything queued without waiting for the results."""
         writes, self._writes = self._writes, []
         if writes:
             self.query(

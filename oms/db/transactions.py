@@ -45,13 +45,13 @@ def in_transaction() -> bool:
 
 
 class RetryTransaction(Exception):
-    """Ask for the whole transaction to be undone and run again."""
+    """Raised to roll back the whole transaction and retry it."""
 
 
 def is_retried(error: BaseException | None) -> bool:
-    """Whether a new transaction cures `error`: a deadlock, say, or a random value drawn twice.
+    """Whether a retry can succeed: after a deadlock, or for a random value that exists already.
 
-    Or a prepared statement that has grown stale (oms/db/libpq.py).
+    Or for a prepared statement that is outdated (oms/db/libpq.py).
 
     The names of unique constraints on random values end in "_drawn".
     """
@@ -65,10 +65,10 @@ def is_retried(error: BaseException | None) -> bool:
 def transaction(operation: Callable[P, R]) -> Callable[P, R]:
     """Make `operation` atomic.
 
-    As the outermost one it is run again, whole, after a serialisation failure, a deadlock or a
-    value drawn twice (see `is_retried`), at most three times in all with a random pause; a lock
-    timeout is `DatabaseBusy` at once. Inside another transaction it joins that one: what it raises
-    undoes the whole.
+    The outermost transaction is retried after a serialisation failure, a deadlock or a duplicate
+    random value (see `is_retried`), at most three attempts with a random pause; a lock timeout
+    raises `DatabaseBusy` at once. Inside another transaction it joins that one, and an exception
+    rolls back all of it.
     """
 
     @functools.wraps(operation)

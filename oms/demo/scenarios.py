@@ -1,6 +1,6 @@
-"""What happens to each order of the demo shop: drawn before anything is placed.
+"""The actions on each order of the demo shop, chosen before any order is placed.
 
-Nothing here depends on the present time. The oldest orders are finished, the newest are pending.
+Nothing here depends on the current time. The oldest orders are finished, the newest are pending.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ _SLOT = timedelta(minutes=15)
 class PlannedOrder:
     """An order to be placed; `customer` and products are given by index, `lines` with quantities.
 
-    `seed` is that of what is drawn when an action happens.
+    `seed` is for random choices when an action happens.
     """
 
     placed_at: datetime

@@ -59,7 +59,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
-        # CGI's names cannot tell X_Forwarded_For from X-Forwarded-For, which our proxy has set.
+        # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
         if self._batchers and find_route(scope["method"], scope["path"])[0] is not None:
             await self._answer(scope, receive, send)
@@ -68,7 +68,7 @@ class Application:
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        # What was loaded so far stays for good, so the collector need not look at it ever again.
+        # What was loaded so far stays for good, so the garbage collector can skip it.
         gc.freeze()
         # The loop shares Python with the threads of the batches, and each waits for that long.
         sys.setswitchinterval(_SWITCH_SECONDS)
@@ -150,7 +150,7 @@ class Application:
             return await batcher.submit(call)
         except BatchStalled as error:
             return failed_answer(call, problem_of_refusal(error))
-        except Exception:  # a bug of ours, which Django would answer in the same words
+        except Exception:  # a bug; Django would respond with the same problem
             log.exception("request_failed", method=call.request.method, path=call.path)
             return failed_answer(call, problem_of_fault())
 

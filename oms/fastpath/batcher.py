@@ -1,4 +1,4 @@
-"""Batching of concurrent calls: one thread answers whatever has come meanwhile, all at once."""
+"""Batching of concurrent calls: one thread answers all waiting calls at once."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class _Worker(Generic[Call, Answer]):
 class Batcher(Generic[Call, Answer]):
     """Runs `work` over batches of calls, on a thread of its own.
 
-    A call that finds the thread idle is answered at once and alone; those that come while it is
-    busy wait for each other, and for nothing else. So batches grow with the load by themselves.
+    A call that finds the thread idle is answered at once and alone; those that arrive
+    while it is busy form the next batch. So batches grow with the load.
     `work` returns one answer for each call, in their order. A batch is full once the weights of its
     calls reach `limit`. With a `lock` a batch is gathered and answered while it is held.
 

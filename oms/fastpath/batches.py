@@ -1,7 +1,6 @@
 """Answering a batch of calls of one handler: limits, bodies, callers, keys, and the handler.
 
-Nothing here waits for others or knows of the event loop, so the tests of the API run through it as
-they run through Django.
+It does not depend on the event loop, so tests of the API call it as they call Django.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ _LOCK_TIMEOUT_ALONE_MS = 5
 def answer_batch(calls: Sequence[FastPathCall], *, lock: HeldLock | None = None) -> Answers:
     """The answers to calls of one handler, with all of their headers.
 
-    None for a call that is left to Django: one with an unusual body, whose caller is not signed in
-    any more or not allowed, or whose products stay locked for longer than
+    None for a call that is left to Django: one with an unusual body, whose caller is no longer
+    signed in or not allowed, or whose products stay locked for longer than
     settings.FAST_PATH_LOCK_TIMEOUT_MS. `lock` is released once the batch does not need it any more.
     """
     counted, cache_version = _count(calls)
@@ -185,7 +184,7 @@ def _written(
     except Exception as error:  # a bug that one call meets must not fail the others either
         log_failure(error, calls=len(calls))
         if is_lost(before):
-            # Perhaps after the commit: each client learns by its key.
+            # Perhaps after the commit: clients can find out by repeating the call with its key.
             connection.close()
             return [call.refused(database_unreachable()) for call in calls]
         # The transaction was undone: what runs after a commit is robust.
@@ -201,7 +200,7 @@ def _written(
 def _in_one_transaction(
     calls: Sequence[FastPathCall], lock: HeldLock | None, *, lock_timeout: int
 ) -> Answers:
-    """Two round trips and a commit, whatever the number of calls."""
+    """Two round trips and a commit for any number of calls."""
     # The pipeline ends before the transaction, so that what fails late is raised before the commit.
     with transaction.atomic(), Pipeline() as pipeline:
         pipeline.query("SELECT set_config('lock_timeout', %s, true)", [str(lock_timeout)])

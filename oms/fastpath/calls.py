@@ -1,4 +1,4 @@
-"""From requests to calls: what the fast path takes, by method, path and headers."""
+"""Accepts requests for the fast path by method, path and headers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oms.http.rate_limits import Limit
 from oms.users.access_tokens import AccessClaims, Account, claims_of
 
 _KEY_HEADER = HEADER.lower()
-# Headers whose meaning only Django knows.
+# Headers that only Django handles.
 _UNUSUAL = frozenset(
     {
         "content-encoding",
@@ -99,7 +99,7 @@ class FastPathCall(ApiCall):
         return 1 if cost is None else cost(self.data)
 
     def identify(self, accounts: Mapping[UUID, Account]) -> bool:
-        """Set the actor; False if the caller is not signed in any more, or not allowed."""
+        """Set the actor; False if the caller is no longer signed in, or not allowed."""
         if self.claims is None:
             self.actor = anonymous(request_id=self.request_id, ip=self.address)
             return True

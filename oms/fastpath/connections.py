@@ -1,4 +1,4 @@
-"""The database connections of the fast path's threads, which no request of Django's looks after."""
+"""The database connections of the fast path's threads, which Django does not manage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oms.http.problems import problem_of
 log = structlog.get_logger(__name__)
 
 # A connection that was not used for longer, in seconds, is tested first: PostgreSQL may have been
-# restarted meanwhile, and the next client should not be the one who finds out.
+# restarted, and the next request should not fail because of that.
 TRUSTED_SECONDS = 0.5
 _TEST_TIMEOUT_MS = 1_000
 _TESTED = 3
@@ -28,7 +28,7 @@ _thread = local()
 
 
 def prepare_connection() -> None:
-    """Make this thread's connection ready for a batch; one that is broken is opened anew."""
+    """Make this thread's connection ready for a batch; a broken one is reopened."""
     reset_queries()  # with DEBUG each statement is remembered
     now = time.monotonic()
     if now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS:
@@ -84,7 +84,7 @@ class ThreadConnection:
         self._connection.close()
 
     def cut(self) -> None:
-        """Shut its socket down, so that whatever waits for it fails. Never fails itself."""
+        """Shut its socket down, so that anything that waits for it fails. Never raises."""
         driver = self._connection.connection
         with (
             suppress(OSError, psycopg.Error, AttributeError),  # it is closed already

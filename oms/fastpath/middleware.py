@@ -1,6 +1,6 @@
-"""What settings.MIDDLEWARE means on the fast path.
+"""How the fast path applies settings.MIDDLEWARE.
 
-Each middleware is honoured in one of three ways, and the start fails for one that is not listed.
+Each middleware is applied in one of three ways; one that is not listed prevents the start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oms.fastpath.requests import FastPathRequest
 
 
 class Honoured(Enum):
-    """How the fast path honours a middleware."""
+    """How the fast path applies a middleware."""
 
     RUN = "Its class is run for each kind of request, and the headers are remembered."
     SHARED = "The fast path calls the same functions as the middleware."
@@ -52,7 +52,7 @@ _LONGEST = 500
 
 
 def check_middleware() -> None:
-    """Raise ImproperlyConfigured for a middleware that the fast path does not know."""
+    """Raise ImproperlyConfigured for a middleware that is not listed here."""
     unknown = [name for name in settings.MIDDLEWARE if name not in MIDDLEWARE]
     if unknown:
         raise ImproperlyConfigured(

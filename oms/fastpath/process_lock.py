@@ -2,8 +2,8 @@
 
 Two batches of many orders nearly always need some of the same products. So the later one would wait
 in the database for the locks of the earlier, with its calls fixed; while it waits for this lock,
-more calls join it. The lock only saves work. What must not happen twice is prevented by the
-database.
+more calls join it. The lock only saves work. Correctness depends on the
+database alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# Seconds after which a process goes ahead without the lock, for the other one may hang.
+# Seconds after which a process continues without the lock, because the other may hang.
 _PATIENCE = 0.1
 _PAUSE = 0.0002
 
@@ -40,10 +40,10 @@ class HeldLock:
 class ProcessLock:
     """The lock among all who name the same folder, which holds two empty files for it.
 
-    They are locked by flock(2), so what a process holds ends with it. Whoever holds the first file
-    is the next to get the second: nobody gets the lock twice while somebody waits for it. One
-    thread of a process may use it, for its files are locked once. Without such folders or locks
-    everybody goes ahead.
+    They are locked by flock(2), so they are released when the process ends. The holder of the first
+    file gets the second one next, so no process gets the lock twice while another waits. Only one
+    thread of a process may use it, because files are locked once per process. Without a writable
+    folder or file locks no process waits.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from oms.queue.wakeups import wake
 
 log = structlog.get_logger(__name__)
 
-# Between two rounds, in seconds: wake-ups that come meanwhile are sent as one.
+# Between two rounds, in seconds: wake-ups in between are sent as one.
 _PAUSE = 0.05
 
 
@@ -49,7 +49,7 @@ class WakeUpSender:
             for task in sorted(tasks):
                 try:
                     self._send(task)
-                except Exception:  # the thread must go on; the schedule wakes the task anyhow
+                except Exception:  # the thread must continue; the schedule wakes the task anyway
                     log.exception("wake_up_failed", task=task)
             if closing:
                 return

@@ -26,7 +26,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def address_behind(remote: str, *, forwarded_for: str, trusted_proxies: int) -> str | None:
-    """The client's address, for a connection from `remote` through so many proxies of ours."""
+    """The client's address, for a connection from `remote` through that many of our proxies."""
     candidate = remote
     if trusted_proxies:
         chain = forwarded_for.split(",")

@@ -31,9 +31,9 @@ def etag_of_list(parts: Iterable[object]) -> str:
 def expected_version(request: HttpRequest) -> int | None:
     """The version that If-Match wants the object to have; None if any will do.
 
-    Of several, the highest: versions only grow, so whoever knows it knows that the others are
-    past. Weak tags never match here (the comparison is the strong one), and neither do tags that
-    are not ours; a header of none but those gives NO_VERSION. Raises InvalidHeader.
+    Of several, the highest: versions only grow, so the others are outdated. Weak tags never match
+    (the comparison is the strong one), and neither do unknown tags; a header with only those gives
+    NO_VERSION. Raises InvalidHeader.
     """
     tags = _tags(request.headers.get("If-Match"), "If-Match")
     if tags is None:

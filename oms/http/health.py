@@ -72,7 +72,7 @@ DEPENDENCIES: dict[str, Callable[[], float]] = {
     "postgresql": _check_postgresql,
     "redis": _check_redis,
 }
-# Without these orders are accepted all the same.
+# Orders are accepted without these, too.
 OPTIONAL = frozenset({"redis"})
 
 

@@ -1,7 +1,7 @@
-"""Who sends a request: found out once, for the middleware and the view alike.
+"""The authenticated caller of a request, determined once for middleware and view.
 
-The user model is reached through REST framework's settings alone, so that this package stands
-below the one of users.
+The user model is reached through REST framework's settings alone, so that this package does
+not depend on that of users.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oms.core.actor import Actor, account, anonymous
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """The user and the credentials of a request; `error` if the credentials are no good."""
+    """The user and the credentials of a request; `error` if the credentials are invalid."""
 
     user: Any
     auth: Any = None
@@ -29,7 +29,7 @@ class Identity:
 
     @property
     def user_id(self) -> UUID | None:
-        """The id of the user; None for nobody."""
+        """The id of the user; None if anonymous."""
         return self.user.pk if self.user is not None and self.user.is_authenticated else None
 
 

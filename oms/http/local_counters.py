@@ -26,7 +26,7 @@ class WindowState(NamedTuple):
 
 
 class LocalCounters:
-    """Fixed windows in memory; a limit is looser by the number of processes meanwhile."""
+    """Fixed windows in memory; each process allows the full limit."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}

@@ -55,7 +55,7 @@ def _refusal(request: HttpRequest) -> Problem | None:
             headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
         )
     address = getattr(request, "client_address", None)
-    # A proxy on this machine that we do not know would let everybody in.
+    # Otherwise an unknown proxy on this machine would give all clients access.
     is_forwarded = not settings.TRUSTED_PROXIES and "X-Forwarded-For" in request.headers
     if address is not None and ip_address(address).is_loopback and not is_forwarded:
         return None

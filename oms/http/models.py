@@ -1,4 +1,4 @@
-"""What the edge itself remembers."""
+"""Stored responses of calls with an idempotency key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON at the edge: strict on the way in, fast on the way out."""
+"""JSON of requests and responses: strict parsing, fast rendering."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ end
 return states
 """
 
-# A key that has expired meanwhile is left alone.
+# A key that has expired is not created again.
 _TAKE_BACK = """
 for i, key in ipairs(KEYS) do
     if redis.call('HEXISTS', key, 'c') == 1 then redis.call('HINCRBY', key, 'c', -ARGV[i]) end

@@ -160,7 +160,7 @@ logging.config.dictConfig(structlog_configuration(log_format=LOG_FORMAT, level=L
 # --- Metrics --------------------------------------------------------------------------------------
 # Who may read /metrics: with a token its bearers, without one this machine alone.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-# Holds a folder for each host name, because files go by process numbers, which containers that
+# Holds a folder for each host name, because files are named by process ids, which containers that
 # share it have in common.
 METRICS_DIR = Path(env.str("METRICS_DIR", default="") or VAR_DIR / "metrics")
 # Read by prometheus_client when it is first imported, which is after the settings.

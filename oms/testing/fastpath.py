@@ -1,4 +1,4 @@
-"""A client that goes by the fast path where that takes a request, and by Django where not."""
+"""A client that uses the fast path for requests that it accepts, and Django for others."""
 
 from __future__ import annotations
 

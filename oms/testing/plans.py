@@ -75,7 +75,7 @@ def inflate_statistics(tables: Sequence[str], *, by: int) -> None:
 def rows_read(rows: QuerySet[Any], *, order: str) -> tuple[int, int]:
     """How many rows the first page of `rows` in that order has, and how many were read for it.
 
-    Ties go by id, as in the API. Rows that were read and thrown away count, of every table.
+    Ties are broken by id, as in the API. Rows that were read and thrown away count, of every table.
     """
     tie = "-id" if order.startswith("-") else "id"
     page = rows.order_by(*dict.fromkeys([order, tie]))[:PAGE]

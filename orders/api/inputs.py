@@ -89,7 +89,7 @@ class BulkOrderInput(InputSerializer):
 
 
 class OrderEditInput(InputSerializer):
-    """What is to change; what is missing stays."""
+    """The changes; missing members are not changed."""
 
     items: Lines = serializers.ListSerializer(
         child=OrderedItemInput(), min_length=1, max_length=MAX_LINES, required=False

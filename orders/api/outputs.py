@@ -1,7 +1,7 @@
 """How orders are presented.
 
-The serializers describe the answers for the OpenAPI document; plain functions build them, which is
-faster for lists. A test holds the two together.
+The serializers describe responses for the OpenAPI document; plain functions build them, which is
+faster for lists. A test compares the two.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ShippingAddressOutput(OutputSerializer):
 
 
 class OrderOutput(OutputSerializer):
-    """An order, as `order_document` presents it; a test holds the two together."""
+    """An order, as `order_document` presents it; a test compares the two."""
 
     id = UUIDField()
     number = serializers.CharField()
@@ -165,7 +165,7 @@ class HistoryEntryOutput(OutputSerializer):
 
 
 class ExpandedOrderOutput(OrderOutput):
-    """An order with what `expand` asked for besides."""
+    """An order with the expansions requested by `expand`."""
 
     payments = PaymentOutput(many=True, required=False)
     shipments = ShipmentOutput(many=True, required=False)
@@ -173,7 +173,7 @@ class ExpandedOrderOutput(OrderOutput):
 
 
 class OrderStatusOutput(OutputSerializer):
-    """How far an order is, and how it came there."""
+    """The status of an order and its history."""
 
     id = UUIDField()
     number = serializers.CharField()

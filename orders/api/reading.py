@@ -43,12 +43,12 @@ _NOT_INDEXED = {("payment_status", "paid"), ("fulfilment_status", "unfulfilled")
 
 
 def is_fast_own_list(query: ListQuery) -> bool:
-    """Whether one index leads to the page of a customer's orders: the newest ones."""
+    """Whether an index finds the page of a customer's orders: the newest ones."""
     return query.is_newest_first and not query.values
 
 
 def is_fast_list(query: ListQuery) -> bool:
-    """Whether an index leads to the page of all orders whatever the values."""
+    """Whether an index finds the page of all orders for any values."""
     filters = query.values.keys()
     if query.page.ordering.field == "updated_at":
         return filters <= _CHANGED
@@ -65,7 +65,7 @@ class ReadOrders(Handler):
     ) -> None:
         super().__init__(calls, pipeline=pipeline, cache_version=cache_version)
         single = [call for call in calls if call.name not in _LISTS]
-        # Whoever sends an ETag most likely needs nothing more than the order's own.
+        # A client that sends an ETag most likely needs only the order's ETag.
         whole = [call for call in single if call.if_none_match is None]
         ids = {call.data for call in single}
         self._orders = query_orders(ids, pipeline=pipeline) if ids else None
@@ -142,12 +142,12 @@ def _of_order(call: ApiCall, order: OrderRow | None) -> ApiAnswer:
 
 
 def _owner(call: ApiCall) -> UUID | None:
-    """The customer of whose orders the list is; None for everybody's."""
+    """The customer of whose orders the list is; None for all orders."""
     return call.actor.id if call.name == "own_orders" else None
 
 
 def _page_key(call: ApiCall) -> Any:
-    # All staff are shown the same of everybody's orders, as `_etag_of` has it.
+    # All staff see the same list of all orders, as `_etag_of` has it.
     return _owner(call), call.data.key
 
 

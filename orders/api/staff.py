@@ -1,4 +1,4 @@
-"""The REST calls about orders for staff only."""
+"""The API of orders for staff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST calls about an order's status, and the answer to calls that change an order."""
+"""The API of an order's status, and the response of calls that change an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses of orders, below /api/v1."""
+"""The routes of orders, below /api/v1."""
 
 from __future__ import annotations
 

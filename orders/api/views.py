@@ -144,7 +144,7 @@ class Orders(ChangingViewSet):
         if "history" in expansions:
             history = history_of(order.id, actor=self.actor)
             data["history"] = HistoryEntryOutput(history, many=True).data
-        # Payments change without the order's version, so the tag goes by the whole answer.
+        # Payments change without the order's version, so the ETag depends on the whole response.
         variant = hashlib.sha256(encode(data)).hexdigest()[:16]
         return self.respond_conditionally(order.version, data, variant=variant)
 

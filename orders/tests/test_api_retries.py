@@ -1,4 +1,4 @@
-"""A deadlock begins the whole request again; a lock that is not to be had is 503, never 500."""
+"""A deadlock retries the whole request; a lock timeout is 503, never 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What payments do to orders."""
+"""Payments of orders."""
 
 from __future__ import annotations
 

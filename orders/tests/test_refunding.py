@@ -1,4 +1,4 @@
-"""Money and goods that go back."""
+"""Refunds and returned items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the schedule does to orders."""
+"""Scheduled tasks of orders."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_orders_that_cannot_expire_stop_no_others_and_are_reported(
     bad = [place((cup, 2)) for _ in range(3)]
     good += [place((mug, 1)) for _ in range(2)]
     make_overdue([*good, *bad], since=timedelta(hours=2))
-    # Wrong by hand: releasing what is reserved would leave less than nothing.
+    # Made inconsistent: releasing the reserved units would make the level negative.
     StockLevel.objects.filter(product=cup).update(reserved=1)
 
     expire_overdue_orders()

@@ -59,7 +59,7 @@ def charge(
 class SandboxProcess:
     """`python -m payments.sandbox` with its ledger and log in `folder`; ends with its block.
 
-    After `stop` or `kill`, `start` begins it anew on the same ledger and another port.
+    After `stop` or `kill`, `start` restarts it on the same ledger and another port.
     """
 
     def __init__(self, folder: Path, *flags: str) -> None:

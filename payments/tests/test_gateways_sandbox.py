@@ -152,7 +152,7 @@ def test_an_unknown_token_is_rejected_and_charges_nothing(gateway: Gateway) -> N
     key = str(uuid4())
 
     with pytest.raises(GatewayRejected) as refusal:
-        charge(gateway, "tok_of_nobody", key=key)
+        charge(gateway, "tok_not_known", key=key)
 
     assert refusal.value.code == "unknown_token"
     assert gateway.look_up(key=key) is None

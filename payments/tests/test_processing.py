@@ -67,7 +67,7 @@ def test_each_token_ends_as_it_should_with_one_charge(
 def test_a_token_that_the_provider_does_not_know_fails_the_payment(
     sandbox: SandboxProcess,
 ) -> None:
-    order = place((make_product(), 1), token="tok_of_nobody")
+    order = place((make_product(), 1), token="tok_not_known")
 
     work()
 

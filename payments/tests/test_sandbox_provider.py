@@ -108,7 +108,7 @@ def test_without_the_api_key_everything_but_health_is_401(
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"token": "tok_of_nobody"}, "unknown_token"),
+        ({"token": "tok_not_known"}, "unknown_token"),
         ({"token": None}, "invalid_token"),
         ({"amount": 12.5}, "invalid_amount"),
         ({"amount": "0.00"}, "invalid_amount"),

@@ -20,7 +20,7 @@ _numbers = count(1)
 
 @dataclass(kw_only=True)
 class Books:
-    """Writes orders and refunds directly, because operations use the present time."""
+    """Writes orders and refunds directly, because operations use the current time."""
 
     customer: User = field(default_factory=make_customer)
     products: dict[str, Product] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What stands in the logs, and what must not."""
+"""What logs contain, and must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archiving that is killed at any moment loses nothing, and goes on when it is begun again."""
+"""Archiving that is killed at any point loses nothing, and continues when run again."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_an_event_that_commits_late_is_not_skipped(handled: Any) -> None:
 
 
 def test_a_transaction_in_a_neighbouring_database_holds_the_relay_up(handled: Any) -> None:
-    """As docs/event-log.md tells operators: numbers of transactions span the whole server."""
+    """As documented in docs/event-log.md: numbers of transactions span the whole server."""
     parameters: dict[str, Any] = connection.get_connection_params()
     user_id = new_id()
     with psycopg.connect(**{**parameters, "dbname": "postgres"}) as neighbour:

@@ -166,13 +166,13 @@ def test_unusual_headers_of_reads_are_answered_and_logged_the_same(
             assert by_fast_path.content == by_django.content
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         lines = [line for line in lines if line["event"] == "request"]
-        assert len(lines) == 3  # two by Django; the other by whoever answered the other client
+        assert len(lines) == 3  # two by Django; the other by the front of the other client
         assert logged(lines[0]) == logged(lines[1]) == logged(lines[2])
         assert {type(line["status"]) for line in lines} == {int}
 
 
 def logged(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What the log says of a request that does not go by who answered it, and when."""
+    """The log line of a request without what depends on who answered it, and when."""
     names = ("event", "method", "path", "route", "status", "user_id")
     return {name: line[name] for name in names}
 

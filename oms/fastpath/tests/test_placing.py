@@ -1,4 +1,4 @@
-"""Batches of placings: one transaction, and nobody in it notices the others."""
+"""Batches of placings: one transaction, with independent results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of the catalogue: used while they hold, and never for longer, whoever races whom."""
+"""Copies of the catalogue: used only while valid, also with concurrent changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers around every request, outermost first as they stand in settings.MIDDLEWARE."""
+"""The layers around every request, outermost first as in settings.MIDDLEWARE."""
 
 from oms.http.middleware.bodies import BodyLimitMiddleware
 from oms.http.middleware.context import RequestContextMiddleware

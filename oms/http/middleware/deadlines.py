@@ -17,7 +17,7 @@ MAX_MILLISECONDS = 30_000
 class DeadlineMiddleware:
     """Puts the request under the deadline of its X-Request-Timeout-Ms, if it has one.
 
-    What the deadline means for the database is the matter of `oms.http.transactions`.
+    `oms.http.transactions` applies the deadline to the database.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

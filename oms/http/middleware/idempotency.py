@@ -56,7 +56,7 @@ class IdempotencyMiddleware:
         if key is not None and accepts_key(request.method or "", request.path):
             if not is_key(key):
                 raise InvalidHeader(HEADER, "1 to 255 visible ASCII characters.")
-            # A call with bad credentials is nobody's, and is refused by the view.
+            # The view rejects a call with invalid credentials.
             if identify(request).error is None:
                 call = _call(request, key)
                 return in_one_transaction(

@@ -1,4 +1,4 @@
-"""The last line: whatever goes wrong under /api, the answer is a problem and never a page."""
+"""Ensures that every error under /api is a problem document and never a page."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class ProblemMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The answer to what a view raised and REST framework's hook left: mostly a bug of ours."""
+        """The answer to what a view raised and REST framework's hook left: mostly a bug."""
         return answer_to(error, request=request) if is_api(request) else None
 
 
 def answer_to(error: Exception, *, request: HttpRequest) -> HttpResponse:
-    """The problem that answers `error`, which is logged if it is a fault of ours.
+    """The problem that answers `error`, which is logged if it is a bug.
 
     Call it while the error is being handled.
     """

@@ -15,7 +15,7 @@ from oms.http.route_limits import count_request
 
 
 class RateLimitMiddleware:
-    """Counts every request of a limited route, whatever its answer; past a limit it is refused."""
+    """Counts every request of a limited route, and rejects it past a limit."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -13,7 +13,7 @@ from oms.core.ids import new_id
 pytestmark = pytest.mark.django_db
 
 UNREACHABLE = "redis://127.0.0.1:1/0"
-# Takes connections of nobody and refuses none: an address reserved for documentation.
+# Neither accepts nor refuses connections: an address reserved for documentation.
 SILENT = "redis://192.0.2.1:6379/0"
 
 

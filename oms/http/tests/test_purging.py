@@ -1,4 +1,4 @@
-"""Answers of yesterday are forgotten."""
+"""Purging of expired idempotency records."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_fast_path_responses_equal_those_of_django_on_the_wire(processes: Proces
     assert raw(url, f"POST {PATH} HTTP/1.1", chunked, b"").status_code in (400, 411)
     half_sent(url, json_headers, body)
 
-    # One header twice has no clear meaning, and names with an underscore are nobody's.
+    # One header twice has no clear meaning, and names with an underscore are dropped.
     twice = {**json_headers, "Idempotency-Key": "a", "idempotency-key": "b"}
     first, second = (raw(url, f"POST {PATH} HTTP/1.1", twice, body) for _ in range(2))
     assert (first.status_code, second.headers["idempotent-replayed"]) == (201, "true")

@@ -1,4 +1,4 @@
-"""The edge of the API on real servers: several processes, real connections."""
+"""Idempotency keys on real servers: several processes, real connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two things happen to one order at once: one legal outcome, and the money follows it."""
+"""Concurrent changes of one order: a valid outcome, and payments match it."""
 
 from __future__ import annotations
 

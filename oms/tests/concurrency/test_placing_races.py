@@ -1,4 +1,4 @@
-"""Many buyers at once: nothing is sold twice, and nobody waits in a circle."""
+"""Concurrent buyers: nothing is oversold, and there are no deadlocks."""
 
 from __future__ import annotations
 

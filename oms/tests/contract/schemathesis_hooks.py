@@ -1,4 +1,4 @@
-"""What Schemathesis has to know about this API beyond the document; loaded by schemathesis.toml."""
+"""Schemathesis hooks for rules that the document cannot express; loaded by schemathesis.toml."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # Set, the headers below are left out: one key on different bodies, and deadlines that have passed,
 # are refused before anything else is looked at.
 PLAIN = "SCHEMATHESIS_PLAIN"
-_VEILING = ("Idempotency-Key", "X-Request-Timeout-Ms")
-# Nothing that is asked here takes longer.
+_OPTIONAL = ("Idempotency-Key", "X-Request-Timeout-Ms")
+# No request here takes longer.
 _ENOUGH_MILLISECONDS = 20_000
 
 _UNKNOWN_HEADER = "x-schemathesis-unknown-property"
@@ -37,29 +37,29 @@ BEYOND_SCHEMAS = frozenset(
         "password_too_similar",
     }
 )
-# The ends of a report's range: each alone is well formed, and together they may not go.
+# The ends of a report's range: each alone is well formed, and together they may not be valid.
 _RANGE = frozenset({"date", "date_from", "date_to"})
 _RANGE_CODES = frozenset({"conflict", "out_of_range", "required"})
 
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
-    """Leave the veiling headers out of the document, if that was asked for."""
+    """Leave the optional headers out of the document, if `PLAIN` is set."""
     if not os.environ.get(PLAIN):
         return
-    veiling = {f"#/components/parameters/{name}" for name in _VEILING}
+    optional = {f"#/components/parameters/{name}" for name in _OPTIONAL}
     for operations in raw_schema["paths"].values():
         for operation in operations.values():
             operation["parameters"] = [
                 parameter
                 for parameter in operation.get("parameters", [])
-                if parameter.get("$ref") not in veiling
+                if parameter.get("$ref") not in optional
             ]
 
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Whether `failure` is one of ours, and not just what the request has brought upon itself."""
+    """Whether `failure` is an error of the API, not a consequence of the request."""
     if response.status_code == 504 and _has_short_deadline(case):
         return False
     if isinstance(failure, AcceptedNegativeData) and _UNKNOWN_HEADER in (case.headers or {}):

@@ -79,11 +79,11 @@ def test_every_answer_is_one_that_the_document_describes(
     )
 
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
-    # It did ask: of every operation there is something to tell.
+    # It has sent requests to every operation.
     assert re.search(r"Selected: (\d+)/\1\n", ended.stdout)
-    asked = re.search(r"(\d+) generated", ended.stdout)
-    assert asked is not None
-    assert int(asked[1]) > 0  # three hundred, where nothing else runs
+    generated = re.search(r"(\d+) generated", ended.stdout)
+    assert generated is not None
+    assert int(generated[1]) > 0  # three hundred, where nothing else runs
 
 
 @pytest.mark.parametrize(

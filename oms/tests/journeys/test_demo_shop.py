@@ -1,4 +1,4 @@
-"""What the demo shop contains: every status, and a past in which everything has its own time."""
+"""What the demo shop contains: every status, and consistent times."""
 
 from __future__ import annotations
 

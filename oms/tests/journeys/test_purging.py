@@ -1,4 +1,4 @@
-"""The periodic purge of everything that has no use any more."""
+"""The periodic purge of expired rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconcile: each promise is broken once, and the violation is found."""
+"""Reconcile: each invariant is violated once, and the violation is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of our books with the payment provider's."""
+"""The comparison of payments with the payment provider's ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Books:
 
 @pytest.fixture
 def books(demo_shop: None, monkeypatch: pytest.MonkeyPatch) -> Books:
-    """The demo shop, and a provider whose books agree with it."""
+    """The demo shop, and a provider whose ledger matches it."""
     books = Books([entry(payment) for payment in Payment.objects.exclude(provider_reference="")])
     monkeypatch.setitem(GATEWAYS, "sandbox", books)
     return books

@@ -1,7 +1,7 @@
 """Every page of the API and of the back office, in a shop that the planner takes for a large one.
 
-No statement reads a growing table from end to end, walks along an index past thousands of rows that
-it does not show, or is sent once for each row of a page.
+No statement reads a growing table entirely, scans thousands of rows of an index that it does not
+show, or is sent once for each row of a page.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def url(user_id: UUID | str) -> str:
 
 
 def account(user: User) -> dict[str, Any]:
-    """The whole row of the user as it stands in the database."""
+    """The whole row of the user in the database."""
     return dict(User.objects.filter(pk=user.pk).values().get())
 
 

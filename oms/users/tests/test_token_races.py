@@ -1,4 +1,4 @@
-"""Refreshes and logins that meet at one moment."""
+"""Concurrent refreshes and logins."""
 
 from __future__ import annotations
 

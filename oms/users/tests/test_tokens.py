@@ -1,4 +1,4 @@
-"""Logging in, going on, logging out; and every token that is not good."""
+"""Logging in, refreshing, logging out; and invalid tokens."""
 
 from __future__ import annotations
 
