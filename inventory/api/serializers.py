@@ -35,20 +35,23 @@ def _shop_currency() -> str:
 class ProductInput(InputSerializer):
     """PUT replaces the whole product, so what is missing gets its default."""
 
-    sku = CharField(max_length=64, validators=[_SKU], help_text="Unique, in whatever case.")
+    sku = CharField(max_length=64, validators=[_SKU], help_text="Unique regardless of case.")
     name = CharField(max_length=200)
     price = MoneyField()
     description = CharField(max_length=10_000, multiline=True, allow_blank=True, default="")
     category = CharField(max_length=64, allow_blank=True, default="")
     currency = CurrencyField(default=_shop_currency, help_text="The shop's by default.")
-    is_active = BooleanField(default=True, help_text="Shown and sold.")
+    is_active = BooleanField(default=True, help_text="Visible and available for sale.")
     low_stock_threshold = IntegerField(min_value=0, max_value=MAX_QUANTITY, default=5)
-    backorderable = BooleanField(default=False, help_text="May be sold when there is none.")
+    backorderable = BooleanField(default=False, help_text="Can be sold when out of stock.")
 
 
 class NewProductInput(ProductInput):
     initial_stock = IntegerField(
-        min_value=0, max_value=MAX_QUANTITY, default=0, help_text="Pieces at the default location."
+        min_value=0,
+        max_value=MAX_QUANTITY,
+        default=0,
+        help_text="Quantity at the default location.",
     )
 
 
@@ -88,7 +91,7 @@ class ProductOutput(OutputSerializer):
     currency = serializers.CharField()
     is_active = serializers.BooleanField()
     available = serializers.IntegerField(
-        help_text="Pieces that can be ordered; below zero where more is promised than there is."
+        help_text="Quantity that can be ordered; negative with backorders."
     )
     version = serializers.IntegerField()
     created_at = serializers.DateTimeField()
@@ -140,19 +143,26 @@ class AdjustmentInput(InputSerializer):
 
     product_id = UUIDField()
     reason = ChoiceField(choices=[reason.value for reason in AdjustmentReason])
-    location = CharField(max_length=32, required=False, help_text="A code; the default one's.")
+    location = CharField(
+        max_length=32,
+        required=False,
+        help_text="A location's code; by default that of the default location.",
+    )
     note = CharField(max_length=500, required=False, allow_blank=True)
     delta = IntegerField(
-        min_value=-MAX_QUANTITY, max_value=MAX_QUANTITY, required=False, help_text="Pieces; not 0."
+        min_value=-MAX_QUANTITY,
+        max_value=MAX_QUANTITY,
+        required=False,
+        help_text="Quantity change; not 0.",
     )
     set_to = IntegerField(
-        min_value=0, max_value=MAX_QUANTITY, required=False, help_text="Pieces that were counted."
+        min_value=0, max_value=MAX_QUANTITY, required=False, help_text="Counted quantity."
     )
     expected_on_hand = IntegerField(
         min_value=0,
         max_value=MAX_QUANTITY,
         required=False,
-        help_text="Pieces on hand before; if it is not so, nothing changes.",
+        help_text="Expected quantity on hand; 409 if it differs.",
     )
 
     def validate(self, attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pages of a long ledger are read by indexes, whatever they are filtered by."""
+"""Pages of a long ledger are read by indexes, with any filter."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _coroutines(receive: Receive) -> Receive:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """`receive` with the body that was received already, and then whatever follows."""
+    """`receive` with the body that was received already, then later messages."""
     messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive_again() -> Message:

@@ -38,7 +38,7 @@ def wake_on_commit(task: str) -> None:
 
 @contextmanager
 def wakeups_sent_by(sender: Callable[[str], None]) -> Iterator[None]:
-    """Let `sender` wake the tasks of whatever commits in this process meanwhile.
+    """Let `sender` wake tasks after commits of this process, within the block.
 
     So a web process sends one message for many commits, and not from a thread that commits.
     """
@@ -54,7 +54,7 @@ def wake(task: str) -> None:
     """Send the Celery task called `task`, unless a message for it is waiting or held back.
 
     The task must call `release_wakeups` before it looks for work for the last time, so that
-    whatever is committed after that sends a message of its own.
+    later commits send a message of their own.
     """
     global _closed_until
     if time.monotonic() < _closed_until:

@@ -28,8 +28,8 @@ class AdminOrderSearch(SearchFilter):
         super().__init__(
             fields=(),
             help_text=(
-                "The number begins or ends with it, or the customer's e-mail address or name has it"
-                " somewhere, in whatever case. Of several words each has to fit."
+                "The number begins or ends with it, or the customer's e-mail address or name"
+                " contains it, in any case. All words must match."
             ),
         )
 
@@ -45,7 +45,7 @@ class OrderFilters(ApiFilterSet):
     updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
     search = SearchFilter(
         fields=("number", "note"),
-        help_text="Every word of it occurs in the number or the note, in whatever case.",
+        help_text="All words must occur in the number or the note, in any case.",
     )
 
     class Meta:

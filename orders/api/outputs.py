@@ -154,12 +154,12 @@ class ShipmentOutput(OutputSerializer):
 
 
 class HistoryEntryOutput(OutputSerializer):
-    """One step of an order's status."""
+    """A status change of an order."""
 
     status = ChoiceField(choices=OrderStatus.choices)
     at = InstantField()
     by = serializers.CharField(
-        help_text="Who did it: an e-mail address or a part of the system; to customers its kind."
+        help_text="The e-mail address or part of the system; for customers only its kind."
     )
     reason = serializers.CharField()
 
@@ -189,7 +189,7 @@ class BulkResultOutput(OutputSerializer):
 
     status = IntegerField(min_value=200, max_value=599)
     order = OrderOutput(required=False)
-    problem = serializers.DictField(required=False, help_text="A problem, as RFC 9457 has it.")
+    problem = serializers.DictField(required=False, help_text="A problem document (RFC 9457).")
 
 
 class BulkOutput(OutputSerializer):

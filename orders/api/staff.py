@@ -32,7 +32,7 @@ class AdminOrders(ApiViewSet):
 
     @documented(
         summary="List all orders",
-        description="Every customer's orders, newest first; deleted ones are not in it.",
+        description="The orders of all customers, newest first, without deleted ones.",
         response=OrderOutput,
         response_example=examples.PROCESSING_ORDER,
         versioned=True,
@@ -46,8 +46,8 @@ class AdminOrders(ApiViewSet):
     @documented(
         summary="Ship an order",
         description=(
-            "Creates a shipment of those items, by default of everything that is left, and books"
-            " their stock out. A confirmed order changes to processing; an order with nothing left"
+            "Creates a shipment of those items, by default of all remaining ones, and removes"
+            " them from stock. A confirmed order changes to processing; an order with nothing left"
             " to ship changes to shipped."
         ),
         request=ShipmentInput,

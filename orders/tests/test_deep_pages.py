@@ -85,7 +85,7 @@ def test_a_deep_page_of_the_newest_costs_as_much_as_the_first(whose: str) -> Non
     last = NewestPage(customer_id=owner, size=SIZE + 1, before_id=deep)
 
     with connection.cursor() as cursor:
-        # As the statement is planned once it is prepared: for whatever values.
+        # As the statement is planned once it is prepared: independent of its values.
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     assert rows_read(lambda: pages_of([first])) == SIZE + 1
     assert rows_read(lambda: pages_of([last])) == (SIZE + 1 if whose == "own" else 1)

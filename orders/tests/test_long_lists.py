@@ -1,4 +1,4 @@
-"""Pages of a long list of orders are read by indexes, whatever they are filtered and ordered by."""
+"""Pages of a long list of orders are read by indexes, with any filter and ordering."""
 
 from __future__ import annotations
 

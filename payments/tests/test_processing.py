@@ -1,4 +1,4 @@
-"""The payment worker and the real sandbox provider: one charge for each payment, whatever fails."""
+"""The payment worker and the real sandbox provider: one charge per payment despite failures."""
 
 from __future__ import annotations
 

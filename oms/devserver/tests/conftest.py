@@ -11,7 +11,7 @@ from oms.devserver.processes import ChildProcesses
 
 @pytest.fixture
 def children() -> Iterator[ChildProcesses]:
-    """Stops whatever a test leaves running."""
+    """Stops processes that a test leaves running."""
     children = ChildProcesses()
     yield children
     children.close()

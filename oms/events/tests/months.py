@@ -28,7 +28,7 @@ _COLUMNS = (
 def append_events(moment: datetime, *, number: int = 1, request_id: str = "") -> list[UUID]:
     """Append `number` events, a millisecond apart from `moment` on; returns their ids.
 
-    Their data have whatever JSON makes difficult.
+    Their data have values that are difficult in JSON.
     """
     times = [moment + timedelta(milliseconds=n) for n in range(number)]
     ids = [first_id_at(at) for at in times]

@@ -16,7 +16,7 @@ from oms.http.identity import known_identity
 from oms.http.middleware.problems import METHODS
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", flags=re.ASCII)
-# W3C Trace Context: version 00 or a later one, with whatever that adds at the end.
+# W3C Trace Context: version 00, or a later one with additions at the end.
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 )

@@ -44,7 +44,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def check(order: Order) -> None:
-    """Whatever won: steps are legal, the stock follows the status, the money follows both."""
+    """For any winner: transitions are allowed, and stock and payments match the status."""
     order.refresh_from_db()
     steps = Event.objects.filter(object_id=order.id, data__has_key="status").order_by("position")
     statuses = [event.data["status"] for event in steps]
