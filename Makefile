@@ -1,12 +1,12 @@
 # make run           the whole shop on this machine; PORT=9000 moves all of its ports
-# make test          all tests, in parallel, on a PostgreSQL and a Valkey of their own
+# make test          all tests, in parallel, on separate PostgreSQL and Valkey servers
 # make check         format, lint, types, import rules, migrations, Django's deployment checks
-# make format        format, and repair what can be repaired automatically
+# make format        format, and fix what can be fixed automatically
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
 # make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
-# make soak          ten minutes of steady load, and what grows; SECONDS=60 for less
+# make soak          ten minutes of steady load, to find growth; SECONDS=60 for less
 # make clean         remove caches and leftovers of tests; the shop's data in var/ stay
 
 VENV := .venv
@@ -100,7 +100,7 @@ $(BIN)/python:
 	$$found -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module does not work; on Debian: apt install python3-venv" >&2; exit 1; }
 
-# A new Python makes a new $(BIN)/python, and everything is installed for it.
+# A new Python creates a new $(BIN)/python, for which everything is installed again.
 $(VENV)/.installed: requirements-local.txt requirements.txt $(BIN)/python
 	@$(INSTALL) requirements-local.txt
 	@touch $@
