@@ -45,23 +45,11 @@ class Ledger:
         self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit all writes inside together; a write that is rejected is undone by itself."""
-        with self._rolled_back_on_error("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
+    def _transaction(self) -> Iterator[None]:
+        with self._connection:  # commits, or rolls back
+            self._connection.execute("BEGIN IMMEDIATE")
             yield
         self.outbox.notify()
-
-    @contextmanager
-    def _rolled_back_on_error(self, begin: str, commit: str, *undo: str) -> Iterator[None]:
-        self._connection.execute(begin)
-        try:
-            yield
-            self._connection.execute(commit)
-        except BaseException:
-            if self._connection.in_transaction:
-                for statement in undo:
-                    self._connection.execute(statement)
-            raise
 
     def _row(self, query: str, *values: Any) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
@@ -69,7 +57,7 @@ class Ledger:
 
     def count_attempt(self, *, kind: Kind, key: str) -> int:
         """Count another attempt at a write; the number so far, this one included."""
-        with self.transaction():
+        with self._transaction():
             row = self._row(
                 "INSERT INTO tries VALUES (?, ?, 1)"
                 " ON CONFLICT (kind, idempotency_key) DO UPDATE SET count = count + 1"
@@ -126,11 +114,9 @@ class Ledger:
     def record(self, write: Write, *, duplicate_webhooks: bool = False) -> tuple[Object, bool]:
         """Do `write` unless it was done; the charge or refund, and whether it was done now.
 
-        `duplicate_webhooks` delivers the webhook twice and out of order. Raises ApiError. Called
-        inside `transaction`.
+        `duplicate_webhooks` delivers the webhook twice and out of order. Raises ApiError.
         """
-        undo = ("ROLLBACK TO write", "RELEASE write")
-        with self._rolled_back_on_error("SAVEPOINT write", "RELEASE write", *undo):
+        with self._transaction():
             if existing := self.find(write.kind, write.key, fingerprint=write.fingerprint):
                 return existing, False
             body = write.body

@@ -1,10 +1,9 @@
-"""Writes as the provider processes them: idempotency keys, test tokens, faults, group commit."""
+"""Writes as the provider processes them: idempotency keys, test tokens, faults."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from payments.sandbox.errors import ApiError
 from payments.sandbox.faults import Fault, Faults
@@ -12,12 +11,6 @@ from payments.sandbox.ledger import Ledger
 from payments.sandbox.objects import Object
 from payments.sandbox.requests import ChargeBody, Write
 from payments.sandbox.tokens import TOKENS, Behaviour
-
-# How long, in seconds, a write waits for others to share its commit.
-_BATCH_SECONDS = 0.002
-
-# The charge or refund, and whether it was recorded now.
-Recorded: TypeAlias = tuple[Object, bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +24,6 @@ class Outcome:
     body: Object
     is_replayed: bool = False
     drop_after: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PendingWrite:
-    write: Write
-    duplicate_webhooks: bool
-    recorded: asyncio.Future[Recorded]
 
 
 class Provider:
@@ -54,7 +40,6 @@ class Provider:
         self._faults = faults
         self._slow_seconds = slow_seconds
         self._hold_seconds = hold_seconds
-        self._pending: list[_PendingWrite] = []
 
     async def execute(self, write: Write) -> Outcome:
         """Do `write` once for its key, with the effects of its token and of faults."""
@@ -75,47 +60,12 @@ class Provider:
             raise ApiError(503, "temporarily_unavailable", "Try again; nothing was done.")
         if behaviour.is_slow or fault is Fault.SLOW:
             await asyncio.sleep(self._slow_seconds)
-        recorded, is_new = await self._record(
+        recorded, is_new = self._ledger.record(
             write, duplicate_webhooks=fault is Fault.WEBHOOK_DOUBLED
         )
         if is_new and not behaviour.is_answered:
             drop_after = self._hold_seconds
         return Outcome(status=201 if is_new else 200, body=recorded, drop_after=drop_after)
-
-    def _record(self, write: Write, *, duplicate_webhooks: bool) -> asyncio.Future[Recorded]:
-        """Record `write` with the concurrent ones; done once all of them are committed."""
-        loop = asyncio.get_running_loop()
-        pending = _PendingWrite(
-            write=write, duplicate_webhooks=duplicate_webhooks, recorded=loop.create_future()
-        )
-        self._pending.append(pending)
-        if len(self._pending) == 1:
-            loop.call_later(_BATCH_SECONDS, self._commit)
-        return pending.recorded
-
-    def _commit(self) -> None:
-        batch, self._pending = self._pending, []
-        results: list[Recorded | Exception] = []
-        try:
-            with self._ledger.transaction():
-                for pending in batch:
-                    try:
-                        results.append(
-                            self._ledger.record(
-                                pending.write, duplicate_webhooks=pending.duplicate_webhooks
-                            )
-                        )
-                    except ApiError as error:
-                        results.append(error)
-        except Exception as error:  # nothing was committed: each client gets a 500
-            results = [error] * len(batch)
-        for pending, result in zip(batch, results, strict=True):
-            if pending.recorded.cancelled():
-                continue
-            if isinstance(result, Exception):
-                pending.recorded.set_exception(result)
-            else:
-                pending.recorded.set_result(result)
 
 
 def _behaviour(write: Write) -> Behaviour:
