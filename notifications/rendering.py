@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,16 +15,10 @@ from notifications.messages import Message, money
 from orders.read_models import OrderSummary
 
 
-@dataclass(frozen=True, kw_only=True)
-class RenderedMail:
-    text: str
-    html: str
-
-
 def render_mail(
     message: Message, *, recipient_name: str, order: OrderSummary | None = None
-) -> RenderedMail:
-    """The e-mail in the active language; `recipient_name` may be empty."""
+) -> tuple[str, str]:
+    """The e-mail in the active language as text and as HTML; `recipient_name` may be empty."""
     language = get_language()
     shop, names = settings.SHOP_NAME, {"name": recipient_name}
     if order is None:
@@ -50,10 +43,8 @@ def render_mail(
         "footer": footer,
     }
     engine: Any = engines["jinja2"]
-    return RenderedMail(
-        text=engine.get_template("notifications/mail.txt").render(context),
-        html=engine.get_template("notifications/mail.html").render(context),
-    )
+    text, html = (engine.get_template(f"notifications/mail.{form}") for form in ("txt", "html"))
+    return text.render(context), html.render(context)
 
 
 @lru_cache(maxsize=1024)

@@ -137,13 +137,13 @@ def _row(event_id: UUID, message: Message, *, recipient: _Recipient, at: datetim
 def _mail(message: Message, *, recipient: _Recipient, order: OrderSummary | None = None) -> _Row:
     """The columns of an e-mail. It is due at the database's time, the default of the column."""
     name, *_ = recipient.full_name.split(maxsplit=1) or [""]
-    mail = render_mail(message, recipient_name=name, order=order)
+    text, html = render_mail(message, recipient_name=name, order=order)
     id = new_id()
     return {
         "id": id,
         "channel": Channel.EMAIL.value,
-        "body": mail.text,
-        "body_html": mail.html,
+        "body": text,
+        "body_html": html,
         "message_id": f"<{id}@{mail_domain(settings.DEFAULT_FROM_EMAIL)}>",
         "state": DeliveryState.QUEUED.value,
     }

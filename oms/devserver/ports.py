@@ -1,10 +1,19 @@
-"""TCP ports of this machine."""
+"""Addresses and TCP ports of this machine."""
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from oms.devserver.errors import DevServerError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an address or "localhost", is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def free_port() -> int:

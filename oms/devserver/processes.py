@@ -38,7 +38,6 @@ class ChildProcesses:
 
     @property
     def reaper_pid(self) -> int:
-        """The process id of the reaper."""
         return self._reaper.pid
 
     def start(

@@ -35,9 +35,6 @@ SIMPLE_JWT = {
     "ISSUER": "oms",
     "AUDIENCE": "oms-api",
     "USER_ID_CLAIM": "sub",
-    "AUTH_HEADER_TYPES": ("Bearer",),
-    "UPDATE_LAST_LOGIN": False,
-    "CHECK_REVOKE_TOKEN": False,
 }
 
 # --- The API --------------------------------------------------------------------------------------
@@ -50,10 +47,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["oms.api.filters.StrictFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "oms.api.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "oms.http.problems.exception_handler",
-    "DEFAULT_VERSIONING_CLASS": None,
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
-    "COERCE_DECIMAL_TO_STRING": True,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

@@ -104,8 +104,6 @@ TEMPLATES = [
 
 # --- Languages and time ---------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-USE_I18N = True
-USE_TZ = True
 FORMAT_MODULE_PATH = "oms.backoffice.formats"
 TIME_ZONE = "UTC"
 

@@ -70,7 +70,6 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests that take seconds."""
     config.addinivalue_line(
         "markers", "slow: takes seconds, for example with real processes; skip with -m 'not slow'"
     )

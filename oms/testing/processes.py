@@ -74,7 +74,6 @@ class RunningProcess:
             ) from None
 
     def log_text(self) -> str:
-        """Its output so far."""
         return self.log.read_text(errors="replace")
 
 

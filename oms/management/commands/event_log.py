@@ -30,8 +30,6 @@ _SIZES = """
 
 
 class Command(BaseCommand):
-    """Maintains the event log and its archive."""
-
     help = (
         "The event log is partitioned by month. `status` shows the months; `maintain` makes those "
         "of now and the next ones, as the schedule does; `archive` writes months older than "
@@ -40,7 +38,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the actions."""
         actions = parser.add_subparsers(dest="action", required=True)
         for name in ("status", "maintain", "verify"):
             actions.add_parser(name)
@@ -48,7 +45,6 @@ class Command(BaseCommand):
         archive.add_argument("--dry-run", action="store_true", help="only list the months")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the action; CommandError with the reason if it fails."""
         actions: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "status": self._status,
             "maintain": self._maintain,

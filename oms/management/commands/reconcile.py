@@ -14,8 +14,6 @@ from oms.reconcile.presentation import as_json, as_table
 
 
 class Command(BaseCommand):
-    """Runs all checks and shows their violations."""
-
     help = (
         "Check everything that must always hold: stock and its ledger, payments and the provider's "
         "ledger, statuses, totals, history, notifications. Safe on a running shop. The exit code "
@@ -23,7 +21,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the options."""
         parser.add_argument(
             "--repair",
             action="store_true",
@@ -38,7 +35,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the checks; CommandError if there are violations."""
         is_table = options["format"] == "table"
         console = Console(highlight=False)
         repaired = repair() if options["repair"] else []

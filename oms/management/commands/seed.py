@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sqlite3
 import time
 from argparse import ArgumentParser
@@ -23,6 +22,7 @@ from oms.demo.accounts import (
     STAFF_PASSWORD,
 )
 from oms.demo.seed import ShopNotEmpty, require_empty_shop, seed_shop
+from oms.devserver.ports import is_loopback
 
 _ORDERS, _MAX_ORDERS = 200, 10_000
 _DAYS, _MIN_DAYS, _MAX_DAYS = 30, 7, 366
@@ -30,8 +30,6 @@ _SEED = 20260101
 
 
 class Command(BaseCommand):
-    """Creates products, customers and their orders in an empty shop."""
-
     help = (
         "Create the demo shop: products, customers, and orders of the last days in every status. "
         "The same --seed creates the same shop; times are relative to now. Requires DEBUG; a shop "
@@ -39,7 +37,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Read how much to create."""
         parser.add_argument(
             "--orders", type=int, default=_ORDERS, help=f"how many orders ({_ORDERS})"
         )
@@ -54,7 +51,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create the shop; CommandError if that is not allowed or fails."""
         if not settings.DEBUG:
             raise CommandError(
                 "The demo shop has accounts with well-known passwords, so it requires DEBUG. "
@@ -104,11 +100,7 @@ class Command(BaseCommand):
 def _local_ledger() -> Path:
     """The ledger of a provider on this machine. CommandError if it runs elsewhere."""
     host = urlsplit(settings.SANDBOX_PROVIDER_URL).hostname or ""
-    try:
-        is_local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_local = host == "localhost"
-    if not is_local:
+    if not is_loopback(host):
         raise CommandError(
             f"The sandbox provider runs at {host}; use --ledger for the path of its ledger file "
             "on this machine."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import secrets
 from argparse import ArgumentParser
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from oms.checks import reconcile
+from oms.devserver.ports import is_loopback
 from oms.reconcile.presentation import as_table
 from oms.stress.client import Outcome, send_requests
 from oms.stress.fixtures import create_customers, products_on_sale, required_customers
@@ -28,8 +28,6 @@ _MAX_SECONDS = 840  # access tokens are valid for 900
 
 
 class Command(BaseCommand):
-    """Places orders in the shop on this machine."""
-
     help = (
         "Place orders over HTTP in the shop that runs on this machine, and verify in its database "
         "that every acknowledged order exists once, no refused one does, and nothing was oversold. "
@@ -37,7 +35,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Read how many orders, and how they are placed."""
         parser.add_argument("--num", type=int, default=1000, help="how many orders (1000)")
         parser.add_argument("--batch", type=int, default=1, help="orders in a request (1)")
         parser.add_argument("--concurrency", type=int, default=50, help="concurrent requests (50)")
@@ -60,7 +57,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Place, measure, verify; CommandError if anything is wrong."""
         _validate(options)
         console = Console(highlight=False)
         run = secrets.token_hex(4)
@@ -134,18 +130,11 @@ def _validate(options: dict[str, Any]) -> None:
         if value is not None and not minimum <= value <= maximum:
             raise CommandError(f"--{name} is a number from {minimum} to {maximum:,}.")
     parts = urlsplit(options["base_url"])
-    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise CommandError(
             "--base-url must be a shop on this machine, such as http://127.0.0.1:8000, because "
             "the test needs its database, and must not attack other machines."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _results(outcome: Outcome) -> Table:

@@ -19,8 +19,6 @@ from oms.devserver.server import WORKER_GRACE_SECONDS, DevServer, reachable
 
 
 class Command(BaseCommand):
-    """Starts everything, and stops everything at Ctrl-C or SIGTERM."""
-
     help = (
         "Run the whole shop: a local PostgreSQL and Valkey unless DATABASE_URL and REDIS_URL are "
         "set, migrations, the demo shop, and the processes of the Procfile."
@@ -29,7 +27,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until stopped; CommandError if something cannot start or a process ends by itself."""
         host = os.environ.get("HOST", "127.0.0.1")
         url = f"http://{reachable(host)}:{settings.PORT}"
         server = DevServer(

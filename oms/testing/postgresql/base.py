@@ -33,6 +33,4 @@ class DatabaseOperations(PostgresOperations):
 
 
 class DatabaseWrapper(PostgresWrapper):
-    """A connection of the tests."""
-
     ops_class = DatabaseOperations

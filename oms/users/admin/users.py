@@ -145,20 +145,12 @@ class UserAdmin(OperationAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         user: Any = request.user
+        fields: tuple[Any, ...]
         if obj is None:
-            fields: tuple[Any, ...] = (("email", "full_name"), "phone", "password")
+            fields = (("email", "full_name"), "phone", "password")
             return ((None, {"fields": (*fields, "is_staff") if user.is_superuser else fields}),)
-        profile = (
-            None,
-            {
-                "fields": (
-                    ("email", "full_name"),
-                    "phone",
-                    "is_active",
-                    ("created_at", "last_login"),
-                )
-            },
-        )
+        fields = (("email", "full_name"), "phone", "is_active", ("created_at", "last_login"))
+        profile = (None, {"fields": fields})
         permissions = (_("Permissions"), {"fields": ("is_staff", *_PERMISSIONS)})
         return (profile, permissions) if user.is_superuser or obj.is_staff else (profile,)
 

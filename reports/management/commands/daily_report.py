@@ -24,8 +24,6 @@ _BAR = 24
 
 
 class Command(BaseCommand):
-    """Prints the report of one day, as a table, JSON or CSV."""
-
     help = "Show the sales of a business day; yesterday by default."
 
     def add_arguments(self, parser: CommandParser) -> None:
