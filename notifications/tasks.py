@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from notifications.operations.sending import BATCH_SIZE, MailSender
-from notifications.operations.subscriptions import DRAIN_TASK
+from notifications.operations.subscriptions import SEND_TASK
 from oms.queue.leases import process_due_work
 
 # One per process, so that it remembers an unavailable mail server.
@@ -14,13 +14,13 @@ _sender = MailSender()
 _PAUSE = 0.2
 
 
-@shared_task(name=DRAIN_TASK)
-def drain_notifications() -> None:
+@shared_task(name=SEND_TASK)
+def send_due_mail() -> None:
     """Send due mail, for at most 15 seconds.
 
     Never retried by Celery: unsent mail stays due by its row.
     """
     try:
-        process_due_work(DRAIN_TASK, _sender.send_batch, seconds=15, pause=_PAUSE, full=BATCH_SIZE)
+        process_due_work(SEND_TASK, _sender.send_batch, seconds=15, pause=_PAUSE, full=BATCH_SIZE)
     finally:
         _sender.close()

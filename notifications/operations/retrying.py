@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from notifications.errors import NotificationNotRetryable
 from notifications.events import NotificationRetried
 from notifications.models import DeliveryState, Notification
-from notifications.operations.subscriptions import DRAIN_TASK
+from notifications.operations.subscriptions import SEND_TASK
 from oms.core.actor import Actor
 from oms.core.errors import Forbidden, NotFound
 from oms.db.transactions import transaction
@@ -44,4 +44,4 @@ def retry_notification(*, actor: Actor, notification_id: UUID) -> None:
         ),
         actor=actor,
     )
-    wake_on_commit(DRAIN_TASK)
+    wake_on_commit(SEND_TASK)

@@ -28,7 +28,7 @@ from orders.events import OrderEvent, ShipmentSent
 from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 
 # The Celery task that sends due mail.
-DRAIN_TASK = "notifications.drain"
+SEND_TASK = "notifications.drain"
 
 EVENT_TYPES: tuple[type[DomainEvent], ...] = (*ORDER_MESSAGES, StockRanLow)
 
@@ -61,7 +61,7 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
             values = [list(row.values()) for row in rows]
             insert_rows(Notification, list(rows[0]), values, skip_existing=True)
     if mails:
-        wake_on_commit(DRAIN_TASK)
+        wake_on_commit(SEND_TASK)
 
 
 def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:

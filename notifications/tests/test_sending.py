@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from notifications.models import DeliveryState, Notification
 from notifications.operations.sending import LEASE, MAX_ATTEMPTS, MailSender
-from notifications.tasks import drain_notifications
+from notifications.tasks import send_due_mail
 from notifications.tests.conftest import PlaceOrder, use_smtp
 from notifications.tests.mail_senders import MakeMail, make_due, send_all
 from notifications.tests.mail_server import MailServer
@@ -29,7 +29,7 @@ def test_a_mail_is_sent_as_text_and_html_under_the_shop_name(
     settings.SHOP_NAME = "Nordwind & Söhne"
     waiting = mail(email="ada@example.com")
 
-    drain_notifications()
+    send_due_mail()
 
     [message] = mail_server.messages
     waiting.refresh_from_db()
@@ -95,7 +95,7 @@ def test_an_order_can_be_placed_while_the_mail_server_is_unavailable(
 
     order = place(make_customer())
 
-    drain_notifications()
+    send_due_mail()
     assert Order.objects.filter(pk=order.pk).exists()
 
 

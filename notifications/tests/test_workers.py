@@ -10,7 +10,7 @@ import pytest
 from notifications.models import DeliveryState, Notification
 from notifications.operations import sending
 from notifications.operations.sending import MailSender
-from notifications.operations.subscriptions import DRAIN_TASK
+from notifications.operations.subscriptions import SEND_TASK
 from notifications.tests.mail_senders import MakeMail, MakeMails, send_all
 from notifications.tests.mail_server import MailServer
 from oms.queue.leases import due
@@ -63,7 +63,7 @@ def test_a_real_worker_sends_due_mail(
     waiting = mail()
 
     worker = processes.start("notifications", {"EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}"})
-    wake(DRAIN_TASK)
+    wake(SEND_TASK)
 
     deadline = time.monotonic() + 20
     while not mail_server.messages and time.monotonic() < deadline:

@@ -66,7 +66,8 @@ class Command(BaseCommand):
         concurrency = min(buyers or options["concurrency"], _MAX_CONCURRENCY)
         stocks = [options["stock"]] if buyers else [orders * _MAX_QUANTITY] * options["products"]
         customers = required_customers(requests=math.ceil(orders / batch), concurrency=concurrency)
-        console.print(f"Stress test {run}: {customers} customers, {len(stocks)} products …")
+        noun = "product" if len(stocks) == 1 else "products"
+        console.print(f"Stress test {run}: {customers} customers, {len(stocks)} {noun} …")
         tokens = create_customers(run=run, customers=customers)
         with products_on_sale(run=run, stocks=stocks) as products:
             requests = order_requests(
