@@ -92,13 +92,14 @@ class ApiCall:
 class ApiAnswer:
     """An answer, without the headers that all answers have.
 
-    `is_replay` of one that was stored with an idempotency key before.
+    `is_by_key` of one that the call's idempotency key gave without the handler: the stored answer
+    or a refusal.
     """
 
     status: int = HTTPStatus.OK
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    is_replay: bool = False
+    is_by_key: bool = False
 
 
 class Handler(ABC):

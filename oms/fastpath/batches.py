@@ -45,8 +45,9 @@ def answer_batch(calls: Sequence[FastPathCall], *, lock: HeldLock | None = None)
     """The answers to calls of one handler, with all of their headers.
 
     None for a call that is left to Django: one with an unusual body, whose caller is no longer
-    signed in or not allowed, or whose products stay locked for longer than
-    settings.FAST_PATH_LOCK_TIMEOUT_MS. `lock` is released once the batch does not need it any more.
+    signed in or not allowed, with a key and more orders than the limit allows, or whose products
+    stay locked for longer than settings.FAST_PATH_LOCK_TIMEOUT_MS. `lock` is released once the
+    batch does not need it any more.
     """
     counted, cache_version = _count(calls)
     answers: Answers = [
@@ -55,8 +56,8 @@ def answer_batch(calls: Sequence[FastPathCall], *, lock: HeldLock | None = None)
     ]
     # Bodies are decoded only where the token is valid and the limit allows another request.
     decoded = [n for n, state in enumerate(counted) if state.allowed and calls[n].decode()]
-    extra = _count_orders(calls, decoded, counted, answers)
-    fresh = [n for n in decoded if answers[n] is None]
+    extra, refused = _count_orders(calls, decoded, counted, answers)
+    fresh = [n for n in decoded if n not in refused]
     if fresh:
         batch = [calls[n] for n in fresh]
         done = _placed(batch, lock) if _is_write(batch) else _read(batch, cache_version)
@@ -86,8 +87,13 @@ def _count(calls: Sequence[FastPathCall]) -> tuple[list[Counted], str | None]:
 
 def _count_orders(
     calls: Sequence[FastPathCall], decoded: Sequence[int], counted: list[Counted], answers: Answers
-) -> dict[int, Limit]:
-    """Count what the bodies add; returns what was counted, by the number of the call."""
+) -> tuple[dict[int, Limit], set[int]]:
+    """Count what the bodies add.
+
+    Returns what was counted, by the number of the call, and the calls for which too little of the
+    limit was left. Those with a key are left to Django, which counts only after it has looked for
+    an earlier answer.
+    """
     extra = {
         number: Limit(
             name=calls[number].limit.name,
@@ -97,12 +103,15 @@ def _count_orders(
         for number in decoded
         if calls[number].cost > 1
     }
+    refused: set[int] = set()
     for number, state in zip(list(extra), count(list(extra.values())), strict=True):
         counted[number] = state
         if not state.allowed:
-            answers[number] = calls[number].problem(rate_limit_problem([state]))
+            if calls[number].keyed is None:
+                answers[number] = calls[number].problem(rate_limit_problem([state]))
+            refused.add(number)
             del extra[number]
-    return extra
+    return extra, refused
 
 
 def _take_back(
@@ -111,11 +120,11 @@ def _take_back(
     answers: Answers,
     extra: Mapping[int, Limit],
 ) -> None:
-    """Take back what Django counts for the calls that it answers, and the orders of replays."""
+    """Take back what Django counts for the calls that it answers, and orders that keys answered."""
     left = [call.limit for n, call in enumerate(calls) if answers[n] is None]
     for number, limit in extra.items():
         one = answers[number]
-        if one is None or one.is_replay:
+        if one is None or one.is_by_key:
             left.append(limit)
     take_back(left)
 
@@ -236,10 +245,12 @@ def _answered(
                 status=before.status,
                 body=before.body,
                 headers=before.replayed_headers,
-                is_replay=True,
+                is_by_key=True,
             )
         elif before is not None:
-            answers[number] = call.refused(before)
+            refusal = call.refused(before)
+            refusal.is_by_key = True
+            answers[number] = refusal
         else:
             fresh.append(number)
     for number, one in zip(fresh, handler.answers([calls[n] for n in fresh]), strict=True):

@@ -133,3 +133,33 @@ def test_the_repeated_answer_to_a_bulk_counts_as_one_request(
     assert Order.objects.count() == 20
     [state] = count([Limit(name="place_user", subject=str(User.objects.get().pk))])
     assert state.remaining == 50 - 20 - 1 - 1
+
+
+def test_a_bulk_is_repeated_however_little_of_the_limit_is_left(
+    client: APIClient, settings: Settings
+) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "50/hour"}
+    document = {"orders": [body((make_product(stock=1_000), 1))] * 40}
+    once = client.post(BULK, document, headers={"Idempotency-Key": "k"})
+
+    again = client.post(BULK, document, headers={"Idempotency-Key": "k"})
+    another = client.post(BULK, document, headers={"Idempotency-Key": "another"})
+
+    assert (again.status_code, again.content) == (207, once.content)
+    assert again["Idempotent-Replayed"] == "true"
+    assert another.status_code == 429
+    assert Order.objects.count() == 40
+
+
+def test_a_bulk_that_its_key_refuses_counts_as_one_request(
+    client: APIClient, settings: Settings
+) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "50/hour"}
+    mug, key = make_product(stock=1_000), {"Idempotency-Key": "k"}
+    client.post(BULK, {"orders": [body((mug, 1))] * 20}, headers=key)
+
+    response = client.post(BULK, {"orders": [body((mug, 2))] * 20}, headers=key)
+
+    assert response.status_code == 422
+    [state] = count([Limit(name="place_user", subject=str(User.objects.get().pk))])
+    assert state.remaining == 50 - 20 - 1 - 1

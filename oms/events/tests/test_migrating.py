@@ -64,9 +64,9 @@ def another_database() -> Iterator[tuple[str, Any]]:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(called))
 
 
-def migrate(url: str, *arguments: str, **settings: str) -> None:
+def migrate(url: str, *arguments: str, app: str = "events", **settings: str) -> None:
     subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0", "events", *arguments],
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", app, *arguments],
         env=os.environ | settings | {"DATABASE_URL": url},
         cwd=ROOT,
         check=True,
@@ -96,3 +96,28 @@ def test_a_log_is_moved_into_months_as_it_is(another_database: tuple[str, Any]) 
     assert partitions >= 40 + 2 + 1
     [(position,)] = database.execute("SELECT nextval('events_event_position_seq')")
     assert position == 88
+
+
+def test_permissions_survive_the_new_name_of_dead_letters(
+    another_database: tuple[str, Any],
+) -> None:
+    url, database = another_database
+    migrate(url, "0004")
+    migrate(url, app="auth")
+    database.execute("INSERT INTO auth_group (name) VALUES ('operators')")
+    database.execute(
+        "INSERT INTO auth_group_permissions (group_id, permission_id)"
+        " SELECT auth_group.id, auth_permission.id FROM auth_group, auth_permission"
+        " WHERE codename IN ('view_parkedevent', 'change_parkedevent')"
+    )
+
+    migrate(url)
+
+    held = database.execute(
+        "SELECT codename, auth_permission.name FROM auth_group_permissions"
+        " JOIN auth_permission ON auth_permission.id = permission_id ORDER BY codename"
+    )
+    assert held.fetchall() == [
+        ("change_deadletter", "Can change failed event"),
+        ("view_deadletter", "Can view failed event"),
+    ]
