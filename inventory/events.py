@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from oms.events.types import DomainEvent, event
 
 
 @event("product.created")
-@dataclass(frozen=True, kw_only=True)
 class ProductCreated(DomainEvent):
     product_id: UUID
     sku: str
@@ -18,7 +16,6 @@ class ProductCreated(DomainEvent):
 
 
 @event("product.changed")
-@dataclass(frozen=True, kw_only=True)
 class ProductChanged(DomainEvent):
     """`changes` maps each changed field to its old and its new value."""
 
@@ -28,7 +25,6 @@ class ProductChanged(DomainEvent):
 
 
 @event("product.stock_adjusted")
-@dataclass(frozen=True, kw_only=True)
 class StockAdjusted(DomainEvent):
     product_id: UUID
     sku: str
@@ -40,7 +36,6 @@ class StockAdjusted(DomainEvent):
 
 
 @event("product.stock_ran_low")
-@dataclass(frozen=True, kw_only=True)
 class StockRanLow(DomainEvent):
     """The available stock has fallen to the threshold or below."""
 
@@ -52,7 +47,6 @@ class StockRanLow(DomainEvent):
 
 
 @event("location.created")
-@dataclass(frozen=True, kw_only=True)
 class LocationCreated(DomainEvent):
     location_id: UUID
     code: str
@@ -60,7 +54,6 @@ class LocationCreated(DomainEvent):
 
 
 @event("location.changed")
-@dataclass(frozen=True, kw_only=True)
 class LocationChanged(DomainEvent):
     """`changes` maps each changed field to its old and its new value."""
 

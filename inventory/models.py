@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
@@ -113,9 +111,6 @@ class StockLevel(models.Model):
     backorderable = models.BooleanField(_("backorderable"), default=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
 
-    product_id: UUID
-    location_id: UUID
-
     class Meta:
         verbose_name = _("stock level")
         verbose_name_plural = _("stock levels")
@@ -190,9 +185,6 @@ class StockMovement(models.Model):
     actor_id = models.UUIDField(null=True)
     actor_label = models.CharField(_("by"), max_length=254)
     created_at = models.DateTimeField(_("date"))
-
-    product_id: UUID
-    location_id: UUID
 
     class Meta:
         verbose_name = _("stock movement")

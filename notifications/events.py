@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from oms.events.types import DomainEvent, event
 
 
 @event("notification.retried")
-@dataclass(frozen=True, kw_only=True)
 class NotificationRetried(DomainEvent):
     """Staff retried a failed mail."""
 

@@ -29,7 +29,6 @@ class OrderStatusChanged(OrderEvent):
 
 
 @event("order.placed")
-@dataclass(frozen=True, kw_only=True)
 class OrderPlaced(OrderEvent):
     status: str
     total: Decimal
@@ -37,7 +36,6 @@ class OrderPlaced(OrderEvent):
 
 
 @event("order.edited")
-@dataclass(frozen=True, kw_only=True)
 class OrderEdited(OrderEvent):
     """`changes` maps each changed field to its old and its new value."""
 
@@ -45,49 +43,41 @@ class OrderEdited(OrderEvent):
 
 
 @event("order.confirmed")
-@dataclass(frozen=True, kw_only=True)
 class OrderConfirmed(OrderStatusChanged):
     pass
 
 
 @event("order.processing_started")
-@dataclass(frozen=True, kw_only=True)
 class OrderProcessingStarted(OrderStatusChanged):
     pass
 
 
 @event("order.put_on_hold")
-@dataclass(frozen=True, kw_only=True)
 class OrderPutOnHold(OrderStatusChanged):
     pass
 
 
 @event("order.shipped")
-@dataclass(frozen=True, kw_only=True)
 class OrderShipped(OrderStatusChanged):
     pass
 
 
 @event("order.delivered")
-@dataclass(frozen=True, kw_only=True)
 class OrderDelivered(OrderStatusChanged):
     pass
 
 
 @event("order.cancelled")
-@dataclass(frozen=True, kw_only=True)
 class OrderCancelled(OrderStatusChanged):
     pass
 
 
 @event("order.expired")
-@dataclass(frozen=True, kw_only=True)
 class OrderExpired(OrderStatusChanged):
     pass
 
 
 @event("order.paid")
-@dataclass(frozen=True, kw_only=True)
 class OrderPaid(OrderEvent):
     """The order's total has been captured."""
 
@@ -97,14 +87,12 @@ class OrderPaid(OrderEvent):
 
 
 @event("order.payment_failed")
-@dataclass(frozen=True, kw_only=True)
 class OrderPaymentFailed(OrderEvent):
     payment_id: UUID
     code: str
 
 
 @event("order.refunded")
-@dataclass(frozen=True, kw_only=True)
 class OrderRefunded(OrderEvent):
     """Some or all of the order's payment was refunded."""
 
@@ -114,7 +102,6 @@ class OrderRefunded(OrderEvent):
 
 
 @event("order.shipment_sent")
-@dataclass(frozen=True, kw_only=True)
 class ShipmentSent(OrderEvent):
     """A shipment was sent; `is_complete` if nothing of the order remains. `pieces` are units."""
 
@@ -126,12 +113,10 @@ class ShipmentSent(OrderEvent):
 
 
 @event("order.items_returned")
-@dataclass(frozen=True, kw_only=True)
 class ItemsReturned(OrderEvent):
     pieces: int
 
 
 @event("order.deleted")
-@dataclass(frozen=True, kw_only=True)
 class OrderDeleted(OrderEvent):
     pass

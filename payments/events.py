@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from oms.events.types import DomainEvent, event
 
 
 @event("payment.requested")
-@dataclass(frozen=True, kw_only=True)
 class PaymentRequested(DomainEvent):
     payment_id: UUID
     order_id: UUID
@@ -20,7 +18,6 @@ class PaymentRequested(DomainEvent):
 
 
 @event("payment.authorized")
-@dataclass(frozen=True, kw_only=True)
 class PaymentAuthorized(DomainEvent):
     payment_id: UUID
     order_id: UUID
@@ -29,7 +26,6 @@ class PaymentAuthorized(DomainEvent):
 
 
 @event("payment.captured")
-@dataclass(frozen=True, kw_only=True)
 class PaymentCaptured(DomainEvent):
     payment_id: UUID
     order_id: UUID
@@ -38,7 +34,6 @@ class PaymentCaptured(DomainEvent):
 
 
 @event("payment.failed")
-@dataclass(frozen=True, kw_only=True)
 class PaymentFailed(DomainEvent):
     payment_id: UUID
     order_id: UUID
@@ -47,21 +42,18 @@ class PaymentFailed(DomainEvent):
 
 
 @event("payment.became_unknown")
-@dataclass(frozen=True, kw_only=True)
 class PaymentBecameUnknown(DomainEvent):
     payment_id: UUID
     order_id: UUID
 
 
 @event("payment.voided")
-@dataclass(frozen=True, kw_only=True)
 class PaymentVoided(DomainEvent):
     payment_id: UUID
     order_id: UUID
 
 
 @event("refund.requested")
-@dataclass(frozen=True, kw_only=True)
 class RefundRequested(DomainEvent):
     refund_id: UUID
     payment_id: UUID
@@ -72,7 +64,6 @@ class RefundRequested(DomainEvent):
 
 
 @event("refund.succeeded")
-@dataclass(frozen=True, kw_only=True)
 class RefundSucceeded(DomainEvent):
     refund_id: UUID
     payment_id: UUID
@@ -82,7 +73,6 @@ class RefundSucceeded(DomainEvent):
 
 
 @event("refund.failed")
-@dataclass(frozen=True, kw_only=True)
 class RefundFailed(DomainEvent):
     refund_id: UUID
     payment_id: UUID

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -137,8 +136,6 @@ class Refund(LeasedWork):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
-
-    payment_id: UUID
 
     class Meta:
         verbose_name = _("refund")

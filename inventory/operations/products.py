@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,42 +22,23 @@ from oms.events.publishing import publish
 
 
 @transaction
-def create_product(
-    *,
-    actor: Actor,
-    sku: str,
-    name: str,
-    price: Decimal,
-    currency: str,
-    description: str = "",
-    category: str = "",
-    is_active: bool = True,
-    initial_stock: int = 0,
-    low_stock_threshold: int = 5,
-    backorderable: bool = False,
-) -> Product:
-    """Create a product with `initial_stock` at the default location. Raises SkuTaken."""
+def create_product(*, actor: Actor, initial_stock: int = 0, **values: Any) -> Product:
+    """Create a product with the fields `values`, and `initial_stock` at the default location.
+
+    Raises SkuTaken.
+    """
     now = clock.now()
-    product = Product(
-        sku=sku,
-        name=name,
-        price=price,
-        currency=currency,
-        description=description,
-        category=category,
-        is_active=is_active,
-        low_stock_threshold=low_stock_threshold,
-        backorderable=backorderable,
-        created_at=now,
-        updated_at=now,
-    )
-    if Product.objects.filter(sku__iexact=sku).exists():
+    product = Product(**values, created_at=now, updated_at=now)
+    if Product.objects.filter(sku__iexact=product.sku).exists():
         raise SkuTaken
     _save(product, force_insert=True)
     StockLevel.objects.create(
-        product=product, location=default_location(), backorderable=backorderable, updated_at=now
+        product=product,
+        location=default_location(),
+        backorderable=product.backorderable,
+        updated_at=now,
     )
-    publish(ProductCreated(product_id=product.id, sku=sku, name=name), actor=actor)
+    publish(ProductCreated(product_id=product.id, sku=product.sku, name=product.name), actor=actor)
     renew_on_commit(CATALOGUE)
     if initial_stock:
         allocator = StockAllocator(levels := lock_stock_levels([product.id]).rows())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notifications.models import Kind, Notification
+from notifications.models import Kind
 from oms.api.filters import (
     ApiFilterSet,
     BooleanFilter,
@@ -26,7 +26,3 @@ class NotificationFilters(ApiFilterSet):
     order_id = UUIDFilter()
     created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
     created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
-
-    class Meta:
-        model = Notification
-        fields: list[str] = []

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from oms.devserver.account import Account, server_account
 from oms.devserver.errors import DevServerError, end_of_log
@@ -70,11 +71,12 @@ def local_postgres(
     log: Path,
     children: ChildProcesses,
     durable: bool = True,
+    database: str = "oms",
 ) -> Iterator[Service]:
     """A running server with its data in one folder, reached by a Unix socket and on no port.
 
-    The folder and the database `oms` are created where they are missing. Raises DevServerError with
-    the reason if it cannot start. At the end its clients are disconnected.
+    The folder and the database are created where they are missing. Raises DevServerError with the
+    reason if it cannot start. At the end its clients are disconnected.
     """
     data = Path(os.path.abspath(data))
     sockets = socket_directory(data)
@@ -97,8 +99,8 @@ def local_postgres(
             command, stop_signal=signal.SIGINT, stdout=output, cwd="/", **account.options
         )
     try:
-        _create_database_when_ready(sockets, process=process, log=log)
-        url = f"postgresql://postgres@/oms?host={quote(str(sockets))}"
+        _create_database_when_ready(sockets, database=database, process=process, log=log)
+        url = f"postgresql://postgres@/{database}?host={quote(str(sockets))}"
         yield Service(url=url, pid=process.pid)
     finally:
         children.stop(process, signal.SIGINT, signal.SIGQUIT, seconds=_STOP_SECONDS)
@@ -195,7 +197,7 @@ def _create_private(folder: Path, *, account: Account) -> None:
 
 
 def _create_database_when_ready(
-    sockets: Path, *, process: subprocess.Popen[bytes], log: Path
+    sockets: Path, *, database: str, process: subprocess.Popen[bytes], log: Path
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
@@ -215,5 +217,6 @@ def _create_database_when_ready(
                 ) from error
             time.sleep(0.02)
     with connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = 'oms'").rowcount:
-            connection.execute("CREATE DATABASE oms")
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database])
+        if not found.rowcount:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 from uuid import UUID
 
 import msgspec
@@ -31,16 +31,18 @@ class DomainEvent:
         return object_id
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def event(type_: str) -> Callable[[E], E]:
-    """Class decorator, above `@dataclass`: register the event class as `type_`.
+    """Class decorator: make the event class a frozen dataclass, and register it as `type_`.
 
     The part before the dot is its object type, whose id is the field `<object type>_id`.
     """
 
     def register(cls: E) -> E:
-        cls.type, cls.object_type = type_, type_.split(".")[0]
         if type_ in _types:
             raise TypeError(f"Two events are called {type_}.")
+        dataclass(frozen=True, kw_only=True)(cls)
+        cls.type, cls.object_type = type_, type_.split(".")[0]
         if f"{cls.object_type}_id" not in {field.name for field in fields(cls)}:
             raise TypeError(f"{cls.__name__} has no field {cls.object_type}_id.")
         _types[type_] = cls

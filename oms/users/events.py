@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +9,12 @@ from oms.events.types import DomainEvent, event
 
 
 @event("user.registered")
-@dataclass(frozen=True, kw_only=True)
 class UserRegistered(DomainEvent):
     user_id: UUID
     email: str
 
 
 @event("user.changed")
-@dataclass(frozen=True, kw_only=True)
 class UserChanged(DomainEvent):
     """`changes` maps each changed field to [old value, new value]."""
 
@@ -26,7 +23,6 @@ class UserChanged(DomainEvent):
 
 
 @event("user.logged_in")
-@dataclass(frozen=True, kw_only=True)
 class UserLoggedIn(DomainEvent):
     """`session_id` is None for the back office, which uses Django's sessions."""
 
@@ -35,7 +31,6 @@ class UserLoggedIn(DomainEvent):
 
 
 @event("user.session_revoked")
-@dataclass(frozen=True, kw_only=True)
 class SessionRevoked(DomainEvent):
     """`reason` is "logout", "reuse" (of a refresh token), or why staff ended it."""
 
@@ -45,7 +40,6 @@ class SessionRevoked(DomainEvent):
 
 
 @event("user.password_set")
-@dataclass(frozen=True, kw_only=True)
 class PasswordSet(DomainEvent):
     """A password was set by staff, or changed in the back office."""
 
@@ -53,7 +47,6 @@ class PasswordSet(DomainEvent):
 
 
 @event("group.changed")
-@dataclass(frozen=True, kw_only=True)
 class GroupChanged(DomainEvent):
     """A permission group was added or changed; `changes` as in UserChanged."""
 

@@ -188,9 +188,6 @@ class OrderItem(models.Model):
     quantity_shipped = models.PositiveIntegerField(_("shipped"), default=0)
     quantity_returned = models.PositiveIntegerField(_("returned"), default=0)
 
-    order_id: UUID
-    product_id: UUID
-
     class Meta:
         ordering = ["position"]
         verbose_name = _("order item")

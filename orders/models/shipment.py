@@ -67,9 +67,6 @@ class ShipmentItem(models.Model):
     order_item = models.ForeignKey(OrderItem, on_delete=models.PROTECT, related_name="+")
     quantity = models.PositiveIntegerField(_("quantity"))
 
-    order_item_id: UUID
-    shipment_id: UUID
-
     class Meta:
         verbose_name = _("shipment item")
         verbose_name_plural = _("shipment items")

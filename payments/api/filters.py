@@ -11,7 +11,6 @@ from oms.api.filters import (
     UUIDFilter,
 )
 from payments.gateways.registry import GATEWAYS
-from payments.models import Payment
 from payments.states import PaymentStatus
 
 
@@ -23,7 +22,3 @@ class PaymentFilters(ApiFilterSet):
     created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
     created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
     updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
-
-    class Meta:
-        model = Payment
-        fields: list[str] = []

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 
 from oms.api.filters import ApiFilterSet, CreationFilter, TextFilter, UUIDFilter
 from oms.audit.queries import entries_about
-from oms.events.models import Event
 
 
 class ActorFilter(TextFilter):
@@ -39,7 +38,3 @@ class AuditFilters(ApiFilterSet):
     request_id = TextFilter(max_length=128)
     created_at__gte = CreationFilter(field_name="occurred_at", lookup_expr="gte")
     created_at__lt = CreationFilter(field_name="occurred_at", lookup_expr="lt")
-
-    class Meta:
-        model = Event
-        fields: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -101,7 +100,6 @@ def test_an_unknown_type_cannot_be_read() -> None:
 def test_a_type_names_one_class_whose_object_it_can_find() -> None:
     assert event_types()["user.registered"] is UserRegistered
 
-    @dataclass(frozen=True, kw_only=True)
     class Nameless(DomainEvent):
         thing_id: UUID
 

@@ -20,22 +20,12 @@ from oms.users.operations.sessions import end_sessions
 
 
 @transaction
-def create_account(
-    *,
-    actor: Actor,
-    email: str,
-    password: str,
-    full_name: str,
-    phone: str = "",
-    is_staff: bool = False,
-) -> User:
-    """Create a customer or staff account.
+def create_account(*, actor: Actor, is_staff: bool = False, **values: str) -> User:
+    """Create a customer or staff account of the `values` that `register_user` takes.
 
     Raises Invalid for a weak password, EmailTaken, and SuperuserNeeded for a staff account.
     """
-    user = register_user(
-        actor=actor, email=email, password=password, full_name=full_name, phone=phone
-    )
+    user = register_user(actor=actor, **values)
     if is_staff:
         check_authority(actor=actor, user=user, changed=["is_staff"])
         user.is_staff = True
