@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cpu import cpu_seconds
+import psutil
+
 from benchmarks.requests import Requests
 from benchmarks.servers import BenchError
 
@@ -27,20 +29,19 @@ class Measurement:
     """A scenario in one round.
 
     `rate` is requests (orders for bulk) a second, latencies are seconds, `cpu` maps a process to
-    CPU seconds for one request (order). `ratio` is `rate` divided by TPC-B's around it. `sql` maps
-    each statement to how often one request (order) sends it, and `statements` is their sum.
+    CPU seconds for one request (order). `ratio` is `rate` divided by TPC-B's around it.
+    `statements` are those that PostgreSQL runs for one request (order), `note` is for the terminal.
     """
 
     rate: float
     p50: float
     p99: float
     cpu: Mapping[str, float] = field(default_factory=dict)
-    ratio: float | None = None
+    ratio: float = 1.0
     statements: float | None = None
-    sql: Mapping[str, float] = field(default_factory=dict)
     errors: int = 0
     examples: Sequence[str] = ()
-    background: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 def generate_load(
@@ -59,8 +60,8 @@ def generate_load(
         "seconds": seconds,
         "warm_up": warm_up,
         "first_number": next(_numbers),
-        "requests": list(requests.requests),
-        "expected": [requests.status],
+        "requests": requests.requests,
+        "status": requests.status,
         "sample": requests.sample_every,
         "rate": rate,
     }
@@ -84,8 +85,8 @@ def measure(
     port: int,
     connections: int,
     seconds: float,
-    orders: int,
     process_ids: Mapping[str, int],
+    orders: int = 1,
 ) -> Measurement:
     """Load the server on `port`; a request counts as so many `orders`."""
     before = cpu_seconds(process_ids)
@@ -103,20 +104,33 @@ def measure(
     )
 
 
+def cpu_seconds(process_ids: Mapping[str, int]) -> dict[str, float]:
+    """User and system time of each process and all its descendants, in seconds.
+
+    A process that has ended counts with the parent that waited for it.
+    """
+    return {name: _tree_seconds(pid) for name, pid in process_ids.items()}
+
+
+def _tree_seconds(pid: int) -> float:
+    root = psutil.Process(pid)
+    total = 0.0
+    for process in [root, *root.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
 def median(measured: Sequence[Measurement]) -> Measurement:
     """The median over the rounds of each figure by itself; errors are added up."""
     first, middle = measured[0], statistics.median
-    ratios = [one.ratio for one in measured if one.ratio is not None]
-    return Measurement(
-        rate=middle([one.rate for one in measured]),
-        p50=middle([one.p50 for one in measured]),
-        p99=middle([one.p99 for one in measured]),
-        cpu={name: middle([one.cpu[name] for one in measured]) for name in first.cpu},
-        ratio=middle(ratios) if ratios else None,
-        statements=first.statements,
-        sql=first.sql,
+    return replace(
+        first,
+        rate=middle(one.rate for one in measured),
+        p50=middle(one.p50 for one in measured),
+        p99=middle(one.p99 for one in measured),
+        ratio=middle(one.ratio for one in measured),
+        cpu={name: middle(one.cpu[name] for one in measured) for name in first.cpu},
         errors=sum(one.errors for one in measured),
-        background={
-            name: middle([one.background[name] for one in measured]) for name in first.background
-        },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -57,43 +57,32 @@ def _measure(
     with tempfile.TemporaryDirectory(prefix="pgbench-") as folder:
         duration = ["-c", str(_CLIENTS), "-T", str(max(1, round(seconds))), "-l"]
         _run(servers, database, [*options, *duration], folder=folder)
-        latencies, failed = [], 0
-        first, last = float("inf"), 0.0
-        for log in Path(folder).iterdir():
-            for line in log.read_text().splitlines():
-                # client, number, microseconds or "failed", script, epoch, its microseconds
-                fields = line.split()
-                if not fields[2].isdigit():
-                    failed += 1
-                    continue
-                latency = int(fields[2]) / 1e6
-                ended = int(fields[4]) + int(fields[5]) / 1e6
-                latencies.append(latency)
-                first, last = min(first, ended - latency), max(last, ended)
-    if not latencies:
+        # client, number, microseconds (or "failed"), script, epoch of the end, its microseconds
+        rows = [line.split() for log in Path(folder).iterdir() for line in log.open()]
+    done = [
+        (int(row[2]) / 1e6, int(row[4]) + int(row[5]) / 1e6) for row in rows if row[2].isdigit()
+    ]
+    if not done:
         raise BenchError(f"pgbench on {database} ended no transaction.")
-    latencies.sort()
+    began = min(ended - latency for latency, ended in done)
+    latencies = sorted(latency for latency, _ in done)
     return Measurement(
-        rate=len(latencies) / (last - first),
+        rate=len(done) / (max(ended for _, ended in done) - began),
         p50=latencies[len(latencies) // 2],
         p99=latencies[int(len(latencies) * 0.99)],
-        errors=failed,
+        errors=len(rows) - len(done),
     )
 
 
 def _run(servers: Servers, database: str, options: Sequence[str], *, folder: str = "/") -> None:
+    url = urlsplit(servers.database_url(database))
     done = subprocess.run(
         [str(program("pgbench")), *options, database],
         cwd=folder,
-        env=_environment(servers.database_url(database)),
+        env={"PGHOST": parse_qs(url.query)["host"][0], "PGUSER": url.username or "postgres"},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode or "aborted" in done.stderr:
         raise BenchError(f"pgbench on {database} failed:\n{done.stderr[-3000:]}")
-
-
-def _environment(url: str) -> Mapping[str, str]:
-    parts = urlsplit(url)
-    return {"PGHOST": parse_qs(parts.query)["host"][0], "PGUSER": parts.username or "postgres"}

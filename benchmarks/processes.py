@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 from honcho.environ import parse_procfile
 
 from benchmarks.servers import ROOT, BenchError, Servers
@@ -38,7 +36,7 @@ class Checkout:
 
     name: str
     folder: Path
-    python: Path
+    python: Path = Path(sys.executable)
 
 
 class Shop:
@@ -60,6 +58,9 @@ class Shop:
         self.folder = servers.folder / database
         self.port, self._provider_port = free_port(), free_port()
         self._children, self._cleanup = servers.children, cleanup
+        self._client = cleanup.enter_context(
+            httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        )
         self._commands = parse_procfile((checkout.folder / "Procfile").read_text()).processes
         for name in ("beat", "log", "mail", "sandbox"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class Shop:
     def start_web(self) -> None:
         """Start the web process and wait until it answers."""
         log = self._start("web")
-        wait_until(lambda: self._is_healthy(), name="web", log=log)
+        wait_until(self._is_healthy, name="web", log=log)
 
     def start_background(self) -> None:
         """Start all other processes and wait until they are ready."""
@@ -120,39 +121,26 @@ class Shop:
             check=False,
         )
 
-    def request(
-        self, method: str, path: str, *, token: str = "", body: Any = None, **headers: str
-    ) -> Any:
-        """The JSON answer to one API request. Raises BenchError for a status of 400 or more."""
-        request = urllib.request.Request(  # a fixed http:// URL
-            f"http://127.0.0.1:{self.port}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Content-Type": "application/json",
-                **({"Authorization": f"Bearer {token}"} if token else {}),
-                **headers,
-            },
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            raise BenchError(f"{method} {path}: {error.code} {error.read()[:1000]!r}") from error
+    def request(self, method: str, path: str, *, token: str = "", body: Any = None) -> Any:
+        """The JSON answer to one API request of the demo shop. Raises BenchError for any error."""
+        # `reconcile` demands no notifications for events of requests with this id.
+        headers = {"X-Request-ID": "demo-shop"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        response = self._client.request(method, path, headers=headers, json=body)
+        if response.is_error:
+            raise BenchError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
+        return response.json()
 
-    def etag_of(self, path: str) -> str | None:
+    def etag_of(self, path: str) -> str:
         """The ETag of an anonymous GET request."""
-        url = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            etag: str | None = response.headers.get("ETag")
-        return etag
+        return self._client.get(path).headers["ETag"]
 
     def _is_healthy(self) -> bool:
         try:
-            self.etag_of("/health")
-        except OSError:
+            return self._client.get("/health").is_success
+        except httpx.TransportError:
             return False
-        return True
 
     def _start(self, name: str) -> Path:
         log = self.folder / "log" / f"{name}.log"

