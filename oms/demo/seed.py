@@ -26,7 +26,7 @@ from oms.demo.orders import DemoOrder
 from oms.demo.products import demo_products
 from oms.demo.provider_ledger import write_provider_ledger
 from oms.demo.scenarios import Action, PlannedOrder, plan_orders
-from oms.demo.stock import create_products, deliver, take_stock
+from oms.demo.stock import create_products, take_stock
 from oms.events.partitions import make_partitions
 from oms.queue.wakeups import wakeups_sent_by
 from orders.models import Order
@@ -111,13 +111,9 @@ def seed_shop(
             products=catalogue,
             random=random,
         )
-        deliveries = [random.randrange(len(plans)) for _ in catalogue]
         with clock.stopped_at(opened_at):
-            products = create_products(catalogue, plans, deliveries, staff=staff, random=random)
+            products = create_products(catalogue, plans, staff=staff, random=random)
         timeline = _Timeline()
-        for index, product in enumerate(products):
-            at = plans[deliveries[index]].placed_at - timedelta(seconds=1)
-            timeline.add(at, partial(deliver, index, product, plans, deliveries, staff=staff))
         for plan in plans:
             order = DemoOrder(
                 plan=plan,

@@ -26,23 +26,21 @@ _DEPOT_SHARE = 0.3
 def create_products(
     catalogue: Sequence[DemoProduct],
     plans: Sequence[PlannedOrder],
-    deliveries: Sequence[int],
     *,
     staff: Actor,
     random: Random,
 ) -> list[Product]:
-    """Create the catalogue with stock for the orders before each product's delivery.
-
-    `deliveries` are the indexes of the orders that the deliveries precede, by product.
-    """
+    """Create the catalogue with stock for all planned orders."""
     default_location()
     if not Location.objects.filter(code=_DEPOT).exists():
         create_location(actor=staff, code=_DEPOT, name="Harbour depot", priority=200)
-    before = _demand(plans, deliveries, after=False)
+    demand: Counter[int] = Counter()
+    for plan in plans:
+        demand.update(dict(plan.lines))
     products = []
     for index, item in enumerate(catalogue):
         spare = random.randrange(_MIN_SPARE, _MAX_SPARE) if item.left_over is None else 6
-        stock = before[index] + spare
+        stock = demand[index] + spare
         depot = round(stock * _DEPOT_SHARE) if item.left_over is None else 0
         product = create_product(
             actor=staff,
@@ -57,22 +55,15 @@ def create_products(
             initial_stock=stock - depot,
         )
         if depot:
-            _receive(product, depot, location=_DEPOT, staff=staff)
+            adjust_stock(
+                actor=staff,
+                product_id=product.id,
+                amount=Change(delta=depot),
+                reason=AdjustmentReason.RECEIVED,
+                location=_DEPOT,
+            )
         products.append(product)
     return products
-
-
-def deliver(
-    index: int,
-    product: Product,
-    plans: Sequence[PlannedOrder],
-    deliveries: Sequence[int],
-    *,
-    staff: Actor,
-) -> None:
-    """Receive what is ordered of the product from its delivery on."""
-    if quantity := _demand(plans, deliveries, after=True)[index]:
-        _receive(product, quantity, location=None, staff=staff)
 
 
 def take_stock(item: DemoProduct, product: Product, *, staff: Actor) -> None:
@@ -90,24 +81,3 @@ def take_stock(item: DemoProduct, product: Product, *, staff: Actor) -> None:
             reason=AdjustmentReason.CORRECTION,
             note="Stocktake",
         )
-
-
-def _demand(
-    plans: Sequence[PlannedOrder], deliveries: Sequence[int], *, after: bool
-) -> Counter[int]:
-    demand: Counter[int] = Counter()
-    for number, plan in enumerate(plans):
-        for index, quantity in plan.lines:
-            if (number >= deliveries[index]) is after:
-                demand[index] += quantity
-    return demand
-
-
-def _receive(product: Product, quantity: int, *, location: str | None, staff: Actor) -> None:
-    adjust_stock(
-        actor=staff,
-        product_id=product.id,
-        amount=Change(delta=quantity),
-        reason=AdjustmentReason.RECEIVED,
-        location=location,
-    )

@@ -37,17 +37,13 @@ def order_requests(
     batch: int,
     customers: int,
     products: Sequence[StockedProduct],
-    payment_token: str,
 ) -> list[OrderRequest]:
-    """Requests for `orders` orders of one to three products, `batch` in each.
-
-    With an empty `payment_token` the orders are not paid.
-    """
+    """Requests for `orders` orders of one to three products, `batch` in each."""
     random = Random(run)
     requests = []
     for number, start in enumerate(range(0, orders, batch)):
         notes = tuple(f"stress {run} {n}" for n in range(start, min(start + batch, orders)))
-        bodies = [_order(note, products, payment_token, random=random) for note in notes]
+        bodies = [_order(note, products, random=random) for note in notes]
         requests.append(
             OrderRequest(
                 path="/api/v1/orders" if batch == 1 else "/api/v1/orders/bulk",
@@ -60,19 +56,15 @@ def order_requests(
     return requests
 
 
-def _order(
-    note: str, products: Sequence[StockedProduct], payment_token: str, *, random: Random
-) -> dict[str, Any]:
+def _order(note: str, products: Sequence[StockedProduct], *, random: Random) -> dict[str, Any]:
     chosen = random.sample(products, k=min(random.randint(1, 3), len(products)))
     is_single = len(products) == 1
-    order: dict[str, Any] = {
+    return {
         "items": [
             {"product_id": str(product.id), "quantity": 1 if is_single else random.randint(1, 3)}
             for product in chosen
         ],
         "shipping_address": _ADDRESS,
         "note": note,
+        "payment": {"provider": "sandbox", "token": "tok_success"},
     }
-    if payment_token:
-        order["payment"] = {"provider": "sandbox", "token": payment_token}
-    return order

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from oms.core import clock
 from oms.demo.accounts import (
@@ -63,13 +63,7 @@ class Command(BaseCommand):
             raise CommandError(f"--days is a number from {_MIN_DAYS} to {_MAX_DAYS}.")
         ledger = options["ledger"] or _local_ledger()
         console, began = Console(highlight=False), time.monotonic()
-        progress = Progress(
-            TextColumn("Orders"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
+        progress = Progress(console=console)
         task = progress.add_task("Orders", total=orders)
         try:
             require_empty_shop()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from oms.checks import reconcile
@@ -48,11 +48,6 @@ class Command(BaseCommand):
         )
         parser.add_argument("--stock", type=int, default=10, help="stock for --buyers (10)")
         parser.add_argument(
-            "--token",
-            default="tok_success",
-            help='payment token of the sandbox provider ("" leaves the orders unpaid)',
-        )
-        parser.add_argument(
             "--offline", action="store_true", help="skip a payment provider that cannot be reached"
         )
 
@@ -76,17 +71,10 @@ class Command(BaseCommand):
                 batch=batch,
                 customers=customers,
                 products=products,
-                payment_token=options["token"],
             )
-            progress = Progress(
-                TextColumn("Orders"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=console,
-            )
+            progress = Progress(console=console)
             with progress:
-                task = progress.add_task("orders", total=orders)
+                task = progress.add_task("Orders", total=orders)
                 outcome = send_requests(
                     requests,
                     base_url=options["base_url"],
