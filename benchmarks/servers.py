@@ -50,7 +50,6 @@ class Servers:
             data=self.folder / "postgres",
             log=logs / "postgres.log",
             children=self.children,
-            database="postgres",
         )
         with start_postgres() as self._postgres, self.connect() as connection:
             connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
@@ -71,7 +70,7 @@ class Servers:
 
     def database_url(self, name: str) -> str:
         """DATABASE_URL of the named database."""
-        return self._postgres.url.replace("/postgres?", f"/{name}?")
+        return self._postgres.url.replace("/oms?", f"/{name}?")
 
     def redis_url(self, number: int) -> str:
         """REDIS_URL of the numbered Valkey database."""
