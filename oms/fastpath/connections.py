@@ -84,10 +84,15 @@ class ThreadConnection:
         self._connection.close()
 
     def cut(self) -> None:
-        """Shut its socket down, so that anything that waits for it fails. Never raises."""
+        """Shut its socket down, so that anything that waits for it fails. Never raises.
+
+        A pool's other connections are replaced: the next thread would hang on them as well.
+        """
         driver = self._connection.connection
         with (
             suppress(OSError, psycopg.Error, AttributeError),  # it is closed already
             socket.socket(fileno=os.dup(driver.pgconn.socket)) as wire,
         ):
             wire.shutdown(socket.SHUT_RDWR)
+        if self._connection.pool is not None:
+            self._connection.pool.drain()
