@@ -5,15 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-import structlog
-
 from oms.api.handlers import ApiAnswer
 from oms.fastpath.calls import FastPathCall
 from oms.fastpath.middleware import middleware_headers
 from oms.http.access_log import AnsweredRequest, record_requests
 from oms.http.problems import Problem
-
-log = structlog.get_logger(__name__)
 
 # None is a call that is left to Django.
 Answers = list[ApiAnswer | None]
@@ -49,10 +45,7 @@ def record(calls: Sequence[FastPathCall], answers: Answers) -> None:
         for call, one in zip(calls, answers, strict=True)
         if one is not None
     ]
-    try:
-        record_requests(requests)
-    except Exception:  # such as a log that cannot be written to: what is done is done
-        log.exception("requests_not_recorded")
+    record_requests(requests)
 
 
 def failed_answer(call: FastPathCall, problem: Problem) -> ApiAnswer:

@@ -57,10 +57,17 @@ class AnsweredRequest:
 
 
 def record_requests(requests: Sequence[AnsweredRequest]) -> None:
-    """Log and count the requests; the lines of a batch are written at once.
+    """Log and count the requests; the lines of a batch are written at once. Never fails.
 
     The log line has the path without its query, which holds what people searched for.
     """
+    try:
+        _record(requests)
+    except Exception:  # such as a log that cannot be written to: the requests were answered
+        log.exception("requests_not_recorded")
+
+
+def _record(requests: Sequence[AnsweredRequest]) -> None:
     # Each step of a counter writes to a file that all processes share.
     answered = Counter((one.status, one.view, one.scheme, one.method) for one in requests)
     for (status, view, scheme, method), number in answered.items():

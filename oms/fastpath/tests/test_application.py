@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.test import Client
 
 from oms.api.handlers import ApiAnswer
 from oms.core.ids import new_id
@@ -223,8 +225,16 @@ def test_after_the_shutdown_began_django_answers(good: dict[str, Any]) -> None:
 
 
 @pytest.mark.django_db
-def test_a_failing_log_does_not_prevent_responses() -> None:
+def test_a_failing_log_does_not_prevent_responses(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     call = placing((make_product().id, 1), token=token_of(make_customer()))
 
-    with patch("oms.fastpath.answers.record_requests", side_effect=BrokenPipeError):
+    with (
+        caplog.at_level(logging.INFO, logger="oms.http.requests"),
+        patch("oms.http.access_log.write", side_effect=BrokenPipeError) as write,
+    ):
         assert statuses(answer_batch([call])) == [201]
+        assert client.get("/health").status_code == 200
+
+    assert write.call_count == 2
