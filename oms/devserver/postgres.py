@@ -50,6 +50,8 @@ _NOT_DURABLE = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # Such a server lives for minutes; a vacuum would hold locks that a test does not expect.
+    "autovacuum": "off",
 }
 
 
