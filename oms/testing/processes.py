@@ -31,7 +31,7 @@ from oms.devserver.processes import ChildProcesses
 from oms.testing.environment import ROOT
 
 _START_SECONDS = 30.0
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 30.0
 
 
 def current_database_url() -> str:
