@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import structlog
 from a2wsgi import WSGIMiddleware
@@ -24,7 +25,7 @@ from oms.fastpath.connections import prepare_connection
 from oms.fastpath.middleware import check_middleware
 from oms.fastpath.process_lock import HeldLock, ProcessLock
 from oms.fastpath.requests import FastPathRequest
-from oms.fastpath.routes import find_route, routes
+from oms.fastpath.routes import Route, find_route, routes
 from oms.fastpath.wakeups import WakeUpSender
 from oms.http.health import add_dependency, remove_dependency
 from oms.http.problems import problem_of_fault, problem_of_refusal
@@ -61,8 +62,9 @@ class Application:
             return
         # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
-        if self._batchers and find_route(scope["method"], scope["path"])[0] is not None:
-            await self._answer(scope, receive, send)
+        route, id = find_route(scope["method"], scope["path"])
+        if self._batchers and route is not None:
+            await self._answer(scope, receive, send, route=route, id=id)
         else:
             await self._django(scope, _coroutines(receive), send)
 
@@ -110,7 +112,9 @@ class Application:
             raise TimeoutError
         return time.monotonic()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, *, route: Route, id: UUID | None
+    ) -> None:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -131,7 +135,7 @@ class Application:
             scheme=scope["scheme"],
             remote_address=scope["client"][0] if scope.get("client") else "",
         )
-        call = accept(request)
+        call = accept(request, route=route, id=id)
         # Read in any case, for a client that is still sending would not see the answer.
         request.body = b"" if is_get else await _body(receive)
         if len(request.body) != int(announced):  # the client has gone in the middle of it

@@ -17,7 +17,7 @@ from oms.core.actor import account as account_actor
 from oms.core.actor import anonymous
 from oms.fastpath.middleware import is_accepted, site_of
 from oms.fastpath.requests import FastPathRequest
-from oms.fastpath.routes import Route, find_route
+from oms.fastpath.routes import Route
 from oms.http.addresses import address_behind, address_group
 from oms.http.bodies import body_limit
 from oms.http.middleware.context import sane_request_id
@@ -117,15 +117,12 @@ class FastPathCall(ApiCall):
         return True
 
 
-def accept(request: FastPathRequest) -> FastPathCall | None:
+def accept(request: FastPathRequest, *, route: Route, id: UUID | None) -> FastPathCall | None:
     """The call of the request, whose body has not been read; None if it is left to Django.
 
     Returns None for anything unusual; Django produces the error response.
     """
     begun = time.perf_counter()
-    route, id = find_route(request.method, request.path)
-    if route is None:
-        return None
     headers = request.headers
     if not _UNUSUAL.isdisjoint(headers) or headers.get("accept", "*/*") not in _ACCEPTED:
         return None

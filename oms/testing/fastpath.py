@@ -27,10 +27,11 @@ class FastPathClient(APIClient):
     def request(self, **request: Any) -> Any:
         client: Any = self  # the stubs leave out what the superclasses make requests with
         environ = client._base_environ(**{**self.defaults, **client._credentials, **request})
-        if find_route(environ["REQUEST_METHOD"], environ["PATH_INFO"])[0] is None:
+        route, id = find_route(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if route is None:
             return super().request(**request)
         body = environ["wsgi.input"].read()
-        call = accept(_fast_path_request(environ, body))
+        call = accept(_fast_path_request(environ, body), route=route, id=id)
         [answered] = [None] if call is None else answer_batch([call])
         self.taken.append(answered is not None)
         if answered is None:

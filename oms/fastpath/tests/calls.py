@@ -13,6 +13,7 @@ from django.db import connection
 from oms.api.handlers import ApiAnswer
 from oms.fastpath.calls import FastPathCall, accept
 from oms.fastpath.requests import FastPathRequest
+from oms.fastpath.routes import find_route
 from oms.testing.factories import tokens_for
 from oms.testing.ordering import ADDRESS
 from oms.users.models import User
@@ -50,9 +51,16 @@ def request(
     return FastPathRequest(**{**fields, **changes})
 
 
+def call_of(request: FastPathRequest) -> FastPathCall | None:
+    """The call of the request for a hot route; None if it is left to Django."""
+    route, id = find_route(request.method, request.path)
+    assert route is not None, "not a hot route"
+    return accept(request, route=route, id=id)
+
+
 def accepted(request: FastPathRequest) -> FastPathCall:
     """The call of the request; fails if it is left to Django."""
-    call = accept(request)
+    call = call_of(request)
     assert call is not None, "left to Django"
     return call
 

@@ -19,10 +19,10 @@ from pytest_django.fixtures import Settings
 from oms.db.libpq import RoundTrip
 from oms.events.models import Event
 from oms.fastpath.batches import answer_batch
-from oms.fastpath.calls import accept
 from oms.fastpath.process_lock import HeldLock
 from oms.fastpath.tests.calls import (
     accepted,
+    call_of,
     login,
     order_body,
     placing,
@@ -138,7 +138,7 @@ def test_whose_session_is_over_has_nothing_locked_for_them_again() -> None:
 
     assert statuses(answer_batch([accepted(wanted)])) == [None]
 
-    assert accept(wanted) is None
+    assert call_of(wanted) is None
 
 
 def test_a_session_speaks_for_its_own_user_only() -> None:
@@ -256,7 +256,7 @@ def test_a_body_without_a_valid_token_is_left_unread(authorization: str) -> None
     if authorization:
         headers["authorization"] = authorization
 
-    assert accept(replace(sent, headers=headers)) is None
+    assert call_of(replace(sent, headers=headers)) is None
 
 
 def test_without_redis_orders_are_placed_and_limits_are_reported(settings: Settings) -> None:
