@@ -1,0 +1,142 @@
+"""Comparing what clients were told with the database, the provider's ledger and the mails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+from oms.tests.faults.clients import Record, Told
+from oms.tests.faults.shop import Shop
+
+# Orders are paid, confirmed and announced by then, unless something is stuck.
+_SETTLE_SECONDS = 60.0
+
+# What the workers have still to do, by kind; an event is unread while any consumer has not read it.
+_BACKLOG = """
+    SELECT 'payments', count(*) FROM payments_payment WHERE next_attempt_at IS NOT NULL
+    UNION ALL
+    SELECT 'refunds', count(*) FROM payments_refund WHERE next_attempt_at IS NOT NULL
+    UNION ALL
+    SELECT 'mails', count(*) FROM notifications_notification WHERE next_attempt_at IS NOT NULL
+    UNION ALL
+    SELECT 'events', count(*) FROM events_event
+    WHERE (transaction, position) > (
+        SELECT transaction, position FROM events_consumeroffset
+        ORDER BY transaction, position LIMIT 1
+    )
+"""
+
+
+def check_everything(shop: Shop, record: Record, *, settle: float = _SETTLE_SECONDS) -> list[str]:
+    """All violations: of promises to clients, of money and stock, of the shop's own invariants.
+
+    First waits until the background work is done, at most `settle` seconds; what is not done by
+    then is a violation.
+    """
+    return [
+        *wait_for_background(shop, seconds=settle),
+        *promises_kept(shop, record),
+        *paid_orders_kept(shop, record),
+        *mails_written(shop),
+        *reconcile(shop),
+    ]
+
+
+def backlog(shop: Shop) -> dict[str, int]:
+    """How many rows of each kind the workers have still to process."""
+    return {kind: number for kind, number in shop.rows(_BACKLOG) if number}
+
+
+def wait_for_background(shop: Shop, *, seconds: float) -> list[str]:
+    """Wait until nothing is left to process; the violations name what is left after `seconds`."""
+    until = time.monotonic() + seconds
+    while left := backlog(shop):
+        if time.monotonic() > until:
+            return [f"after {seconds:g} s there are still {left}"]
+        time.sleep(0.25)
+    return []
+
+
+def promises_kept(shop: Shop, record: Record) -> list[str]:
+    """An acknowledged order exists once, a refused one does not, and no call made two."""
+    notes = Counter(
+        note
+        for (note,) in shop.rows(
+            "SELECT note FROM orders_order WHERE note = ANY(%s)",
+            [[call.key for call in record.calls]],
+        )
+    )
+    violations = []
+    for call in record.calls:
+        found = notes[call.key]
+        if call.told is Told.OK and found != 1:
+            violations.append(f"order {call.order_id} was acknowledged and exists {found} times")
+        elif call.told is Told.REFUSED and found:
+            violations.append(f"call {call.key} was refused ({call.status}), its order exists")
+        elif found > 1:
+            violations.append(f"call {call.key} made {found} orders")
+    return violations
+
+
+def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
+    """Every acknowledged order with a good card is paid by one charge of the provider."""
+    charges = Counter(
+        reference
+        for (reference,) in shop.ledger(
+            "SELECT idempotency_key FROM charges WHERE status IN ('captured', 'authorized')"
+        )
+    )
+    violations = []
+    for order, payment, status in shop.rows(
+        """
+        SELECT "order".id::text, payment.id::text, payment.status
+        FROM orders_order AS "order"
+        LEFT JOIN payments_payment AS payment ON payment.order_id = "order".id
+        WHERE "order".id = ANY(%s::uuid[])
+        """,
+        [[call.order_id for call in record.told(Told.OK) if _has_good_card(call.body)]],
+    ):
+        if status != "captured":
+            violations.append(f"order {order}: payment {payment} is {status}")
+        elif charges[payment] != 1:
+            violations.append(f"order {order}: the provider charged {charges[payment]} times")
+    return violations
+
+
+def mails_written(shop: Shop) -> list[str]:
+    """Every notification that counts as sent is among the mails."""
+    written = "\n".join(shop.mails())
+    return [
+        f"notification {notification} counts as sent, and no mail has its Message-ID"
+        for (notification,) in shop.rows(
+            "SELECT id::text FROM notifications_notification WHERE state = 'sent'"
+            " AND created_at > now() - interval '2 hours'"
+        )
+        if notification not in written
+    ]
+
+
+def reconcile(shop: Shop) -> list[str]:
+    """What `manage.py reconcile` finds."""
+    ended = shop.manage("reconcile", "--format", "json")
+    try:
+        findings = json.loads(ended.stdout)["checks"]
+    except (ValueError, KeyError):
+        return [f"reconcile: exit code {ended.returncode}: {(ended.stderr or ended.stdout)[-500:]}"]
+    return [
+        f"reconcile: {finding['name']}: {finding['violations']} violations, {finding['shown'][:2]}"
+        for finding in findings
+        if finding["violations"]
+    ]
+
+
+def _has_good_card(body: dict[str, object]) -> bool:
+    payment = body.get("payment")
+    return isinstance(payment, dict) and payment["token"] in {
+        "tok_success",
+        "tok_error_then_success",
+        "tok_timeout_success",
+        "tok_slow",
+        "tok_duplicate_webhook",
+    }

@@ -1,0 +1,224 @@
+"""Clients of the shop that write down every call and what they were told."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+from oms.tests.faults.shop import Shop
+
+# The demo shop's customers, who share a password.
+_PASSWORD = "customer-demo-1"
+_ADDRESS = {
+    "name": "Fault Test",
+    "line1": "1 Test Street",
+    "city": "Berlin",
+    "postal_code": "10115",
+    "country": "DE",
+}
+_TOKEN_SECONDS = 600.0
+# Longer than every deadline of the shop.
+_TIMEOUT = 20.0
+
+
+class Told(StrEnum):
+    """What a client was told about a call."""
+
+    OK = "ok"
+    REFUSED = "refused"  # by an answer below 500
+    UNKNOWN = "unknown"  # a 5xx, or no answer
+
+
+@dataclass(kw_only=True)
+class Call:
+    """One call: an order to place under an idempotency key."""
+
+    key: str
+    body: dict[str, Any]
+    token: str
+    sent: float
+    """When it was sent, of `time.monotonic()`."""
+    told: Told = Told.UNKNOWN
+    status: int | str = ""
+    """The HTTP status, or the name of the transport's error."""
+    order_id: str | None = None
+    seconds: float = 0.0
+    retry_after: bool = False
+
+
+@dataclass(kw_only=True)
+class Record:
+    """All calls of an experiment, in the order in which they ended."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def told(self, told: Told) -> list[Call]:
+        return [call for call in self.calls if call.told is told]
+
+    def statuses(self) -> Counter[int | str]:
+        return Counter(call.status for call in self.calls)
+
+    def rate(self, *, since: float, until: float) -> float:
+        """Accepted orders a second that were sent between two moments of `time.monotonic()`."""
+        accepted = [call for call in self.told(Told.OK) if since <= call.sent < until]
+        return len(accepted) / (until - since)
+
+
+class Buyers:
+    """Customers who place orders, from several threads, and try each call once.
+
+    `resolve` settles the calls that were left without a definite answer as a careful client does:
+    again, with the same idempotency key.
+    """
+
+    def __init__(self, shop: Shop, *, customers: int = 8) -> None:
+        self._shop = shop
+        self._emails = [
+            email
+            for (email,) in shop.rows(
+                "SELECT email FROM users_user WHERE NOT is_staff AND is_active"
+                " AND email LIKE '%%@example.com' ORDER BY id LIMIT %s",
+                [customers],
+            )
+        ]
+        self._tokens: list[str] = []
+        self._logged_in_at = 0.0
+        self.record = Record()
+        self._lock = threading.Lock()
+
+    def log_in(self) -> None:
+        """Get new access tokens. HTTPStatusError if the shop refuses."""
+        with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+            tokens = []
+            for email in self._emails:
+                answer = client.post(
+                    "/api/v1/auth/token", json={"email": email, "password": _PASSWORD}
+                )
+                answer.raise_for_status()
+                tokens.append(answer.json()["access"])
+        self._tokens, self._logged_in_at = tokens, time.monotonic()
+
+    def tokens(self) -> list[str]:
+        """Access tokens, one of each customer, which are valid for five minutes or more."""
+        with self._lock:
+            if time.monotonic() - self._logged_in_at > _TOKEN_SECONDS:
+                self.log_in()
+        return self._tokens
+
+    def place(
+        self, client: httpx.Client, body: dict[str, Any], *, token: str, key: str | None = None
+    ) -> Call:
+        """Place one order, once, and record what came of it."""
+        key = key or str(uuid.uuid4())
+        # The note shows in the database which call an order is of.
+        call = Call(key=key, body={**body, "note": key}, token=token, sent=time.monotonic())
+        self._send(client, call)
+        with self._lock:
+            self.record.calls.append(call)
+        return call
+
+    @contextmanager
+    def placing(
+        self,
+        products: list[str],
+        *,
+        threads: int = 4,
+        rate: float | None = None,
+        payment_token: str = "tok_success",  # noqa: S107
+    ) -> Iterator[None]:
+        """Place orders of one unit from `threads` threads while the block runs.
+
+        `rate` bounds the orders a second of all threads together.
+        """
+        tokens = self.tokens()
+        stop = threading.Event()
+        numbers = itertools.count()
+        began = time.monotonic()
+
+        def work(token: str) -> None:
+            with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+                while not stop.is_set():
+                    number = next(numbers)
+                    if rate is not None:
+                        stop.wait(max(0.0, began + number / rate - time.monotonic()))
+                    body = order_body(
+                        (products[number % len(products)], 1), payment_token=payment_token
+                    )
+                    if self.place(client, body, token=token).told is Told.UNKNOWN:
+                        stop.wait(0.1)
+
+        workers = [
+            threading.Thread(target=work, args=(tokens[number % len(tokens)],), daemon=True)
+            for number in range(threads)
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join(timeout=2 * _TIMEOUT)
+
+    def resolve(self, *, seconds: float = 60.0) -> list[str]:
+        """Repeat what is unknown with the same keys; the violations are those that stay unknown."""
+        until = time.monotonic() + seconds
+        tokens = dict(zip(self._tokens, self.tokens(), strict=True))
+        with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+            for call in self.record.told(Told.UNKNOWN):
+                call.token = tokens.get(call.token, call.token)
+                while call.told is Told.UNKNOWN and time.monotonic() < until:
+                    self._send(client, call)
+                    if call.told is Told.UNKNOWN:
+                        time.sleep(0.2)
+        return [
+            f"call {call.key} has no answer after {seconds:g} s: {call.status}"
+            for call in self.record.told(Told.UNKNOWN)
+        ]
+
+    def _send(self, client: httpx.Client, call: Call) -> None:
+        headers = {"Authorization": f"Bearer {call.token}", "Idempotency-Key": call.key}
+        began = time.monotonic()
+        try:
+            answer = client.post("/api/v1/orders", json=call.body, headers=headers)
+        except httpx.TransportError as error:
+            call.status = type(error).__name__
+        else:
+            call.status = answer.status_code
+            call.retry_after = "Retry-After" in answer.headers
+            if answer.status_code == httpx.codes.CREATED:
+                call.told, call.order_id = Told.OK, answer.json()["id"]
+            elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and not _is_temporary(
+                answer
+            ):
+                call.told = Told.REFUSED
+        call.seconds = time.monotonic() - began
+
+
+def _is_temporary(answer: httpx.Response) -> bool:
+    """Whether the call is to be repeated: too many requests, or its first attempt still runs."""
+    if answer.status_code == httpx.codes.CONFLICT:
+        return bool(answer.json().get("code") == "idempotency_in_progress")
+    return answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+
+
+def order_body(
+    *lines: tuple[str, int],
+    payment_token: str = "tok_success",  # noqa: S107
+) -> dict[str, Any]:
+    """The body of an order of these (product id, quantity)."""
+    return {
+        "items": [{"product_id": product, "quantity": quantity} for product, quantity in lines],
+        "shipping_address": _ADDRESS,
+        "payment": {"provider": "sandbox", "token": payment_token},
+    }

@@ -1,0 +1,92 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from oms.tests.faults.experiments import Experiment, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One experiment's result; `outcome` is None where it was not possible, for `reason`."""
+
+    experiment: Experiment
+    outcome: Outcome | None
+    control: Outcome | None = None
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def result(self) -> str:
+        """ "pass", "FAIL" or "skipped"."""
+        if self.outcome is None:
+            return "skipped"
+        passed = not self.outcome.violations
+        # A control that finds nothing shows that the experiment proves nothing.
+        proves = self.control is None or bool(self.control.violations)
+        return "pass" if passed and proves else "FAIL"
+
+    @property
+    def control_result(self) -> str:
+        if self.outcome is None or self.experiment.control is None:
+            return "–"
+        if self.control is None:
+            return "not run"
+        return f"{len(self.control.violations)} violations" if self.control.violations else "NONE"
+
+
+def as_table(rows: list[Row]) -> Table:
+    """Experiment, what was done, violations, worst recovery, control, result."""
+    table = Table(title="Experiments", show_lines=False)
+    table.add_column("Experiment")
+    table.add_column("Done")
+    table.add_column("Violations", justify="right")
+    table.add_column("Worst recovery", justify="right")
+    table.add_column("Bar")
+    table.add_column("Control")
+    table.add_column("Seconds", justify="right")
+    table.add_column("Result")
+    for row in rows:
+        outcome = row.outcome or Outcome()
+        done = ", ".join(f"{number:,} {what}" for what, number in outcome.done.items())
+        done = "; ".join([text for text in (done, *outcome.notes) if text]) or row.reason
+        worst = f"{max(outcome.recoveries):.1f} s" if outcome.recoveries else "–"
+        colour = {"pass": "green", "FAIL": "bold red"}.get(row.result, "yellow")
+        table.add_row(
+            row.experiment.name,
+            done,
+            str(len(outcome.violations)),
+            worst,
+            row.experiment.bar,
+            row.control_result,
+            f"{row.seconds:.0f}",
+            f"[{colour}]{row.result}",
+        )
+    return table
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """The same table for docs/reliability.md."""
+    lines = [
+        "| Experiment | Done | Violations | Worst recovery | Bar | Control | Result |",
+        "| --- | --- | ---: | ---: | --- | --- | --- |",
+    ]
+    for row in rows:
+        outcome = row.outcome or Outcome()
+        done = ", ".join(f"{number:,} {what}" for what, number in outcome.done.items())
+        done = "; ".join([text for text in (done, *outcome.notes) if text]) or row.reason
+        worst = f"{max(outcome.recoveries):.1f} s" if outcome.recoveries else "–"
+        cells = (
+            row.experiment.name,
+            done,
+            str(len(outcome.violations)),
+            worst,
+            row.experiment.bar,
+            row.control_result,
+            row.result,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
