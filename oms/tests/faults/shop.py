@@ -18,7 +18,7 @@ import httpx
 import psycopg
 
 from oms.devserver.errors import end_of_log
-from oms.tests.faults.processes import ShopProcess, processes_below
+from oms.tests.faults.processes import KINDS, ShopProcess, processes_below
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Shop:
         self.port = _free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "make-run.log"
-        self._environment = {
+        self.environment = {
             **os.environ,
             **_NO_LIMITS,
             "DEBUG": "1",
@@ -54,7 +54,7 @@ class Shop:
             **(environment or {}),
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
-            self._environment.pop(name, None)
+            self.environment.pop(name, None)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Shop:
@@ -81,7 +81,7 @@ class Shop:
             self._process = subprocess.Popen(
                 [str(self.project / ".venv/bin/python"), "manage.py", "up"],
                 cwd=self.project,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -112,11 +112,13 @@ class Shop:
         found = processes_below(self.pid)
         return found if kind is None else [each for each in found if each.kind == kind]
 
+    def kinds(self) -> frozenset[str]:
+        """The kinds of processes that `make run` keeps running: an outside provider is none."""
+        return KINDS - {"provider"} if "SANDBOX_PROVIDER_URL" in self.environment else KINDS
+
     def is_whole(self) -> bool:
         """Whether every kind of process runs and the shop takes orders with all dependencies up."""
-        from oms.tests.faults.processes import KINDS
-
-        if {process.kind for process in self.processes()} < KINDS:
+        if not self.kinds() <= {process.kind for process in self.processes()}:
             return False
         try:
             answer = httpx.get(f"{self.url}/health/ready", timeout=3)
@@ -150,14 +152,21 @@ class Shop:
         """The first column of the first row of one query."""
         return self.rows(query, parameters)[0][0]
 
+    def staff_token(self) -> str:
+        """An access token of the demo staff account."""
+        answer = httpx.post(
+            f"{self.url}/api/v1/auth/token",
+            json={"email": STAFF_EMAIL, "password": STAFF_PASSWORD},
+            timeout=20,
+        )
+        answer.raise_for_status()
+        token: str = answer.json()["access"]
+        return token
+
     def products(self, *, stock: int = 1_000_000, number: int = 8) -> list[str]:
         """The ids of new products with so much stock each."""
-        with httpx.Client(base_url=f"{self.url}/api/v1", timeout=20) as client:
-            answer = client.post(
-                "/auth/token", json={"email": STAFF_EMAIL, "password": STAFF_PASSWORD}
-            )
-            answer.raise_for_status()
-            client.headers["Authorization"] = f"Bearer {answer.json()['access']}"
+        headers = {"Authorization": f"Bearer {self.staff_token()}"}
+        with httpx.Client(base_url=f"{self.url}/api/v1", timeout=20, headers=headers) as client:
             made = []
             for _ in range(number):
                 name = f"FAULT-{uuid.uuid4().hex[:12]}"
@@ -188,7 +197,7 @@ class Shop:
         return subprocess.run(
             [str(self.project / ".venv/bin/python"), "manage.py", *arguments],
             cwd=self.project,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=seconds,
