@@ -40,8 +40,9 @@ def consumer_checks(consumers: Sequence[str]) -> tuple[Check, ...]:
             # After a dump was restored on another server new events would not be read at all.
             sql="""
                 SELECT consumer AS id,
-                       format('has read up to transaction %%s, and the server is at %%s; see'
-                              ' docs/event-log.md', transaction, next) AS detail
+                       format('has read up to transaction %%s, and the server is at %%s: stop the'
+                              ' shop, and run manage.py event_log renumber', transaction, next)
+                           AS detail
                 FROM events_consumeroffset, pg_snapshot_xmax(pg_current_snapshot()) AS next
                 WHERE transaction > next
             """,

@@ -18,6 +18,7 @@ from oms.events.archive import ArchiveDamaged
 from oms.events.archiving import archivable_months, archive_month, verify_month
 from oms.events.models import ArchivedMonth
 from oms.events.partitions import maintain_partitions
+from oms.events.restoring import renumber_restored_log
 from oms.subscriptions import CONSUMERS
 
 _SIZES = """
@@ -34,12 +35,13 @@ class Command(BaseCommand):
         "The event log is partitioned by month. `status` shows the months; `maintain` makes those "
         "of now and the next ones, as the schedule does; `archive` writes months older than "
         "EVENT_LOG_RETENTION_MONTHS to EVENT_LOG_ARCHIVE_DIR and drops them from the database; "
-        "`verify` reads the archive's files and compares them with what was archived."
+        "`verify` reads the archive's files and compares them with what was archived; "
+        "`renumber` is for a dump that was restored on another server, before the shop starts."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        for name in ("status", "maintain", "verify"):
+        for name in ("status", "maintain", "verify", "renumber"):
             actions.add_parser(name)
         archive = actions.add_parser("archive")
         archive.add_argument("--dry-run", action="store_true", help="only list the months")
@@ -50,6 +52,7 @@ class Command(BaseCommand):
             "maintain": self._maintain,
             "archive": self._archive,
             "verify": self._verify,
+            "renumber": self._renumber,
         }
         try:
             actions[options["action"]](options)
@@ -95,3 +98,10 @@ class Command(BaseCommand):
         for archived in ArchivedMonth.objects.order_by("month"):
             verify_month(archived, folder=settings.EVENT_LOG_ARCHIVE_DIR)
             self.stdout.write(f"Verified {archived}: {archived.rows:,} events.")
+
+    def _renumber(self, options: dict[str, Any]) -> None:
+        events = renumber_restored_log()
+        if events is None:
+            self.stdout.write("The log belongs to this server; nothing was changed.")
+        else:
+            self.stdout.write(f"Renumbered {events:,} events; consumers go on where they were.")

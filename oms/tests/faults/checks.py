@@ -1,4 +1,4 @@
-"""Comparing what clients were told with the database, the provider's ledger and the mails."""
+"""Comparing the replies to clients with the database, the provider's ledger and the mails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 
-from oms.tests.faults.clients import Record, Told
+from oms.tests.faults.clients import Record, Reply
 from oms.tests.faults.shop import Shop
 
 # Orders are paid, confirmed and announced by then, unless something is stuck.
@@ -70,9 +70,9 @@ def promises_kept(shop: Shop, record: Record) -> list[str]:
     violations = []
     for call in record.calls:
         found = notes[call.key]
-        if call.told is Told.OK and found != 1:
+        if call.reply is Reply.OK and found != 1:
             violations.append(f"order {call.order_id} was acknowledged and exists {found} times")
-        elif call.told is Told.REFUSED and found:
+        elif call.reply is Reply.REFUSED and found:
             violations.append(f"call {call.key} was refused ({call.status}), its order exists")
         elif found > 1:
             violations.append(f"call {call.key} made {found} orders")
@@ -95,7 +95,7 @@ def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
         LEFT JOIN payments_payment AS payment ON payment.order_id = "order".id
         WHERE "order".id = ANY(%s::uuid[])
         """,
-        [[call.order_id for call in record.told(Told.OK) if _has_good_card(call.body)]],
+        [[call.order_id for call in record.replied(Reply.OK) if _has_good_card(call.body)]],
     ):
         if status != "captured":
             violations.append(f"order {order}: payment {payment} is {status}")

@@ -1,4 +1,4 @@
-"""Clients of the shop that write down every call and what they were told."""
+"""Clients of the shop that record every call and its reply."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _TOKEN_SECONDS = 600.0
 _TIMEOUT = 20.0
 
 
-class Told(StrEnum):
-    """What a client was told about a call."""
+class Reply(StrEnum):
+    """What the shop replied to a call."""
 
     OK = "ok"
     REFUSED = "refused"  # by an answer below 500
@@ -48,7 +48,7 @@ class Call:
     token: str
     sent: float
     """When it was sent, of `time.monotonic()`."""
-    told: Told = Told.UNKNOWN
+    reply: Reply = Reply.UNKNOWN
     status: int | str = ""
     """The HTTP status, or the name of the transport's error."""
     order_id: str | None = None
@@ -62,15 +62,15 @@ class Record:
 
     calls: list[Call] = field(default_factory=list)
 
-    def told(self, told: Told) -> list[Call]:
-        return [call for call in self.calls if call.told is told]
+    def replied(self, reply: Reply) -> list[Call]:
+        return [call for call in self.calls if call.reply is reply]
 
     def statuses(self) -> Counter[int | str]:
         return Counter(call.status for call in self.calls)
 
     def rate(self, *, since: float, until: float) -> float:
-        """Accepted orders a second that were sent between two moments of `time.monotonic()`."""
-        accepted = [call for call in self.told(Told.OK) if since <= call.sent < until]
+        """Accepted orders a second that were sent between two times of `time.monotonic()`."""
+        accepted = [call for call in self.replied(Reply.OK) if since <= call.sent < until]
         return len(accepted) / (until - since)
 
 
@@ -154,7 +154,7 @@ class Buyers:
                     body = order_body(
                         (products[number % len(products)], 1), payment_token=payment_token
                     )
-                    if self.place(client, body, token=token).told is Told.UNKNOWN:
+                    if self.place(client, body, token=token).reply is Reply.UNKNOWN:
                         stop.wait(0.1)
 
         workers = [
@@ -175,15 +175,15 @@ class Buyers:
         until = time.monotonic() + seconds
         tokens = dict(zip(self._tokens, self.tokens(), strict=True))
         with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
-            for call in self.record.told(Told.UNKNOWN):
+            for call in self.record.replied(Reply.UNKNOWN):
                 call.token = tokens.get(call.token, call.token)
-                while call.told is Told.UNKNOWN and time.monotonic() < until:
+                while call.reply is Reply.UNKNOWN and time.monotonic() < until:
                     self._send(client, call)
-                    if call.told is Told.UNKNOWN:
+                    if call.reply is Reply.UNKNOWN:
                         time.sleep(0.2)
         return [
             f"call {call.key} has no answer after {seconds:g} s: {call.status}"
-            for call in self.record.told(Told.UNKNOWN)
+            for call in self.record.replied(Reply.UNKNOWN)
         ]
 
     def _send(self, client: httpx.Client, call: Call) -> None:
@@ -197,11 +197,11 @@ class Buyers:
             call.status = answer.status_code
             call.retry_after = "Retry-After" in answer.headers
             if answer.status_code == httpx.codes.CREATED:
-                call.told, call.order_id = Told.OK, answer.json()["id"]
+                call.reply, call.order_id = Reply.OK, answer.json()["id"]
             elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and not _is_temporary(
                 answer
             ):
-                call.told = Told.REFUSED
+                call.reply = Reply.REFUSED
         call.seconds = time.monotonic() - began
 
 

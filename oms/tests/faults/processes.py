@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 
-# What stands in the command line of a process that the supervisor started, and the names of it and
-# of its children.
+# A part of the command line of a process that the supervisor started, and the names of it and of
+# its children.
 _MAINS = {
     "granian": ("web", "web worker"),
     "--hostname worker@": ("worker", "worker child"),
