@@ -4,6 +4,8 @@
 # make format        format, and fix what can be fixed automatically
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
+# make faults        whole shops under faults and races (docs/reliability.md), an hour; QUICK=1 for
+#                    eight minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
 # make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
 # make soak          ten minutes of steady load, to find growth; SECONDS=60 for less
@@ -23,10 +25,10 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak bench-micro profile schema-test check lint types imports migrations deployment format clean
+.PHONY: help run test bench soak faults bench-micro profile schema-test check lint types imports migrations deployment format clean
 
 help:
-	@sed -n 's/^# make/make/p' Makefile
+	@sed -n 's/^# make/make/p; s/^#  \( *[a-z]\)/  \1/p' Makefile
 
 # exec: no shell between make and the shop, so that the shop receives make's signals.
 run: $(VENV)/.installed
@@ -46,6 +48,10 @@ bench: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600) $(SOAK)
+
+faults: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m oms.tests.faults $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(PROJECT),--project "$(PROJECT)")
 
 bench-micro: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest benchmarks --benchmark-disable-gc --benchmark-sort=mean \

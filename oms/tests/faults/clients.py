@@ -92,6 +92,7 @@ class Buyers:
             )
         ]
         self._tokens: list[str] = []
+        self._customers: dict[str, int] = {}
         self._logged_in_at = 0.0
         self.record = Record()
         self._lock = threading.Lock()
@@ -107,12 +108,18 @@ class Buyers:
                 answer.raise_for_status()
                 tokens.append(answer.json()["access"])
         self._tokens, self._logged_in_at = tokens, time.monotonic()
+        self._customers |= {token: number for number, token in enumerate(tokens)}
 
     def tokens(self) -> list[str]:
         """Access tokens, one of each customer, which are valid for five minutes or more."""
         with self._lock:
             if time.monotonic() - self._logged_in_at > _TOKEN_SECONDS:
-                self.log_in()
+                try:
+                    self.log_in()
+                except httpx.HTTPError:
+                    # In the midst of a fault the old ones do: they live for five minutes more.
+                    if not self._tokens:
+                        raise
         return self._tokens
 
     def place(
@@ -140,12 +147,12 @@ class Buyers:
 
         `rate` bounds the orders a second of all threads together.
         """
-        tokens = self.tokens()
+        self.tokens()
         stop = threading.Event()
         numbers = itertools.count()
         began = time.monotonic()
 
-        def work(token: str) -> None:
+        def work(thread: int) -> None:
             with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
                 while not stop.is_set():
                     number = next(numbers)
@@ -154,12 +161,13 @@ class Buyers:
                     body = order_body(
                         (products[number % len(products)], 1), payment_token=payment_token
                     )
+                    tokens = self.tokens()
+                    token = tokens[thread % len(tokens)]
                     if self.place(client, body, token=token).reply is Reply.UNKNOWN:
                         stop.wait(0.1)
 
         workers = [
-            threading.Thread(target=work, args=(tokens[number % len(tokens)],), daemon=True)
-            for number in range(threads)
+            threading.Thread(target=work, args=(number,), daemon=True) for number in range(threads)
         ]
         for worker in workers:
             worker.start()
@@ -173,10 +181,11 @@ class Buyers:
     def resolve(self, *, seconds: float = 60.0) -> list[str]:
         """Repeat what is unknown with the same keys; the violations are those that stay unknown."""
         until = time.monotonic() + seconds
-        tokens = dict(zip(self._tokens, self.tokens(), strict=True))
+        tokens = self.tokens()
         with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
             for call in self.record.replied(Reply.UNKNOWN):
-                call.token = tokens.get(call.token, call.token)
+                if call.token in self._customers:
+                    call.token = tokens[self._customers[call.token]]
                 while call.reply is Reply.UNKNOWN and time.monotonic() < until:
                     self._send(client, call)
                     if call.reply is Reply.UNKNOWN:

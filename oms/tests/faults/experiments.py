@@ -38,7 +38,9 @@ class Experiment:
 
     `run` gets a shop that works and must leave it working. `control` does the same with the
     protection taken away: it proves something only if it finds violations. `environment` are the
-    variables of the shop that it needs; experiments with the same ones share a shop.
+    variables of the shop that `run` needs, and `control_environment` those that `control` needs
+    besides; what needs the same ones shares a shop. `needs_quiet` is for measurements: nothing else
+    runs at the same time.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Experiment:
     run: Callable[[Shop, Size], Outcome]
     control: Callable[[Shop, Size], Outcome] | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    control_environment: tuple[tuple[str, str], ...] = ()
+    needs_quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

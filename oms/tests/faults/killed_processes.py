@@ -8,50 +8,165 @@ import time
 from oms.tests.faults.checks import check_everything
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
-from oms.tests.faults.processes import KINDS
+from oms.tests.faults.processes import ShopProcess
 from oms.tests.faults.shop import Shop
 
 _BAR = 30.0
+_WEB_WORKER_BAR = 2.0
 _RATE = 10.0
+# Without its supervisor nothing is replaced, however long one waits.
+_CONTROL_SECONDS = 12.0
+
+# Full size: one process after the other. Quick: several of different kinds at once.
+_ONE_BY_ONE = (
+    ("web",),
+    ("web worker",),
+    ("worker",),
+    ("worker child",),
+    ("payments",),
+    ("payments child",),
+    ("notifications",),
+    ("notifications child",),
+    ("beat",),
+    ("provider",),
+    ("valkey",),
+    ("postgres backend",),
+    ("postgres",),
+)
+_TOGETHER = (
+    ("web worker", "payments child", "beat", "provider"),
+    ("web", "worker child", "notifications", "postgres backend"),
+    ("worker", "payments", "notifications child"),
+    ("valkey",),
+    ("postgres",),
+)
 
 
 def kill(shop: Shop, size: Size) -> Outcome:
     """`kill -9` of one process of each kind."""
-    return _disturb(shop, signal.SIGKILL, rounds=size.choose(quick=1, full=5))
+    return _disturb(shop, signal.SIGKILL, size)
 
 
 def freeze(shop: Shop, size: Size) -> Outcome:
     """SIGSTOP of one process of each kind."""
-    return _disturb(shop, signal.SIGSTOP, rounds=size.choose(quick=1, full=5))
+    return _disturb(shop, signal.SIGSTOP, size)
 
 
-def _disturb(shop: Shop, number: signal.Signals, *, rounds: int) -> Outcome:
+def kill_unsupervised(shop: Shop, size: Size) -> Outcome:
+    """`kill -9` of two processes while their supervisor is frozen."""
+    return _without_supervisor(shop, signal.SIGKILL)
+
+
+def freeze_unsupervised(shop: Shop, size: Size) -> Outcome:
+    """SIGSTOP of two processes while their supervisor is frozen too."""
+    return _without_supervisor(shop, signal.SIGSTOP)
+
+
+def _disturb(shop: Shop, number: signal.Signals, size: Size) -> Outcome:
     outcome, buyers = Outcome(), Buyers(shop)
+    rounds = _TOGETHER if size.is_quick else _ONE_BY_ONE * 3
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
-        for kind in sorted(KINDS) * rounds:
-            victim = shop.processes(kind)[0]
+        for kinds in rounds:
+            present = [kind for kind in kinds if kind in shop.kinds()]
+            victims = [shop.processes(kind)[0] for kind in present]
+            before = {kind: len(shop.processes(kind)) for kind in present}
+            gone = [each for victim in victims for each in (victim, *_children(shop, victim))]
             began = time.monotonic()
-            victim.signal(number)
-            outcome.count("processes")
-
-            def is_whole_again(victim=victim) -> bool:
-                return not victim.is_running() and shop.is_whole()
-
-            try:
-                shop.wait_until(is_whole_again, seconds=2 * _BAR, what=f"{kind} is replaced")
-            except TimeoutError as error:
-                outcome.violations.append(str(error))
-                victim.signal(signal.SIGCONT)
-                if not shop.is_running():
-                    break
-            outcome.recovered(time.monotonic() - began, bar=_BAR, what=kind)
+            for victim in victims:
+                victim.signal(number)
+            outcome.count("processes", len(victims))
+            if number == signal.SIGKILL and "web worker" in kinds:
+                _time_web_worker(shop, outcome, number=before["web worker"])
+            _wait_until_whole(shop, outcome, gone=gone, began=began, what=", ".join(kinds))
+            if not shop.is_running():
+                outcome.violations.append(f"{', '.join(kinds)}: the whole shop ended")
+                shop.start()
+    outcome.count("orders", len(buyers.record.calls))
+    slowest = max(call.seconds for call in buyers.record.calls)
+    outcome.notes.append(f"slowest answer {slowest:.1f} s")
     outcome.violations += buyers.resolve()
     outcome.violations += check_everything(shop, buyers.record)
-    outcome.count("orders", len(buyers.record.calls))
     return outcome
 
 
+def _without_supervisor(shop: Shop, number: signal.Signals) -> Outcome:
+    outcome = Outcome()
+    shop.signal_supervisor(signal.SIGSTOP)
+    try:
+        victims = [shop.processes(kind)[0] for kind in ("beat", "provider")]
+        for victim in victims:
+            victim.signal(number)
+        _wait_until_whole(
+            shop,
+            outcome,
+            gone=victims,
+            began=time.monotonic(),
+            what="beat, provider",
+            bar=_CONTROL_SECONDS,
+        )
+    finally:
+        shop.signal_supervisor(signal.SIGCONT)
+    return outcome
+
+
+def _children(shop: Shop, process: ShopProcess) -> list[ShopProcess]:
+    """What must end with a main process: its workers, or the connections of PostgreSQL."""
+    names = {"postgres": "postgres backend", "web": "web worker"}
+    return shop.processes(names.get(process.kind, f"{process.kind} child"))
+
+
+def _time_web_worker(shop: Shop, outcome: Outcome, *, number: int) -> None:
+    try:
+        seconds = shop.wait_until(
+            lambda: len(shop.processes("web worker")) >= number,
+            seconds=_BAR,
+            what="the web worker is started again",
+            every=0.02,
+        )
+    except TimeoutError as error:
+        outcome.violations.append(str(error))
+    else:
+        outcome.notes.append(f"web worker started again after {seconds:.1f} s")
+        if seconds > _WEB_WORKER_BAR:
+            outcome.violations.append(
+                f"web worker: started again after {seconds:.1f} s, bar {_WEB_WORKER_BAR:g} s"
+            )
+
+
+def _wait_until_whole(
+    shop: Shop,
+    outcome: Outcome,
+    *,
+    gone: list[ShopProcess],
+    began: float,
+    what: str,
+    bar: float = _BAR,
+) -> None:
+    def is_whole_again() -> bool:
+        return not any(process.is_running() for process in gone) and shop.is_whole()
+
+    try:
+        shop.wait_until(is_whole_again, seconds=bar, what="the shop is whole")
+    except TimeoutError as error:
+        left = [process.kind for process in gone if process.is_running()]
+        outcome.violations.append(f"{what}: {error} {f'Still there: {left}' if left else ''}")
+        for process in gone:
+            process.signal(signal.SIGCONT)
+    else:
+        outcome.recovered(time.monotonic() - began, bar=bar, what=what)
+
+
 EXPERIMENTS = (
-    Experiment(name="kill -9 of any process", bar="whole within 30 s", run=kill),
-    Experiment(name="SIGSTOP of any process", bar="whole within 30 s", run=freeze),
+    Experiment(
+        name="kill -9 of any process",
+        bar="whole within 30 s, web worker started within 2 s",
+        run=kill,
+        control=kill_unsupervised,
+    ),
+    Experiment(
+        name="SIGSTOP of any process",
+        bar="whole within 30 s",
+        run=freeze,
+        control=freeze_unsupervised,
+    ),
 )

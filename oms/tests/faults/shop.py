@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import httpx
 import psycopg
 
 from oms.devserver.errors import end_of_log
+from oms.tests.faults.ports import free_ports
 from oms.tests.faults.processes import KINDS, ShopProcess, processes_below
+from oms.tests.faults.valkey import Valkey
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
@@ -29,8 +31,9 @@ _NO_LIMITS = {
     f"RATE_LIMIT_{name}": "1000000/minute"
     for name in ("REGISTER", "TOKEN", "TOKEN_ACCOUNT", "PASSWORD", "PLACE", "USER", "ANONYMOUS")
 }
-# PORT moves three ports: web, provider, Valkey.
-_PORTS = 3
+# As REDIS_URL of an experiment's environment: a Valkey that the experiment stops and starts,
+# instead of the one that `make run` keeps running.
+OWN_VALKEY = "own"
 
 
 class Shop:
@@ -40,7 +43,7 @@ class Shop:
         self, *, project: Path, folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self.project, self.folder = project, folder
-        self.port = _free_ports()
+        self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "make-run.log"
         self.environment = {
@@ -54,8 +57,18 @@ class Shop:
             **(environment or {}),
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
-            self.environment.pop(name, None)
+            if name not in (environment or {}):
+                self.environment.pop(name, None)
+        self.own_valkey: Valkey | None = None
+        if self.environment.get("REDIS_URL") == OWN_VALKEY:
+            self.own_valkey = Valkey(
+                project=project, folder=folder / "own-valkey", port=self.port + 2
+            )
+            self.environment["REDIS_URL"] = self.own_valkey.url
         self._process: subprocess.Popen[bytes] | None = None
+        self._beside: list[subprocess.Popen[bytes]] = []
+        self._numbers: Counter[str] = Counter()
+        self._variables: dict[str, str] = {}
 
     def __enter__(self) -> Shop:
         self.start()
@@ -77,35 +90,83 @@ class Shop:
     def start(self) -> None:
         """Start everything and wait until the shop is whole. RuntimeError if it does not start."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(self.project / ".venv/bin/python"), "manage.py", "up"],
-                cwd=self.project,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        if self.own_valkey is not None and not self.own_valkey.is_running():
+            self.own_valkey.start()
+        self._numbers.clear()
+        self._process = self._popen([self._python, "manage.py", "up"], self.environment)
         try:
+            self.wait_until(self._has_all_children, seconds=_START_SECONDS, what="it has started")
             self.wait_until(self.is_whole, seconds=_START_SECONDS, what="the shop is open")
         except TimeoutError as error:
             self.stop()
             raise RuntimeError(f"{error}\n{end_of_log(self.log)}") from error
+        self._numbers = self._count_processes()
+        self._variables = self.processes("beat")[0].environment()
 
     def stop(self) -> int | None:
         """End it as Ctrl-C does; returns its exit code, None if it had to be killed."""
         assert self._process is not None
+        for process in list(self._beside):
+            self.stop_beside(process)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:
             return self._process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            for process in self.processes():
-                process.signal(signal.SIGKILL)
+            for each in self.processes():
+                each.signal(signal.SIGKILL)
             self._process.kill()
             self._process.wait()
             return None
+        finally:
+            if self.own_valkey is not None and self.own_valkey.is_running():
+                self.own_valkey.stop(signal.SIGTERM)
+
+    def start_beside(
+        self, name: str, *, environment: Mapping[str, str], options: str = ""
+    ) -> subprocess.Popen[bytes]:
+        """Start another process `name` of the Procfile, as a second machine would.
+
+        `environment` is added to that of the first, `options` to its command line. It ends with
+        the shop at the latest.
+        """
+        lines = (self.project / "Procfile").read_text().splitlines()
+        [command] = [line.partition(": ")[2] for line in lines if line.startswith(f"{name}: ")]
+        process = self._popen(
+            ["sh", "-c", f"{command} {options}"], {**self._variables, **environment}
+        )
+        self._beside.append(process)
+        return process
+
+    def stop_beside(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process of `start_beside` by SIGTERM, and what is left of it by SIGKILL."""
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._beside.remove(process)
+
+    def _popen(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.project,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def _python(self) -> str:
+        return str(self.project / ".venv/bin/python")
+
+    def signal_supervisor(self, number: signal.Signals) -> None:
+        """Send a signal to `manage.py up` alone, such as SIGSTOP."""
+        os.kill(self.pid, number)
 
     def processes(self, kind: str | None = None) -> list[ShopProcess]:
         """Its processes, all or those of one kind of `oms.tests.faults.processes.KINDS`."""
@@ -113,18 +174,32 @@ class Shop:
         return found if kind is None else [each for each in found if each.kind == kind]
 
     def kinds(self) -> frozenset[str]:
-        """The kinds of processes that `make run` keeps running: an outside provider is none."""
-        return KINDS - {"provider"} if "SANDBOX_PROVIDER_URL" in self.environment else KINDS
+        """The kinds of processes that `make run` keeps running: servers outside are none."""
+        outside = {"provider"} if "SANDBOX_PROVIDER_URL" in self.environment else set()
+        return KINDS - outside - ({"valkey"} if "REDIS_URL" in self.environment else set())
 
     def is_whole(self) -> bool:
-        """Whether every kind of process runs and the shop takes orders with all dependencies up."""
-        if not self.kinds() <= {process.kind for process in self.processes()}:
+        """Whether as many processes as at the start run and the shop takes orders, not degraded."""
+        if not self._count_processes() >= self._numbers:
             return False
         try:
             answer = httpx.get(f"{self.url}/health/ready", timeout=3)
         except httpx.TransportError:
             return False
         return answer.status_code == httpx.codes.OK and answer.json().get("status") == "ok"
+
+    def _count_processes(self) -> Counter[str]:
+        """How many processes it has of each kind; of PostgreSQL's backends one is enough."""
+        numbers = Counter(process.kind for process in self.processes())
+        numbers["postgres backend"] = min(1, numbers["postgres backend"])
+        return +numbers
+
+    def _has_all_children(self) -> bool:
+        """Whether all kinds run, and two children of each main that has children."""
+        numbers = self._count_processes()
+        return self.kinds() <= numbers.keys() and all(
+            number >= 2 for kind, number in numbers.items() if kind.endswith((" child", " worker"))
+        )
 
     def wait_until(
         self, condition: Callable[[], bool], *, seconds: float, what: str, every: float = 0.1
@@ -147,6 +222,12 @@ class Shop:
         """The rows of one query."""
         with self.connect() as connection:
             return connection.execute(query, parameters).fetchall()
+
+    def execute(self, *statements: str) -> None:
+        """Execute statements that return no rows, each in its own transaction."""
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
 
     def value(self, query: str, parameters: Any = None) -> Any:
         """The first column of the first row of one query."""
@@ -195,7 +276,7 @@ class Shop:
     def manage(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `manage.py` as an operator does, and return what it printed."""
         return subprocess.run(
-            [str(self.project / ".venv/bin/python"), "manage.py", *arguments],
+            [self._python, "manage.py", *arguments],
             cwd=self.project,
             env=self.environment,
             capture_output=True,
@@ -205,24 +286,5 @@ class Shop:
         )
 
     def variable(self, name: str) -> str:
-        """An environment variable of its processes, as they got it."""
-        for process in self.processes():
-            if process.kind in {"web", "worker", "payments", "notifications", "beat"}:
-                return process.environment()[name]
-        raise RuntimeError("No process of the shop runs.")
-
-
-def _free_ports() -> int:
-    """A port such that it and the following ones are free, below those of outgoing connections."""
-    while True:
-        port = random.randrange(23_000, 32_000)
-        if all(_is_free(port + further) for further in range(_PORTS)):
-            return port
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+        """An environment variable of its processes, as they got it at the last start."""
+        return self._variables[name]

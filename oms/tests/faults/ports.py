@@ -1,0 +1,25 @@
+"""Ports for the shops."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+# PORT moves three ports: web, provider, Valkey. The fourth is for a web process beside it.
+_PORTS = 4
+
+
+def free_ports() -> int:
+    """A port such that it and the following ones are free, below those of outgoing connections."""
+    while True:
+        port = random.randrange(23_000, 32_000)
+        if all(_is_free(port + further) for further in range(_PORTS)):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True

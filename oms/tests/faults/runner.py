@@ -1,0 +1,206 @@
+"""Runs experiments, each in a shop with the environment that it needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from oms.tests.faults.checks import backlog, reconcile
+from oms.tests.faults.experiments import Experiment, NotPossible, Outcome, Size
+from oms.tests.faults.report import Row
+from oms.tests.faults.shop import Shop
+
+_SHOWN = 20
+_SHOWN_OF_CONTROLS = 3
+
+
+@dataclass(kw_only=True)
+class Runner:
+    """Runs experiments on the checkout `project`, in up to `shops` shops at the same time."""
+
+    project: Path
+    folder: Path
+    size: Size
+    shops: int
+    console: Console
+    _quiet: Quiet = field(default_factory=lambda: Quiet())
+    _open: list[Shop] = field(default_factory=list)
+
+    def run(self, experiments: Sequence[Experiment]) -> list[Row]:
+        """One row for each experiment, in their order."""
+        rows: dict[str, Row] = {}
+        with ThreadPoolExecutor(self.shops) as threads:
+            for found in threads.map(self._run_group, _by_environment(experiments)):
+                rows |= found
+            # Controls in shops of their own, of what passed.
+            weakened = [
+                each
+                for each in experiments
+                if each.control_environment and rows[each.name].result == "pass"
+            ]
+            groups = _by_environment(weakened, of_controls=True)
+            for found in threads.map(partial(self._run_controls, rows=rows), groups):
+                rows = rows | found
+        return [rows[experiment.name] for experiment in experiments]
+
+    def abort(self) -> NoReturn:
+        """End all shops and this process."""
+        for shop in self._open:
+            if shop.is_running():
+                shop.signal_supervisor(signal.SIGINT)
+        os._exit(130)  # without waiting for the threads, which wait for their shops
+
+    def _run_group(self, group: Group) -> dict[str, Row]:
+        """Run the experiments of one environment, and the controls that need no other."""
+        with self._shop(group.environment) as shop:
+            rows = {each.name: self._run_one(each, shop) for each in group.experiments}
+            # Controls last: they damage the shop on purpose.
+            for each in group.experiments:
+                if not each.control_environment and rows[each.name].result == "pass":
+                    rows[each.name] = self._run_control(rows[each.name], shop)
+        return rows
+
+    def _run_controls(self, group: Group, *, rows: dict[str, Row]) -> dict[str, Row]:
+        with self._shop(group.environment) as shop:
+            return {
+                each.name: self._run_control(rows[each.name], shop) for each in group.experiments
+            }
+
+    def _run_one(self, experiment: Experiment, shop: Usable) -> Row:
+        outcome: Outcome | None = None
+        reason = ""
+        with self._quiet.turn(alone=experiment.needs_quiet):
+            began = time.monotonic()
+            try:
+                outcome = experiment.run(shop.whole(), self.size)
+            except NotPossible as error:
+                reason = str(error)
+            except Exception as error:  # one experiment must not keep the others from running
+                self.console.print_exception()
+                outcome = Outcome(violations=[f"{type(error).__name__}: {error}"])
+            seconds = time.monotonic() - began
+        row = Row(experiment=experiment, outcome=outcome, reason=reason, seconds=seconds)
+        self._print(row, outcome.violations[:_SHOWN] if outcome else [reason], style="red")
+        return row
+
+    def _run_control(self, row: Row, shop: Usable) -> Row:
+        """The row with its control, which must find violations."""
+        control = row.experiment.control
+        if control is None:
+            return row
+        with self._quiet.turn(alone=row.experiment.needs_quiet):
+            began = time.monotonic()
+            try:
+                found = control(shop.whole(), self.size)
+            except Exception:  # which proves nothing, so the experiment fails
+                self.console.print_exception()
+                found = Outcome()
+            row = replace(row, control=found, seconds=row.seconds + time.monotonic() - began)
+        shown = [f"without its protection: {text}" for text in found.violations]
+        self._print(row, shown[:_SHOWN_OF_CONTROLS], style="dim")
+        return row
+
+    @contextmanager
+    def _shop(self, environment: tuple[tuple[str, str], ...]) -> Iterator[Usable]:
+        usable = Usable(new=lambda: self._new_shop(environment))
+        try:
+            yield usable
+        finally:
+            usable.stop()
+
+    def _new_shop(self, environment: tuple[tuple[str, str], ...]) -> Shop:
+        folder = Path(tempfile.mkdtemp(prefix="shop-", dir=self.folder))
+        shop = Shop(project=self.project, folder=folder, environment=dict(environment))
+        self._open.append(shop)
+        return shop
+
+    def _print(self, row: Row, lines: Sequence[str], *, style: str) -> None:
+        text = f"[bold]{row.experiment.name}[/]: {row.result} after {row.seconds:.0f} s"
+        self.console.print(text, highlight=False)
+        for line in lines:
+            self.console.print(f"  {line}", style=style, markup=False, highlight=False)
+
+
+class Usable:
+    """A shop for one experiment after the other: a new one whenever the last was damaged."""
+
+    def __init__(self, *, new: Callable[[], Shop]) -> None:
+        self._new = new
+        self._shop: Shop | None = None
+
+    def whole(self) -> Shop:
+        """A shop that works, with nothing left to do and nothing wrong in its books."""
+        if self._shop is not None and not _is_clean(self._shop):
+            self.stop()
+            self._shop = None
+        if self._shop is None:
+            self._shop = self._new()
+        if not self._shop.is_running():
+            self._shop.start()
+        return self._shop
+
+    def stop(self) -> None:
+        if self._shop is not None and self._shop.is_running():
+            self._shop.stop()
+
+
+class Quiet:
+    """Turns of which some have no other beside them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._waiting_alone = 0
+
+    @contextmanager
+    def turn(self, *, alone: bool) -> Iterator[None]:
+        """Wait until nothing runs, if `alone`, or else until nobody is or waits to be alone."""
+        with self._changed:
+            if alone:
+                self._waiting_alone += 1
+                self._changed.wait_for(lambda: not self._running)
+            else:
+                self._changed.wait_for(lambda: not self._waiting_alone)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._waiting_alone -= alone
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """What shares a shop."""
+
+    environment: tuple[tuple[str, str], ...]
+    experiments: list[Experiment]
+
+
+def _by_environment(experiments: Sequence[Experiment], *, of_controls: bool = False) -> list[Group]:
+    groups: dict[tuple[tuple[str, str], ...], list[Experiment]] = {}
+    for each in experiments:
+        extra = each.control_environment if of_controls else ()
+        groups.setdefault(each.environment + extra, []).append(each)
+    return [Group(environment=key, experiments=found) for key, found in groups.items()]
+
+
+def _is_clean(shop: Shop) -> bool:
+    try:
+        return shop.is_whole() and not backlog(shop) and not reconcile(shop)
+    except Exception:  # whatever is wrong, another shop is needed
+        return False
