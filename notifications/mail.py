@@ -95,3 +95,19 @@ def is_permanent_failure(error: Exception) -> bool:
     if isinstance(error, smtplib.SMTPDataError):
         return error.smtp_code >= 500
     return isinstance(error, ValueError) and not isinstance(error, OSError)
+
+
+def is_connection_failure(error: Exception) -> bool:
+    """Whether the mail server or the disk is at fault, and the connection of no more use.
+
+    What a mail server answers about one mail is not, but for 421, with which it closes the
+    connection (RFC 5321, section 3.8).
+    """
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code == _CLOSING
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return any(code == _CLOSING for code, _ in error.recipients.values())
+    return isinstance(error, OSError)
+
+
+_CLOSING = 421

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.queue.leases import LeasedWork
+from oms.queue.leases import LeasedWork, lease_indexes
 
 
 class Channel(models.TextChoices):
@@ -84,6 +84,10 @@ class Notification(LeasedWork):
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
 
+    unfinished = Q(state=DeliveryState.DEAD)
+    waiting_values = {"state": DeliveryState.FAILED}
+    given_up_values = {"state": DeliveryState.DEAD}
+
     class Meta:
         verbose_name = _("notification")
         verbose_name_plural = _("notifications")
@@ -118,11 +122,7 @@ class Notification(LeasedWork):
                 name="notification_unread",
                 condition=Q(channel=Channel.IN_APP, read_at__isnull=True),
             ),
-            models.Index(
-                fields=["next_attempt_at"],
-                name="notification_due",
-                condition=Q(next_attempt_at__isnull=False),
-            ),
+            *lease_indexes("notification"),
             models.Index(
                 fields=["state", "-id"],
                 name="notification_not_sent",

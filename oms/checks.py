@@ -8,7 +8,7 @@ from inventory.checks import CHECKS as INVENTORY_CHECKS
 from notifications.checks import notification_checks
 from oms.core.actor import SEED_REQUEST_ID
 from oms.events.checks import consumer_checks
-from oms.events.relay import retry_dead_letters
+from oms.events.dead_letters import retry_dead_letters
 from oms.reconcile.checks import Finding
 from oms.reconcile.runner import run_checks
 from oms.subscriptions import CONSUMERS

@@ -17,9 +17,10 @@ from notifications.operations.subscriptions import EVENT_TYPES as NOTIFIED_EVENT
 from notifications.operations.subscriptions import queue_notifications
 from notifications.queries import seconds_mail_overdue
 from oms.core import clock
+from oms.events.dead_letters import retry_failed_events
 from oms.events.partitions import maintain_partitions
 from oms.events.publishing import RELAY_TASK
-from oms.events.relay import Consumer, consumer_lags, deliver, retry_failed_events
+from oms.events.relay import Consumer, consumer_lags, deliver
 from oms.http.operations.idempotency import purge_idempotency_records
 from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
@@ -50,15 +51,15 @@ _PURGING = 30.0
 def relay_events() -> None:
     """Deliver new events to each consumer, and retry those that failed.
 
-    Continues while there are events, for at most 15 seconds. One worker is enough, so any other
+    Continues while there are events, for at most 10 seconds. One worker is enough, so any other
     that is woken returns at once.
     """
     if wakeups_held(RELAY_TASK):
         return
-    process_due_work(RELAY_TASK, _deliver_to_all, seconds=15, pause=_GATHERING)
+    process_due_work(RELAY_TASK, _deliver_to_all, seconds=10, pause=_GATHERING)
     for consumer in CONSUMERS:
         with _isolated(consumer.name):
-            retry_failed_events(consumer)
+            retry_failed_events(consumer, deadline=time.monotonic() + _SHARE)
 
 
 def _deliver_to_all() -> int:

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
 from oms.core.money import ZERO, CurrencyField, MoneyField
-from oms.queue.leases import LeasedWork
-from payments.states import ACTIVE, OPEN, CaptureMethod, PaymentStatus, RefundStatus
+from oms.queue.leases import LeasedWork, lease_indexes
+from payments.states import ACTIVE, OPEN, OPEN_REFUNDS, CaptureMethod, PaymentStatus, RefundStatus
 
 
 class RequestedAction(models.TextChoices):
@@ -60,6 +60,8 @@ class Payment(LeasedWork):
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True)
 
+    unfinished = Q(status__in=OPEN) | ~Q(requested_action=RequestedAction.NONE)
+
     class Meta:
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
@@ -85,11 +87,7 @@ class Payment(LeasedWork):
         ]
         indexes = [
             models.Index(fields=["order_id", "id"], name="payment_of_order"),
-            models.Index(
-                fields=["next_attempt_at"],
-                name="payment_due",
-                condition=Q(next_attempt_at__isnull=False),
-            ),
+            *lease_indexes("payment"),
             models.Index(fields=["updated_at", "id"], name="payment_updated"),
             # Without captured ones, which are so frequent that no index is needed.
             models.Index(
@@ -137,6 +135,8 @@ class Refund(LeasedWork):
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
 
+    unfinished = Q(status__in=OPEN_REFUNDS)
+
     class Meta:
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
@@ -146,11 +146,7 @@ class Refund(LeasedWork):
         indexes = [
             models.Index(fields=["order_id"], name="refund_of_order"),
             models.Index(fields=["succeeded_at"], name="refund_succeeded"),
-            models.Index(
-                fields=["next_attempt_at"],
-                name="refund_due",
-                condition=Q(next_attempt_at__isnull=False),
-            ),
+            *lease_indexes("refund"),
             models.Index(
                 fields=["status", "-id"],
                 name="refund_not_succeeded",

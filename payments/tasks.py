@@ -17,7 +17,7 @@ _BATCH_SECONDS = 0.05
 
 @shared_task(name=PROCESS_TASK)
 def process_payments() -> None:
-    """Process what is due, for at most half a minute: 15 seconds, and the time of the last call.
+    """Process what is due, for 10 seconds, and 2 more for the last calls.
 
     Never retried by Celery: what is left, or was interrupted, is due again by its row. If another
     worker is processing, this one returns at once, so that batches are larger, unless the other has
@@ -29,7 +29,7 @@ def process_payments() -> None:
         process_due_work(
             PROCESS_TASK,
             _processor.work,
-            seconds=15,
+            seconds=10,
             pause=_BATCH_SECONDS,
             full=MAX_CONCURRENT_CALLS,
         )

@@ -7,81 +7,80 @@ lease expires. Exactly-once delivery is impossible.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from smtplib import SMTP
+from socket import SHUT_RDWR, socket
 
 import structlog
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models.functions import Now
 
-from notifications.mail import compose_mail, is_permanent_failure
+from notifications.mail import compose_mail, is_connection_failure, is_permanent_failure
 from notifications.models import DeliveryState, Notification
 from oms.core import clock
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import durable, transaction
-from oms.queue.leases import backoff, claim_due, due
+from oms.queue.circuit_breaker import CircuitBreaker
+from oms.queue.leases import claim_due, give_up, is_due, reschedule
 
 log = structlog.get_logger(__name__)
 
 # How many mails a worker claims at once.
 BATCH_SIZE = 100
-# Longer than a task may run, so an expired lease belongs to a dead worker.
-LEASE = timedelta(seconds=90)
-# The pauses between them add up to two hours.
-MAX_ATTEMPTS = 8
-_FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
+# A batch that takes longer is cut off: before its lease ends, and before its task must.
+_MAX_SECONDS = 12.0
 
 
 class MailSender:
     """Sends mail over one connection, kept open until it breaks or `close` is called.
 
-    After a failed connection attempt nothing is claimed for `pause` seconds, so waiting mail uses
-    up no attempts, and a server that drops packets costs one timeout per pause. Sent mails are
-    recorded together every `record_interval` seconds, which bounds how many are sent twice if the
-    worker dies. A batch stops after `batch_seconds`: a task may run for a minute, and the mail
-    server may be slow.
+    While the mail server cannot be reached, or breaks off before it has taken one mail, nothing is
+    claimed for `server.pause` seconds, so waiting mail uses up no attempts. Sent mails are recorded
+    together every `record_interval` seconds, which bounds how many are sent twice if the worker
+    dies. A batch begins no mail after `batch_seconds`, because the mail server may be slow.
     """
 
-    pause = 30.0
     record_interval = 0.25
-    batch_seconds = 10.0
+    batch_seconds = 4.0
+    max_seconds = _MAX_SECONDS
 
     def __init__(self, *, connect: Callable[[], BaseEmailBackend] = get_connection) -> None:
+        self.server = CircuitBreaker(failures=1, pause=10.0)
         self._connect = connect
-        self._next_connect = 0.0
         self._connection: BaseEmailBackend | None = None
+        self._has_sent = False
         self._sent: list[tuple[Notification, datetime]] = []
         self._recorded_at = 0.0
 
     @durable
     def send_batch(self) -> int:
-        """Send up to BATCH_SIZE of the most overdue mails.
+        """Send up to BATCH_SIZE of the due mails.
 
         Returns how many were attempted; 0 if nothing is due or the mail server is unavailable.
         """
         self._record_sent()
-        if time.monotonic() < self._next_connect:
-            return 0
         # Claim nothing that cannot be sent, and connect only if there is mail.
-        if self._connection is None and not (due(Notification).exists() and self._open()):
+        if self._connection is None and not (is_due(Notification) and self._open()):
             return 0
-        waiting = deque(
-            claim_due(Notification, lease=LEASE, limit=BATCH_SIZE, changes="state = 'sending'")
-        )
+        waiting = deque(claim_due(Notification, limit=BATCH_SIZE, changes="state = 'sending'"))
         attempted, end = 0, time.monotonic() + self.batch_seconds
         try:
-            while waiting and self._open():
-                self._deliver(waiting.popleft())
-                attempted += 1
-                now = time.monotonic()
-                if now - self._recorded_at >= self.record_interval:
-                    self._record_sent()
-                if now >= end:
-                    break
+            with _cut_off(self._connection, seconds=self.max_seconds):
+                while waiting and self._connection is not None:
+                    if waiting[0].state == DeliveryState.SENDING:  # Its worker was killed.
+                        self._record_sent()
+                    self._deliver(waiting.popleft())
+                    attempted += 1
+                    now = time.monotonic()
+                    if now - self._recorded_at >= self.record_interval:
+                        self._record_sent()
+                    if now >= end:
+                        break
         finally:
             try:
                 self._record_sent()
@@ -98,33 +97,35 @@ class MailSender:
                 log.info("mail_connection_lost", error=repr(error))
 
     def _open(self) -> bool:
-        """Whether there is a connection; opens one if needed."""
-        if self._connection is not None:
-            return True
+        """Whether a connection could be opened."""
+        if not self.server.allow(1):
+            return False
         connection = self._connect()
         try:
             connection.open()
         except OSError as error:
-            self._next_connect = time.monotonic() + self.pause
+            self.server.record(is_answered=False)
             log.warning("mail_server_unreachable", error=repr(error))
             return False
-        self._connection = connection
+        self._connection, self._has_sent = connection, False
         return True
 
     def _deliver(self, notification: Notification) -> None:
         """Send it; failures are recorded at once, successes together with others."""
-        if notification.attempts > MAX_ATTEMPTS:  # The worker of the last attempt died.
-            _record_failure(notification, state=DeliveryState.DEAD, next_attempt_at=None)
-            return
         try:
             mail = compose_mail(notification)
             mail.connection = self._connection
             if not mail.send():
                 raise ValueError("The mail has no recipient.")
         except Exception as error:  # Python's e-mail package raises any for odd addresses.
-            self.close()
+            if is_connection_failure(error):
+                self.close()
+                if not self._has_sent:
+                    self.server.record(is_answered=False)
             _handle_error(notification, error)
         else:
+            self._has_sent = True
+            self.server.record(is_answered=True)
             self._sent.append((notification, clock.now()))
 
     def _record_sent(self) -> None:
@@ -153,21 +154,14 @@ def _record_sent(sent: Sequence[tuple[Notification, datetime]]) -> None:
 
 
 def _handle_error(notification: Notification, error: Exception) -> None:
-    final = is_permanent_failure(error) or notification.attempts >= MAX_ATTEMPTS
     log.warning(
         "mail_failed",
         notification_id=str(notification.id),
         attempts=notification.attempts,
-        final=final,
         error=repr(error),
     )
-    pause = backoff(notification.attempts, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
-    _record_failure(
-        notification,
-        state=DeliveryState.DEAD if final else DeliveryState.FAILED,
-        next_attempt_at=None if final else Now() + pause,
-        last_error=repr(error),
-    )
+    outcome = give_up if is_permanent_failure(error) else reschedule
+    outcome(notification, error=repr(error))
 
 
 @transaction
@@ -181,8 +175,25 @@ def _release(claimed: Iterable[Notification]) -> None:
     )
 
 
-def _record_failure(notification: Notification, **values: Any) -> None:
-    """Write `values` and end the lease, unless another worker has claimed it since."""
-    Notification.objects.filter(
-        pk=notification.pk, fencing_token=notification.fencing_token
-    ).update(lease_until=None, **values)
+@contextmanager
+def _cut_off(connection: BaseEmailBackend | None, *, seconds: float) -> Iterator[None]:
+    """Break the connection to a mail server if the block takes longer than `seconds`.
+
+    Its timeout is one for each read and write, of which a mail takes many.
+    """
+    server = getattr(connection, "connection", None)
+    if not isinstance(server, SMTP) or server.sock is None:
+        yield
+        return
+    timer = threading.Timer(seconds, _shut_down, [server.sock])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _shut_down(connection: socket) -> None:
+    with suppress(OSError):  # it was closed just before
+        connection.shutdown(SHUT_RDWR)

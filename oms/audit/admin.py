@@ -21,8 +21,8 @@ from oms.backoffice.display import badge
 from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter
 from oms.backoffice.object_links import as_uuid, find_order
 from oms.core.actor import Actor, ActorKind, anonymous
+from oms.events.dead_letters import retry_dead_letter
 from oms.events.models import ConsumerOffset, DeadLetter, Event
-from oms.events.relay import retry_dead_letter
 from oms.events.types import event_types
 
 _ACTORS = {

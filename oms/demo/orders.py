@@ -28,7 +28,7 @@ from payments.gateways.base import ChargeResult, ChargeStatus, GatewayUnknownOut
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund
 from payments.operations.outcomes import record_charge, record_refund
-from payments.operations.retry_policy import reschedule_payment
+from payments.operations.rescheduling import reschedule_payment
 from payments.states import PaymentStatus
 
 _CARRIERS = ("DHL", "DPD", "GLS", "UPS")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from typing import NamedTuple
 from uuid import UUID
@@ -22,17 +22,16 @@ from django.db.models.functions import Now
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import DeadlineExceeded, Unavailable
 from oms.db.pipeline import Pipeline, execute
-from oms.db.transactions import busy_on_lock_timeout, with_retries
+from oms.db.transactions import DatabaseBusy, busy_on_lock_timeout, with_retries
 from oms.events.models import ConsumerOffset, DeadLetter, Event
-from oms.events.publishing import RELAY_TASK
 from oms.events.types import DomainEvent, decode
-from oms.queue.leases import backoff
-from oms.queue.wakeups import wake_on_commit
+from oms.queue.leases import retry_policy
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-MAX_ATTEMPTS = 8
+# For how many seconds the events of a batch that failed are handled one by one.
+_ONE_BY_ONE_SECONDS = 5.0
 
 # Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
 # The others, usually most of them, are not transferred.
@@ -153,10 +152,14 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
         if not rows:
             return 0, False
         events = [row for row in rows if row.type in types]
-        if events and _try_to_handle(consumer, events) is not None:
-            _handle_one_by_one(consumer, events)
-        execute(_SAVE_OFFSET, [rows[-1].transaction, rows[-1].position, consumer.name])
-    return len(events), rows[-1].batch_size == BATCH
+        last, more = rows[-1], rows[-1].batch_size == BATCH
+        if events and try_to_handle(consumer, events) is not None:
+            handled = _handle_one_by_one(consumer, events)
+            if handled < len(events):
+                events, more = events[:handled], True
+                last = events[-1]
+        execute(_SAVE_OFFSET, [last.transaction, last.position, consumer.name])
+    return len(events), more
 
 
 def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
@@ -179,27 +182,39 @@ def _lock_offset(consumer: Consumer) -> tuple[str, int]:
     return reached, position
 
 
-def _handle_one_by_one(consumer: Consumer, events: Sequence[_Row]) -> None:
-    """Handle each event alone; those that fail are retried later (`retry_failed_events`)."""
-    for event in events:
-        error = _try_to_handle(consumer, [event])
+def _handle_one_by_one(consumer: Consumer, events: Sequence[_Row]) -> int:
+    """Handle each event alone; those that fail are retried later (oms/events/dead_letters.py).
+
+    Returns how many were handled or failed, at least one: if they wait for locks, the others are
+    left for the next batch.
+    """
+    deadline = time.monotonic() + _ONE_BY_ONE_SECONDS
+    for number, event in enumerate(events, start=1):
+        error = try_to_handle(consumer, [event])
         if error is not None:
             DeadLetter.objects.create(
                 consumer=consumer.name,
                 event_id=event.id,
-                next_attempt_at=Now() + _pause(1),
+                next_attempt_at=Now() + retry_policy(DeadLetter).pause_after(1),
                 last_error=repr(error),
             )
+        if time.monotonic() >= deadline:
+            return number
+    return len(events)
 
 
-def _try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
+def try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
     """None if the handler succeeded; else what it raised, with its writes rolled back.
 
-    Errors of a busy or unavailable database are raised, because the events did not cause them.
+    A lock or statement timeout counts as a failure, or one event could stop all others for good.
+    Other errors of a database that is unavailable are raised: the events did not cause them.
     """
     try:
-        with transaction.atomic():
+        with busy_on_lock_timeout(), transaction.atomic():
             consumer.handle([recorded(event) for event in events])
+    except (DatabaseBusy, DeadlineExceeded) as error:
+        log.warning("event_timed_out", consumer=consumer.name, events=[str(e.id) for e in events])
+        return error
     except (OperationalError, Unavailable):
         raise
     except Exception as error:  # a failing handler must not stop the other events
@@ -213,63 +228,3 @@ def consumer_lags() -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute(_UNREAD)
         return {consumer: max(0.0, age or 0.0) for consumer, age in cursor.fetchall()}
-
-
-def retry_failed_events(consumer: Consumer) -> int:
-    """Retry the failed events of `consumer` that are due; returns how many succeeded."""
-    succeeded = 0
-    due = DeadLetter.objects.filter(consumer=consumer.name, next_attempt_at__lte=Now())
-    for id in list(due.order_by("event_id").values_list("pk", flat=True)[:BATCH]):
-        with transaction.atomic():
-            failed = (
-                due.filter(pk=id)
-                .select_for_update(of=("self",), skip_locked=True)
-                .select_related("event")
-                .first()
-            )
-            if failed is None:
-                continue
-            error = _try_to_retry(consumer, failed)
-            if error is None:
-                failed.delete()
-                succeeded += 1
-                continue
-            failed.attempts += 1
-            failed.last_error = repr(error)
-            is_dead = failed.attempts >= MAX_ATTEMPTS
-            failed.next_attempt_at = None if is_dead else Now() + _pause(failed.attempts)
-            failed.save(update_fields=["attempts", "last_error", "next_attempt_at"])
-    return succeeded
-
-
-def _try_to_retry(consumer: Consumer, failed: DeadLetter) -> Exception | None:
-    """The same for one event, where a lock or statement timeout counts as a failure too.
-
-    Else one such event would keep the others from being retried.
-    """
-    try:
-        with busy_on_lock_timeout():
-            return _try_to_handle(consumer, [failed.event])
-    except (Unavailable, DeadlineExceeded) as error:
-        return error
-
-
-def retry_dead_letter(*, dead_letter_id: int) -> None:
-    """Let a failed event be retried at once, with all its attempts again."""
-    DeadLetter.objects.filter(pk=dead_letter_id).update(next_attempt_at=Now(), attempts=0)
-    wake_on_commit(RELAY_TASK)
-
-
-@transaction.atomic
-def retry_dead_letters() -> list[str]:
-    """Let every dead letter be retried; a sentence for each, which is logged too."""
-    retried = []
-    for letter in DeadLetter.objects.filter(next_attempt_at=None).order_by("event_id"):
-        retry_dead_letter(dead_letter_id=letter.pk)
-        retried.append(f"event {letter.event_id}: will be retried by {letter.consumer}")
-        log.info("reconcile_repaired", kind="event", id=str(letter.event_id))
-    return retried
-
-
-def _pause(attempts: int) -> timedelta:
-    return backoff(attempts, first=5, longest=3600)

@@ -7,10 +7,10 @@ payment up by its key, and sends the same key again if the provider has no such 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from django.db import OperationalError
@@ -19,7 +19,8 @@ from django.db.models import prefetch_related_objects
 from oms.core.actor import Actor, system
 from oms.core.errors import Unavailable
 from oms.db.transactions import durable
-from oms.queue.leases import claim_due
+from oms.queue.circuit_breaker import CircuitBreaker
+from oms.queue.leases import LEASE, claim_due, release_lease, renew_leases
 from payments.gateways.base import (
     ChargeResult,
     ChargeStatus,
@@ -30,19 +31,16 @@ from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund, RequestedAction
 from payments.operations.outcomes import ChargeUpdate, record_charges, record_refund
 from payments.operations.provider_calls import call_for_payment, call_for_refund
-from payments.operations.retry_policy import (
-    MAX_ATTEMPTS,
-    release_lease,
-    reschedule_payment,
-    reschedule_refund,
-)
+from payments.operations.rescheduling import reschedule_payment, reschedule_refund
 from payments.states import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
 MAX_CONCURRENT_CALLS = 64
-# Longer than the longest call (2 s to connect, 8 s to read, for a look-up and a charge).
-LEASE = timedelta(seconds=30)
+# A call may outlive its lease: 2 s to connect and 8 s to read, for a look-up and for a charge.
+_RENEWAL_SECONDS = LEASE.total_seconds() / 4
+# After so many calls in a row without a clear answer the provider counts as away.
+_AWAY_AFTER = 10
 # Seconds to wait for slow responses before polling for new work.
 _POLL_SECONDS = 0.25
 
@@ -52,8 +50,6 @@ _MARK_PROCESSING = (
     "status = CASE WHEN work.status IN ('created', 'requested') THEN 'processing'"
     " ELSE work.status END, updated_at = statement_timestamp()"
 )
-
-Work = TypeVar("Work", Payment, Refund)
 
 
 class PaymentProcessor:
@@ -70,10 +66,13 @@ class PaymentProcessor:
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, thread_name_prefix="provider")
         # The rows are as they were before their claims.
         self._in_flight: dict[Future[Any], Payment | Refund] = {}
+        self._renewed_at = time.monotonic()
+        self._provider = CircuitBreaker(failures=_AWAY_AFTER, pause=1.0)
 
     @durable
     def work(self) -> int:
         """Start due calls and record those that ended; the number of calls that were in flight."""
+        self._renew_leases()
         has_started = self._start_due_calls()
         in_flight = len(self._in_flight)
         if in_flight:
@@ -84,24 +83,34 @@ class PaymentProcessor:
         return in_flight
 
     @durable
-    def finish(self, *, seconds: float = LEASE.total_seconds()) -> None:
+    def finish(self, *, seconds: float = 2.0) -> None:
         """Wait up to `seconds` for the calls in flight, and record their outcomes.
 
-        A call that takes longer, as when a response arrives byte by byte, does not hold up the
-        worker; if it ends later, the next `work` records it.
+        A call that takes longer does not hold up the worker; if it ends later, the next `work`
+        records it.
         """
+        self._renew_leases()
         done, _ = wait(self._in_flight, timeout=seconds)
         self._record(done)
 
+    def _renew_leases(self) -> None:
+        """Keep the rows in flight, whose calls may take longer than a lease."""
+        if time.monotonic() - self._renewed_at < _RENEWAL_SECONDS:
+            return
+        self._renewed_at = time.monotonic()
+        for model in (Payment, Refund):
+            rows = [work for work in self._in_flight.values() if isinstance(work, model)]
+            renew_leases(model, rows)
+
     def _start_due_calls(self) -> bool:
-        free = MAX_CONCURRENT_CALLS - len(self._in_flight)
+        free = self._provider.allow(MAX_CONCURRENT_CALLS - len(self._in_flight))
         if not free:
             return False
         # Half of it at most, so that neither waits for the other's backlog.
-        refunds = _claim(Refund, limit=(free + 1) // 2)
+        refunds = claim_due(Refund, limit=(free + 1) // 2, changes=_MARK_PROCESSING)
         prefetch_related_objects(refunds, "payment")
         free -= len(refunds)
-        payments = _claim(Payment, limit=free) if free else []
+        payments = claim_due(Payment, limit=free, changes=_MARK_PROCESSING) if free > 0 else []
         for refund in refunds:
             self._in_flight[self._threads.submit(call_for_refund, refund)] = refund
         for payment in payments:
@@ -111,6 +120,9 @@ class PaymentProcessor:
     def _record(self, done: set[Future[Any]]) -> None:
         # Removed first: what cannot be recorded now is claimed again when its lease expires.
         ended = [(self._in_flight.pop(call), call) for call in done]
+        # One answer among them is enough.
+        for is_answered in sorted(_is_answer(call) for _, call in ended):
+            self._provider.record(is_answered=is_answered)
         updates: list[tuple[Payment, ChargeUpdate]] = []
         without_outcome: list[tuple[Payment, BaseException]] = []
         refunds: list[tuple[Refund, Future[RefundResult]]] = []
@@ -131,19 +143,9 @@ class PaymentProcessor:
             _record_refund(refund, call)
 
 
-def _claim(model: type[Work], *, limit: int) -> list[Work]:
-    """Up to `limit` of the due rows, as they were before the claim."""
-    claimed = claim_due(model, lease=LEASE, limit=limit, changes=_MARK_PROCESSING)
-    return [work for work in claimed if not _has_exhausted_attempts(work)]
-
-
-def _has_exhausted_attempts(work: Payment | Refund) -> bool:
-    """Whether the last of all attempts killed its worker; staff must check it then."""
-    if work.attempts <= MAX_ATTEMPTS:
-        return False
-    release_lease(work, next_attempt_at=None, last_error="The worker died in the last attempt.")
-    log.error("attempts_exhausted", kind=work._meta.model_name, id=str(work.pk))
-    return True
+def _is_answer(call: Future[Any]) -> bool:
+    """Whether the provider has accepted or rejected the call."""
+    return call.exception() is None or isinstance(call.exception(), GatewayRejected)
 
 
 def _charge_result(payment: Payment, call: Future[ChargeResult]) -> ChargeResult | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from typing import Any
+
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from oms.queue.wakeups import wake_on_commit
-from payments.models import Payment, Refund, RequestedAction
+from payments.models import Payment, Refund
 from payments.operations.attempts import PROCESS_TASK
-from payments.states import OPEN, OPEN_REFUNDS
 
 
 def retry_now(*, work: Payment | Refund) -> None:
@@ -16,11 +17,6 @@ def retry_now(*, work: Payment | Refund) -> None:
 
     Without effect if its outcome is known: what is final must not be sent again.
     """
-    is_open = (
-        Q(status__in=OPEN_REFUNDS)
-        if isinstance(work, Refund)
-        else Q(status__in=OPEN) | ~Q(requested_action=RequestedAction.NONE)
-    )
-    rows = type(work)._default_manager.filter(is_open, pk=work.pk)
+    rows: QuerySet[Any] = type(work)._default_manager.filter(work.unfinished, pk=work.pk)
     if rows.update(next_attempt_at=Now(), attempts=0):
         wake_on_commit(PROCESS_TASK)

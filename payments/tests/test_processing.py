@@ -12,13 +12,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from oms.queue.leases import retry_policy
 from oms.testing.factories import make_product
 from oms.testing.ordering import payment_of, place, settle
 from payments.gateways.base import ChargeResult, GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
 from payments.operations.processing import PaymentProcessor
-from payments.operations.retry_policy import MAX_ATTEMPTS
 from payments.operations.retrying import retry_now
 from payments.tests.processors import NOWHERE, charged_order, charges, make_due, work
 from payments.tests.sandbox_process import SandboxProcess
@@ -108,7 +108,7 @@ def test_after_the_last_attempt_staff_can_retry(
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
     settings.SANDBOX_PROVIDER_URL = NOWHERE
-    Payment.objects.filter(pk=payment.pk).update(attempts=MAX_ATTEMPTS - 1)
+    Payment.objects.filter(pk=payment.pk).update(attempts=retry_policy(Payment).attempts - 1)
     work()
     payment.refresh_from_db()
     assert (payment.status, payment.next_attempt_at) == ("unknown", None)

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from pytest_django import Settings
 
+from oms.queue.leases import retry_policy
 from oms.testing.factories import make_product
 from oms.testing.faults import refused_rows
 from oms.testing.ordering import paid_order, payment_of, refund_of, settle
@@ -15,7 +16,6 @@ from payments.gateways.base import GatewayRejected
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Refund
 from payments.operations import processing
-from payments.operations.retry_policy import MAX_ATTEMPTS
 from payments.operations.retrying import retry_now
 from payments.tests.processors import NOWHERE, charged_order, work
 from payments.tests.sandbox_process import SandboxProcess
@@ -141,7 +141,7 @@ def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None
 def test_a_refund_that_kills_its_workers_is_left_to_staff() -> None:
     order = charged_order()
     refund = refund_of(payment_of(order))
-    Refund.objects.update(attempts=MAX_ATTEMPTS, status="unknown")
+    Refund.objects.update(attempts=retry_policy(Refund).attempts, status="unknown")
 
     assert not work()
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from django.db.models.functions import Now
 
-from oms.queue.leases import claim_due
+from oms.queue.leases import claim_due, retry_policy
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place
 from orders.operations.cancelling import cancel_order
@@ -21,8 +21,8 @@ from payments.gateways.base import ChargeResult, GatewayUnknownOutcome
 from payments.gateways.sandbox import SandboxGateway
 from payments.models import Payment
 from payments.operations import processing
-from payments.operations.processing import LEASE, PaymentProcessor
-from payments.operations.retry_policy import MAX_ATTEMPTS, reschedule_payment
+from payments.operations.processing import PaymentProcessor
+from payments.operations.rescheduling import reschedule_payment
 from payments.tests.processors import charges, make_due, process, work
 from payments.tests.sandbox_process import SandboxProcess
 
@@ -128,7 +128,7 @@ def test_a_worker_whose_lease_expired_does_not_overwrite_the_next_ones_outcome(
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
     payment = payment_of(order)
-    [slow] = claim_due(Payment, lease=LEASE, limit=1)
+    [slow] = claim_due(Payment, limit=1)
     make_due(payment)
     process(payment, times=1)
     assert (payment.status, payment.fencing_token) == ("captured", slow.fencing_token + 1)
@@ -144,36 +144,25 @@ def test_a_worker_whose_lease_expired_does_not_overwrite_the_next_ones_outcome(
 def test_a_claimed_payment_is_claimed_by_no_other_worker() -> None:
     place((make_product(), 1), token="tok_success")
 
-    [first] = claim_due(Payment, lease=LEASE, limit=5)
+    [first] = claim_due(Payment, limit=5)
 
     assert (first.attempts, first.fencing_token) == (1, 1)
     assert Payment.objects.get().lease_until is not None
-    assert claim_due(Payment, lease=LEASE, limit=5) == []
+    assert claim_due(Payment, limit=5) == []
     Payment.objects.update(lease_until=Now() - timedelta(seconds=1))
-    [second] = claim_due(Payment, lease=LEASE, limit=5)
+    [second] = claim_due(Payment, limit=5)
     assert (second.attempts, second.fencing_token) == (2, 2)
-
-
-def test_many_are_claimed_at_once_but_one_with_earlier_attempts_alone() -> None:
-    payments = [payment_of(place((make_product(), 1), token="tok_success")) for _ in range(4)]
-    tried = payments[1]
-    Payment.objects.filter(pk=tried.pk).update(attempts=1)
-
-    claims = [claim_due(Payment, lease=LEASE, limit=5) for _ in range(4)]
-
-    assert [[row.pk for row in rows] for rows in claims] == [
-        [payments[0].pk],
-        [tried.pk],
-        [payments[2].pk, payments[3].pk],
-        [],
-    ]
 
 
 def test_a_payment_that_kills_its_workers_is_left_to_staff(
     sandbox: SandboxProcess,
 ) -> None:
     order = place((make_product(), 1), token="tok_success")
-    Payment.objects.update(attempts=MAX_ATTEMPTS, status="processing")
+    Payment.objects.update(
+        attempts=retry_policy(Payment).attempts,
+        status="processing",
+        lease_until=Now() - timedelta(seconds=1),
+    )
 
     assert not work()
 

@@ -13,12 +13,16 @@ from django.db.models.functions import Now
 
 from oms.core import clock
 from oms.core.ids import new_id
+from oms.events.dead_letters import retry_failed_events
 from oms.events.models import DeadLetter
-from oms.events.relay import MAX_ATTEMPTS, Consumer, RecordedEvent, retry_failed_events
+from oms.events.relay import Consumer, RecordedEvent
 from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
+from oms.queue.leases import retry_policy
 from oms.testing.factories import make_customer
 from oms.testing.threads import at_once
 from oms.users.models import User
+
+MAX_ATTEMPTS = retry_policy(DeadLetter).attempts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,7 +94,7 @@ def test_a_failed_event_waits_longer_each_time_and_becomes_a_dead_letter(
     retry_failed_events(consumer(poison))
 
     assert pauses == sorted(pauses)
-    assert pauses[0] > timedelta(seconds=5)
+    assert pauses[0] > timedelta(seconds=7)
     dead = DeadLetter.objects.get()
     assert (dead.attempts, dead.is_dead) == (MAX_ATTEMPTS, True)
     assert retry_failed_events(consumer(poison)) == 0
@@ -114,7 +118,7 @@ def test_pauses_use_the_clock_of_the_database(
     failed = DeadLetter.objects.annotate(now=Now()).get()
     assert failed.attempts == 2
     assert failed.next_attempt_at is not None
-    assert timedelta(seconds=5) < failed.next_attempt_at - failed.now <= timedelta(seconds=10)
+    assert timedelta(seconds=7) < failed.next_attempt_at - failed.now <= timedelta(seconds=10)
 
 
 def test_two_retries_at_once_handle_a_failed_event_once(handled: Any) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.db import models
 from django.db.models.functions import Now
 
 from oms.core.actor import Actor
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
-from oms.queue.leases import backoff
+from oms.queue.leases import reschedule
 from payments.events import PaymentBecameUnknown
 from payments.gateways.base import GatewayMisconfigured, GatewayUnknownOutcome
 from payments.locks import lock_payment, lock_refund
@@ -19,9 +18,6 @@ from payments.models import Payment, Refund
 from payments.states import OPEN, OPEN_REFUNDS, PaymentStatus, RefundStatus
 
 log = structlog.get_logger(__name__)
-
-# After so many attempts without an outcome, about eight hours, staff must check it.
-MAX_ATTEMPTS = 60
 
 
 @transaction
@@ -37,7 +33,7 @@ def reschedule_payment(*, payment: Payment, error: BaseException, actor: Actor) 
     if current.status == PaymentStatus.PROCESSING and not isinstance(error, GatewayMisconfigured):
         changes = {"status": PaymentStatus.UNKNOWN, "updated_at": Now()}
         publish(PaymentBecameUnknown(payment_id=current.id, order_id=current.order_id), actor=actor)
-    _release_for_retry(current, error, **changes)
+    reschedule(current, error=str(error), **changes)
 
 
 @transaction
@@ -48,24 +44,8 @@ def reschedule_refund(*, refund: Refund, error: BaseException) -> None:
     if current is None or current.fencing_token != refund.fencing_token:
         return
     if current.status in OPEN_REFUNDS:
-        _release_for_retry(current, error, status=RefundStatus.UNKNOWN, updated_at=Now())
-
-
-def release_lease(work: Payment | Refund, **values: object) -> None:
-    """End the lease and write `values`, unless another worker has claimed the row since."""
-    type(work)._default_manager.filter(pk=work.pk, fencing_token=work.fencing_token).update(
-        lease_until=None, **values
-    )
-
-
-def _release_for_retry(work: Payment | Refund, error: BaseException, **values: object) -> None:
-    # By the database's clock; None when staff must check it.
-    next_attempt_at: models.Expression | None = None
-    if work.attempts < MAX_ATTEMPTS:
-        next_attempt_at = Now() + backoff(work.attempts, first=1, longest=600)
-    # PostgreSQL stores no NUL, and some of the text is the provider's.
-    last_error = str(error).replace("\x00", "")
-    release_lease(work, next_attempt_at=next_attempt_at, last_error=last_error, **values)
+        values = {"status": RefundStatus.UNKNOWN, "updated_at": Now()}
+        reschedule(current, error=str(error), **values)
 
 
 def _log_rescheduled(work: Payment | Refund, error: BaseException) -> None:
