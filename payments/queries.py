@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 
+from oms.db.pipeline import Pipeline, Result
 from oms.queue import leases
 from payments.models import Payment, Refund
 from payments.states import RefundStatus
@@ -44,6 +45,22 @@ def refunds_of(payment_id: UUID) -> QuerySet[Refund]:
 def order_of_payment(payment_id: UUID) -> UUID | None:
     """The order of the payment; None if there is no such payment."""
     return Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
+
+
+_STATUSES = "SELECT id, status FROM payments_payment WHERE id = ANY(%s)"
+
+
+def query_statuses(
+    payment_ids: Collection[UUID], *, pipeline: Pipeline
+) -> Result[tuple[UUID, str]]:
+    """The ids and statuses of those of the payments that exist."""
+    return pipeline.query(_STATUSES, [list(payment_ids)])
+
+
+def payments_of_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
+    """The payments of the refunds."""
+    refunds = Refund.objects.filter(pk__in=refund_ids)
+    return set(refunds.values_list("payment_id", flat=True))
 
 
 def superseded_payments(payment_ids: Collection[UUID]) -> set[UUID]:

@@ -5,6 +5,11 @@ fast path. The viewset's action says which handler it has:
 
     @fast_path(PlaceOrders, "one", body=OrderInput)
     def create(self, request): return self.handle()
+
+A body that is signed has a `parse` in place of a serializer:
+
+    @fast_path(ReceiveWebhooks, "webhook", parse=parse_webhook, parameters=[{"provider": …}])
+    def receive(self, request, provider): return self.handle()
 """
 
 from __future__ import annotations
@@ -53,8 +58,8 @@ class ListQuery:
 class ApiCall:
     """A parsed call of a hot route.
 
-    `name` is what its route calls it; `data` the validated body, the id in the path, or the
-    ListQuery. `actor` is set before the handler answers.
+    `name` is what its route calls it; `data` the validated or parsed body, the id in the path, or
+    the ListQuery. `actor` is set before the handler answers.
     """
 
     name: str
@@ -111,6 +116,8 @@ class Handler(ABC):
 
     # Whether it needs a transaction, in which its writes are queued in the pipeline.
     is_write: ClassVar[bool] = False
+    # Seconds between two batches, for calls that can wait: the more of them share one.
+    pause: ClassVar[float] = 0.0
     # The cache version (oms/core/cache_versions.py) that it needs.
     cache: ClassVar[str | None] = None
 
@@ -149,14 +156,19 @@ class FastPath:
     """How an action of a viewset is answered by a handler.
 
     `body` is the serializer of the body; `cost` how many requests a body counts as against the
-    limit. Of a list, `slow_filters` and queries rejected by `is_fast` are left to Django, because
-    they may delay a batch.
+    limit. `parse` makes the data of the raw body instead: it is called with `headers`, `body` and
+    the path's parameters, and raises OperationError; calls of such a route have no idempotency key.
+    `parameters` are the path's parameters of each hot path, if it has others than an id. Of a list,
+    `slow_filters` and queries rejected by `is_fast` are left to Django, because they may delay a
+    batch.
     """
 
     handler: type[Handler]
     name: str
     body: type[InputSerializer] | None = None
     cost: Callable[[Mapping[str, Any]], int] | None = None
+    parse: Callable[..., Any] | None = None
+    parameters: Sequence[Mapping[str, str]] = ()
     slow_filters: Collection[str] = frozenset()
     is_fast: Callable[[ListQuery], bool] = _always
 

@@ -144,11 +144,13 @@ class ApiView(GenericAPIView[Any]):
         """The answer of the action's handler (oms/api/handlers.py) to this request."""
         route = fast_path_of(getattr(self, self.current_action))
         assert route is not None, "the action has no handler"
+        # First, for a signature is verified before anything is read from the database.
+        data = self._call_data(route)
         call = ApiCall(
             name=route.name,
             path=self.request.path,
             request_id=self.actor.request_id,
-            data=self._call_data(route),
+            data=data,
             if_none_match=self.request.headers.get("If-None-Match"),
             actor=self.actor,
         )
@@ -166,6 +168,9 @@ class ApiView(GenericAPIView[Any]):
     def _call_data(self, route: FastPath) -> Any:
         if route.body is not None:
             return self.parse(route.body)
+        if route.parse is not None:
+            raw = self.request._request
+            return route.parse(headers=raw.headers, body=raw.body, **self.kwargs)
         if "id" in self.kwargs:
             return self.path_id()
         site = self.request.build_absolute_uri("/")[:-1]

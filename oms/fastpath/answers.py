@@ -18,12 +18,12 @@ Answers = list[ApiAnswer | None]
 def complete(answer: ApiAnswer, *, call: FastPathCall, limits: Mapping[str, str]) -> None:
     """Add the headers that every answer of the route has."""
     answer.headers = {
-        **middleware_headers(call.request, has_etag="ETag" in answer.headers),
+        **middleware_headers(call.request, path=call.route.path, has_etag="ETag" in answer.headers),
         **answer.headers,
         **limits,
         "X-Request-ID": call.request_id,
     }
-    if answer.status != 304:
+    if answer.status not in (204, 304):  # RFC 9110, section 8.6
         answer.headers["Content-Length"] = str(len(answer.body))
 
 

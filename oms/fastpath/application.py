@@ -94,7 +94,9 @@ class Application:
                 limit=settings.FAST_PATH_BATCH,
                 deadline=settings.FAST_PATH_DEADLINE,
                 weight=lambda call: call.weight,
-                lock=lock if handler.is_write else None,
+                # Calls that can wait do not take turns with those that cannot.
+                lock=lock if handler.is_write and not handler.pause else None,
+                pause=handler.pause,
             )
 
     async def _stop(self) -> None:

@@ -43,7 +43,8 @@ class Batcher(Generic[Call, Answer]):
     A call that finds the thread idle is answered at once and alone; those that arrive
     while it is busy form the next batch. So batches grow with the load.
     `work` returns one answer for each call, in their order. A batch is full once the weights of its
-    calls reach `limit`. With a `lock` a batch is gathered and answered while it is held.
+    calls reach `limit`. With a `lock` a batch is gathered and answered while it is held. `pause`
+    seconds pass between two batches, for calls that can wait.
 
     A batch that takes longer than `deadline` seconds, such as with a database that hangs, fails
     with BatchStalled; its thread's connection is cut, and another thread takes over.
@@ -58,9 +59,10 @@ class Batcher(Generic[Call, Answer]):
         deadline: float,
         weight: Callable[[Call], int] = lambda _: 1,
         lock: ProcessLock | None = None,
+        pause: float = 0.0,
     ) -> None:
         self._work, self._name, self._limit, self._weight = work, name, limit, weight
-        self._lock, self._deadline = lock, deadline
+        self._lock, self._deadline, self._pause = lock, deadline, pause
         self._waiting: SimpleQueue[Entry[Call, Answer] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._start_worker()
@@ -115,6 +117,8 @@ class Batcher(Generic[Call, Answer]):
             worker.busy_since, worker.batch = None, []
             if worker.is_last:
                 break
+            if self._pause:
+                time.sleep(self._pause)
         worker.connection.close()
 
     def _answer(

@@ -6,6 +6,7 @@ It does not depend on the event loop, so tests of the API call it as they call D
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
@@ -51,11 +52,11 @@ def answer_batch(calls: Sequence[FastPathCall], *, lock: HeldLock | None = None)
     """
     counted, cache_version = _count(calls)
     answers: Answers = [
-        None if state.allowed else call.problem(rate_limit_problem([state]))
+        None if state is None or state.allowed else call.problem(rate_limit_problem([state]))
         for call, state in zip(calls, counted, strict=True)
     ]
     # Bodies are decoded only where the token is valid and the limit allows another request.
-    decoded = [n for n, state in enumerate(counted) if state.allowed and calls[n].decode()]
+    decoded = [n for n, call in enumerate(calls) if answers[n] is None and call.decode()]
     extra, refused = _count_orders(calls, decoded, counted, answers)
     fresh = [n for n in decoded if n not in refused]
     if fresh:
@@ -63,10 +64,10 @@ def answer_batch(calls: Sequence[FastPathCall], *, lock: HeldLock | None = None)
         done = _placed(batch, lock) if _is_write(batch) else _read(batch, cache_version)
         for number, one in zip(fresh, done, strict=True):
             answers[number] = one
-    _take_back(calls, counted, answers, extra)
+    _take_back(calls, answers, extra)
     for call, state, one in zip(calls, counted, answers, strict=True):
         if one is not None:
-            complete(one, call=call, limits=rate_limit_headers([state]))
+            complete(one, call=call, limits={} if state is None else rate_limit_headers([state]))
     record(calls, answers)
     return answers
 
@@ -78,15 +79,27 @@ def _is_write(calls: Sequence[FastPathCall]) -> bool:
 # --- Limits ---------------------------------------------------------------------------------------
 
 
-def _count(calls: Sequence[FastPathCall]) -> tuple[list[Counted], str | None]:
-    """Count one request of each call; the handler's cache version comes in the same round trip."""
-    limits = [call.limit for call in calls]
+def _count(calls: Sequence[FastPathCall]) -> tuple[list[Counted | None], str | None]:
+    """Count one request of each call; the handler's cache version comes in the same round trip.
+
+    None for calls that have no limit.
+    """
+    limits = [call.limit for call in calls if call.limit is not None]
     cache = calls[0].route.fast_path.handler.cache
-    return (count(limits), None) if cache is None else count_with_version(limits, version=cache)
+    version = None
+    if cache is None:
+        counted = iter(count(limits))
+    else:
+        states, version = count_with_version(limits, version=cache)
+        counted = iter(states)
+    return [None if call.limit is None else next(counted) for call in calls], version
 
 
 def _count_orders(
-    calls: Sequence[FastPathCall], decoded: Sequence[int], counted: list[Counted], answers: Answers
+    calls: Sequence[FastPathCall],
+    decoded: Sequence[int],
+    counted: list[Counted | None],
+    answers: Answers,
 ) -> tuple[dict[int, Limit], set[int]]:
     """Count what the bodies add.
 
@@ -95,13 +108,9 @@ def _count_orders(
     an earlier answer.
     """
     extra = {
-        number: Limit(
-            name=calls[number].limit.name,
-            subject=calls[number].limit.subject,
-            cost=calls[number].cost - 1,
-        )
+        number: replace(limit, cost=calls[number].cost - 1)
         for number in decoded
-        if calls[number].cost > 1
+        if (limit := calls[number].limit) is not None and calls[number].cost > 1
     }
     refused: set[int] = set()
     for number, state in zip(list(extra), count(list(extra.values())), strict=True):
@@ -116,12 +125,15 @@ def _count_orders(
 
 def _take_back(
     calls: Sequence[FastPathCall],
-    counted: Sequence[Counted],
     answers: Answers,
     extra: Mapping[int, Limit],
 ) -> None:
     """Take back what Django counts for the calls that it answers, and orders that keys answered."""
-    left = [call.limit for n, call in enumerate(calls) if answers[n] is None]
+    left = [
+        call.limit
+        for call, one in zip(calls, answers, strict=True)
+        if one is None and call.limit is not None
+    ]
     for number, limit in extra.items():
         one = answers[number]
         if one is None or one.is_by_key:

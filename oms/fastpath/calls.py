@@ -55,8 +55,8 @@ class FastPathCall(ApiCall):
     """A call that the fast path has taken by its headers.
 
     `claims` are those of the caller's token, None for an anonymous caller; `limit` is what the call
-    counts against; `begun` is on the clock of time.perf_counter. `data` and `keyed` of a call with
-    a body are set by `decode`.
+    counts against, if anything; `begun` is on the clock of time.perf_counter. `data` and `keyed` of
+    a call with a body are set by `decode`.
     """
 
     begun: float
@@ -64,7 +64,7 @@ class FastPathCall(ApiCall):
     request: FastPathRequest
     address: str | None
     claims: AccessClaims | None
-    limit: Limit
+    limit: Limit | None
     key: str | None = None
     keyed: KeyedCall | None = None
 
@@ -75,6 +75,15 @@ class FastPathCall(ApiCall):
 
     def decode(self) -> bool:
         """Decode the body; whether nothing about it is unusual."""
+        parse = self.route.fast_path.parse
+        if parse is not None:
+            try:
+                self.data = parse(
+                    headers=self.request.headers, body=self.request.body, **self.route.parameters
+                )
+            except Exception:  # Django calls it too, and answers or reports what it raises
+                return False
+            return True
         if self.route.decode is None:
             return True
         self.data = self.route.decode(self.request.body)
@@ -126,7 +135,7 @@ def accept(request: FastPathRequest, *, route: Route, id: UUID | None) -> FastPa
     headers = request.headers
     if not _UNUSUAL.isdisjoint(headers) or headers.get("accept", "*/*") not in _ACCEPTED:
         return None
-    if not is_accepted(request):
+    if not is_accepted(request, path=route.path):
         return None
     scheme, _, token = headers.get("authorization", "").partition(" ")
     claims = claims_of(token) if scheme == "Bearer" else None
@@ -134,9 +143,11 @@ def accept(request: FastPathRequest, *, route: Route, id: UUID | None) -> FastPa
         return None
     data: UUID | ListQuery | None = None
     key = None
-    if route.fast_path.body is not None:
+    if route.fast_path.body is not None or route.fast_path.parse is not None:
         key = headers.get(_KEY_HEADER)
-        if (key is not None and not is_key(key)) or not _has_usual_body(request):
+        if key is not None and (route.fast_path.parse is not None or not is_key(key)):
+            return None
+        if not _has_usual_body(request):
             return None
     else:
         data = id if not request.query else None
@@ -177,7 +188,9 @@ def _has_usual_body(request: FastPathRequest) -> bool:
     )
 
 
-def _limit(route: Route, *, claims: AccessClaims | None, address: str | None) -> Limit:
+def _limit(route: Route, *, claims: AccessClaims | None, address: str | None) -> Limit | None:
+    if route.limit is None:
+        return None
     if claims is None:
         return Limit(name="general_address", subject=address_group(address))
     return Limit(name=route.limit, subject=str(claims.user_id))

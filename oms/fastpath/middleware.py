@@ -61,15 +61,15 @@ def check_middleware() -> None:
         )
 
 
-def is_accepted(request: FastPathRequest) -> bool:
-    """Whether Django's middleware would let such a request through to its view."""
+def is_accepted(request: FastPathRequest, *, path: str) -> bool:
+    """Whether Django's middleware would let such a request for `path` through to its view."""
     origin = _origin(request)
-    return sum(map(len, origin)) <= _LONGEST and _headers(*origin) is not None
+    return sum(map(len, origin)) <= _LONGEST and _headers(path, *origin) is not None
 
 
-def middleware_headers(request: FastPathRequest, *, has_etag: bool) -> Mapping[str, str]:
-    """The headers that Django's middleware adds to every answer to such a request."""
-    return _headers(*_origin(request), has_etag=has_etag) or {}
+def middleware_headers(request: FastPathRequest, *, path: str, has_etag: bool) -> Mapping[str, str]:
+    """The headers that Django's middleware adds to every answer to such a request for `path`."""
+    return _headers(path, *_origin(request), has_etag=has_etag) or {}
 
 
 def site_of(request: FastPathRequest) -> str:
@@ -92,15 +92,16 @@ def _origin(request: FastPathRequest) -> tuple[str, str, str, str]:
 
 @lru_cache(maxsize=4096)
 def _site(scheme: str, forwarded: str, host: str, language: str) -> str:
-    return WSGIRequest(_environ(scheme, forwarded, host, language)).build_absolute_uri("/")[:-1]
+    environ = _environ("/", scheme, forwarded, host, language)
+    return WSGIRequest(environ).build_absolute_uri("/")[:-1]
 
 
 @lru_cache(maxsize=4096)
 def _headers(
-    scheme: str, forwarded: str, host: str, language: str, *, has_etag: bool = False
+    path: str, scheme: str, forwarded: str, host: str, language: str, *, has_etag: bool = False
 ) -> Mapping[str, str] | None:
     """The headers of the middleware that is run; None if it does not let the request through."""
-    environ = _environ(scheme, forwarded, host, language)
+    environ = _environ(path, scheme, forwarded, host, language)
     with translation.override(None):
         try:
             response = _layers(has_etag=has_etag)(WSGIRequest(environ))
@@ -124,10 +125,10 @@ def _layers(*, has_etag: bool) -> Any:
     return layers
 
 
-def _environ(scheme: str, forwarded: str, host: str, language: str) -> dict[str, Any]:
+def _environ(path: str, scheme: str, forwarded: str, host: str, language: str) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/api/v1/orders",
+        "PATH_INFO": path,
         "wsgi.url_scheme": scheme,
         "wsgi.input": BytesIO(),
         "HTTP_HOST": host,

@@ -28,17 +28,20 @@ _ANY = "00000000-0000-0000-0000-000000000000"
 class Route:
     """A hot route.
 
-    `pattern` and `view_name` are the URLconf's, `allow` is the value of Allow, `limit` the name of
-    the limit that calls of users count against.
+    `path` has zeros for an id, and `parameters` are those that it has besides an id; `pattern` and
+    `view_name` are the URLconf's. `allow` is the value of Allow, `limit` the name of the limit that
+    calls of users count against, None if calls of this route are not counted.
     """
 
     view: type[ApiView]
     action: str
     fast_path: FastPath
+    path: str
     pattern: str
     view_name: str
+    parameters: Mapping[str, str]
     allow: str
-    limit: str
+    limit: str | None
 
     @cached_property
     def decode(self) -> Decoder | None:
@@ -108,23 +111,27 @@ def _routes_of(pattern: URLPattern) -> Iterator[tuple[tuple[str, str], Route]]:
         if mark is None:
             continue
         names = getattr(pattern.pattern, "converters", {}) or pattern.pattern.regex.groupindex
-        path = reverse(pattern.name, kwargs=dict.fromkeys(names, _ANY))
-        match = resolve(path)
         allowed = [
             name.upper()
             for name in ApiView.http_method_names
             if name in actions or (name == "head" and "get" in actions)
         ]
-        [limit] = limit_names(method.upper(), match.view_name)
-        yield (
-            (method.upper(), path),
-            Route(
-                view=view,
-                action=action,
-                fast_path=mark,
-                pattern=match.route,
-                view_name=match.view_name,
-                allow=", ".join(allowed),
-                limit=limit,
-            ),
-        )
+        for parameters in mark.parameters or [dict.fromkeys(names, _ANY)]:
+            path = reverse(pattern.name, kwargs=dict(parameters))
+            match = resolve(path)
+            limits = limit_names(method.upper(), match.view_name)
+            assert len(limits) <= 1, "the fast path counts against one limit"
+            yield (
+                (method.upper(), path),
+                Route(
+                    view=view,
+                    action=action,
+                    fast_path=mark,
+                    path=path,
+                    pattern=match.route,
+                    view_name=match.view_name,
+                    parameters=parameters if mark.parameters else {},
+                    allow=", ".join(allowed),
+                    limit=next(iter(limits), None),
+                ),
+            )

@@ -26,7 +26,7 @@ DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS",
 DB_ANSWER_TIMEOUT_MS = env.int("DB_ANSWER_TIMEOUT_MS", default=DB_STATEMENT_TIMEOUT_MS + 1_000)
 # Connections in the pool of one web process; 0 for workers, since a pool must not cross a fork.
 DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
-# Threads of one web process that run Django; the fast path has three more of its own.
+# Threads of one web process that run Django; the fast path has four more of its own.
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 
 

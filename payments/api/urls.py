@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from payments.api.views import AdminPayments, ProviderWebhook
+from payments.api.views import AdminPayments, ProviderWebhooks
 
 urlpatterns = [
     path("admin/payments", AdminPayments.as_view({"get": "list"}), name="admin-payments"),
@@ -13,5 +13,9 @@ urlpatterns = [
         AdminPayments.as_view({"get": "retrieve"}),
         name="admin-payment",
     ),
-    path("payments/webhooks/<slug:provider>", ProviderWebhook.as_view(), name="payment-webhook"),
+    path(
+        "payments/webhooks/<slug:provider>",
+        ProviderWebhooks.as_view({"post": "receive"}),
+        name="payment-webhook",
+    ),
 ]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.api.documentation import documented
+from oms.api.handlers import fast_path
 from oms.api.permissions import AllowAny, IsStaff
-from oms.api.views import ApiView, ApiViewSet
-from oms.core import clock
+from oms.api.views import ApiViewSet
 from oms.core.errors import NotFound
 from payments.api.examples import ADMIN_PAYMENT
 from payments.api.filters import PaymentFilters
 from payments.api.serializers import AdminPaymentOutput
+from payments.api.webhooks import ReceiveWebhooks, parse_webhook
 from payments.gateways.base import InvalidProviderEvent
-from payments.gateways.registry import UnknownProvider
-from payments.operations.webhooks import receive_webhook
+from payments.gateways.registry import GATEWAYS
 from payments.queries import all_payments
 from payments.signatures import InvalidSignature
 
@@ -52,7 +53,7 @@ class AdminPayments(ApiViewSet):
         return Response(AdminPaymentOutput(payment).data)
 
 
-class ProviderWebhook(ApiView):
+class ProviderWebhooks(ApiViewSet):
     """Receives the webhooks of payment providers."""
 
     authentication_classes = []
@@ -72,10 +73,11 @@ class ProviderWebhook(ApiView):
         },
         errors=[InvalidSignature, InvalidProviderEvent, NotFound],
     )
-    def post(self, request: Request, provider: str) -> Response:
-        raw = request._request
-        try:
-            receive_webhook(provider=provider, headers=raw.headers, body=raw.body, now=clock.now())
-        except UnknownProvider as error:
-            raise NotFound from error
-        return Response(status=204)
+    @fast_path(
+        ReceiveWebhooks,
+        "webhook",
+        parse=parse_webhook,
+        parameters=[{"provider": provider} for provider in GATEWAYS],
+    )
+    def receive(self, request: Request, provider: str) -> HttpResponse:
+        return self.handle()

@@ -86,23 +86,23 @@ def record_charge(*, actor: Actor, payment_id: UUID, result: ChargeResult) -> bo
 
 @transaction
 def record_charges(updates: Sequence[ChargeUpdate]) -> int:
-    """Update many payments, each at most once; the number of those that changed.
+    """Update payments in the order of the updates; the number of updates that changed one.
 
     The number of statements does not depend on the number of updates.
     """
     payments = lock_payments(update.payment_id for update in updates)
     now = clock.now()
-    changed: list[LockedPayment] = []
+    changed: dict[UUID, LockedPayment] = {}
     events: list[tuple[DomainEvent, Actor]] = []
     for update in updates:
         payment = payments.get(update.payment_id)
         if payment is not None and _apply(payment, update.result, at=now):
-            changed.append(payment)
+            changed[payment.id] = payment
             events.append((_payment_event(payment), update.actor))
     if changed:
-        _save(changed)
+        _save(changed.values())
         publish_all(events, at=now)
-    return len(changed)
+    return len(events)
 
 
 def _apply(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool:

@@ -2,67 +2,129 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import DataError, connection
+import msgspec
+from django.db import DataError
 
+from oms.core import clock
 from oms.core.actor import Actor, system
-from oms.db.transactions import transaction
+from oms.db.pipeline import Pipeline
+from oms.db.transactions import transaction_required
 from payments.gateways.base import ChargeResult, InvalidProviderEvent, ProviderEvent, RefundResult
 from payments.gateways.registry import gateway_for
-from payments.models import Payment
-from payments.operations.outcomes import PAYMENT_STATUSES, record_charge, record_refund
+from payments.locks import lock_payments
+from payments.operations.outcomes import (
+    PAYMENT_STATUSES,
+    ChargeUpdate,
+    record_charges,
+    record_refund,
+)
+from payments.queries import payments_of_refunds, query_statuses
 
-# Waits while another transaction stores the same message.
+# Waits while another transaction stores the same message; sorted, so that two batches with the same
+# messages do not wait for each other in a circle. A message that is there twice is stored once.
 _STORE = """
     INSERT INTO payments_providermessage (provider, message_id, type, body, received_at)
-    VALUES (%s, %s, %s, %s::jsonb, %s)
+    SELECT provider, message_id, type, body::jsonb, received_at
+    FROM json_to_recordset(%s::json)
+        AS new (provider text, message_id text, type text, body text, received_at timestamptz)
+    ORDER BY provider, message_id
     ON CONFLICT (provider, message_id) DO NOTHING
+    RETURNING provider, message_id
 """
 
 
-def receive_webhook(
+@dataclass(frozen=True, kw_only=True)
+class VerifiedWebhook:
+    """A webhook whose signature was verified.
+
+    `object_id` is that of the payment or refund, which may be unknown; None for a charge or refund
+    that others made with the same account. `body` is its JSON text.
+    """
+
+    provider: str
+    event: ProviderEvent
+    object_id: UUID | None
+    body: str
+
+    @property
+    def actor(self) -> Actor:
+        """Who reports it."""
+        return system(self.provider, request_id=self.event.id)
+
+
+def verify_webhook(
     *, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
-) -> bool:
-    """Verify a webhook and apply it once; whether it changed a payment or refund.
+) -> VerifiedWebhook:
+    """The webhook with this raw body, without any access to the database.
 
     Raises UnknownProvider, InvalidSignature and InvalidProviderEvent.
     """
     event = gateway_for(provider).parse_event(headers=headers, body=body, now=now)
     try:
-        return _apply(event, provider=provider, body=body, now=now)
-    except (DataError, RecursionError) as error:  # what PostgreSQL or Python cannot store
+        text = body.decode()
+    except UnicodeDecodeError as error:
         raise InvalidProviderEvent from error
-
-
-@transaction
-def _apply(event: ProviderEvent, *, provider: str, body: bytes, now: datetime) -> bool:
-    # Parsed and written again, since the signed bytes may be in another encoding.
-    text = json.dumps(json.loads(body))
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE, [provider, event.id, event.type, text, now])
-        if not cursor.rowcount:
-            return False  # a repetition
     try:
-        id = UUID(event.key)
+        object_id = UUID(event.key)
     except ValueError:
-        return False  # a charge or refund that others made with the same account
-    actor = system(provider, request_id=event.id)
-    if isinstance(event.result, ChargeResult):
-        return _record_charge(id, event.result, actor=actor)
-    if isinstance(event.result, RefundResult):
-        return record_refund(actor=actor, refund_id=id, result=event.result)
-    return False
+        object_id = None
+    return VerifiedWebhook(provider=provider, event=event, object_id=object_id, body=text)
 
 
-def _record_charge(payment_id: UUID, result: ChargeResult, *, actor: Actor) -> bool:
-    """Record `result` unless the payment has that status already.
+@transaction_required
+def apply_webhooks(webhooks: Sequence[VerifiedWebhook], *, pipeline: Pipeline) -> None:
+    """Store the webhooks and apply each once, in their order.
 
-    No lock is needed, since transitions are one-way; most webhooks repeat what the response to our
-    call has reported already.
+    The number of statements does not depend on the number of webhooks, but for those of refunds.
+    Raises InvalidProviderEvent if PostgreSQL cannot store one of them.
     """
-    payment = Payment.objects.filter(pk=payment_id).exclude(status=PAYMENT_STATUSES[result.status])
-    return payment.exists() and record_charge(actor=actor, payment_id=payment_id, result=result)
+    stored = pipeline.query(_STORE, [_rows(webhooks, at=clock.now())])
+    # Read without locks, since transitions are one-way; most webhooks repeat what the response to
+    # our call has reported already.
+    charged = {webhook.object_id for webhook in webhooks if webhook.object_id is not None}
+    statuses = query_statuses(charged, pipeline=pipeline)
+    try:
+        new = set(stored.rows())
+    except DataError as error:
+        raise InvalidProviderEvent from error
+    known = dict(statuses.rows())
+    charges: list[ChargeUpdate] = []
+    refunds: list[tuple[Actor, UUID, RefundResult]] = []
+    for webhook in webhooks:
+        key = (webhook.provider, webhook.event.id)
+        if key not in new:
+            continue  # a repetition
+        new.remove(key)
+        id, result = webhook.object_id, webhook.event.result
+        if isinstance(result, ChargeResult) and id in known:
+            if known[id] != PAYMENT_STATUSES[result.status]:
+                charges.append(ChargeUpdate(payment_id=id, result=result, actor=webhook.actor))
+        elif isinstance(result, RefundResult) and id is not None:
+            refunds.append((webhook.actor, id, result))
+    if refunds:
+        # Payments of charges and of refunds are locked in one order.
+        of_refunds = payments_of_refunds({refund_id for _, refund_id, _ in refunds})
+        lock_payments({*of_refunds, *(update.payment_id for update in charges)})
+    if charges:
+        record_charges(charges)
+    for actor, refund_id, refund_result in refunds:
+        record_refund(actor=actor, refund_id=refund_id, result=refund_result)
+
+
+def _rows(webhooks: Sequence[VerifiedWebhook], *, at: datetime) -> str:
+    rows = [
+        {
+            "provider": webhook.provider,
+            "message_id": webhook.event.id,
+            "type": webhook.event.type,
+            "body": webhook.body,
+            "received_at": at,
+        }
+        for webhook in webhooks
+    ]
+    return msgspec.json.encode(rows).decode()

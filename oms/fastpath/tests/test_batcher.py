@@ -83,6 +83,24 @@ def test_calls_while_the_thread_is_busy_are_answered_together() -> None:
     run(test())
 
 
+def test_calls_that_arrive_in_a_pause_are_answered_together() -> None:
+    async def test() -> None:
+        work = Work()
+        work.go_on.set()
+        batcher = started(work, limit=9, pause=0.3)
+        assert await batcher.submit(0) == 0
+        others = []
+        for number in range(1, 4):
+            others.append(batcher.submit(number))
+            await asyncio.sleep(0.01)
+
+        assert await asyncio.gather(*others) == [2, 4, 6]
+        assert work.batches == [[0], [1, 2, 3]]
+        await batcher.close()
+
+    run(test())
+
+
 def test_a_heavy_call_fills_a_batch() -> None:
     async def test() -> None:
         work = Work()

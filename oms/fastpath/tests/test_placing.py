@@ -238,7 +238,9 @@ def test_a_body_is_not_decoded_for_a_request_past_the_limit(settings: Settings) 
     headers = {"content-type": "application/json", "content-length": str(len(malformed))}
     sent = request("POST", "/api/v1/orders", token=token, body=malformed.decode())
     sent = replace(sent, headers={**sent.headers, **headers}, body=malformed)
-    count([accepted(sent).limit])
+    limit = accepted(sent).limit
+    assert limit is not None
+    count([limit])
 
     [refused] = answer_batch([accepted(sent)])
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "9/hour"}
