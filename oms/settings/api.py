@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from oms.settings.environment import env, secret
+from oms.settings.environment import check_signing_keys, env, secret
 
 # --- Users ----------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "users.User"
@@ -24,12 +24,13 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
+# Tokens of the fallbacks are accepted too; how a key is replaced: SECURITY.md.
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY")
-if len(JWT_SIGNING_KEY) < 32:
-    raise ImproperlyConfigured("JWT_SIGNING_KEY must have at least 32 characters.")
+JWT_SIGNING_KEY_FALLBACKS = env.list("JWT_SIGNING_KEY_FALLBACKS", default=[])
+check_signing_keys("JWT_SIGNING_KEY", [JWT_SIGNING_KEY, *JWT_SIGNING_KEY_FALLBACKS])
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "AUTH_TOKEN_CLASSES": ["oms.users.signing_keys.AccessToken"],
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
     "ISSUER": "oms",

@@ -11,12 +11,22 @@ import django_stubs_ext
 from jinja2 import StrictUndefined, select_autoescape
 
 from oms.core.logging import structlog_configuration
-from oms.settings.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, env, secret
+from oms.settings.environment import (
+    BASE_DIR,
+    DEBUG,
+    PORT,
+    VAR_DIR,
+    check_signing_keys,
+    env,
+    secret,
+)
 
 # Allows type arguments on Django's classes, such as models.Field[Any, Any].
 django_stubs_ext.monkeypatch()
 
 SECRET_KEY = secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+check_signing_keys("SECRET_KEY", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")

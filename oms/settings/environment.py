@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import environ
@@ -64,6 +64,15 @@ def secret(name: str) -> str:
             f"{path} belongs to another user, probably because the shop was run as root before. "
             f"Run it as that user again, or remove {VAR_DIR}."
         ) from error
+
+
+def check_signing_keys(name: str, keys: Sequence[str]) -> None:
+    """Raise ImproperlyConfigured for a key of fewer than 32 bytes (RFC 7518, section 3.2).
+
+    It could be found from one signature. `name` is that of the setting.
+    """
+    if any(len(key.encode()) < 32 for key in keys):
+        raise ImproperlyConfigured(f"{name} and its fallbacks must have at least 32 characters.")
 
 
 def _store(text: str, path: Path) -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import AccessToken
 
 from oms.db.pipeline import Pipeline, Result
 from oms.users.operations.sessions import SESSION_CLAIM
+from oms.users.signing_keys import AccessToken
 
 # How many verified tokens a process caches before it clears the cache.
 _REMEMBERED = 20_000

@@ -77,10 +77,14 @@ class IdempotencyKeyReused(Unprocessable):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyedCall:
-    """A call with a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
+    """A call with a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one.
+
+    `former_fingerprints` are those that the call had under settings.SECRET_KEY_FALLBACKS.
+    """
 
     scope: UUID
     fingerprint: bytes
+    former_fingerprints: Sequence[bytes] = ()
 
 
 def is_key(text: str) -> bool:
@@ -104,16 +108,21 @@ def keyed_call(
     """
     caller = f"user {user_id}" if user_id else f"anonymous {address_group(address)}"
     scope = "\n".join([caller, method, path, key])
+    # With our own secret, for a body may hold a password that a plain digest would betray.
+    fingerprint, *former = (
+        hmac.digest(_fingerprint_key(secret), query + b"\n" + body, "sha256")
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    )
     return KeyedCall(
         scope=UUID(bytes=hashlib.sha256(scope.encode()).digest()[:16]),
-        # With our own secret, for a body may hold a password that a plain digest would betray.
-        fingerprint=hmac.digest(_fingerprint_key(), query + b"\n" + body, "sha256"),
+        fingerprint=fingerprint,
+        former_fingerprints=former,
     )
 
 
 @cache
-def _fingerprint_key() -> bytes:
-    return hashlib.sha256(f"oms.http.idempotency{settings.SECRET_KEY}".encode()).digest()
+def _fingerprint_key(secret: str) -> bytes:
+    return hashlib.sha256(f"oms.http.idempotency{secret}".encode()).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +185,7 @@ def _earlier_answer(
     if record is None:
         return None
     fingerprint, status, headers, body = record
-    if bytes(fingerprint) != call.fingerprint:
+    if bytes(fingerprint) not in (call.fingerprint, *call.former_fingerprints):
         return IdempotencyKeyReused()
     return StoredAnswer(status=status, headers=headers, body=bytes(body))
 

@@ -1,0 +1,202 @@
+"""A small shop with something of everything, and its callers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.db import connection, transaction
+from django.urls import reverse
+
+from inventory.models import Product
+from notifications.models import Channel, DeliveryState, Kind, Notification
+from oms.core import clock
+from oms.core.ids import new_id
+from oms.testing import factories
+from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.testing.ordering import paid_order, payment_of, place
+from oms.users.models import Session, User
+from oms.users.operations.sessions import TokenPair
+from orders.models import Order
+from payments.models import Payment
+from payments.signatures import sign
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What there is; `order`, `paid` and `notification` belong to `owner`."""
+
+    owner: User
+    stranger: User
+    clerk: User
+    boss: User
+    product: Product
+    hidden: Product
+    order: Order
+    paid: Order
+    payment: Payment
+    notification: Notification
+    # Authorization by the name of the caller; None without one.
+    authorization: Mapping[str, str | None]
+    # A session of the owner that has not ended.
+    pair: TokenPair
+
+    def client(self, caller: str) -> Any:
+        """A client of the API that sends the caller's credentials."""
+        client = factories.client_class(raise_request_exception=False)
+        if (authorization := self.authorization[caller]) is not None:
+            client.credentials(HTTP_AUTHORIZATION=authorization)
+        return client
+
+
+VALID = ("owner", "stranger", "clerk", "boss")
+INVALID = (
+    "deactivated customer",
+    "deactivated staff",
+    "expired token",
+    "forged token",
+    "refresh token",
+    "revoked session",
+    "garbage",
+)
+CALLERS = ("anonymous", *VALID, *INVALID)
+"""Of the `clerk` nothing but `is_staff` is set: no permission, no group."""
+
+
+def open_shop() -> Shop:
+    """Create the shop."""
+    owner, stranger = make_customer(), make_customer()
+    clerk, boss = make_staff(), make_staff(is_superuser=True)
+    product = make_product(stock=100)
+    order, paid = place((product, 2), customer=owner), paid_order((product, 3), customer=owner)
+    place((product, 1), customer=stranger)
+    notification = Notification.objects.create(
+        event_id=new_id(),
+        recipient=owner,
+        email=owner.email,
+        channel=Channel.IN_APP,
+        kind=Kind.ORDER_PLACED,
+        subject="Thank you",
+        body="Thank you",
+        order_id=order.id,
+        state=DeliveryState.SENT,
+        sent_at=clock.now(),
+    )
+    return Shop(
+        owner=owner,
+        stranger=stranger,
+        clerk=clerk,
+        boss=boss,
+        product=product,
+        hidden=make_product(is_active=False),
+        order=order,
+        paid=paid,
+        payment=payment_of(paid),
+        notification=notification,
+        authorization=_authorizations(owner, stranger, clerk, boss),
+        pair=tokens_for(owner),
+    )
+
+
+def _authorizations(owner: User, stranger: User, clerk: User, boss: User) -> dict[str, str | None]:
+    gone, gone_staff = make_customer(), make_staff(is_superuser=True)
+    revoked = tokens_for(boss)
+    session = jwt.decode(revoked.access, options={"verify_signature": False})["sid"]
+    tokens = {
+        "owner": tokens_for(owner).access,
+        "stranger": tokens_for(stranger).access,
+        "clerk": tokens_for(clerk).access,
+        "boss": tokens_for(boss).access,
+        "deactivated customer": tokens_for(gone).access,
+        "deactivated staff": tokens_for(gone_staff).access,
+        "expired token": forged(tokens_for(boss).access, exp=1),
+        "forged token": forged(tokens_for(boss).access, key="k" * 64),
+        "refresh token": tokens_for(boss).refresh,
+        "revoked session": revoked.access,
+        "garbage": "garbage",
+    }
+    User.objects.filter(pk__in=[gone.pk, gone_staff.pk]).update(is_active=False)
+    Session.objects.filter(pk=session).update(revoked_at=clock.now())
+    return {"anonymous": None, **{name: f"Bearer {token}" for name, token in tokens.items()}}
+
+
+def forged(
+    token: str,
+    *,
+    key: str = settings.JWT_SIGNING_KEY,
+    headers: Mapping[str, Any] | None = None,
+    algorithm: str = "HS256",
+    **claims: Any,
+) -> str:
+    """`token` with other claims and headers (None removes one), signed again with `key`."""
+    kept = {**jwt.decode(token, options={"verify_signature": False}), **claims}
+    head = {**jwt.get_unverified_header(token), **(headers or {}), "alg": algorithm}
+    return jwt.encode(
+        {name: value for name, value in kept.items() if value is not None},
+        key,
+        algorithm=algorithm,
+        headers={name: value for name, value in head.items() if value is not None},
+    )
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what is written inside."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def database_digest() -> str:
+    """A digest of all rows of all tables."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        parts = [f"SELECT md5(string_agg(t::text, ',')) FROM \"{name}\" AS t" for name in tables]  # noqa: S608
+        cursor.execute(" UNION ALL ".join(parts))
+        return json.dumps([digest for (digest,) in cursor.fetchall()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A valid request: the path's arguments, the body and further headers."""
+
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def send(self, client: Any, method: str, route: str, **changes: Any) -> Any:
+        """The answer to the request, with these of its members changed."""
+        kwargs = changes.get("kwargs", self.kwargs)
+        body = changes.get("body", self.body)
+        return client.generic(
+            method,
+            changes.get("path") or reverse(route, kwargs=dict(kwargs)),
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body),
+            content_type="application/json",
+            headers={**self.headers, **changes.get("headers", {})},
+        )
+
+
+Make = Callable[[Shop], Request]
+
+
+def signed_webhook(shop: Shop) -> Request:
+    """A webhook of the provider about an event that the shop does not know."""
+    data = {"idempotency_key": "somebody else's", "status": "captured"}
+    body = {"type": "payout.paid", "created_at": clock.now().isoformat(), "data": data}
+    raw, id, timestamp = json.dumps(body).encode(), str(new_id()), int(clock.now().timestamp())
+    secret = settings.SANDBOX_WEBHOOK_SECRET
+    return Request(
+        kwargs={"provider": "sandbox"},
+        body=raw,
+        headers={
+            "webhook-id": id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(secret=secret, id=id, timestamp=timestamp, body=raw),
+        },
+    )
