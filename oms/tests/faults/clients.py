@@ -55,6 +55,14 @@ class Call:
     seconds: float = 0.0
     retry_after: bool = False
 
+    def answered(self, status: int, body: Any, *, retry_after: bool) -> None:
+        """Record the shop's answer; `body` is its JSON."""
+        self.status, self.retry_after = status, retry_after
+        if status == httpx.codes.CREATED:
+            self.reply, self.order_id = Reply.OK, body["id"]
+        elif status < httpx.codes.INTERNAL_SERVER_ERROR and not is_temporary(status, body):
+            self.reply = Reply.REFUSED
+
 
 @dataclass(kw_only=True)
 class Record:
@@ -203,22 +211,25 @@ class Buyers:
         except httpx.TransportError as error:
             call.status = type(error).__name__
         else:
-            call.status = answer.status_code
-            call.retry_after = "Retry-After" in answer.headers
-            if answer.status_code == httpx.codes.CREATED:
-                call.reply, call.order_id = Reply.OK, answer.json()["id"]
-            elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and not _is_temporary(
-                answer
-            ):
-                call.reply = Reply.REFUSED
+            call.answered(
+                answer.status_code, _json(answer), retry_after="Retry-After" in answer.headers
+            )
         call.seconds = time.monotonic() - began
 
 
-def _is_temporary(answer: httpx.Response) -> bool:
-    """Whether the call is to be repeated: too many requests, or its first attempt still runs."""
-    if answer.status_code == httpx.codes.CONFLICT:
-        return bool(answer.json().get("code") == "idempotency_in_progress")
-    return answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+def _json(answer: httpx.Response) -> Any:
+    """Its JSON; None for the page of a proxy or a server that stops."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def is_temporary(status: int, body: Any) -> bool:
+    """Whether a call is to be repeated: too many requests, or its first attempt still runs."""
+    if status == httpx.codes.CONFLICT:
+        return bool(body.get("code") == "idempotency_in_progress")
+    return status == httpx.codes.TOO_MANY_REQUESTS
 
 
 def order_body(

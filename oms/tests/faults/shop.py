@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ class Shop:
         self._beside: list[subprocess.Popen[bytes]] = []
         self._numbers: Counter[str] = Counter()
         self._variables: dict[str, str] = {}
+        # When it was first open: what is older is the demo shop's.
+        self.opened: datetime | None = None
 
     def __enter__(self) -> Shop:
         self.start()
@@ -102,6 +105,7 @@ class Shop:
             raise RuntimeError(f"{error}\n{end_of_log(self.log)}") from error
         self._numbers = self._count_processes()
         self._variables = self.processes("beat")[0].environment()
+        self.opened = self.opened or self.value("SELECT now()")
 
     def stop(self) -> int | None:
         """End it as Ctrl-C does; returns its exit code, None if it had to be killed."""

@@ -1,0 +1,116 @@
+"""The shop's own settings, and a switch for single protections of the code.
+
+The file "weakened" in VAR_DIR names what is taken away at the moment, such as "order lock". While
+it is empty or missing, nothing of the shop is changed. Every process follows the file.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from django.apps import AppConfig
+
+from oms.settings import *  # noqa: F403
+from oms.settings import INSTALLED_APPS, VAR_DIR
+
+_FILE = Path(VAR_DIR) / "weakened"
+_SECONDS = 0.1
+
+
+def _without(module: Any, statement: str, text: str, instead: str = "") -> Any:
+    """Replace `text` in the SQL `statement` of `module`. RuntimeError if it is not there."""
+    sql: str = getattr(module, statement)
+    if text not in sql:
+        raise RuntimeError(f"{statement} has no “{text}” that could be taken away.")
+    return patch.object(module, statement, sql.replace(text, instead))
+
+
+def _stock_lock() -> Any:
+    from inventory import locks
+
+    return _without(locks, "_LOCK_LEVELS", "FOR NO KEY UPDATE OF level")
+
+
+def _stock_order() -> Any:
+    from inventory import locks
+
+    return _without(
+        locks, "_LOCK_LEVELS", "ORDER BY level.product_id, level.location_id", "ORDER BY random()"
+    )
+
+
+def _order_lock() -> Any:
+    return _unlocked("Order")
+
+
+def _payment_lock() -> Any:
+    from payments import locks
+
+    stack = ExitStack()
+    stack.enter_context(_unlocked("Order", "Payment", "Refund"))
+    stack.enter_context(_without(locks, "_LOCK", "FOR NO KEY UPDATE"))
+    return stack
+
+
+def _horizon() -> Any:
+    from oms.events import relay
+
+    return _without(relay, "_READABLE", "AND transaction < pg_snapshot_xmin(pg_current_snapshot())")
+
+
+def _unlocked(*models: str) -> Any:
+    """The ORM's locks of these models do nothing."""
+    from django.db.models import QuerySet
+
+    lock = QuerySet.select_for_update
+
+    def select_for_update(rows: QuerySet[Any], **options: Any) -> QuerySet[Any]:
+        return rows.all() if rows.model.__name__ in models else lock(rows, **options)
+
+    return patch.object(QuerySet, "select_for_update", select_for_update)
+
+
+_WEAKNESSES: dict[str, Callable[[], Any]] = {
+    "stock lock": _stock_lock,
+    "stock order": _stock_order,
+    "order lock": _order_lock,
+    "payment lock": _payment_lock,
+    "horizon": _horizon,
+}
+
+
+class Weakened(AppConfig):
+    """Follows the file in a thread of every process."""
+
+    name = __name__
+
+    def ready(self) -> None:
+        _start()
+        os.register_at_fork(after_in_child=_start)
+
+
+def _start() -> None:
+    threading.Thread(target=_follow, name="weakened", daemon=True).start()
+
+
+def _follow() -> None:
+    present, changes = "", ExitStack()
+    while True:
+        wanted = _FILE.read_text().strip() if _FILE.exists() else ""
+        if wanted != present:
+            changes.close()
+            changes = ExitStack()
+            if wanted:
+                changes.enter_context(_WEAKNESSES[wanted]())
+            present = wanted
+        time.sleep(_SECONDS)
+
+
+INSTALLED_APPS = [*INSTALLED_APPS, f"{__name__}.{Weakened.__name__}"]

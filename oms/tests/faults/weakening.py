@@ -1,0 +1,49 @@
+"""Taking protections of a running shop away, and giving them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oms.tests.faults.shop import Shop
+
+# The environment of a shop that follows `without`.
+ENVIRONMENT = (
+    ("DJANGO_SETTINGS_MODULE", "weakened"),
+    ("PYTHONPATH", str(Path(__file__).parent / "weakened")),
+)
+# Every process looks ten times a second.
+_NOTICED_SECONDS = 1.0
+
+
+@contextmanager
+def without(shop: Shop, protection: str) -> Iterator[None]:
+    """Take away a protection of the code, by its name in weakened/weakened.py."""
+    file = shop.folder / "weakened"
+    file.write_text(protection)
+    time.sleep(_NOTICED_SECONDS)
+    try:
+        yield
+    finally:
+        file.write_text("")
+        time.sleep(_NOTICED_SECONDS)
+
+
+@contextmanager
+def trigger(shop: Shop, *, table: str, event: str, body: str) -> Iterator[None]:
+    """A trigger BEFORE each INSERT or UPDATE (`event`) of a row; `body` is PL/pgSQL about NEW."""
+    with shop.connect() as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {body} RETURN NEW; END $$"
+        )
+        connection.execute(
+            f"CREATE TRIGGER fault BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
+        )
+    try:
+        yield
+    finally:
+        with shop.connect() as connection:
+            connection.execute(f"DROP TRIGGER fault ON {table}")
