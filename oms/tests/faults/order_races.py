@@ -19,6 +19,7 @@ _SETTLE = 60.0
 # Two calls of each race, so that twice as many are under way at a time.
 _AT_ONCE = 16
 
+Work = Callable[[Caller], Awaitable[Answer]]
 Race = Callable[[Shop, Outcome, Buyers, int], Sequence[str]]
 """Runs a number of races; the ids of their orders."""
 
@@ -58,24 +59,22 @@ def _orders(shop: Shop, buyers: Buyers, number: int, *, payment_token: str = "")
     return place_many(shop, buyers, bodies)
 
 
-def _pairs(
-    shop: Shop, works: Sequence[tuple[Callable[[Caller], Awaitable[Answer]], ...]]
-) -> list[list[Answer]]:
+def _pairs(shop: Shop, works: Sequence[tuple[Work, ...]]) -> list[list[Answer]]:
     """The answers to calls that were made at the same moment, some of these groups at a time."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def run(caller: Caller, group: Sequence[Callable[[Caller], Awaitable[Answer]]]):  # type: ignore[no-untyped-def]
+    async def run(caller: Caller, group: Sequence[Work]) -> list[Answer]:
         async with gate:
             return await asyncio.gather(*[work(caller) for work in group])
 
     return at_once(shop, [partial(run, group=group) for group in works])
 
 
-def _call(method: str, path: str, token: str, body: object = None) -> partial[Awaitable[Answer]]:
+def _call(method: str, path: str, token: str, body: object = None) -> Work:
     return partial(Caller.settle, method=method, path=path, token=token, body=body)
 
 
-def _cancel(order: Call) -> partial[Awaitable[Answer]]:
+def _cancel(order: Call) -> Work:
     return _call("PUT", f"/orders/{order.order_id}/cancel", order.token, {})
 
 
