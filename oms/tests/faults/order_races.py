@@ -131,12 +131,12 @@ def _ship_against_cancel(
     shop: Shop, outcome: Outcome, buyers: Buyers, number: int
 ) -> Sequence[str]:
     orders, staff = _paid_orders(shop, buyers, number), shop.staff_token()
-    parcel = {"carrier": "DHL", "tracking_number": "JD014600003828392837"}
+    shipment = {"carrier": "DHL", "tracking_number": "JD014600003828392837"}
     answers = _pairs(
         shop,
         [
             (
-                _call("POST", f"/admin/orders/{order.order_id}/shipments", staff, parcel),
+                _call("POST", f"/admin/orders/{order.order_id}/shipments", staff, shipment),
                 _cancel(order),
             )
             for order in orders
