@@ -44,7 +44,7 @@ _GATHERING = 0.1
 # Shorter than a worker holds wake-ups back (oms.queue.wakeups), and than a task may run.
 _SHARE = 0.8
 # The longest run of the purge in seconds.
-_PURGING = 30.0
+_PURGING = 20.0
 
 
 @shared_task(name=RELAY_TASK)
@@ -99,7 +99,7 @@ def report_lag() -> None:
 
 @shared_task(name="oms.purge")
 def purge() -> None:
-    """Delete expired rows, for at most half a minute; the next run continues."""
+    """Delete expired rows, for at most 20 seconds; the next run continues."""
     now, deadline = clock.now(), time.monotonic() + _PURGING
     with _isolated("idempotency records"):
         purge_idempotency_records(now=now, deadline=deadline)

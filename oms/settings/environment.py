@@ -20,6 +20,8 @@ DEBUG = env.bool("DEBUG", default=False)
 
 # All files of a development copy: the local database, mail, logs, generated secrets.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
+# While the processes run: their heartbeats, and their states as `manage.py up` sees them.
+RUN_DIR = VAR_DIR / "run"
 
 # The other ports follow PORT.
 PORT = env.int("PORT", default=8000)

