@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
 from oms.api.handlers import ApiAnswer, Handler
+from oms.core.liveness import HEARTBEAT_SECONDS, beat
 from oms.fastpath.answers import Answers, failed_answer
 from oms.fastpath.batcher import Batcher, BatchStalled
 from oms.fastpath.batches import answer_batch
@@ -76,8 +77,10 @@ class Application:
         sys.setswitchinterval(_SWITCH_SECONDS)
         if settings.FAST_PATH:
             self._start()
+        heartbeat = asyncio.create_task(_beat())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        heartbeat.cancel()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -159,6 +162,13 @@ class Application:
         except Exception:  # a bug; Django would respond with the same problem
             log.exception("request_failed", method=call.request.method, path=call.path)
             return failed_answer(call, problem_of_fault())
+
+
+async def _beat() -> None:
+    """Show for ever that the event loop is not blocked."""
+    while True:
+        beat(settings.RUN_DIR)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:

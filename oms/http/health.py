@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from oms.core.liveness import stopping_file
 from oms.http.payloads import encode
 
 # Seconds for all checks together; one that hangs longer counts as down.
@@ -31,19 +34,40 @@ def health(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """200 if the process can take orders, else 503, with the state of each dependency.
 
-    Without Redis orders are still taken and processed later: "degraded", still with 200, because a
-    503 would make a load balancer close a shop that can sell.
+    Without Redis or a worker orders are still taken and processed later: "degraded", still with
+    200, because a 503 would make a load balancer close a shop that can sell. 503 also from the
+    moment when the server is asked to stop, so that load balancers stop sending.
     """
     begun = time.monotonic()
     checks = {name: _threads.submit(check) for name, check in DEPENDENCIES.items()}
     wait_for(checks.values(), timeout=TIMEOUT)
     states = {name: _state(check, begun) for name, check in checks.items()}
     missing = {name for name, state in states.items() if state["status"] != "ok"}
-    status = "unavailable" if missing - OPTIONAL else "degraded" if missing else "ok"
+    processes = _supervised_processes()
+    missing_processes = any(process["status"] != "ok" for process in processes.values())
+    if stopping_file(settings.RUN_DIR, os.getppid()).exists():
+        status = "stopping"
+    elif missing - OPTIONAL:
+        status = "unavailable"
+    else:
+        status = "degraded" if missing or missing_processes else "ok"
     return _answer(
-        {"status": status, "dependencies": states},
-        status=503 if status == "unavailable" else 200,
+        {
+            "status": status,
+            "dependencies": states,
+            **({"processes": processes} if processes else {}),
+        },
+        status=200 if status in {"ok", "degraded"} else 503,
     )
+
+
+def _supervised_processes() -> dict[str, Any]:
+    """The states of the processes as `manage.py up` sees them; empty where it does not run."""
+    try:
+        found: dict[str, Any] = json.loads((settings.RUN_DIR / "processes.json").read_bytes())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _check_postgresql() -> float:
