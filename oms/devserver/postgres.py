@@ -95,17 +95,26 @@ def local_postgres(
     command = [*account.prefix, str(program("postgres")), "-D", str(data)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
-    with log.open("wb") as output:
-        # PostgreSQL's signals: SIGINT is a fast shutdown, SIGQUIT an immediate one.
-        process = children.start(
-            command, stop_signal=signal.SIGINT, stdout=output, cwd="/", **account.options
-        )
+    log.unlink(missing_ok=True)
+
+    def launch() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            # PostgreSQL's signals: SIGINT is a fast shutdown, SIGQUIT an immediate one.
+            return children.start(
+                command, stop_signal=signal.SIGINT, stdout=output, cwd="/", **account.options
+            )
+
+    service = Service(
+        url=f"postgresql://postgres@/{database}?host={quote(str(sockets))}",
+        log=log,
+        launch=launch,
+        process=launch(),
+    )
     try:
-        _create_database_when_ready(sockets, database=database, process=process, log=log)
-        url = f"postgresql://postgres@/{database}?host={quote(str(sockets))}"
-        yield Service(url=url, pid=process.pid)
+        _create_database_when_ready(sockets, database=database, process=service.process, log=log)
+        yield service
     finally:
-        children.stop(process, signal.SIGINT, signal.SIGQUIT, seconds=_STOP_SECONDS)
+        children.stop(service.process, signal.SIGINT, signal.SIGQUIT, seconds=_STOP_SECONDS)
         if sockets != data:
             shutil.rmtree(sockets, ignore_errors=True)
 

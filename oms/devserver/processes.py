@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,23 @@ from typing import Any
 from oms.devserver import reaper
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Service:
-    """A server that runs on this machine: where it is reached, and its process id."""
+    """A server that runs on this machine: where it is reached, and its process."""
 
     url: str
-    pid: int
+    log: Path
+    launch: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def start_again(self) -> subprocess.Popen[bytes]:
+        """Start it again after its end, without waiting until it is ready."""
+        self.process = self.launch()
+        return self.process
 
 
 class ChildProcesses:

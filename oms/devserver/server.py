@@ -18,7 +18,7 @@ from honcho.environ import parse_procfile
 
 from oms.devserver.ports import require_free_port
 from oms.devserver.postgres import local_postgres
-from oms.devserver.processes import ChildProcesses
+from oms.devserver.processes import ChildProcesses, Service
 from oms.devserver.supervisor import Exit, Supervisor
 from oms.devserver.valkey import local_valkey
 
@@ -53,9 +53,11 @@ class DevServer:
     """Prepares the database; called once the servers respond, before the processes start."""
     banner: str
     """Printed when the web server responds."""
+    run_folder: Path
+    """Has the states of the processes and their heartbeats while they run."""
 
     def run(self) -> Exit | None:
-        """Run until Ctrl-C, SIGTERM, SIGHUP or the end of a process; returns the process's exit.
+        """Run until Ctrl-C, SIGTERM or SIGHUP, or until a process keeps ending; returns its exit.
 
         Raises DevServerError if something cannot start.
         """
@@ -80,24 +82,35 @@ class DevServer:
             (self.data / name).mkdir(parents=True, exist_ok=True)
         children = ChildProcesses()
         stack.callback(children.close)
-        self._start_servers(children, stack)
+        children.remove_at_end(self.run_folder)
+        heartbeats = self.run_folder / "heartbeats"
+        heartbeats.mkdir(parents=True, exist_ok=True)
+        servers = self._start_servers(children, stack)
         self.prepare()
-        supervisor = Supervisor(children=children, output=sys.stdout)
+        supervisor = Supervisor(
+            children=children,
+            output=sys.stdout,
+            states=self.run_folder / "processes.json",
+            heartbeats=heartbeats,
+        )
         stack.callback(supervisor.stop, grace=_GRACE_SECONDS)
+        for name, server in servers.items():
+            supervisor.watch(name, server)
         return self._supervise(supervisor)
 
-    def _start_servers(self, children: ChildProcesses, stack: ExitStack) -> None:
+    def _start_servers(self, children: ChildProcesses, stack: ExitStack) -> dict[str, Service]:
         logs = self.data / "log"
+        servers = {}
         if self.has_postgres:
             print("Starting PostgreSQL …", flush=True)
-            stack.enter_context(
+            servers["postgres"] = stack.enter_context(
                 local_postgres(
                     data=self.data / "postgres", log=logs / "postgres.log", children=children
                 )
             )
         if self.valkey_port is not None:
             print("Starting Valkey …", flush=True)
-            stack.enter_context(
+            servers["valkey"] = stack.enter_context(
                 local_valkey(
                     data=self.data / "valkey",
                     log=logs / "valkey.log",
@@ -105,6 +118,7 @@ class DevServer:
                     children=children,
                 )
             )
+        return servers
 
     def _supervise(self, supervisor: Supervisor) -> Exit:
         commands = parse_procfile((self.project / "Procfile").read_text()).processes
@@ -116,7 +130,7 @@ class DevServer:
                 start(name, command=commands.pop(name))
         latest = time.monotonic() + _OTHERS_AFTER_SECONDS
         is_open = False
-        while (ended := supervisor.first_exit()) is None:
+        while (ended := supervisor.check()) is None:
             if not is_open and self._responds():
                 is_open = True
                 print(self.banner, flush=True)

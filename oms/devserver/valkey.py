@@ -41,14 +41,18 @@ def local_valkey(
     command = [str(_program())]
     for name, value in options.items():
         command += [f"--{name}", value]
-    with log.open("wb") as output:
-        process = children.start(command, stdout=output)
+    log.unlink(missing_ok=True)
+
+    def launch() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return children.start(command, stdout=output)
+
+    service = Service(url=f"redis://127.0.0.1:{port}/0", log=log, launch=launch, process=launch())
     try:
-        url = f"redis://127.0.0.1:{port}/0"
-        _wait_until_ready(url, process=process, log=log)
-        yield Service(url=url, pid=process.pid)
+        _wait_until_ready(service.url, process=service.process, log=log)
+        yield service
     finally:
-        children.stop(process, signal.SIGTERM, seconds=_STOP_SECONDS)
+        children.stop(service.process, signal.SIGTERM, seconds=_STOP_SECONDS)
 
 
 def _program() -> Path:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -176,20 +177,63 @@ def test_without_debug_there_is_no_demo_and_a_kill_leaves_no_process(shop: Shop)
     assert _still_running(family) == []
 
 
+def _find(shop: Shop, words: str) -> psutil.Process:
+    """The first of the shop's processes, mains before children, with `words` in its command."""
+    assert shop.process is not None
+    mains = psutil.Process(shop.process.pid).children()
+    return next(p for p in [*mains, *shop.family()] if words in " ".join(p.cmdline()))
+
+
+def _ready(shop: Shop) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = httpx.get(f"{shop.url}/health/ready", timeout=5).json()
+    except httpx.TransportError:
+        return {}
+    return answer
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_process_that_ends_is_named_and_stops_all_others(shop: Shop) -> None:
+def test_killed_and_frozen_processes_are_replaced_and_shown_as_ready(shop: Shop) -> None:
     shop.start(_EMPTY)
     shop.wait_until_workers_are_ready()
-    family = shop.family()
-    provider = next(p for p in family if "payments.sandbox" in p.cmdline())
+    victims = {
+        "provider": (_find(shop, "payments.sandbox"), signal.SIGKILL),
+        "valkey": (_find(shop, "valkey-server"), signal.SIGSTOP),
+        "postgres": (_find(shop, "bin/postgres"), signal.SIGKILL),
+        "beat": (_find(shop, " beat "), signal.SIGSTOP),
+        "web": (_find(shop, "granian"), signal.SIGKILL),
+    }
+    orphans = victims["web"][0].children()
 
-    provider.kill()
+    for process, number in victims.values():
+        process.send_signal(number)
+
+    deadline = time.monotonic() + 60
+    replaced = {name: {"status": "ok", "restarts": 1} for name in victims}
+    while (answer := _ready(shop)).get("status") != "ok" or not (
+        replaced.items() <= answer["processes"].items()
+    ):
+        assert shop.process is not None
+        assert shop.process.poll() is None, shop.output()
+        assert time.monotonic() < deadline, shop.output()
+        time.sleep(0.2)
+    assert answer["processes"]["payments"] == {"status": "ok", "restarts": 0}
+    assert "supervisor" in shop.output()
+    assert _still_running([*orphans, *(process for process, _ in victims.values())]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_process_that_keeps_ending_stops_everything_with_its_last_words(shop: Shop) -> None:
+    (shop.folder / "var" / "sandbox").mkdir(parents=True)
+    (shop.folder / "var" / "sandbox" / "ledger.sqlite3").write_text("not a database at all" * 99)
+    shop.start(_EMPTY)
 
     assert shop.process is not None
-    assert shop.process.wait(timeout=15) == 1
-    assert "The process `provider` ended by itself" in shop.output()
-    assert _still_running(family) == []
+    assert shop.process.wait(timeout=120) == 1
+    assert "The process `provider` ended five times in a row" in shop.output()
+    assert "file is not a database" in shop.output().partition("Its last lines:")[2]
 
 
 def test_a_port_in_use_is_reported_in_one_sentence(shop: Shop) -> None:

@@ -40,6 +40,7 @@ class Command(BaseCommand):
             environment=_environment(url),
             prepare=_prepare_database,
             banner=_banner(url),
+            run_folder=settings.RUN_DIR,
         )
         try:
             ended = server.run()
@@ -47,8 +48,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if ended is not None:
             raise CommandError(
-                f"The process `{ended.name}` ended by itself (exit code {ended.code}), so "
-                "everything was stopped. Its last lines are above."
+                f"The process `{ended.name}` ended five times in a row within a minute of its "
+                f"start (exit code {ended.code}), so everything was stopped. Its last lines:\n"
+                f"{ended.last_words}"
             )
 
 
