@@ -6,7 +6,8 @@ import json
 import time
 from collections import Counter
 
-from oms.tests.faults.clients import Record, Reply
+from oms.tests.faults.clients import Buyers, Record, Reply
+from oms.tests.faults.experiments import Outcome
 from oms.tests.faults.shop import Shop
 
 # Orders are paid, confirmed and announced by then, unless something is stuck.
@@ -45,6 +46,18 @@ def check_everything(shop: Shop, record: Record, *, settle: float = _SETTLE_SECO
         *mails_written(shop),
         *reconcile(shop),
     ]
+
+
+def conclude(
+    outcome: Outcome, shop: Shop, buyers: Buyers, *, settle: float = _SETTLE_SECONDS
+) -> Outcome:
+    """Add to `outcome` what the buyers did, and all violations; `settle` as above."""
+    outcome.count("orders", len(buyers.record.calls))
+    if unknown := len(buyers.record.replied(Reply.UNKNOWN)):
+        outcome.count("without an answer at first", unknown)
+    outcome.violations += buyers.resolve()
+    outcome.violations += check_everything(shop, buyers.record, settle=settle)
+    return outcome
 
 
 def backlog(shop: Shop) -> dict[str, int]:

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -89,8 +89,9 @@ class Buyers:
     again, with the same idempotency key.
     """
 
-    def __init__(self, shop: Shop, *, customers: int = 8) -> None:
-        self._shop = shop
+    def __init__(self, shop: Shop, *, customers: int = 8, url: str = "") -> None:
+        # Of another web process than the shop's first.
+        self._url = url or shop.url
         self._emails = [
             email
             for (email,) in shop.rows(
@@ -107,7 +108,7 @@ class Buyers:
 
     def log_in(self) -> None:
         """Get new access tokens. HTTPStatusError if the shop refuses."""
-        with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+        with httpx.Client(base_url=self._url, timeout=_TIMEOUT) as client:
             tokens = []
             for email in self._emails:
                 answer = client.post(
@@ -142,6 +143,12 @@ class Buyers:
             self.record.calls.append(call)
         return call
 
+    def repeat(self, client: httpx.Client, call: Call) -> Call:
+        """Send `call` once more, under its key, and return what came of that."""
+        again = replace(call, reply=Reply.UNKNOWN, order_id=None, sent=time.monotonic())
+        self._send(client, again)
+        return again
+
     @contextmanager
     def placing(
         self,
@@ -161,7 +168,7 @@ class Buyers:
         began = time.monotonic()
 
         def work(thread: int) -> None:
-            with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+            with httpx.Client(base_url=self._url, timeout=_TIMEOUT) as client:
                 while not stop.is_set():
                     number = next(numbers)
                     if rate is not None:
@@ -190,7 +197,7 @@ class Buyers:
         """Repeat what is unknown with the same keys; the violations are those that stay unknown."""
         until = time.monotonic() + seconds
         tokens = self.tokens()
-        with httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT) as client:
+        with httpx.Client(base_url=self._url, timeout=_TIMEOUT) as client:
             for call in self.record.replied(Reply.UNKNOWN):
                 if call.token in self._customers:
                     call.token = tokens[self._customers[call.token]]

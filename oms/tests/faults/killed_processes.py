@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from oms.tests.faults.checks import check_everything
+from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.processes import ShopProcess
@@ -81,12 +81,9 @@ def _disturb(shop: Shop, number: signal.Signals, size: Size) -> Outcome:
             if not shop.is_running():
                 outcome.violations.append(f"{', '.join(kinds)}: the whole shop ended")
                 shop.start()
-    outcome.count("orders", len(buyers.record.calls))
     slowest = max(call.seconds for call in buyers.record.calls)
     outcome.notes.append(f"slowest answer {slowest:.1f} s")
-    outcome.violations += buyers.resolve()
-    outcome.violations += check_everything(shop, buyers.record)
-    return outcome
+    return conclude(outcome, shop, buyers)
 
 
 def _without_supervisor(shop: Shop, number: signal.Signals) -> Outcome:

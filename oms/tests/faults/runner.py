@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ class Runner:
             except NotPossible as error:
                 reason = str(error)
             except Exception as error:  # one experiment must not keep the others from running
-                self.console.print_exception()
+                self._write_traceback(experiment)
                 outcome = Outcome(violations=[f"{type(error).__name__}: {error}"])
             seconds = time.monotonic() - began
         row = Row(experiment=experiment, outcome=outcome, reason=reason, seconds=seconds)
@@ -106,11 +107,11 @@ class Runner:
                 # Those that have a shop of their own judge their own orders only: one shop will do.
                 is_clean = not row.experiment.control_environment
                 found = control(shop.whole(is_clean=is_clean), self.size)
-            except Exception:  # which proves nothing, so the experiment fails
-                self.console.print_exception()
-                found = Outcome()
+            except Exception as error:  # which proves nothing, so the experiment fails
+                self._write_traceback(row.experiment)
+                found = Outcome(notes=[f"{type(error).__name__}: {error}"])
             row = replace(row, control=found, seconds=row.seconds + time.monotonic() - began)
-        shown = [f"without its protection: {text}" for text in found.violations]
+        shown = [f"without its protection: {text}" for text in found.violations or found.notes]
         self._print(row, shown[:_SHOWN_OF_CONTROLS], style="dim")
         return row
 
@@ -127,6 +128,10 @@ class Runner:
         shop = Shop(project=self.project, folder=folder, environment=dict(environment))
         self._open.append(shop)
         return shop
+
+    def _write_traceback(self, experiment: Experiment) -> None:
+        with (self.folder / "errors.log").open("a") as log:
+            log.write(f"{experiment.name}\n{traceback.format_exc()}\n")
 
     def _print(self, row: Row, lines: Sequence[str], *, style: str) -> None:
         text = f"[bold]{row.experiment.name}[/]: {row.result} after {row.seconds:.0f} s"

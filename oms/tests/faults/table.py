@@ -1,15 +1,33 @@
 """All experiments, in the order in which they run.
 
-Experiments with the same environment stand together, for they share a shop.
+Those with the same environment share a shop.
 """
 
 from __future__ import annotations
 
-from oms.tests.faults import killed_processes, order_races, placing_races
+from oms.tests.faults import (
+    deploys,
+    killed_processes,
+    killed_web,
+    killed_workers,
+    order_races,
+    placing_races,
+    restarted_postgres,
+    second_processes,
+    stopped_processes,
+    valkey_outages,
+)
 from oms.tests.faults.experiments import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *killed_processes.EXPERIMENTS,
+    *killed_workers.EXPERIMENTS,
+    *killed_web.EXPERIMENTS,
+    *second_processes.EXPERIMENTS,
+    *stopped_processes.EXPERIMENTS,
+    *restarted_postgres.EXPERIMENTS,
+    *deploys.EXPERIMENTS,
+    *valkey_outages.EXPERIMENTS,
     *placing_races.EXPERIMENTS,
     *order_races.EXPERIMENTS,
 )

@@ -1,0 +1,170 @@
+"""Processes that an operator has started twice, and processes whose clock jumps."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+from oms.tests.faults.checks import conclude
+from oms.tests.faults.clients import Buyers
+from oms.tests.faults.experiments import Experiment, NotPossible, Outcome, Size
+from oms.tests.faults.shop import Shop
+
+_RATE = 15.0
+_STARTED_SECONDS = 60.0
+# Connections of a name: of two children, and of another process.
+_MORE_THAN_ONE_WORKER = 3
+_MESSAGE_ID = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+# Nobody's claim keeps others from claiming the same mail.
+_NO_LEASES = (
+    """
+    CREATE OR REPLACE FUNCTION fault_no_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.lease_until := NULL;
+        RETURN NEW;
+    END $$
+    """,
+    "CREATE TRIGGER fault_no_lease BEFORE UPDATE ON notifications_notification"
+    " FOR EACH ROW EXECUTE FUNCTION fault_no_lease()",
+)
+_LEASES = ("DROP TRIGGER fault_no_lease ON notifications_notification",)
+_FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
+def second_beat_and_relay(shop: Shop, size: Size) -> Outcome:
+    """A second beat and a second worker of each queue beside the first, for a while."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    sent_before = _message_ids(shop)
+    beside = [
+        shop.start_beside(name, environment={}, options=options)
+        for name, options in {
+            "beat": f"--schedule {shop.folder / 'second-schedule'}",
+            "worker": "--hostname second-worker@%h",
+            "payments": "--hostname second-payments@%h",
+            "notifications": "--hostname second-notifications@%h",
+        }.items()
+    ]
+    _wait_for_workers(shop, names=("worker", "payments", "notifications"))
+    with buyers.placing(shop.products(), threads=4, rate=_RATE):
+        time.sleep(size.choose(quick=6, full=120))
+    conclude(outcome, shop, buyers)
+    outcome.violations += _doubled(shop, sent_before, outcome)
+    for process in beside:
+        shop.stop_beside(process)
+    return outcome
+
+
+def without_leases(shop: Shop, size: Size) -> Outcome:
+    """Mails are claimed by several workers at once."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    sent_before = _message_ids(shop)
+    shop.execute(*_NO_LEASES)
+    try:
+        with buyers.placing(shop.products(number=1), threads=4, rate=_RATE):
+            time.sleep(4)
+        conclude(outcome, shop, buyers)
+    finally:
+        shop.execute(*_LEASES)
+    outcome.violations += _doubled(shop, sent_before, outcome)
+    return outcome
+
+
+def jumping_clocks(shop: Shop, size: Size) -> Outcome:
+    """A web process and a worker of each queue, whose clocks jump there and back.
+
+    Those of the workers by an hour, which is longer than any lease; that of the web by two minutes,
+    which is shorter than the life of a token.
+    """
+    library = next(iter(Path("/").glob(_FAKETIME[1:])), None)
+    if library is None:
+        raise NotPossible("libfaketime is not installed")
+    outcome = Outcome()
+    jumps = {"web": 120, "worker": 3600, "payments": 3600, "notifications": 3600}
+    clocks = {name: shop.folder / f"clock-{name}" for name in jumps}
+    for clock in clocks.values():
+        clock.write_text("+0")
+    beside = []
+    for name, clock in clocks.items():
+        environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        if name == "web":
+            environment["PORT"] = str(shop.port + 3)
+        options = "" if name == "web" else f"--hostname jumping-{name}@%h"
+        beside.append(shop.start_beside(name, environment=environment, options=options))
+    url = f"http://127.0.0.1:{shop.port + 3}"
+    shop.wait_until(
+        lambda: shop.answers(url), seconds=_STARTED_SECONDS, what="the second web answers"
+    )
+    _wait_for_workers(shop, names=("worker", "payments", "notifications"))
+    buyers = Buyers(shop, url=url)
+    sent_before = _message_ids(shop)
+    with buyers.placing(shop.products(), threads=4, rate=_RATE):
+        for sign in ("+", "-") * size.choose(quick=1, full=5):
+            for offset in (f"{sign}{{}}", "+0"):
+                for name, clock in clocks.items():
+                    clock.write_text(offset.format(jumps[name]))
+                outcome.count("jumps", len(clocks))
+                time.sleep(size.choose(quick=2, full=10))
+    conclude(outcome, shop, buyers)
+    outcome.violations += _doubled(shop, sent_before, outcome)
+    for process in beside:
+        shop.stop_beside(process)
+    return outcome
+
+
+def _wait_for_workers(shop: Shop, *, names: tuple[str, ...]) -> None:
+    """Wait until the second workers of these names are connected to the database too."""
+
+    def are_connected() -> bool:
+        found = dict(
+            shop.rows(
+                "SELECT application_name, count(*) FROM pg_stat_activity"
+                " WHERE application_name = ANY(%s) GROUP BY 1",
+                [list(names)],
+            )
+        )
+        return all(found.get(name, 0) >= _MORE_THAN_ONE_WORKER for name in names)
+
+    shop.wait_until(are_connected, seconds=_STARTED_SECONDS, what="the second workers work")
+
+
+def _message_ids(shop: Shop) -> Counter[str]:
+    return Counter(found for mail in shop.mails() for found in _MESSAGE_ID.findall(mail))
+
+
+def _doubled(shop: Shop, before: Counter[str], outcome: Outcome) -> list[str]:
+    """Mails that were sent twice, and customers who were told the same twice."""
+    sent = _message_ids(shop) - before
+    outcome.count("mails", sent.total())
+    return [
+        *(f"mail {each} was sent {number} times" for each, number in sent.items() if number > 1),
+        *(
+            f"order {order}: {number} mails {kind}"
+            for order, kind, number in shop.rows(
+                "SELECT order_id::text, kind, count(*) FROM notifications_notification"
+                " WHERE channel = 'email' AND recipient_id IS NOT NULL"
+                " AND kind IN ('order_placed', 'order_paid') GROUP BY 1, 2 HAVING count(*) > 1"
+            )
+        ),
+    ]
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="a second beat and second workers",
+        bar="every effect once",
+        run=second_beat_and_relay,
+        control=without_leases,
+    ),
+    Experiment(
+        name="clocks that jump by an hour",
+        bar="every effect once, nothing expires",
+        run=jumping_clocks,
+    ),
+)
