@@ -14,7 +14,11 @@ from oms.reconcile.runner import run_checks
 from oms.subscriptions import CONSUMERS
 from orders.checks import CHECKS as ORDER_CHECKS
 from payments.checks import CHECKS as PAYMENT_CHECKS
-from payments.checks import provider_findings, retry_abandoned
+from payments.checks import (
+    provider_findings,
+    retry_abandoned_payments,
+    retry_abandoned_refunds,
+)
 from reports.checks import report_finding
 
 CHECKS = (
@@ -54,4 +58,4 @@ def repair() -> list[str]:
     letter took effect. Everything else is left to staff: where balances, statuses or ledgers
     disagree it is unknown which side is right, and a repair would hide the bug.
     """
-    return [*retry_abandoned(), *retry_dead_letters()]
+    return [*retry_abandoned_payments(), *retry_abandoned_refunds(), *retry_dead_letters()]

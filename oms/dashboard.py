@@ -15,14 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from inventory.models import Product
-from notifications.models import DeliveryState, Notification
+from oms.attention import KINDS
 from oms.backoffice.display import money, number
 from oms.core import clock
 from oms.core.clock import Period
 from oms.core.money import ZERO
 from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
-from orders.operations.cancelling import OVERDUE_AFTER
 from orders.states import OrderStatus, PaymentState
 
 _ROWS = 8
@@ -50,6 +49,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         for permission, figures in _FIGURES
         if user.has_perm(permission)
         for figure in figures(today)
+    ]
+    context["attention"] = [
+        (kind, kind.count()) for kind in KINDS if user.has_perm(kind.permission)
     ]
     if user.has_perm("orders.view_order"):
         orders = Order.objects.filter(deleted_at=None).select_related("customer")
@@ -107,16 +109,6 @@ def _work(today: Period) -> Iterator[Figure]:
         note=_("pending orders with a failed or unconfirmed payment"),
         is_warning=unpaid > 0,
     )
-    overdue = pending.filter(expires_at__lt=clock.now() - OVERDUE_AFTER).count()
-    if overdue:
-        yield Figure(
-            title=_("Overdue orders"),
-            value=number(overdue),
-            icon="timer_off",
-            url=f"{url}?status__exact=pending",
-            note=_("unpaid orders that failed to expire; contact an administrator"),
-            is_warning=True,
-        )
 
 
 def _low_stock(today: Period) -> Iterator[Figure]:
@@ -131,23 +123,10 @@ def _low_stock(today: Period) -> Iterator[Figure]:
     )
 
 
-def _undelivered(today: Period) -> Iterator[Figure]:
-    undelivered = Notification.objects.filter(state=DeliveryState.DEAD).count()
-    yield Figure(
-        title=_("Undelivered e-mail"),
-        value=number(undelivered),
-        icon="unsubscribe",
-        url=reverse("admin:notifications_notification_changelist") + "?state__exact=dead",
-        note=_("failed after all attempts"),
-        is_warning=undelivered > 0,
-    )
-
-
 _FIGURES: tuple[tuple[str, Callable[[Period], Iterator[Figure]]], ...] = (
     ("orders.view_order", _sales),
     ("orders.view_order", _work),
     ("inventory.view_product", _low_stock),
-    ("notifications.view_notification", _undelivered),
 )
 
 

@@ -15,15 +15,14 @@ from typing import Any
 import structlog
 from django.db import connection
 from django.db import transaction as django_transaction
-from django.db.models import Q
 
 from oms.db.transactions import transaction
+from oms.queue.leases import given_up
 from oms.reconcile.checks import SHOWN, Check, Finding, Violation
 from payments.gateways.base import GatewayError, LedgerEntry
 from payments.gateways.registry import GATEWAYS
 from payments.models import Payment, Refund
 from payments.operations.retrying import retry_now
-from payments.states import OPEN, OPEN_REFUNDS
 
 log = structlog.get_logger(__name__)
 
@@ -87,17 +86,23 @@ CHECKS = (
 )
 
 
+def retry_abandoned_payments() -> list[str]:
+    """Make given-up payments due again; a sentence for each, which is logged too."""
+    return _retry_abandoned(Payment)
+
+
+def retry_abandoned_refunds() -> list[str]:
+    """Make given-up refunds due again; a sentence for each, which is logged too."""
+    return _retry_abandoned(Refund)
+
+
 @transaction
-def retry_abandoned() -> list[str]:
-    """Make given-up payments and refunds due again; a sentence for each, which is logged too."""
-    payments = Payment.objects.filter(Q(status__in=OPEN) | ~Q(requested_action=""))
-    refunds = Refund.objects.filter(status__in=OPEN_REFUNDS)
+def _retry_abandoned(model: type[Payment] | type[Refund]) -> list[str]:
     retried = []
-    for rows in (payments, refunds):
-        for work in rows.filter(next_attempt_at=None).order_by("id"):
-            retry_now(work=work)
-            retried.append(f"{work._meta.model_name} {work.pk}: {work.status}, will be retried")
-            log.info("reconcile_repaired", kind=work._meta.model_name, id=str(work.pk))
+    for work in given_up(model).order_by("id"):
+        retry_now(work=work)
+        retried.append(f"{work._meta.model_name} {work.pk}: {work.status}, will be retried")
+        log.info("reconcile_repaired", kind=work._meta.model_name, id=str(work.pk))
     return retried
 
 

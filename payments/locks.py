@@ -61,10 +61,10 @@ def lock_payments_of_order(order_id: UUID) -> Sequence[Payment]:
 
 
 @transaction_required
-def lock_payments_of_orders(order_ids: Iterable[UUID]) -> None:
-    """Lock all payments of the orders, sorted by id."""
+def lock_payments_of_orders(order_ids: Iterable[UUID]) -> Sequence[Payment]:
+    """All payments of the orders, locked, sorted by id."""
     rows = Payment.objects.select_for_update(no_key=True).filter(order_id__in=set(order_ids))
-    list(rows.order_by("id").values_list("id"))
+    return list(rows.order_by("id"))
 
 
 @transaction_required

@@ -60,7 +60,10 @@ class Payment(LeasedWork):
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True)
 
-    unfinished = Q(status__in=OPEN) | ~Q(requested_action=RequestedAction.NONE)
+    # A capture or void is requested of authorized payments alone.
+    unfinished = Q(status__in=OPEN) | (
+        Q(status=PaymentStatus.AUTHORIZED) & ~Q(requested_action=RequestedAction.NONE)
+    )
 
     class Meta:
         verbose_name = _("payment")

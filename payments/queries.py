@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 from oms.db.pipeline import Pipeline, Result
 from oms.queue import leases
 from payments.models import Payment, Refund
-from payments.states import RefundStatus
+from payments.states import PaymentStatus, RefundStatus
 
 
 class Requested(Protocol):
@@ -78,6 +78,12 @@ def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
         return {}
     refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
     return dict(refunds.values_list("order_id").annotate(Sum("amount")).order_by())
+
+
+def rejected_captures_and_voids() -> QuerySet[Payment]:
+    """The authorized payments of which the provider rejected the last capture or void."""
+    authorized = Payment.objects.filter(status=PaymentStatus.AUTHORIZED, requested_action="")
+    return authorized.exclude(last_error="")
 
 
 def seconds_overdue() -> dict[str, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db.models.functions import Now
 
 from notifications.errors import NotificationNotRetryable
@@ -14,7 +16,10 @@ from oms.core.actor import Actor
 from oms.core.errors import Forbidden, NotFound
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
+from oms.queue.leases import given_up
 from oms.queue.wakeups import wake_on_commit
+
+log = structlog.get_logger(__name__)
 
 
 @transaction
@@ -32,9 +37,7 @@ def retry_notification(*, actor: Actor, notification_id: UUID) -> None:
         raise NotFound
     if not notification.is_retryable:
         raise NotificationNotRetryable(state=notification.state)
-    Notification.objects.filter(pk=notification.pk).update(
-        state=DeliveryState.QUEUED, attempts=0, next_attempt_at=Now(), lease_until=None
-    )
+    Notification.objects.filter(pk=notification.pk).update(**_queued())
     publish(
         NotificationRetried(
             notification_id=notification.id,
@@ -45,3 +48,25 @@ def retry_notification(*, actor: Actor, notification_id: UUID) -> None:
         actor=actor,
     )
     wake_on_commit(SEND_TASK)
+
+
+@transaction
+def retry_undelivered() -> list[str]:
+    """Let all undeliverable mail be sent again; a sentence for each, which is logged too."""
+    retried = []
+    for id, email in given_up(Notification).order_by("id").values_list("id", "email"):
+        Notification.objects.filter(pk=id, state=DeliveryState.DEAD).update(**_queued())
+        retried.append(f"mail {id} to {email}: will be sent again")
+        log.info("mail_retried", id=str(id))
+    if retried:
+        wake_on_commit(SEND_TASK)
+    return retried
+
+
+def _queued() -> dict[str, Any]:
+    return {
+        "state": DeliveryState.QUEUED,
+        "attempts": 0,
+        "next_attempt_at": Now(),
+        "lease_until": None,
+    }

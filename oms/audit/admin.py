@@ -18,7 +18,7 @@ from oms.audit.messages import event_details, event_link, event_name, set_object
 from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import LargeTableAdmin, ReadOnlyAdmin
 from oms.backoffice.display import badge
-from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter
+from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter, GivenUpFilter
 from oms.backoffice.object_links import as_uuid, find_order
 from oms.core.actor import Actor, ActorKind, anonymous
 from oms.events.dead_letters import retry_dead_letter
@@ -131,7 +131,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "consumer", "event_link", "state", "attempts", "next_attempt_at")
     list_display_links = ("created_at",)
     list_select_related = ("event",)
-    list_filter = (("created_at", BusinessDateFilter),)
+    list_filter = (GivenUpFilter, ("created_at", BusinessDateFilter))
     search_fields = ("consumer",)
     ordering = ("-pk",)
     fields = (
@@ -150,6 +150,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             explanation=_("Delivers the event again and starts a new series of attempts."),
         ),
     )
+    bulk_actions = (AdminAction(name="retry_all", label=_("Retry now"), run=_retry),)
 
     @display(description=_("event"))
     def event_link(self, dead_letter: DeadLetter) -> SafeString | str:

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateFilter
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 
 from oms.core.clock import business_days
 from oms.core.ids import first_id_at
+from oms.queue.leases import given_up
 
 
 class BusinessDateFilter(RangeDateFilter):
@@ -42,6 +44,21 @@ class CreationDateFilter(BusinessDateFilter):
         tolerance = -self.TOLERANCE if lookup == "gte" else self.TOLERANCE
         rows = super().bounded(queryset, lookup, at)
         return rows.filter(**{f"pk__{lookup}": first_id_at(at + tolerance)})
+
+
+class GivenUpFilter(DropdownFilter):
+    """The rows that were retried as often as is allowed, and have no outcome."""
+
+    title = _("retries")
+    parameter_name = "given_up"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("given up"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "yes":
+            return queryset
+        return queryset & given_up(queryset.model)
 
 
 def _date(value: Any) -> date | None:

@@ -11,13 +11,12 @@ from math import inf
 
 import structlog
 from django.db import transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from oms.events.models import DeadLetter
 from oms.events.publishing import RELAY_TASK
 from oms.events.relay import BATCH, Consumer, try_to_handle
-from oms.queue.leases import retry_policy
+from oms.queue.leases import given_up, retry_policy
 from oms.queue.wakeups import wake_on_commit
 
 log = structlog.get_logger(__name__)
@@ -55,11 +54,6 @@ def retry_failed_events(consumer: Consumer, *, deadline: float = inf) -> int:
     return succeeded
 
 
-def given_up_events() -> QuerySet[DeadLetter]:
-    """The failed events that are not retried any more."""
-    return DeadLetter.objects.filter(next_attempt_at=None)
-
-
 def retry_dead_letter(*, dead_letter_id: int) -> None:
     """Let a failed event be retried at once, with all its attempts again."""
     DeadLetter.objects.filter(pk=dead_letter_id).update(next_attempt_at=Now(), attempts=0)
@@ -70,7 +64,7 @@ def retry_dead_letter(*, dead_letter_id: int) -> None:
 def retry_dead_letters() -> list[str]:
     """Let every dead letter be retried; a sentence for each, which is logged too."""
     retried = []
-    for letter in given_up_events().order_by("event_id"):
+    for letter in given_up(DeadLetter).order_by("event_id"):
         retry_dead_letter(dead_letter_id=letter.pk)
         retried.append(f"event {letter.event_id}: will be retried by {letter.consumer}")
         log.info("reconcile_repaired", kind="event", id=str(letter.event_id))

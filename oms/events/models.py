@@ -92,6 +92,9 @@ class DeadLetter(models.Model):
     last_error = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
 
+    # A row is deleted once its event is handled.
+    unfinished = Q()
+
     class Meta:
         db_table = "events_parkedevent"
         verbose_name = _("failed event")

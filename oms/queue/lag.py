@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 log = structlog.get_logger(__name__)
 
 # A lag of more seconds is logged as a warning.
-_LONG = 60.0
+LONG_LAG = 60.0
 
 # The latest figure of any process counts, even after that process has ended; the timestamp of the
 # measurement shows whether it is current.
@@ -32,5 +32,5 @@ def report_queue_lags(lags: Mapping[str, float]) -> None:
     for kind, seconds in lags.items():
         _LAG.labels(kind).set(seconds)
     _MEASURED_AT.set_to_current_time()
-    report = log.warning if max(lags.values()) > _LONG else log.info
+    report = log.warning if max(lags.values()) > LONG_LAG else log.info
     report("background_lag", **{k.replace(" ", "_"): round(s, 1) for k, s in lags.items()})

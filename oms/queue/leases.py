@@ -81,10 +81,11 @@ def retry_policy(model: type[models.Model]) -> RetryPolicy:
     return policy
 
 
-def given_up(model: type[Work]) -> models.QuerySet[Work]:
-    """The rows of `model` that are not retried any more and have no outcome."""
-    manager: Any = model._default_manager
-    rows: models.QuerySet[Work] = manager.filter(model.unfinished, next_attempt_at=None)
+def given_up(model: Any) -> models.QuerySet[Any]:
+    """The rows of `model` that are not retried any more and have no outcome (`unfinished`)."""
+    rows: models.QuerySet[Any] = model._default_manager.filter(
+        model.unfinished, next_attempt_at=None
+    )
     return rows
 
 

@@ -23,7 +23,7 @@ from orders.locks import lock_order, lock_overdue_orders, overdue_order_ids
 from orders.models import Order
 from orders.operations.transitions import release_reserved, transition_order
 from orders.states import OrderStatus
-from payments.operations.refunds import refund_or_void
+from payments.operations.refunds import refund_or_void, void_unsent
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +100,15 @@ def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: flo
 
 @transaction
 def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
-    """Expire those of the orders that are still overdue; returns how many."""
+    """Expire those of the orders that are still overdue; returns how many.
+
+    The payments decide, for the orders' own payment status may be behind: what is paid waits for
+    its confirmation, and a payment that was never sent is voided.
+    """
     actor = system("expiry", request_id=f"expiry-{new_id()}")
     orders = lock_overdue_orders(order_ids, at=at, paying_since=at - PAYING_GRACE)
+    paid = void_unsent(actor=actor, order_ids=[order.id for order in orders], at=at)
+    orders = [order for order in orders if order.id not in paid]
     minutes = settings.ORDER_EXPIRY.total_seconds() / 60
     for order in orders:
         transition_order(

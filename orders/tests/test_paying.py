@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -28,6 +27,7 @@ from oms.testing.ordering import (
     stock_of,
 )
 from orders.errors import OrderNotPayable
+from orders.models import Order
 from orders.operations import paying
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.paying import pay_order
@@ -41,12 +41,15 @@ from payments.locks import lock_payments_of_orders
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus
 
-if TYPE_CHECKING:
-    pass
-
 pytestmark = pytest.mark.django_db
 
 CHOICE = PaymentChoice(provider="sandbox", token="tok_success")
+
+
+def _send(*orders: Order) -> None:
+    """Let a worker have sent their payments, and no outcome be known."""
+    ids = [order.id for order in orders]
+    Payment.objects.filter(order_id__in=ids).update(status=PaymentStatus.PROCESSING)
 
 
 def test_a_captured_payment_confirms_the_order() -> None:
@@ -153,6 +156,7 @@ def test_an_order_that_staff_confirmed_can_be_paid_later() -> None:
 def test_a_late_payment_confirms_an_expired_order_whose_stock_is_available() -> None:
     mug = make_product(stock=2)
     order = place((mug, 2), token="tok_success")
+    _send(order)
     assert expire_orders(at=clock.now() + timedelta(hours=2)) == 1
     assert stock_of(mug) == (2, 0)
 
@@ -170,6 +174,7 @@ def test_a_late_payment_confirms_an_expired_order_whose_stock_is_available() -> 
 def test_a_late_payment_of_a_deleted_order_is_refunded() -> None:
     mug, customer = make_product(stock=2), make_customer()
     order = place((mug, 2), customer=customer, token="tok_success")
+    _send(order)
     expire_orders(at=clock.now() + timedelta(hours=2))
     delete_order(actor=actor_for(customer), order_id=order.id)
 
@@ -183,6 +188,7 @@ def test_a_late_payment_of_a_deleted_order_is_refunded() -> None:
 def test_two_late_payments_in_one_batch_share_the_remaining_stock() -> None:
     mug = make_product(stock=2)
     orders = [place((mug, 1), token="tok_success") for _ in range(2)]
+    _send(*orders)
     expire_orders(at=clock.now() + timedelta(hours=2))
     place((mug, 1))
 
@@ -221,8 +227,7 @@ def test_all_payments_that_may_be_refunded_are_locked_before_any_stock(
 ) -> None:
     mug = make_product()
     cancelled, expired = (place((mug, 1), token="tok_success") for _ in range(2))
-    for order in (cancelled, expired):
-        Payment.objects.filter(order_id=order.id).update(status=PaymentStatus.PROCESSING)
+    _send(cancelled, expired)
     cancel_order(actor=actor_for(make_staff()), order_id=cancelled.id)
     expire_orders(at=clock.now() + timedelta(hours=2))
     for order in (cancelled, expired):
@@ -230,9 +235,9 @@ def test_all_payments_that_may_be_refunded_are_locked_before_any_stock(
 
     locked: list[set[UUID]] = []
 
-    def noted_lock(order_ids: Iterable[UUID]) -> None:
+    def noted_lock(order_ids: Iterable[UUID]) -> Sequence[Payment]:
         locked.append(set(order_ids))
-        lock_payments_of_orders(locked[-1])
+        return lock_payments_of_orders(locked[-1])
 
     def noted_book(product_ids: Iterable[UUID]) -> StockAllocator:
         assert locked == [{cancelled.id, expired.id}]

@@ -27,7 +27,7 @@ from orders.states import OrderStatus
 from payments.errors import RefundExceedsCaptured
 from payments.gateways.base import RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
-from payments.models import Refund
+from payments.models import Payment, Refund
 from payments.operations.outcomes import record_refund
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +120,7 @@ def test_a_refund_of_nothing_captured_is_refused() -> None:
 def test_a_late_payment_is_refunded_if_the_stock_is_sold() -> None:
     mug = make_product(stock=2)
     order = place((mug, 2), token="tok_success")
+    Payment.objects.filter(order_id=order.id).update(status="processing")
     expire_orders(at=clock.now() + timedelta(hours=2))
     place((mug, 1))
 

@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from oms.backoffice.actions import AdminAction
 from oms.backoffice.display import money_column
-from oms.backoffice.filters import CreationDateFilter
+from oms.backoffice.filters import CreationDateFilter, GivenUpFilter
 from oms.backoffice.object_links import OrderRowsAdmin, order_query
 from oms.core.actor import Actor
 from payments.models import Payment, Refund
@@ -40,7 +40,11 @@ class PaymentWorkAdmin(OrderRowsAdmin):
 
     status_help: Mapping[Any, Any]
     list_display_links = ("created_at",)
-    list_filter = (("status", MultipleChoicesDropdownFilter), ("created_at", CreationDateFilter))
+    list_filter = (
+        ("status", MultipleChoicesDropdownFilter),
+        GivenUpFilter,
+        ("created_at", CreationDateFilter),
+    )
     search_fields = ("provider_reference",)
     search_help_text = _("Order number or provider reference")
     object_actions = (
@@ -56,6 +60,7 @@ class PaymentWorkAdmin(OrderRowsAdmin):
             ),
         ),
     )
+    bulk_actions = (AdminAction(name="retry_all", label=_("Retry now"), run=_retry),)
 
     def search_query(self, term: str) -> Q:
         # Phrased so that the partial index of the references is used.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -16,7 +17,7 @@ from oms.events.publishing import publish
 from oms.queue.wakeups import wake_on_commit
 from payments.errors import PaymentNotCapturable, RefundExceedsCaptured
 from payments.events import PaymentVoided, RefundRequested
-from payments.locks import lock_payment, lock_payments_of_order
+from payments.locks import lock_payment, lock_payments_of_order, lock_payments_of_orders
 from payments.models import Payment, Refund, RequestedAction
 from payments.operations.attempts import PROCESS_TASK
 from payments.states import PaymentStatus
@@ -85,12 +86,32 @@ def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -
         elif payment.status == PaymentStatus.AUTHORIZED:
             _request_action(payment, RequestedAction.VOID, at=at)
         elif payment.status == PaymentStatus.CREATED:
-            # Never sent, and no worker can claim it any more.
-            payment.status = PaymentStatus.VOIDED
-            payment.next_attempt_at = None
-            payment.updated_at = at
-            payment.save(update_fields=["status", "next_attempt_at", "updated_at"])
-            publish(PaymentVoided(payment_id=payment.id, order_id=order_id), actor=actor, at=at)
+            _void_unsent(payment, actor=actor, at=at)
+
+
+@transaction_required
+def void_unsent(*, actor: Actor, order_ids: Collection[UUID], at: datetime) -> set[UUID]:
+    """Void the payments of the orders that were never sent.
+
+    Returns the orders that have a captured or authorized payment. The caller holds the orders'
+    locks.
+    """
+    paid = set()
+    for payment in lock_payments_of_orders(order_ids):
+        if payment.status in (PaymentStatus.CAPTURED, PaymentStatus.AUTHORIZED):
+            paid.add(payment.order_id)
+        elif payment.status == PaymentStatus.CREATED:
+            _void_unsent(payment, actor=actor, at=at)
+    return paid
+
+
+def _void_unsent(payment: Payment, *, actor: Actor, at: datetime) -> None:
+    """Void a locked payment that was never sent: no worker can claim it any more."""
+    payment.status = PaymentStatus.VOIDED
+    payment.next_attempt_at = None
+    payment.updated_at = at
+    payment.save(update_fields=["status", "next_attempt_at", "updated_at"])
+    publish(PaymentVoided(payment_id=payment.id, order_id=payment.order_id), actor=actor, at=at)
 
 
 @transaction

@@ -93,13 +93,8 @@ def close_days(*, now: datetime) -> int:
     Returns how many. A day that fails is logged, and retried by the next run. Safe to run at any
     time and concurrently: the first to store a day wins.
     """
-    first = first_business_day()
-    last = business_date(now - SETTLING) - timedelta(days=1)
-    if first is None or last < first:
-        return 0
     currency = settings.SHOP_CURRENCY
-    stored = set(_stored_days(first, last, currency).values_list("date", flat=True))
-    missing = [day for day in days_between(first, last) if day not in stored]
+    missing = _missing_days(now - SETTLING, currency=currency)
     closed = 0
     while missing and not closed:
         # Only days close together, because one statement computes all days between them.
@@ -107,6 +102,21 @@ def close_days(*, now: datetime) -> int:
         closed = _close([day for day in missing if day < limit], currency=currency, now=now)
         missing = [day for day in missing if day >= limit]
     return closed
+
+
+def missing_reports(*, now: datetime) -> Sequence[date]:
+    """The days that should have been closed for an hour, and have no stored report."""
+    return _missing_days(now - timedelta(hours=1), currency=settings.SHOP_CURRENCY)
+
+
+def _missing_days(before: datetime, *, currency: str) -> list[date]:
+    """The days that ended before that time and have no stored report, the oldest first."""
+    first = first_business_day()
+    last = business_date(before) - timedelta(days=1)
+    if first is None or last < first:
+        return []
+    stored = set(_stored_days(first, last, currency).values_list("date", flat=True))
+    return [day for day in days_between(first, last) if day not in stored]
 
 
 def _close(days: Sequence[date], *, currency: str, now: datetime) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +24,8 @@ from oms.testing.factories import make_customer, make_product, make_staff, token
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
 from payments.models import Payment, ProviderMessage, Refund
-from reports.operations.reporting import close_days
+from reports.models import DailyReport
+from reports.operations.reporting import close_days, missing_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -120,7 +123,7 @@ def test_no_forged_form_deletes_a_row_or_changes_a_read_only_one(
 def test_the_dashboard_shows_figures_in_few_queries(
     staff: Client, shop: Order, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(20):
         html = staff.get("/admin/").content.decode()
 
     total = f"{shop.total} EUR"
@@ -136,12 +139,52 @@ def test_the_dashboard_shows_figures_in_few_queries(
 
 
 def test_the_dashboard_counts_orders_that_failed_to_expire(staff: Client, shop: Order) -> None:
-    assert "Overdue orders" not in staff.get("/admin/").content.decode()
+    assert attention(staff)["Orders that failed to expire"] == "0"
     Order.objects.filter(pk=shop.pk).update(
         status="pending", confirmed_at=None, expires_at=clock.now() - timedelta(minutes=41)
     )
 
-    assert "Overdue orders" in staff.get("/admin/").content.decode()
+    assert attention(staff)["Orders that failed to expire"] == "1"
+
+
+def attention(client: Client) -> dict[str, str]:
+    """The numbers of the dashboard's list of work that needs attention, by their titles."""
+    html = client.get("/admin/").content.decode()
+    table = html.partition('id="attention"')[2].partition("</table>")[0]
+    rows = re.findall(r">([^<>]+)</a></td><td class=\"bo-number\">([^<]+)</td>", table)
+    return dict(rows)
+
+
+def test_the_dashboard_counts_the_work_that_was_given_up_and_staff_retry_it(
+    staff: Client, shop: Order
+) -> None:
+    payment = Payment.objects.filter(order_id=shop.pk).latest("id")
+    Payment.objects.filter(pk=payment.pk).update(
+        status="unknown", attempts=60, captured_amount=0, refunded_amount=0, next_attempt_at=None
+    )
+    Refund.objects.update(status="unknown", attempts=60, next_attempt_at=None)
+    DailyReport.objects.all().delete()
+    Order.objects.update(placed_at=clock.now() - timedelta(days=3))
+    days = len(missing_reports(now=clock.now()))
+
+    numbers = attention(staff)
+
+    refunds = Refund.objects.count()
+    assert numbers == {
+        "Payments without an outcome": "1",
+        "Declined captures and voids": "0",
+        "Refunds without an outcome": str(refunds),
+        "Undelivered e-mail": str(Notification.objects.filter(state="dead").count()),
+        "Failed events": "1",
+        "Event consumers that are behind": "0",
+        "Orders that failed to expire": "0",
+        "Daily reports that failed": str(days),
+    }
+    assert days > 0
+    page = staff.get("/admin/payments/payment/?given_up=yes").content.decode()
+    assert page.count(f"/admin/payments/payment/{payment.pk}/change/") > 0
+    call_command("retry_given_up", "payments", "refunds", "mail", "events")
+    assert set(attention(staff).values()) == {"0", str(days)}
 
 
 def test_the_dashboard_groups_the_digits_of_numbers(staff: Client, shop: Order) -> None:

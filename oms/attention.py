@@ -1,0 +1,121 @@
+"""The table of work that was given up or cannot go on, which staff must look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from notifications.models import Notification
+from notifications.operations.retrying import retry_undelivered
+from oms.core import clock
+from oms.events.dead_letters import retry_dead_letters
+from oms.events.models import DeadLetter
+from oms.events.relay import consumer_lags
+from oms.queue.lag import LONG_LAG
+from oms.queue.leases import given_up
+from orders.models import Order
+from orders.operations.cancelling import OVERDUE_AFTER
+from orders.states import OrderStatus
+from payments.checks import retry_abandoned_payments, retry_abandoned_refunds
+from payments.models import Payment, Refund
+from payments.queries import rejected_captures_and_voids
+from reports.operations.reporting import missing_reports
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkKind:
+    """A kind of work that may need staff; `permission` is that to see its list at `url`.
+
+    `retry` makes all of it due again and returns a sentence for each row; None where it is retried
+    without end, or staff must decide.
+    """
+
+    name: str
+    title: Any
+    permission: str
+    url: Any
+    query: str
+    count: Callable[[], int]
+    retry: Callable[[], list[str]] | None = None
+
+
+def _overdue_orders() -> int:
+    expired_before = clock.now() - OVERDUE_AFTER
+    pending = Order.objects.filter(status=OrderStatus.PENDING, deleted_at=None)
+    return pending.filter(expires_at__lt=expired_before).count()
+
+
+KINDS: tuple[WorkKind, ...] = (
+    WorkKind(
+        name="payments",
+        title=_("Payments without an outcome"),
+        permission="payments.view_payment",
+        url=reverse_lazy("admin:payments_payment_changelist"),
+        query="given_up=yes",
+        count=lambda: given_up(Payment).count(),
+        retry=retry_abandoned_payments,
+    ),
+    WorkKind(
+        name="captures",
+        title=_("Declined captures and voids"),
+        permission="payments.view_payment",
+        url=reverse_lazy("admin:payments_payment_changelist"),
+        query="status__exact=authorized",
+        count=lambda: rejected_captures_and_voids().count(),
+    ),
+    WorkKind(
+        name="refunds",
+        title=_("Refunds without an outcome"),
+        permission="payments.view_refund",
+        url=reverse_lazy("admin:payments_refund_changelist"),
+        query="given_up=yes",
+        count=lambda: given_up(Refund).count(),
+        retry=retry_abandoned_refunds,
+    ),
+    WorkKind(
+        name="mail",
+        title=_("Undelivered e-mail"),
+        permission="notifications.view_notification",
+        url=reverse_lazy("admin:notifications_notification_changelist"),
+        query="state__exact=dead",
+        count=lambda: given_up(Notification).count(),
+        retry=retry_undelivered,
+    ),
+    WorkKind(
+        name="events",
+        title=_("Failed events"),
+        permission="events.view_deadletter",
+        url=reverse_lazy("admin:events_deadletter_changelist"),
+        query="given_up=yes",
+        count=lambda: given_up(DeadLetter).count(),
+        retry=retry_dead_letters,
+    ),
+    WorkKind(
+        name="consumers",
+        title=_("Event consumers that are behind"),
+        permission="events.view_consumeroffset",
+        url=reverse_lazy("admin:events_consumeroffset_changelist"),
+        query="",
+        count=lambda: sum(lag > LONG_LAG for lag in consumer_lags().values()),
+    ),
+    WorkKind(
+        name="orders",
+        title=_("Orders that failed to expire"),
+        permission="orders.view_order",
+        url=reverse_lazy("admin:orders_order_changelist"),
+        query="status__exact=pending",
+        count=_overdue_orders,
+    ),
+    WorkKind(
+        name="reports",
+        title=_("Daily reports that failed"),
+        permission="reports.view_dailyreport",
+        url=reverse_lazy("admin:reports_dailyreport_changelist"),
+        query="",
+        count=lambda: len(missing_reports(now=clock.now())),
+    ),
+)
