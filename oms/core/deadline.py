@@ -12,14 +12,25 @@ from contextvars import ContextVar
 
 from oms.core.errors import DeadlineExceeded
 
+_arrived: ContextVar[float | None] = ContextVar("arrived", default=None)
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def arrived_at(moment: float) -> Iterator[None]:
+    """Count the deadlines of the block from `moment`, of time.monotonic: what waited is late."""
+    token = _arrived.set(moment)
+    try:
+        yield
+    finally:
+        _arrived.reset(token)
 
 
 @contextmanager
 def deadline_in(*, seconds: float) -> Iterator[None]:
     """Set a deadline in `seconds` for the block, unless an outer deadline is earlier."""
-    outer = _deadline.get()
-    mine = time.monotonic() + seconds
+    outer, arrived = _deadline.get(), _arrived.get()
+    mine = (time.monotonic() if arrived is None else arrived) + seconds
     token = _deadline.set(mine if outer is None else min(mine, outer))
     try:
         yield

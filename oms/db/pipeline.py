@@ -15,6 +15,7 @@ deallocates all statements of a connection after a ROLLBACK TO SAVEPOINT.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -29,6 +30,7 @@ from psycopg.pq import Format
 from psycopg.types.json import set_json_loads
 
 from oms.db.libpq import STALE, RoundTrip, Rows
+from oms.db.postgresql.base import answer_seconds
 
 # The address of an order took 4 µs by the standard library, a sixth of a page of them; takes 0.5.
 set_json_loads(msgspec.json.decode)
@@ -89,12 +91,11 @@ class Pipeline:
     not wait for queued ones; between `send` and the next result no cursor may be used.
 
     A block belongs inside the transaction's, so that what fails late is raised before the commit.
-    The server may take `answer_timeout_ms` for each answer; settings.DB_ANSWER_TIMEOUT_MS by
-    default.
+    The server may take settings.DB_ANSWER_TIMEOUT_MS for each answer, or what is left of the
+    deadline.
     """
 
-    def __init__(self, *, answer_timeout_ms: int | None = None) -> None:
-        self._answer_timeout_ms = answer_timeout_ms or settings.DB_ANSWER_TIMEOUT_MS
+    def __init__(self) -> None:
         self._queued: list[Result[Any]] = []
         self._writes: list[tuple[str, Sequence[Any]]] = []
         self._in_flight: RoundTrip | None = None
@@ -184,7 +185,7 @@ class Pipeline:
             connection.validate_no_broken_transaction()
             with connection.wrap_database_errors:
                 self._in_flight = RoundTrip(
-                    connection.connection, queued, answer_timeout_ms=self._answer_timeout_ms
+                    connection.connection, queued, answer_timeout_ms=_answer_timeout_ms()
                 )
                 self._in_flight.send()
 
@@ -193,6 +194,11 @@ class Pipeline:
         if in_flight is not None:
             with connection.wrap_database_errors:
                 in_flight.receive()
+
+
+def _answer_timeout_ms() -> int:
+    seconds = answer_seconds()
+    return settings.DB_ANSWER_TIMEOUT_MS if seconds is None else math.ceil(seconds * 1000)
 
 
 def execute(

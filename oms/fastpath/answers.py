@@ -5,14 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from oms.api.handlers import ApiAnswer
+from oms.api.handlers import ApiAnswer, ApiCall
 from oms.fastpath.calls import FastPathCall
-from oms.fastpath.middleware import middleware_headers
+from oms.fastpath.middleware import is_accepted, middleware_headers
+from oms.fastpath.requests import FastPathRequest
 from oms.http.access_log import AnsweredRequest, record_requests
-from oms.http.problems import Problem
+from oms.http.health import HEALTHY, HEALTHY_HEADERS
+from oms.http.middleware.context import sane_request_id
+from oms.http.problems import METHODS, Problem, is_api_path
 
 # None is a call that is left to Django.
 Answers = list[ApiAnswer | None]
+
+_HEALTH = "/health"
+# A problem that no view has answered has the headers of this route; there is no end of paths.
+_API = "/api/v1/orders"
 
 
 def complete(answer: ApiAnswer, *, call: FastPathCall, limits: Mapping[str, str]) -> None:
@@ -25,6 +32,70 @@ def complete(answer: ApiAnswer, *, call: FastPathCall, limits: Mapping[str, str]
     }
     if answer.status not in (204, 304):  # RFC 9110, section 8.6
         answer.headers["Content-Length"] = str(len(answer.body))
+
+
+def health_answer(request: FastPathRequest) -> ApiAnswer | None:
+    """The answer of /health, which needs no thread; None for what is left to Django."""
+    if (
+        request.method not in ("GET", "HEAD")
+        or request.query
+        or not is_accepted(request, path=_HEALTH)
+    ):
+        return None
+    answer = ApiAnswer(body=HEALTHY, headers=dict(HEALTHY_HEADERS))
+    _complete_and_record(
+        request, answer, request_id=_request_id(request), path=_HEALTH, name="health"
+    )
+    if request.method == "HEAD":
+        answer.body = b""
+    return answer
+
+
+def problem_answer(request: FastPathRequest, problem: Problem) -> ApiAnswer:
+    """The answer to a request that Django does not get to, or is too slow to answer."""
+    request_id = _request_id(request)
+    if is_api_path(request.path):
+        call = ApiCall(name="", path=request.path, request_id=request_id)
+        answer = call.problem(problem)
+    else:
+        answer = ApiAnswer(
+            status=problem.status,
+            body=problem.detail.encode(),
+            headers={
+                "Content-Type": "text/plain; charset=utf-8",
+                "Cache-Control": "no-store",
+                **problem.headers,
+            },
+        )
+    _complete_and_record(request, answer, request_id=request_id, path=_API, name=None)
+    return answer
+
+
+def _request_id(request: FastPathRequest) -> str:
+    return sane_request_id(request.headers.get("x-request-id", ""))
+
+
+def _complete_and_record(
+    request: FastPathRequest, answer: ApiAnswer, *, request_id: str, path: str, name: str | None
+) -> None:
+    answer.headers = {
+        **middleware_headers(request, path=path, has_etag=False),
+        **answer.headers,
+        "X-Request-ID": request_id,
+        "Content-Length": str(len(answer.body)),
+    }
+    one = AnsweredRequest(
+        method=request.method if request.method in METHODS else "<invalid method>",
+        path=request.path,
+        scheme=request.scheme,
+        route=name,
+        view=name,
+        status=answer.status,
+        seconds=time.monotonic() - request.arrived,
+        request_id=request_id,
+        user_id=None,
+    )
+    record_requests([one])
 
 
 def record(calls: Sequence[FastPathCall], answers: Answers) -> None:

@@ -6,43 +6,49 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any
 
 import structlog
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
 from oms.api.handlers import ApiAnswer, Handler
+from oms.core.deadline import deadline_in
 from oms.core.liveness import HEARTBEAT_SECONDS, beat
-from oms.fastpath.answers import Answers, failed_answer
+from oms.fastpath.answers import Answers, failed_answer, health_answer, problem_answer
 from oms.fastpath.batcher import Batcher, BatchStalled
 from oms.fastpath.batches import answer_batch
 from oms.fastpath.calls import FastPathCall, accept
 from oms.fastpath.connections import prepare_connection
+from oms.fastpath.django_threads import DjangoThreads
 from oms.fastpath.middleware import check_middleware
 from oms.fastpath.process_lock import HeldLock, ProcessLock
-from oms.fastpath.requests import FastPathRequest
-from oms.fastpath.routes import Route, find_route, routes
+from oms.fastpath.requests import (
+    ClientGone,
+    FastPathRequest,
+    Receive,
+    Scope,
+    Send,
+    receive_body,
+    request_of,
+)
+from oms.fastpath.routes import find_route, routes
 from oms.fastpath.wakeups import WakeUpSender
 from oms.http.health import add_dependency, remove_dependency
-from oms.http.problems import problem_of_fault, problem_of_refusal
+from oms.http.problems import problem_of_fault, problem_of_refusal, problem_of_status
 from oms.queue.wakeups import wakeups_sent_by
 
 log = structlog.get_logger(__name__)
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 # In /health/ready.
 _DEPENDENCY = "fast_path"
 # A batch that takes longer is reported there.
 _STALLED_SECONDS = 2.0
+# Answered on threads of their own, so also while requests of clients hold all others.
+_FOR_OPERATORS = frozenset({"/health/ready", "/metrics"})
+_SLOW = "The body did not arrive in time."
 # A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
 
@@ -51,7 +57,8 @@ class Application:
     """Answers hot routes in batches, and all others with Django on a pool of threads."""
 
     def __init__(self, django: Any) -> None:
-        self._django: Any = WSGIMiddleware(django, workers=settings.WEB_THREADS)
+        self._django = DjangoThreads(django, workers=settings.WEB_THREADS)
+        self._operators = DjangoThreads(django, workers=2)
         # Empty before the start and from the shutdown on: Django answers then.
         self._batchers: dict[type[Handler], Batcher[FastPathCall, ApiAnswer | None]] = {}
         self._wakeups: WakeUpSender | None = None
@@ -63,11 +70,12 @@ class Application:
             return
         # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
-        route, id = find_route(scope["method"], scope["path"])
-        if self._batchers and route is not None:
-            await self._answer(scope, receive, send, route=route, id=id)
+        request = request_of(scope)
+        healthy = health_answer(request) if request.path == "/health" else None
+        if healthy is not None:
+            await _send(healthy, send)
         else:
-            await self._django(scope, _coroutines(receive), send)
+            await self._answer(scope, receive, send, request=request)
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -118,38 +126,33 @@ class Application:
         return time.monotonic()
 
     async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, *, route: Route, id: UUID | None
+        self, scope: Scope, receive: Receive, send: Send, *, request: FastPathRequest
     ) -> None:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        is_get = scope["method"] == "GET"
-        announced = headers.get("content-length", "0" if is_get else "unknown")
-        limit = 0 if is_get else settings.API_BULK_BODY_LIMIT
-        # One header twice has no clear meaning.
-        is_unclear = len(headers) != len(scope["headers"]) or "transfer-encoding" in headers
-        # A body that is too large, or of unknown size, is refused by Django before it is read.
-        if is_unclear or not announced.isdecimal() or int(announced) > limit:
-            await self._django(scope, _coroutines(receive), send)
-            return
-        request = FastPathRequest(
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"],
-            headers=headers,
-            scheme=scope["scheme"],
-            remote_address=scope["client"][0] if scope.get("client") else "",
-        )
-        call = accept(request, route=route, id=id)
+        call = self._accepted(request, has_repeated=len(request.headers) != len(scope["headers"]))
         # Read in any case, for a client that is still sending would not see the answer.
-        request.body = b"" if is_get else await _body(receive)
-        if len(request.body) != int(announced):  # the client has gone in the middle of it
+        try:
+            request.body = await receive_body(request, receive)
+        except ClientGone:
+            return
+        except TimeoutError:
+            await _send(problem_answer(request, problem_of_status(408, detail=_SLOW)), send)
             return
         answer = None if call is None else await self._batched(call)
-        if answer is None:
-            await self._django(scope, _again(request.body, receive), send)
-        else:
+        if answer is not None:
             await _send(answer, send)
+            return
+        django = self._operators if request.path in _FOR_OPERATORS else self._django
+        late = await django.answer(scope, send, request=request)
+        if late is not None:
+            await _send(problem_answer(request, problem_of_refusal(late)), send)
+
+    def _accepted(self, request: FastPathRequest, *, has_repeated: bool) -> FastPathCall | None:
+        """The call of a hot route; None for what is left to Django."""
+        route, id = find_route(request.method, request.path)
+        # One header twice has no clear meaning.
+        if route is None or not self._batchers or has_repeated:
+            return None
+        return accept(request, route=route, id=id)
 
     async def _batched(self, call: FastPathCall) -> ApiAnswer | None:
         batcher = self._batchers.get(call.route.fast_path.handler)
@@ -172,36 +175,9 @@ async def _beat() -> None:
 
 
 def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
-    prepare_connection()
-    return answer_batch(calls, lock=lock)
-
-
-async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _coroutines(receive: Receive) -> Receive:
-    """`receive` as a coroutine function, which servers need not give but a2wsgi wants."""
-
-    async def received() -> Message:
-        return await receive()
-
-    return received
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """`receive` with the body that was received already, then later messages."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def receive_again() -> Message:
-        return next(messages, None) or await receive()
-
-    return receive_again
+    with deadline_in(seconds=settings.FAST_PATH_DEADLINE):
+        prepare_connection()
+        return answer_batch(calls, lock=lock)
 
 
 async def _send(answer: ApiAnswer, send: Send) -> None:

@@ -135,6 +135,8 @@ def accept(request: FastPathRequest, *, route: Route, id: UUID | None) -> FastPa
     headers = request.headers
     if not _UNUSUAL.isdisjoint(headers) or headers.get("accept", "*/*") not in _ACCEPTED:
         return None
+    if request.method == "GET" and headers.get("content-length", "0") != "0":
+        return None
     if not is_accepted(request, path=route.path):
         return None
     scheme, _, token = headers.get("authorization", "").partition(" ")

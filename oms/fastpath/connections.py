@@ -11,9 +11,8 @@ from typing import Any
 
 import psycopg
 import structlog
-from django.db import DatabaseError, connection, connections, reset_queries
+from django.db import connection, connections, reset_queries
 
-from oms.db.pipeline import Pipeline
 from oms.http.problems import problem_of
 
 log = structlog.get_logger(__name__)
@@ -21,34 +20,18 @@ log = structlog.get_logger(__name__)
 # A connection that was not used for longer, in seconds, is tested first: PostgreSQL may have been
 # restarted, and the next request should not fail because of that.
 TRUSTED_SECONDS = 0.5
-_TEST_TIMEOUT_MS = 1_000
-_TESTED = 3
 
 _thread = local()
 
 
 def prepare_connection() -> None:
-    """Make this thread's connection ready for a batch; a broken one is reopened."""
+    """Make this thread's connection ready for a batch; a broken one is closed."""
     reset_queries()  # with DEBUG each statement is remembered
     now = time.monotonic()
-    if now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS:
-        for _ in range(_TESTED):  # the next one of the pool may be as old
-            if connection.connection is None or _is_usable():
-                break
-            connection.close()
-            with suppress(DatabaseError):  # which the batch is going to meet
-                connection.ensure_connection()
+    is_old = now - getattr(_thread, "used", 0.0) > TRUSTED_SECONDS
+    if is_old and connection.connection is not None and not connection.is_usable():
+        connection.close()
     _thread.used = now
-
-
-def _is_usable() -> bool:
-    # Not by Django's own check, which leaves the connections of a pool alone, and has no timeout.
-    try:
-        with Pipeline(answer_timeout_ms=_TEST_TIMEOUT_MS) as pipeline:
-            pipeline.query("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
 
 
 def driver_connection() -> Any:
@@ -84,15 +67,10 @@ class ThreadConnection:
         self._connection.close()
 
     def cut(self) -> None:
-        """Shut its socket down, so that anything that waits for it fails. Never raises.
-
-        A pool's other connections are replaced: the next thread would hang on them as well.
-        """
+        """Shut its socket down, so that anything that waits for it fails. Never raises."""
         driver = self._connection.connection
         with (
             suppress(OSError, psycopg.Error, AttributeError),  # it is closed already
             socket.socket(fileno=os.dup(driver.pgconn.socket)) as wire,
         ):
             wire.shutdown(socket.SHUT_RDWR)
-        if self._connection.pool is not None:
-            self._connection.pool.drain()

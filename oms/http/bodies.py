@@ -7,20 +7,29 @@ from django.http import HttpRequest
 
 
 def body_fault(request: HttpRequest) -> tuple[int, str] | None:
-    """The status and the reason to refuse the body of `request`, known before a byte of it is read.
+    """The status and the reason to refuse the body of `request`; see `announced_fault`."""
+    return announced_fault(
+        request.path,
+        length=request.META.get("CONTENT_LENGTH") or "",
+        is_chunked="Transfer-Encoding" in request.headers,
+    )
+
+
+def announced_fault(path: str, *, length: str, is_chunked: bool) -> tuple[int, str] | None:
+    """The status and the reason to refuse a body, known before a byte of it is read.
+
+    `length` is the request's Content-Length, "" without one; `is_chunked` is whether it has a
+    Transfer-Encoding.
 
     Bulk routes end in "/bulk" and may have more, as may the pages of the back office. A body of
     unknown length is 411: WSGI gives us no end of it, so it would silently count as none.
     """
-    announced = request.META.get("CONTENT_LENGTH") or ""
-    if not announced:
-        if "Transfer-Encoding" in request.headers:
-            return 411, "Send the body with a Content-Length."
-        return None
-    if not (announced.isascii() and announced.isdecimal()):
+    if not length:
+        return (411, "Send the body with a Content-Length.") if is_chunked else None
+    if not (length.isascii() and length.isdecimal()):
         return 400, "Content-Length is no number."
-    limit = body_limit(request.path)
-    if len(announced) > 18 or int(announced) > limit:
+    limit = body_limit(path)
+    if len(length) > 18 or int(length) > limit:
         return 413, f"A body here has at most {limit} bytes."
     return None
 

@@ -1,8 +1,11 @@
-"""Headers that cannot be read."""
+"""The header with a client's deadline, and headers that cannot be read."""
 
 from __future__ import annotations
 
 from oms.core.errors import InputError, Invalid
+
+DEADLINE = "X-Request-Timeout-Ms"
+MAX_MILLISECONDS = 30_000
 
 
 class InvalidHeader(Invalid):
@@ -13,3 +16,11 @@ class InvalidHeader(Invalid):
     def __init__(self, header: str, detail: str) -> None:
         error = InputError(pointer="", code="invalid", detail=detail, data={"header": header})
         super().__init__([error], f"{header} is not valid.")
+
+
+def requested_seconds(text: str | None) -> float | None:
+    """What the header DEADLINE allows, in seconds; None without one that is valid."""
+    if not text or not (text.isascii() and text.isdecimal() and len(text) <= 5):
+        return None
+    milliseconds = int(text)
+    return milliseconds / 1000 if 1 <= milliseconds <= MAX_MILLISECONDS else None

@@ -45,6 +45,7 @@ CODES: Mapping[int, str] = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    408: "request_timeout",
     409: "conflict",
     411: "length_required",
     412: "precondition_failed",
@@ -58,6 +59,8 @@ CODES: Mapping[int, str] = {
     503: "unavailable",
     504: "deadline_exceeded",
 }
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _BAD_REQUESTS = (
     django_errors.BadRequest,
@@ -103,7 +106,12 @@ class Problem:
 
 def is_api(request: HttpRequest) -> bool:
     """Whether `request` belongs to the API, whose errors are problem documents."""
-    return request.path.startswith("/api/") or request.path == "/api"
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """The same by the path."""
+    return path.startswith("/api/") or path == "/api"
 
 
 def title_of(code: str) -> str:

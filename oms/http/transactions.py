@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from django.http import HttpRequest, HttpResponseBase
 from oms.core.deadline import time_left
 from oms.core.errors import DeadlineExceeded
 from oms.db.transactions import with_retries
+from oms.http.headers import DEADLINE
 
 # Savepoints must be rolled back in a failed transaction too, and past the deadline.
 _OF_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
@@ -33,8 +35,12 @@ def in_one_transaction(*, request: HttpRequest, work: Work) -> HttpResponseBase:
     DeadlineExceeded is raised. Raises DatabaseBusy too.
     """
 
+    # The deadline that every request has needs no statements of its own: each has a timeout.
+    is_limited = DEADLINE in request.headers
+
     def attempt() -> HttpResponseBase:
-        with transaction.atomic(), connection.execute_wrapper(_cancel_when_late):
+        watch = connection.execute_wrapper(_cancel_when_late) if is_limited else nullcontext()
+        with transaction.atomic(), watch:
             response = work()
             raise_retried_error(request)
             if response.status_code >= 500:

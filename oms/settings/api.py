@@ -68,6 +68,10 @@ SPECTACULAR_SETTINGS = {
 API_BODY_LIMIT = 64 * 1024
 API_BULK_BODY_LIMIT = 2 * 1024 * 1024
 API_JSON_DEPTH_LIMIT = 32
+# Seconds for a request's body, and for an answer's client to take more of it.
+REQUEST_BODY_TIMEOUT = env.float("REQUEST_BODY_TIMEOUT", default=10.0)
+# Seconds from the arrival of any request until its answer begins, at the latest.
+REQUEST_DEADLINE = env.float("REQUEST_DEADLINE", default=20.0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BULK_BODY_LIMIT
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 # Routes without idempotency keys: see docs/decisions/0006-idempotency-keys.md.

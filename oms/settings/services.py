@@ -24,9 +24,8 @@ DB_STATEMENT_TIMEOUT_MS = env.int("DB_STATEMENT_TIMEOUT_MS", default=5_000)
 DB_IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT_MS", default=5_000)
 # Longer than any statement may take: for a server that hangs, or a network that drops packets.
 DB_ANSWER_TIMEOUT_MS = env.int("DB_ANSWER_TIMEOUT_MS", default=DB_STATEMENT_TIMEOUT_MS + 1_000)
-# Connections in the pool of one web process; 0 for workers, since a pool must not cross a fork.
-DB_POOL_SIZE = env.int("DB_POOL_SIZE", default=0)
-# Threads of one web process that run Django; the fast path has four more of its own.
+# Threads of one web process that run Django, each with a connection of its own; the fast path has
+# four more.
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 
 
@@ -36,9 +35,9 @@ def database(url: str) -> dict[str, Any]:
     host = settings.get("OPTIONS", {}).pop("host", None)
     if host:
         settings["HOST"] = host
-    settings["ENGINE"] = "django_prometheus.db.backends.postgresql"
+    settings["ENGINE"] = "oms.db.postgresql"
     settings["CONN_HEALTH_CHECKS"] = True
-    settings["CONN_MAX_AGE"] = 0 if DB_POOL_SIZE else 60
+    settings["CONN_MAX_AGE"] = 600
     settings["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="test_oms")}
     settings["OPTIONS"] = {
         **settings.get("OPTIONS", {}),
@@ -57,8 +56,6 @@ def database(url: str) -> dict[str, Any]:
             f" -c idle_in_transaction_session_timeout={DB_IDLE_IN_TRANSACTION_TIMEOUT_MS}"
         ),
     }
-    if DB_POOL_SIZE:
-        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 2}
     return settings
 
 

@@ -36,7 +36,6 @@ _FIXED = {
     "SHOP_CURRENCY": "EUR",
     "BUSINESS_TIME_ZONE": "Europe/Berlin",
     "ORDER_EXPIRY_MINUTES": "30",
-    "DB_POOL_SIZE": "0",
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "WARNING",
     "WORKER_SOFT_SHUTDOWN_TIMEOUT": "3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from django.http import HttpResponse
@@ -63,4 +64,5 @@ def _fast_path_request(environ: dict[str, Any], body: bytes) -> FastPathRequest:
         body=body,
         scheme=environ["wsgi.url_scheme"],
         remote_address=environ.get("REMOTE_ADDR", ""),
+        arrived=time.monotonic(),
     )

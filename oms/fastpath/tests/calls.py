@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -47,6 +48,7 @@ def request(
         "body": content,
         "scheme": "http",
         "remote_address": "127.0.0.1",
+        "arrived": time.monotonic(),
     }
     return FastPathRequest(**{**fields, **changes})
 

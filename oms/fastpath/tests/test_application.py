@@ -140,13 +140,14 @@ def test_an_unusual_request_goes_to_django_with_its_whole_body(good: dict[str, A
     body, headers = good["body"], good["headers"]
     odd: list[dict[str, Any]] = [
         {"body": body, "headers": [*headers, ("accept", "*/*"), ("accept", "*/*")]},
-        {"body": body, "headers": without(headers, "content-length")},
-        {"body": body, "headers": [*without(headers, "content-length"), ("content-length", "x")]},
-        {"body": body, "headers": [*headers, ("transfer-encoding", "chunked")]},
         {"body": body, "headers": [*headers, ("x-request-timeout-ms", "5")]},
         {"body": body, "headers": without(headers, "content-type")},
         {"method": "GET", "path": f"{PATH}/{new_id()}", **good},
-        {"method": "HEAD", "path": f"{PATH}/{new_id()}", "headers": headers},
+        {
+            "method": "HEAD",
+            "path": f"{PATH}/{new_id()}",
+            "headers": without(headers, "content-length"),
+        },
     ]
 
     async def test(server: Server) -> None:
@@ -154,6 +155,10 @@ def test_an_unusual_request_goes_to_django_with_its_whole_body(good: dict[str, A
             start, *_ = await server.ask(**one)
             assert start["status"] == 299, one
             assert server.django.environs.pop()["body"] == one.get("body", b"")
+        # Django refuses these by their headers.
+        for more in ([], [("content-length", "x")], [("content-length", "9" * 9)]):
+            await server.ask(body=body, headers=[*without(headers, "content-length"), *more])
+            assert server.django.environs.pop()["body"] == b""
 
     with patch("oms.fastpath.application.answer_batch", answers):
         run(test)

@@ -6,13 +6,13 @@ import json
 import time
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 
 from oms.fastpath.batches import answer_batch
-from oms.fastpath.connections import ThreadConnection, driver_connection
+from oms.fastpath.connections import driver_connection
 from oms.fastpath.tests.calls import placing, statuses, terminate_own_connection, token_of
 from oms.http.models import IdempotencyRecord
 from oms.http.operations.idempotency import store_answers
@@ -161,15 +161,3 @@ def test_a_late_failure_is_retried_on_the_same_connection() -> None:
     assert statuses(answers) == [201, 201, 201]
     assert driver_connection() is before
     assert Order.objects.count() == 3
-
-
-@pytest.mark.django_db(transaction=True)
-def test_with_a_connection_that_hangs_the_others_of_its_pool_are_replaced() -> None:
-    connection.ensure_connection()
-    pool = Mock()
-
-    with patch.object(type(connections["default"]), "pool", pool):
-        ThreadConnection().cut()
-
-    pool.drain.assert_called_once_with()
-    connection.close()

@@ -13,7 +13,7 @@ from oms.core.ids import new_id
 from oms.http.access_log import AnsweredRequest, record_requests
 from oms.http.addresses import client_address
 from oms.http.identity import known_identity
-from oms.http.middleware.problems import METHODS
+from oms.http.problems import METHODS
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", flags=re.ASCII)
 # W3C Trace Context: version 00, or a later one with additions at the end.

@@ -8,8 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from oms.core.deadline import time_left
-from oms.http.headers import InvalidHeader
+from oms.http.headers import DEADLINE, InvalidHeader
 from oms.http.identity import identify
 from oms.http.middleware.problems import answering_problems
 from oms.http.operations.idempotency import (
@@ -62,7 +61,7 @@ class IdempotencyMiddleware:
                 return in_one_transaction(
                     request=request, work=lambda: self._answer_once(request, call)
                 )
-        if time_left() is not None:
+        if DEADLINE in request.headers:
             return in_one_transaction(request=request, work=lambda: self.get_response(request))
         return self.get_response(request)
 

@@ -14,6 +14,7 @@ from django.utils.cache import patch_vary_headers
 
 from oms.http.problems import (
     CONTENT_TYPE,
+    METHODS,
     is_api,
     problem_of,
     problem_of_fault,
@@ -25,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 Layer = Callable[[Any, HttpRequest], HttpResponseBase]
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DETAILS = {
     404: "Not found.",
 }

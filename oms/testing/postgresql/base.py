@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.backends.postgresql.operations import DatabaseOperations as PostgresOperations
-from django_prometheus.db.backends.postgresql.base import DatabaseWrapper as PostgresWrapper
+
+from oms.db.postgresql.base import DatabaseWrapper as PostgresWrapper
 
 # The same for every test, and what Django would otherwise create again after each flush.
 _KEPT = {"django_content_type", "auth_permission"}

@@ -342,7 +342,7 @@ def test_a_database_that_hangs_is_answered_in_time_and_left(processes: Processes
     def ready() -> httpx.Response:
         return httpx.get(f"{url}/health/ready", timeout=10)
 
-    # A connection that was idle is tested before it is used. Those of the pool hang too, perhaps.
+    # A connection that was idle is tested before it is used.
     assert buy("a").status_code == 201
     time.sleep(0.6)
     with stopped(backends_of("web")):
