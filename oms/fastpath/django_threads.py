@@ -19,7 +19,7 @@ from oms.http.headers import DEADLINE, requested_seconds
 log = structlog.get_logger(__name__)
 
 # A thread that is late says so itself, and knows more about it; the loop answers if it does not.
-_GRACE = 0.25
+_GRACE = 0.4
 # In the scope: the body, and whether a thread works on the request.
 _BODY, _BEGUN = "oms.body", "oms.begun"
 

@@ -19,8 +19,9 @@ R = TypeVar("R")
 
 # Seconds for the test of a connection that was idle.
 _TEST_SECONDS = 1.0
-# A late request needs a little time to roll back; else its connection would be lost.
-_LEAST_SECONDS = 0.2
+# Past the deadline, for the server to cancel a statement and to roll back; else the connection would
+# be lost.
+_GRACE_SECONDS = 0.2
 
 
 def answer_seconds() -> float | None:
@@ -29,7 +30,7 @@ def answer_seconds() -> float | None:
     if left is None:
         return None
     longest: int = settings.DB_ANSWER_TIMEOUT_MS
-    return min(longest / 1000, max(left, _LEAST_SECONDS))
+    return min(longest / 1000, left + _GRACE_SECONDS)
 
 
 class Connection(psycopg.Connection[Any]):

@@ -73,11 +73,11 @@ def answer_of(wire: socket.socket) -> tuple[int, bytes]:
 def test_bodies_that_are_sent_slowly_hold_no_thread_and_end_with_408(
     processes: Processes, path: str
 ) -> None:
-    processes.start("web", {"REQUEST_BODY_TIMEOUT": "2"})
+    processes.start("web", {"REQUEST_BODY_TIMEOUT": "7"})
     url, token = processes.web_url, token_of(make_customer())
 
     with half_sent(url, path) as wires:
-        everything_answers(url, token, within=1.5)
+        everything_answers(url, token, within=5)
         answers = [answer_of(wire) for wire in wires]
 
     assert [status for status, _ in answers] == [408] * len(wires)
@@ -94,7 +94,7 @@ def test_clients_that_go_away_in_the_middle_leave_nothing_behind(processes: Proc
     for path in ("/api/v1/auth/token", "/api/v1/orders", "/api/v1/orders/bulk", "/admin/login/"):
         with half_sent(url, path, sent=b'{"email"'):
             pass
-    everything_answers(url, token, within=1.5)
+    everything_answers(url, token, within=5)
 
     assert connections_of(web) <= before + 2
     assert "Traceback" not in web.log_text()
@@ -115,7 +115,7 @@ def test_clients_that_do_not_read_hold_no_thread(processes: Processes) -> None:
             wire.sendall(f"GET {script} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         time.sleep(1)
 
-        everything_answers(url, token, within=1.5)
+        everything_answers(url, token, within=5)
 
 
 @contextmanager
@@ -163,11 +163,11 @@ def test_the_clock_of_a_deadline_starts_when_the_request_arrives(processes: Proc
             wait_for_locked(THREADS)
             began = time.monotonic()
             # Neither needs one of Django's threads, all of which are busy.
-            assert httpx.get(f"{url}/health", timeout=1).status_code == 200
-            assert httpx.get(f"{url}/health/ready", timeout=2).status_code == 200
+            assert httpx.get(f"{url}/health", timeout=3).status_code == 200
+            assert httpx.get(f"{url}/health/ready", timeout=3).status_code == 200
             body = order_body((mug.id, 1))
-            late = httpx.post(f"{url}/api/v1/orders", json=body, headers=headers, timeout=2)
-            assert time.monotonic() - began < 2
+            late = httpx.post(f"{url}/api/v1/orders", json=body, headers=headers, timeout=4)
+            assert time.monotonic() - began < 4
         assert [one.result()[0] for one in cancelling] == [200] * THREADS
 
     assert (late.status_code, late.json()["code"]) == (504, "deadline_exceeded")
@@ -186,8 +186,9 @@ def test_every_request_is_answered_within_the_deadline_of_the_server(processes: 
         answers = list(pool.map(lambda order: cancel(url, order, token), orders))
 
     assert {status for status, _ in answers} <= {503, 504}
-    assert max(seconds for _, seconds in answers) < 3
-    everything_answers(url, token, within=1.5)
+    # One after the other they would wait for locks for 15 seconds.
+    assert max(seconds for _, seconds in answers) < 8
+    everything_answers(url, token, within=5)
     assert set(Order.objects.values_list("status", flat=True)) == {"pending"}
 
 
