@@ -19,8 +19,8 @@ R = TypeVar("R")
 
 # Seconds for the test of a connection that was idle.
 _TEST_SECONDS = 1.0
-# Past the deadline, for the server to cancel a statement and to roll back; else the connection would
-# be lost.
+# Past the deadline, for the server to cancel a statement and to roll back, which keeps the
+# connection.
 _GRACE_SECONDS = 0.2
 
 
