@@ -15,6 +15,7 @@ from dataclasses import replace
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
+from django.utils.module_loading import import_string
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
@@ -29,6 +30,7 @@ from oms.http.rate_limits import Counted, Limit, count, count_locally, counted, 
 
 _ATTEMPTS = frozenset({"register_address", "token_address", "token_account", "password_user"})
 _GENERAL = ("general_user",)
+_LONGEST_EMAIL = 254
 
 
 def count_request(request: HttpRequest) -> list[Counted]:
@@ -120,6 +122,8 @@ def _user(request: HttpRequest) -> str | None:
 def _account(request: HttpRequest) -> str | None:
     """A digest of the account that a login names; None if it names none.
 
+    Attempts with a session of the account that is still valid, and those from an address where it
+    has logged in before, have counters of their own: those of strangers don't lock its owner out.
     The body is read again by the view, which reports what is wrong with it.
     """
     if body_fault(request):
@@ -129,7 +133,22 @@ def _account(request: HttpRequest) -> str | None:
         return None
     # Normalized like Django's login form, so that all spellings of one account share a counter.
     folded = unicodedata.normalize("NFKC", email).strip().lower()
-    return hashlib.sha256(folded.encode(errors="replace")).hexdigest()
+    digest = hashlib.sha256(folded.encode(errors="replace")).hexdigest()
+    if folded == _signed_in_email(request):
+        return f"{digest}:session"
+    address = _address(request)
+    # No account has a longer name, or one that the database could not store.
+    is_possible = len(folded) <= _LONGEST_EMAIL and folded.isprintable()
+    is_known = import_string(settings.IS_KNOWN_ADDRESS)
+    if is_possible and is_known(email=folded, address=address):
+        return f"{digest}:{address}"
+    return digest
+
+
+def _signed_in_email(request: HttpRequest) -> str | None:
+    """The e-mail address of the user of the API's token, or of the back office's session."""
+    user = identify(request).user if is_api(request) else request.user
+    return user.email.lower() if user is not None and user.is_authenticated else None
 
 
 def _json_email(request: HttpRequest) -> object:

@@ -108,6 +108,9 @@ RATE_LIMITS = {
     "general_user": rate("RATE_LIMIT_USER", default="3000/minute"),
     "general_address": rate("RATE_LIMIT_ANONYMOUS", default="600/minute"),
 }
+# Whether an account was used from an address before: attempts from there are counted apart. Named
+# here because oms.http, which counts, is below oms.users.
+IS_KNOWN_ADDRESS = "oms.users.operations.known_addresses.is_known_address"
 # The limits of single routes, by method and URL name. All other requests under /api have the
 # general ones: of the user, or of the address of anonymous requests.
 _LOGIN = ("token_address", "token_account")

@@ -1,4 +1,4 @@
-"""Users and their API sessions."""
+"""Users, their API sessions, and the addresses that they log in from."""
 
 from __future__ import annotations
 
@@ -122,3 +122,20 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}, {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class KnownAddress(models.Model):
+    """An address from which a user has logged in; of IPv6 the /64 network."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    address = models.CharField(max_length=49)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address"], name="known_address_once")
+        ]
+        indexes = [models.Index(fields=["used_at"], name="known_address_age")]
+
+    def __str__(self) -> str:
+        return self.address

@@ -74,18 +74,21 @@ def test_without_debug_a_missing_secret_stops_the_start(
     assert not kept.exists()
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
-def test_without_debug_a_missing_server_stops_the_start(name: str) -> None:
-    environment_without = {**os.environ, "DEBUG": "0", name: ""}
-
-    ended = subprocess.run(
+def _settings_with(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A process without DEBUG that loads the settings, with these variables."""
+    return subprocess.run(
         [sys.executable, "-c", "import oms.settings"],
         cwd=ROOT,
-        env=environment_without,
+        env={**os.environ, "DEBUG": "0", **variables},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_without_debug_a_missing_server_stops_the_start(name: str) -> None:
+    ended = _settings_with({name: ""})
 
     assert ended.returncode == 1
     assert f"ImproperlyConfigured: {name} must be set when DEBUG is off." in ended.stderr
@@ -109,6 +112,18 @@ def test_with_debug_missing_servers_are_the_local_ones(tmp_path: Path) -> None:
     database, redis = ended.stdout.split()
     assert database.startswith("postgresql://postgres@/oms?host=/")
     assert redis == "redis://127.0.0.1:9002/0"
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SIGNING_KEY"])
+def test_a_short_signing_key_stops_the_start(name: str) -> None:
+    for variable, value in (
+        (name, "s" * 31),
+        (f"{name}_FALLBACKS", f"{'l' * 32},{'s' * 31}"),
+    ):
+        ended = _settings_with({variable: value})
+        assert ended.returncode == 1
+        assert f"ImproperlyConfigured: {name} and its fallbacks must have at least" in ended.stderr
+    assert _settings_with({name: "\u00e9" * 16, f"{name}_FALLBACKS": "l" * 32}).returncode == 0
 
 
 def test_hsts_covers_other_hosts_only_on_request() -> None:

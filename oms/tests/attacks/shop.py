@@ -72,7 +72,7 @@ def open_shop() -> Shop:
     """Create the shop."""
     owner, stranger = make_customer(), make_customer()
     clerk, boss = make_staff(), make_staff(is_superuser=True)
-    product = make_product(stock=100)
+    product, _ = make_product(stock=100), make_product()
     order, paid = place((product, 2), customer=owner), paid_order((product, 3), customer=owner)
     place((product, 1), customer=stranger)
     notification = Notification.objects.create(

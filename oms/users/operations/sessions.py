@@ -30,6 +30,7 @@ from oms.users.events import SessionRevoked, UserLoggedIn
 from oms.users.locks import lock_open_sessions, lock_session
 from oms.users.models import Session, User
 from oms.users.operations.authorization import check_authority
+from oms.users.operations.known_addresses import remember_address
 from oms.users.signing_keys import AccessToken, RefreshToken
 
 # The claim of both tokens that names their session.
@@ -98,6 +99,7 @@ def _record_login(*, actor: Actor, user: User, session_id: UUID | None, at: date
     same = User.objects.filter(pk=user.pk, is_active=True, password=user.password)
     if not same.update(last_login=at):
         raise BadCredentials
+    remember_address(user_id=user.id, ip=actor.ip, at=at)
     publish(
         UserLoggedIn(user_id=user.id, session_id=session_id),
         actor=account(
@@ -151,6 +153,7 @@ def _rotate(*, actor: Actor, token: Any) -> TokenPair | None:
     # By the database's clock, as `began_at`.
     session.rotated_at = Func(function="clock_timestamp")
     session.save(update_fields=["refresh_jti", "expires_at", "rotated_at"])
+    remember_address(user_id=session.user_id, ip=actor.ip, at=clock.now())
     return TokenPair(access=_access_token(refresh), refresh=str(refresh))
 
 
