@@ -131,6 +131,10 @@ class Buyers:
                         raise
         return self._tokens
 
+    def client(self) -> httpx.Client:
+        """A client for `place`."""
+        return httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT)
+
     def place(
         self, client: httpx.Client, body: dict[str, Any], *, token: str, key: str | None = None
     ) -> Call:

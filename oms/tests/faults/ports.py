@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 
-# PORT moves three ports: web, provider, Valkey. The fourth is for a web process beside it.
-_PORTS = 4
+# PORT moves three ports: web, provider, Valkey. The others are for a web process beside it and for
+# a mail server.
+_PORTS = 5
 
 
 def free_ports() -> int:

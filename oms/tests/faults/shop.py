@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -54,7 +55,7 @@ class Shop:
             "PORT": str(self.port),
             "VAR_DIR": str(folder),
             "PATH": f"{project / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
-            **(environment or {}),
+            **{name: self._with_ports(text) for name, text in (environment or {}).items()},
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
             if name not in (environment or {}):
@@ -66,11 +67,15 @@ class Shop:
             )
             self.environment["REDIS_URL"] = self.own_valkey.url
         self._process: subprocess.Popen[bytes] | None = None
-        self._beside: list[subprocess.Popen[bytes]] = []
+        self.beside: list[subprocess.Popen[bytes]] = []
         self._numbers: Counter[str] = Counter()
         self._variables: dict[str, str] = {}
         # When it was first open: what is older is the demo shop's.
         self.opened: datetime | None = None
+
+    def _with_ports(self, text: str) -> str:
+        """`text` of an environment variable with the ports that "PORT+1" and the like stand for."""
+        return re.sub(r"PORT\+(\d)", lambda found: str(self.port + int(found[1])), text)
 
     def __enter__(self) -> Shop:
         self.start()
@@ -109,7 +114,7 @@ class Shop:
     def stop(self) -> int | None:
         """End it as Ctrl-C does; returns its exit code, None if it had to be killed."""
         assert self._process is not None
-        for process in list(self._beside):
+        for process in list(self.beside):
             self.stop_beside(process)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
@@ -138,7 +143,7 @@ class Shop:
         process = self._popen(
             ["sh", "-c", f"{command} {options}"], {**self._variables, **environment}
         )
-        self._beside.append(process)
+        self.beside.append(process)
         return process
 
     def stop_beside(self, process: subprocess.Popen[bytes]) -> None:
@@ -149,7 +154,7 @@ class Shop:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        self._beside.remove(process)
+        self.beside.remove(process)
 
     def _popen(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:

@@ -6,12 +6,16 @@ Those with the same environment share a shop.
 from __future__ import annotations
 
 from oms.tests.faults import (
+    background,
+    bad_clients,
     deploys,
     killed_processes,
     killed_web,
     killed_workers,
+    mail,
     order_races,
     placing_races,
+    provider,
     restarted_postgres,
     second_processes,
     stopped_processes,
@@ -30,4 +34,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *valkey_outages.EXPERIMENTS,
     *placing_races.EXPERIMENTS,
     *order_races.EXPERIMENTS,
+    *bad_clients.EXPERIMENTS,
+    *background.EXPERIMENTS,
+    *mail.EXPERIMENTS,
+    *provider.EXPERIMENTS,
 )

@@ -32,18 +32,20 @@ def without(shop: Shop, protection: str) -> Iterator[None]:
 
 
 @contextmanager
-def trigger(shop: Shop, *, table: str, event: str, body: str) -> Iterator[None]:
+def trigger(shop: Shop, *, table: str, event: str, body: str, name: str = "row") -> Iterator[None]:
     """A trigger BEFORE each INSERT or UPDATE (`event`) of a row; `body` is PL/pgSQL about NEW."""
+    function = f"fault_{name}"
     with shop.connect() as connection:
         connection.execute(
-            "CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS"
+            f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS"
             f" $$ BEGIN {body} RETURN NEW; END $$"
         )
         connection.execute(
-            f"CREATE TRIGGER fault BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
+            f"CREATE TRIGGER {function} BEFORE {event} ON {table}"
+            f" FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
     try:
         yield
     finally:
         with shop.connect() as connection:
-            connection.execute(f"DROP TRIGGER fault ON {table}")
+            connection.execute(f"DROP TRIGGER {function} ON {table}")

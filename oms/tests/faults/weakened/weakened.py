@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -65,6 +66,21 @@ def _horizon() -> Any:
     return _without(relay, "_READABLE", "AND transaction < pg_snapshot_xmin(pg_current_snapshot())")
 
 
+def _charge_key() -> Any:
+    """The sandbox's charges have another key at each attempt, and are not looked up."""
+    from payments.gateways.sandbox import SandboxGateway
+
+    charge = SandboxGateway.charge
+
+    def charge_again(gateway: SandboxGateway, *, key: str, **details: Any) -> Any:
+        return charge(gateway, key=str(uuid.uuid4()), **details)
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(SandboxGateway, "charge", charge_again))
+    stack.enter_context(patch.object(SandboxGateway, "look_up", lambda gateway, **details: None))
+    return stack
+
+
 def _unlocked(*models: str) -> Any:
     """The ORM's locks of these models do nothing."""
     from django.db.models import QuerySet
@@ -83,6 +99,7 @@ _WEAKNESSES: dict[str, Callable[[], Any]] = {
     "order lock": _order_lock,
     "payment lock": _payment_lock,
     "horizon": _horizon,
+    "charge key": _charge_key,
 }
 
 

@@ -1,0 +1,304 @@
+"""Background work: rows that always fail, an open transaction, leases and the relay's horizon."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+
+from oms.tests.faults.checks import check_everything, wait_for_background
+from oms.tests.faults.clients import Buyers, Call, Reply, order_body
+from oms.tests.faults.crowd import place_many
+from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
+
+_GOOD = 100
+_GOOD_SECONDS = 20.0
+# Units of the orders that fail, and so their totals: of 9.90 each.
+_BAD_PAYMENT, _BAD_EVENT, _BAD_MAIL = 7, 8, 9
+_FAILS = "RAISE EXCEPTION 'this row always fails' USING ERRCODE = 'check_violation';"
+
+# Of each order what its customer gets, by kind.
+_MAILS = """
+    SELECT o.id::text, o.status, count(n.id) FILTER (WHERE n.kind = 'order_placed'),
+           count(n.id) FILTER (WHERE n.kind = 'order_paid')
+    FROM orders_order AS o
+    LEFT JOIN notifications_notification AS n ON n.order_id = o.id AND n.channel = 'email'
+        AND n.recipient_id = o.customer_id AND n.state = 'sent'
+    WHERE o.id = ANY(%s::uuid[]) GROUP BY o.id
+"""
+
+
+def bad_rows(shop: Shop, size: Size) -> Outcome:
+    """A payment, an event and a mail that fail at every attempt, beside 100 good orders."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    [product] = shop.products(number=1)
+    bad = [order_body((product, units)) for units in (_BAD_PAYMENT, _BAD_EVENT, _BAD_MAIL)]
+    rounds = size.choose(quick=1, full=5)
+    with _bad_rows(shop):
+        for _ in range(rounds):
+            wrong = place_many(shop, buyers, bad)
+            good = place_many(shop, buyers, [order_body((product, 1))] * _GOOD)
+            ids = _ids(good)
+            try:
+                seconds = shop.wait_until(
+                    lambda ids=ids: not _unfinished(shop, ids),  # type: ignore[misc]
+                    seconds=3 * _GOOD_SECONDS,
+                    what="the good orders are paid and announced",
+                )
+            except TimeoutError as error:
+                outcome.violations += [str(error), *_unfinished(shop, ids)[:5]]
+            else:
+                outcome.recovered(seconds, bar=_GOOD_SECONDS, what="the good ones")
+            outcome.count("good orders", len(good))
+            outcome.count("bad rows", len(wrong))
+        outcome.violations += _not_shown(shop)
+    # As if the pauses before the next attempts had passed.
+    with shop.connect() as connection:
+        connection.execute(
+            "UPDATE notifications_notification SET next_attempt_at = now(), subject = 'Your order'"
+            " WHERE subject LIKE E'%%\\n%%'"
+        )
+        connection.execute(
+            "UPDATE payments_payment SET next_attempt_at = now(), lease_until = NULL"
+            " WHERE next_attempt_at IS NOT NULL AND created_at >= %s",
+            [shop.opened],
+        )
+        connection.execute("UPDATE events_parkedevent SET next_attempt_at = now()")
+    shop.wait_until(
+        lambda: not shop.value("SELECT count(*) FROM events_parkedevent"),
+        seconds=60,
+        what="the failed events are handled",
+    )
+    outcome.violations += check_everything(shop, buyers.record)
+    outcome.violations += _unfinished(shop, _ids(buyers.record.calls))
+    return outcome
+
+
+@contextmanager
+def _bad_rows(shop: Shop) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name, table, event, body in (
+            (
+                "payment",
+                "payments_payment",
+                "UPDATE",
+                f"IF NEW.amount = {_BAD_PAYMENT * 9.9} AND NEW.status = 'captured' THEN {_FAILS}"
+                " END IF;",
+            ),
+            (
+                "event",
+                "orders_order",
+                "UPDATE",
+                f"IF NEW.total = {_BAD_EVENT * 9.9} AND NEW.status = 'confirmed' THEN {_FAILS}"
+                " END IF;",
+            ),
+            (
+                "mail",
+                "notifications_notification",
+                "INSERT",
+                "IF EXISTS (SELECT FROM orders_order"  # numbers
+                f" WHERE id = NEW.order_id AND total = {_BAD_MAIL * 9.9})"
+                " THEN NEW.subject := E'two\\nlines'; END IF;",
+            ),
+        ):
+            stack.enter_context(trigger(shop, table=table, event=event, body=body, name=name))
+        yield
+
+
+def _unfinished(shop: Shop, ids: Collection[str]) -> list[str]:
+    """The orders that are not paid, confirmed and announced, each once."""
+    return [
+        f"order {order} is {status}, {placed} mails that it was placed, {paid} that it was paid"
+        for order, status, placed, paid in shop.rows(_MAILS, [list(ids)])
+        if (status, placed, paid) != ("confirmed", 1, 1)
+    ]
+
+
+def _not_shown(shop: Shop) -> list[str]:
+    """What fails must be seen: its row keeps the error and its next attempt, or its end."""
+    counts: Counter[str] = Counter(
+        kind
+        for (kind,) in shop.rows(
+            """
+            SELECT 'payment' FROM payments_payment
+            WHERE last_error <> '' AND created_at >= %(opened)s
+            UNION ALL SELECT 'event' FROM events_parkedevent WHERE last_error <> ''
+            UNION ALL SELECT 'mail' FROM notifications_notification
+            WHERE last_error <> '' AND state IN ('failed', 'dead') AND created_at >= %(opened)s
+            """,
+            {"opened": shop.opened},
+        )
+    )
+    return [
+        f"the {kind} that fails is not recorded as such"
+        for kind in ("payment", "event", "mail")
+        if not counts[kind]
+    ]
+
+
+def open_transaction(shop: Shop, size: Size) -> Outcome:
+    """Another session leaves a transaction open, while orders are paid and their time runs out."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    seconds = size.choose(quick=35, full=75)
+    connection = shop.connect()
+    connection.execute("BEGIN")
+    connection.execute("SELECT pg_current_xact_id()")
+    products = shop.products()
+    placed = place_many(shop, buyers, [order_body((one, 1)) for one in products * 3])
+    ids = _ids(placed)
+    outcome.count("orders", len(ids))
+    captured = (
+        "SELECT count(*) FROM payments_payment WHERE order_id = ANY(%s::uuid[])"
+        " AND status = 'captured'"
+    )
+    shop.wait_until(
+        lambda: shop.value(captured, [ids]) == len(ids), seconds=30, what="the payments are made"
+    )
+    with shop.connect() as clock:
+        # As if two hours had passed; orders are looked through every 15 seconds.
+        clock.execute(
+            "UPDATE orders_order SET expires_at = expires_at - interval '2 hours'"
+            " WHERE id = ANY(%s::uuid[])",
+            [ids],
+        )
+    time.sleep(seconds)
+    expired = shop.value(
+        "SELECT count(*) FROM events_event WHERE object_id = ANY(%s::uuid[])"
+        " AND type = 'order.expired'",
+        [ids],
+    )
+    if expired:
+        outcome.violations.append(f"{expired} paid orders expired")
+    try:
+        connection.execute("COMMIT")
+    except psycopg.OperationalError as error:
+        outcome.notes.append(f"the session was ended: {str(error).splitlines()[0]}")
+    connection.close()
+    outcome.violations += check_everything(shop, buyers.record)
+    outcome.violations += _unfinished(shop, ids)
+    return outcome
+
+
+def leases(shop: Shop, size: Size) -> Outcome:
+    """Slow payments are polled for by two workers all the time, and mails by others."""
+    outcome, buyers = _slow_work(shop, number=size.choose(quick=40, full=500))
+    outcome.violations += check_everything(shop, buyers.record)
+    return outcome
+
+
+def no_leases(shop: Shop, size: Size) -> Outcome:
+    """`lease_until` is always null."""
+    body = "NEW.lease_until := NULL;"
+    with trigger(shop, table="payments_payment", event="UPDATE", body=body):
+        return _slow_work(shop, number=20)[0]
+
+
+def _slow_work(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
+    outcome, buyers = Outcome(), Buyers(shop)
+    [product] = shop.products(number=1)
+    body = order_body((product, 1), payment_token="tok_slow")
+    ids = _ids(place_many(shop, buyers, [body] * number))
+    outcome.violations += wait_for_background(shop, seconds=60 + number / 10)
+    outcome.count("payments", len(ids))
+    for kind, table in (("payment", "payments_payment"), ("mail", "notifications_notification")):
+        again = shop.value(
+            f"SELECT count(*) FROM {table}"  # noqa: S608  # one of the two above
+            " WHERE order_id = ANY(%s::uuid[]) AND fencing_token > 1",
+            [ids],
+        )
+        if again:
+            outcome.violations.append(f"{again} of {number} times a {kind} was claimed twice")
+    return outcome, buyers
+
+
+def late_commits(shop: Shop, size: Size) -> Outcome:
+    """Transactions commit long after younger ones; every event is handled all the same."""
+    outcome, buyers = _commit_late(shop, seconds=size.choose(quick=8, full=60))
+    outcome.violations += check_everything(shop, buyers.record)
+    return outcome
+
+
+def no_horizon(shop: Shop, size: Size) -> Outcome:
+    with without(shop, "horizon"):
+        return _commit_late(shop, seconds=10)[0]
+
+
+def _commit_late(shop: Shop, *, seconds: float) -> tuple[Outcome, Buyers]:
+    outcome, buyers = Outcome(), Buyers(shop)
+    # In the order of their locks: an order of both has its number when it waits for the second.
+    first, held, other = sorted(shop.products(number=3))
+    stop = threading.Event()
+
+    def hold() -> None:
+        with shop.connect() as connection:
+            while not stop.is_set():
+                with connection.transaction():
+                    connection.execute(
+                        "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [held]
+                    )
+                    stop.wait(0.2)
+                stop.wait(0.02)
+
+    threads = [threading.Thread(target=hold, daemon=True)]
+    threads[0].start()
+    try:
+        tokens = buyers.tokens()
+
+        def place(number: int) -> None:
+            lines = [(first, 1), (held, 1)] if number % 2 else [(other, 1)]
+            token = tokens[number % len(tokens)]
+            with buyers.client() as client:
+                while not stop.is_set():
+                    buyers.place(client, order_body(*lines), token=token)
+
+        threads += [threading.Thread(target=place, args=(one,), daemon=True) for one in range(6)]
+        for thread in threads[1:]:
+            thread.start()
+        time.sleep(seconds)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+    outcome.violations += buyers.resolve()
+    outcome.violations += wait_for_background(shop, seconds=60)
+    ids = _ids(buyers.record.calls)
+    outcome.count("orders", len(ids))
+    outcome.violations += _unfinished(shop, ids)
+    return outcome, buyers
+
+
+def _ids(calls: Collection[Call]) -> list[str]:
+    return [call.order_id for call in calls if call.reply is Reply.OK and call.order_id]
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="rows that always fail",
+        bar="100 good orders beside them within 20 s; the bad are shown, and mended by a retry",
+        run=bad_rows,
+    ),
+    Experiment(
+        name="an open transaction",
+        bar="no paid order expires",
+        run=open_transaction,
+    ),
+    Experiment(
+        name="slow work under leases",
+        bar="nothing is claimed twice",
+        run=leases,
+        control=no_leases,
+    ),
+    Experiment(
+        name="late commits",
+        bar="every event handled once",
+        run=late_commits,
+        control=no_horizon,
+        control_environment=ENVIRONMENT,
+    ),
+)

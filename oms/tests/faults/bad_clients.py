@@ -1,0 +1,237 @@
+"""Clients that are slow, silent, or gone before their answer: the others must not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+import psutil
+
+from oms.tests.faults.checks import check_everything
+from oms.tests.faults.clients import Buyers, Call, order_body
+from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.shop import STAFF_EMAIL, STAFF_PASSWORD, Shop
+
+# From the first byte on, a request's headers and its body may take ten seconds each.
+_DEADLINE = 10.0
+_GRACE = 3.0
+# The slowest of a hundred; a login is expensive on purpose.
+_BARS = {"health": 0.5, "login": 3.0, "orders": 2.0, "back office": 2.0}
+# What a worker may keep: pools and caches fill once.
+_SPARE_THREADS, _SPARE_CONNECTIONS = 8, 8
+
+
+def slow(shop: Shop, size: Size) -> Outcome:
+    """A byte a second in bodies and headers, or none at all; readers that never read."""
+    outcome = Outcome()
+    before = _resources(shop)
+    for number in (8,) if size.is_quick else (8, 64, 64):
+        clients = [
+            *[_drip(shop, "POST /api/v1/auth/token", length=60_000) for _ in range(number)],
+            *[_drip(shop, "POST /api/v1/orders/bulk", length=1_500_000) for _ in range(number)],
+            *[_drip(shop, "GET /api/v1/products", length=None) for _ in range(number)],
+            *[_silent(shop) for _ in range(number)],
+            *[_never_reads(shop) for _ in range(number)],
+        ]
+        outcome.count("bad clients", len(clients))
+        ended = _probe_during(shop, outcome, clients, seconds=_DEADLINE + _GRACE)
+        outcome.violations += [text for text in ended if text]
+    outcome.violations += _leaks(shop, before)
+    outcome.violations += check_everything(shop, Buyers(shop).record)
+    return outcome
+
+
+def vanishing(shop: Shop, size: Size) -> Outcome:
+    """They send an order, or a part of it, and close the connection."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    products, before = shop.products(), _resources(shop)
+    number = size.choose(quick=60, full=1000)
+    cut: list[str] = []
+
+    async def vanish(place: int) -> str:
+        token = buyers.tokens()[place % len(buyers.tokens())]
+        key = str(uuid.uuid4())
+        body = order_body((products[place % len(products)], 1)) | {"note": key}
+        text = json.dumps(body).encode()
+        is_whole = place % 2 == 0
+        _, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+        head = (
+            f"POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+            f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(text)}\r\n\r\n"
+        )
+        sent = time.monotonic()
+        writer.write(head.encode() + (text if is_whole else text[: len(text) // 2]))
+        await writer.drain()
+        # Now, or while it is being answered.
+        await asyncio.sleep((place % 10) / 200)
+        writer.transport.abort()
+        if is_whole:
+            call = Call(key=key, body=body, token=token, sent=sent, status="vanished")
+            buyers.record.calls.append(call)
+        else:
+            cut.append(key)
+        return ""
+
+    _probe_during(shop, outcome, [vanish(place) for place in range(number)], seconds=5)
+    outcome.count("vanished", number)
+    made = shop.value("SELECT count(*) FROM orders_order WHERE note = ANY(%s)", [cut])
+    if made:
+        outcome.violations.append(f"{made} orders were made of half a body")
+    outcome.violations += buyers.resolve()
+    outcome.violations += _leaks(shop, before)
+    outcome.violations += check_everything(shop, buyers.record)
+    return outcome
+
+
+def _probe_during(
+    shop: Shop, outcome: Outcome, clients: list[Coroutine[Any, Any, str]], *, seconds: float
+) -> list[str]:
+    """Run the clients for `seconds` beside good ones, whose times are compared with the bars."""
+    ended: list[str] = []
+    probes = _probes(shop)
+
+    async def run() -> list[str]:
+        tasks = [asyncio.create_task(client) for client in clients]
+        _, pending = await asyncio.wait(tasks, timeout=seconds)
+        for task in pending:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return [
+            result if isinstance(result, str) else f"a bad client: {type(result).__name__}"
+            for result in results
+        ]
+
+    thread = threading.Thread(target=lambda: ended.extend(asyncio.run(run())))
+    thread.start()
+    times: dict[str, list[float]] = defaultdict(list)
+    with httpx.Client(base_url=shop.url, timeout=10) as client:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for name, probe in probes.items():
+                began = time.monotonic()
+                try:
+                    status = probe(client).status_code
+                except httpx.TransportError as error:
+                    outcome.violations.append(f"{name}: {type(error).__name__}")
+                else:
+                    if status != httpx.codes.OK:
+                        outcome.violations.append(f"{name}: status {status}")
+                times[name].append(time.monotonic() - began)
+            time.sleep(0.05)
+    thread.join()
+    for name, measured in times.items():
+        worst = sorted(measured)[min(len(measured) - 1, int(len(measured) * 0.99))]
+        outcome.notes.append(f"{name} p99 {worst:.2f} s")
+        if worst > _BARS[name]:
+            outcome.violations.append(f"{name}: p99 {worst:.2f} s, bar {_BARS[name]:g} s")
+    return ended
+
+
+def _probes(shop: Shop) -> dict[str, Callable[[httpx.Client], httpx.Response]]:
+    headers = {"Authorization": f"Bearer {shop.staff_token()}"}
+    account = {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}
+    return {
+        "health": lambda client: client.get("/health"),
+        "login": lambda client: client.post("/api/v1/auth/token", json=account),
+        "orders": lambda client: client.get("/api/v1/orders", headers=headers),
+        "back office": lambda client: client.get("/admin/login/"),
+    }
+
+
+async def _drip(shop: Shop, route: str, *, length: int | None) -> str:
+    """A byte a second of a body, or of a header without `length`, until it is answered or cut.
+
+    "" if that was in time.
+    """
+    head = f"{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if length is None:
+        head += "X-Slow: "
+    else:
+        head += f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    try:
+        writer.write(head.encode())
+        answer = asyncio.create_task(reader.read(1024))
+        with contextlib.suppress(asyncio.CancelledError):
+            while not answer.done():
+                writer.write(b" ")
+                await asyncio.wait([answer], timeout=1)
+            status = answer.result().split(b" ")[1:2] if not answer.exception() else []
+            # Headers that never end may be cut without a word.
+            allowed = [[b"408"], [b"401"], [b"429"], *([[]] if length is None else [])]
+            return "" if status in allowed else f"{route}, a byte a second: answered {status}"
+        answer.cancel()
+        return f"{route}, a byte a second: no answer within {_DEADLINE:g} s"
+    finally:
+        writer.transport.abort()
+
+
+async def _silent(shop: Shop) -> str:
+    """A connection without a byte: how long it may stay is not said."""
+    _, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    try:
+        await asyncio.sleep(_DEADLINE)
+    finally:
+        writer.transport.abort()
+    return ""
+
+
+async def _never_reads(shop: Shop) -> str:
+    """It asks for long lists, one after the other, and reads no answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=1024)
+    try:
+        reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio has no other way
+        for _ in range(20):
+            writer.write(b"GET /api/v1/products?page_size=200 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await asyncio.sleep(_DEADLINE)
+    finally:
+        writer.transport.abort()
+    return ""
+
+
+def _resources(shop: Shop) -> dict[int, tuple[int, int]]:
+    """Threads and TCP connections of each web worker, by its process id."""
+    found = {}
+    for process in shop.processes("web worker"):
+        worker = psutil.Process(process.pid)
+        found[process.pid] = (worker.num_threads(), len(worker.net_connections("tcp")))
+    return found
+
+
+def _leaks(shop: Shop, before: dict[int, tuple[int, int]]) -> list[str]:
+    time.sleep(2)  # until closed connections are noticed
+    violations = []
+    for pid, (threads, connections) in _resources(shop).items():
+        if pid not in before:
+            violations.append(f"web worker {pid} is a new one")
+            continue
+        more_threads, more_connections = threads - before[pid][0], connections - before[pid][1]
+        if more_threads > _SPARE_THREADS or more_connections > _SPARE_CONNECTIONS:
+            violations.append(
+                f"web worker {pid} keeps {more_threads} threads and {more_connections} connections"
+            )
+    return violations
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="slow and silent clients",
+        bar="408 within 13 s; p99 of health 0.5 s, login 3 s, orders and back office 2 s",
+        run=slow,
+        needs_quiet=True,
+    ),
+    Experiment(
+        name="vanishing clients",
+        bar="each order once by its key, none of half a body; the same p99",
+        run=vanishing,
+    ),
+)
