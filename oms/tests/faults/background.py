@@ -88,14 +88,14 @@ def _bad_rows(shop: Shop) -> Iterator[None]:
                 "payment",
                 "payments_payment",
                 "UPDATE",
-                f"IF NEW.amount = {_BAD_PAYMENT * 9.9} AND NEW.status = 'captured' THEN {_FAILS}"
+                f"IF NEW.amount = {_BAD_PAYMENT * 9.9:.2f} AND NEW.status = 'captured' THEN {_FAILS}"
                 " END IF;",
             ),
             (
                 "event",
                 "orders_order",
                 "UPDATE",
-                f"IF NEW.total = {_BAD_EVENT * 9.9} AND NEW.status = 'confirmed' THEN {_FAILS}"
+                f"IF NEW.total = {_BAD_EVENT * 9.9:.2f} AND NEW.status = 'confirmed' THEN {_FAILS}"
                 " END IF;",
             ),
             (
@@ -103,7 +103,7 @@ def _bad_rows(shop: Shop) -> Iterator[None]:
                 "notifications_notification",
                 "INSERT",
                 "IF EXISTS (SELECT FROM orders_order"  # numbers
-                f" WHERE id = NEW.order_id AND total = {_BAD_MAIL * 9.9})"
+                f" WHERE id = NEW.order_id AND total = {_BAD_MAIL * 9.9:.2f})"
                 " THEN NEW.subject := E'two\\nlines'; END IF;",
             ),
         ):
