@@ -1,8 +1,7 @@
-"""Background work: rows that always fail, an open transaction, leases and the relay's horizon."""
+"""Background work beside rows that always fail, and beside an open transaction."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -10,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
-from oms.tests.faults.checks import check_everything, wait_for_background
+from oms.tests.faults.checks import check_everything
 from oms.tests.faults.clients import Buyers, Call, Reply, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
+from oms.tests.faults.weakening import trigger
 
 _GOOD = 100
 _GOOD_SECONDS = 20.0
@@ -44,15 +43,15 @@ def bad_rows(shop: Shop, size: Size) -> Outcome:
         for _ in range(rounds):
             wrong = place_many(shop, buyers, bad)
             good = place_many(shop, buyers, [order_body((product, 1))] * _GOOD)
-            ids = _ids(good)
+            ids = accepted(good)
             try:
                 seconds = shop.wait_until(
-                    lambda ids=ids: not _unfinished(shop, ids),  # type: ignore[misc]
+                    lambda ids=ids: not unfinished(shop, ids),  # type: ignore[misc]
                     seconds=3 * _GOOD_SECONDS,
                     what="the good orders are paid and announced",
                 )
             except TimeoutError as error:
-                outcome.violations += [str(error), *_unfinished(shop, ids)[:5]]
+                outcome.violations += [str(error), *unfinished(shop, ids)[:5]]
             else:
                 outcome.recovered(seconds, bar=_GOOD_SECONDS, what="the good ones")
             outcome.count("good orders", len(good))
@@ -76,7 +75,7 @@ def bad_rows(shop: Shop, size: Size) -> Outcome:
         what="the failed events are handled",
     )
     outcome.violations += check_everything(shop, buyers.record)
-    outcome.violations += _unfinished(shop, _ids(buyers.record.calls))
+    outcome.violations += unfinished(shop, accepted(buyers.record.calls))
     return outcome
 
 
@@ -88,8 +87,8 @@ def _bad_rows(shop: Shop) -> Iterator[None]:
                 "payment",
                 "payments_payment",
                 "UPDATE",
-                f"IF NEW.amount = {_BAD_PAYMENT * 9.9:.2f} AND NEW.status = 'captured' THEN {_FAILS}"
-                " END IF;",
+                f"IF NEW.amount = {_BAD_PAYMENT * 9.9:.2f} AND NEW.status = 'captured'"
+                f" THEN {_FAILS} END IF;",
             ),
             (
                 "event",
@@ -111,7 +110,7 @@ def _bad_rows(shop: Shop) -> Iterator[None]:
         yield
 
 
-def _unfinished(shop: Shop, ids: Collection[str]) -> list[str]:
+def unfinished(shop: Shop, ids: Collection[str]) -> list[str]:
     """The orders that are not paid, confirmed and announced, each once."""
     return [
         f"order {order} is {status}, {placed} mails that it was placed, {paid} that it was paid"
@@ -151,7 +150,7 @@ def open_transaction(shop: Shop, size: Size) -> Outcome:
     connection.execute("SELECT pg_current_xact_id()")
     products = shop.products()
     placed = place_many(shop, buyers, [order_body((one, 1)) for one in products * 3])
-    ids = _ids(placed)
+    ids = accepted(placed)
     outcome.count("orders", len(ids))
     captured = (
         "SELECT count(*) FROM payments_payment WHERE order_id = ANY(%s::uuid[])"
@@ -181,99 +180,12 @@ def open_transaction(shop: Shop, size: Size) -> Outcome:
         outcome.notes.append(f"the session was ended: {str(error).splitlines()[0]}")
     connection.close()
     outcome.violations += check_everything(shop, buyers.record)
-    outcome.violations += _unfinished(shop, ids)
+    outcome.violations += unfinished(shop, ids)
     return outcome
 
 
-def leases(shop: Shop, size: Size) -> Outcome:
-    """Slow payments are polled for by two workers all the time, and mails by others."""
-    outcome, buyers = _slow_work(shop, number=size.choose(quick=40, full=500))
-    outcome.violations += check_everything(shop, buyers.record)
-    return outcome
-
-
-def no_leases(shop: Shop, size: Size) -> Outcome:
-    """`lease_until` is always null."""
-    body = "NEW.lease_until := NULL;"
-    with trigger(shop, table="payments_payment", event="UPDATE", body=body):
-        return _slow_work(shop, number=20)[0]
-
-
-def _slow_work(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
-    outcome, buyers = Outcome(), Buyers(shop)
-    [product] = shop.products(number=1)
-    body = order_body((product, 1), payment_token="tok_slow")
-    ids = _ids(place_many(shop, buyers, [body] * number))
-    outcome.violations += wait_for_background(shop, seconds=60 + number / 10)
-    outcome.count("payments", len(ids))
-    for kind, table in (("payment", "payments_payment"), ("mail", "notifications_notification")):
-        again = shop.value(
-            f"SELECT count(*) FROM {table}"  # noqa: S608  # one of the two above
-            " WHERE order_id = ANY(%s::uuid[]) AND fencing_token > 1",
-            [ids],
-        )
-        if again:
-            outcome.violations.append(f"{again} of {number} times a {kind} was claimed twice")
-    return outcome, buyers
-
-
-def late_commits(shop: Shop, size: Size) -> Outcome:
-    """Transactions commit long after younger ones; every event is handled all the same."""
-    outcome, buyers = _commit_late(shop, seconds=size.choose(quick=8, full=60))
-    outcome.violations += check_everything(shop, buyers.record)
-    return outcome
-
-
-def no_horizon(shop: Shop, size: Size) -> Outcome:
-    with without(shop, "horizon"):
-        return _commit_late(shop, seconds=10)[0]
-
-
-def _commit_late(shop: Shop, *, seconds: float) -> tuple[Outcome, Buyers]:
-    outcome, buyers = Outcome(), Buyers(shop)
-    # In the order of their locks: an order of both has its number when it waits for the second.
-    first, held, other = sorted(shop.products(number=3))
-    stop = threading.Event()
-
-    def hold() -> None:
-        with shop.connect() as connection:
-            while not stop.is_set():
-                with connection.transaction():
-                    connection.execute(
-                        "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [held]
-                    )
-                    stop.wait(0.2)
-                stop.wait(0.02)
-
-    threads = [threading.Thread(target=hold, daemon=True)]
-    threads[0].start()
-    try:
-        tokens = buyers.tokens()
-
-        def place(number: int) -> None:
-            lines = [(first, 1), (held, 1)] if number % 2 else [(other, 1)]
-            token = tokens[number % len(tokens)]
-            with buyers.client() as client:
-                while not stop.is_set():
-                    buyers.place(client, order_body(*lines), token=token)
-
-        threads += [threading.Thread(target=place, args=(one,), daemon=True) for one in range(6)]
-        for thread in threads[1:]:
-            thread.start()
-        time.sleep(seconds)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=30)
-    outcome.violations += buyers.resolve()
-    outcome.violations += wait_for_background(shop, seconds=60)
-    ids = _ids(buyers.record.calls)
-    outcome.count("orders", len(ids))
-    outcome.violations += _unfinished(shop, ids)
-    return outcome, buyers
-
-
-def _ids(calls: Collection[Call]) -> list[str]:
+def accepted(calls: Collection[Call]) -> list[str]:
+    """The ids of the orders that were acknowledged."""
     return [call.order_id for call in calls if call.reply is Reply.OK and call.order_id]
 
 
@@ -287,18 +199,5 @@ EXPERIMENTS = (
         name="an open transaction",
         bar="no paid order expires",
         run=open_transaction,
-    ),
-    Experiment(
-        name="slow work under leases",
-        bar="nothing is claimed twice",
-        run=leases,
-        control=no_leases,
-    ),
-    Experiment(
-        name="late commits",
-        bar="every event handled once",
-        run=late_commits,
-        control=no_horizon,
-        control_environment=ENVIRONMENT,
     ),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from oms.tests.faults.ports import free_ports
+from oms.tests.faults.ports import free_ports, with_ports
 from oms.tests.faults.processes import KINDS, ShopProcess, processes_below
 from oms.tests.faults.valkey import Valkey
 
@@ -55,7 +54,7 @@ class Shop:
             "PORT": str(self.port),
             "VAR_DIR": str(folder),
             "PATH": f"{project / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
-            **{name: self._with_ports(text) for name, text in (environment or {}).items()},
+            **{name: with_ports(text, self.port) for name, text in (environment or {}).items()},
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
             if name not in (environment or {}):
@@ -72,10 +71,6 @@ class Shop:
         self._variables: dict[str, str] = {}
         # When it was first open: what is older is the demo shop's.
         self.opened: datetime | None = None
-
-    def _with_ports(self, text: str) -> str:
-        """`text` of an environment variable with the ports that "PORT+1" and the like stand for."""
-        return re.sub(r"PORT\+(\d)", lambda found: str(self.port + int(found[1])), text)
 
     def __enter__(self) -> Shop:
         self.start()

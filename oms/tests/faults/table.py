@@ -12,6 +12,7 @@ from oms.tests.faults import (
     killed_processes,
     killed_web,
     killed_workers,
+    leases,
     mail,
     order_races,
     placing_races,
@@ -36,6 +37,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *order_races.EXPERIMENTS,
     *bad_clients.EXPERIMENTS,
     *background.EXPERIMENTS,
+    *leases.EXPERIMENTS,
     *mail.EXPERIMENTS,
     *provider.EXPERIMENTS,
 )
