@@ -133,7 +133,7 @@ class Buyers:
 
     def client(self) -> httpx.Client:
         """A client for `place`."""
-        return httpx.Client(base_url=self._shop.url, timeout=_TIMEOUT)
+        return httpx.Client(base_url=self._url, timeout=_TIMEOUT)
 
     def place(
         self, client: httpx.Client, body: dict[str, Any], *, token: str, key: str | None = None
