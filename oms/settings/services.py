@@ -96,8 +96,8 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# At SIGTERM, for the Procfile maps it to SIGQUIT.
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_SOFT_SHUTDOWN_TIMEOUT", default=20.0)
+# Not Celery's setting, which has no effect at SIGTERM: see oms.background.
+WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_SOFT_SHUTDOWN_TIMEOUT", default=20.0)
 CELERY_WORKER_CONSUMER = "oms.background:Consumer"
 CELERY_BEAT_SCHEDULER = "oms.background:Scheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -38,7 +38,7 @@ _FIXED = {
     "ORDER_EXPIRY_MINUTES": "30",
     "LOG_FORMAT": "json",
     "LOG_LEVEL": "WARNING",
-    "WORKER_SOFT_SHUTDOWN_TIMEOUT": "3",
+    "WORKER_SOFT_SHUTDOWN_TIMEOUT": "15",
     # The tests keep every core busy, so a process with a lower priority would never start.
     "BACKGROUND_NICE": "0",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -86,14 +85,3 @@ def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None
 
         connection.sendall(request)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-
-
-def test_workers_stop_within_their_grace(running: Processes) -> None:
-    """Also while their broker is away, and idle ones at once."""
-    worker = running.start("payments", {"WORKER_SOFT_SHUTDOWN_TIMEOUT": "20"})
-    began = time.monotonic()
-
-    worker.popen.send_signal(signal.SIGTERM)
-
-    worker.wait()
-    assert time.monotonic() - began < 15
