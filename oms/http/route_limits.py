@@ -11,6 +11,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -147,7 +148,7 @@ def _account(request: HttpRequest) -> str | None:
 
 def _signed_in_email(request: HttpRequest) -> str | None:
     """The e-mail address of the user of the API's token, or of the back office's session."""
-    user = identify(request).user if is_api(request) else request.user
+    user: Any = identify(request).user if is_api(request) else request.user
     return user.email.lower() if user is not None and user.is_authenticated else None
 
 

@@ -72,7 +72,7 @@ class AccessToken(_Signed, SimpleAccessToken):
     """An access token."""
 
 
-class RefreshToken(_Signed, SimpleRefreshToken):
+class RefreshToken(_Signed, SimpleRefreshToken):  # type: ignore[misc]  # the library's bases disagree
     """A refresh token."""
 
     access_token_class = AccessToken

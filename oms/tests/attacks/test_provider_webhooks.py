@@ -63,7 +63,7 @@ def signed(
 
 
 def deliver(body: bytes, headers: Mapping[str, str]) -> Any:
-    client = factories.client_class(raise_request_exception=False)
+    client: Any = factories.client_class(raise_request_exception=False)
     path = reverse("payment-webhook", kwargs={"provider": "sandbox"})
     return client.generic(
         "POST", path, body, content_type="application/json", headers=dict(headers)
@@ -163,7 +163,7 @@ def test_an_id_that_was_used_carries_no_other_body(payment: Payment) -> None:
 @pytest.mark.parametrize("provider", ["nobody", "stripe", "sandbox2", "SANDBOX", "-"])
 def test_other_providers_are_not_there(provider: str, payment: Payment) -> None:
     body = body_about(payment)
-    client = factories.client_class(raise_request_exception=False)
+    client: Any = factories.client_class(raise_request_exception=False)
     path = reverse("payment-webhook", kwargs={"provider": provider})
 
     answer = client.generic(
