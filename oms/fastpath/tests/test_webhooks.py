@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,7 @@ def signed(body: bytes, *, id: str, path: str = WEBHOOKS, **headers: str) -> Fas
         body=body,
         scheme="http",
         remote_address="127.0.0.1",
+        arrived=time.monotonic(),
     )
 
 
