@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
     "process payments": {"task": "payments.drain", "schedule": 2.0, "options": {"expires": 5}},
     "send mail": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
+    "add up today": {"task": "reports.add_up_today", "schedule": 60.0, "options": {"expires": 60}},
     "close days": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},
     "report lag": {"task": "oms.report_lag", "schedule": 15.0, "options": {"expires": 15}},
     "purge": {"task": "oms.purge", "schedule": crontab(minute="*/5"), "options": {"expires": 240}},

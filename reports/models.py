@@ -36,6 +36,64 @@ class DailyReport(models.Model):
         return f"{self.date} {self.currency}"
 
 
+class OpenDay(models.Model):
+    """The sales of a day that is not over, added up to `until`.
+
+    So a report of today reads only the orders confirmed since. A day's final report is computed
+    from its orders, not from these; then they are deleted.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    date = models.DateField()
+    timezone = models.CharField(max_length=64)
+    currency = CurrencyField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["date", "timezone", "currency"], name="open_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.currency} until {self.until}"
+
+
+class OpenDayHour(models.Model):
+    """The orders confirmed in one hour of an open day; `hour` is its start."""
+
+    id = models.BigAutoField(primary_key=True)
+    # The constraint below is its index.
+    day = models.ForeignKey(OpenDay, on_delete=models.CASCADE, related_name="+", db_index=False)
+    hour = models.DateTimeField()
+    orders = models.BigIntegerField()
+    gross_sales = models.DecimalField(max_digits=20, decimal_places=2)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "hour"], name="open_day_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.orders} at {self.hour}"
+
+
+class OpenDaySales(models.Model):
+    """What one product has sold on an open day."""
+
+    id = models.BigAutoField(primary_key=True)
+    # The constraint below is its index.
+    day = models.ForeignKey(OpenDay, on_delete=models.CASCADE, related_name="+", db_index=False)
+    product_id = models.UUIDField()
+    units = models.BigIntegerField()
+    revenue = models.DecimalField(max_digits=20, decimal_places=2)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "product_id"], name="open_day_sales_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} × {self.product_id}"
+
+
 class DailySales(models.Model):
     """The sales of one product on the day of a report.
 

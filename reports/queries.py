@@ -55,16 +55,36 @@ CROSS JOIN LATERAL (
 # index (order_placed, order_confirmed, order_cancelled, refund_succeeded) and groups it by business
 # day, so a year takes one pass. A truncated hour keeps its offset, so the repeated hour of a
 # 25-hour day stays two. `number` counts orders or units.
+#
+# Of an open day, sales that were added up before (OpenDay) are not read again.
 _FIGURES = f"""
-WITH confirmed AS (
+WITH added_up AS (
+    SELECT id, until FROM reports_openday
+    WHERE %(is_open)s AND date = %(first)s AND timezone = %(zone)s AND currency = %(currency)s
+),
+confirmed AS (
     SELECT id, confirmed_at, total FROM orders_order
-    WHERE confirmed_at >= %(start)s AND confirmed_at < %(end)s AND currency = %(currency)s
+    WHERE confirmed_at >= coalesce((SELECT until FROM added_up), %(start)s::timestamptz)
+      AND confirmed_at < %(end)s AND currency = %(currency)s
+),
+hours AS (
+    SELECT (confirmed_at AT TIME ZONE %(zone)s)::date AS day,
+           date_trunc('hour', confirmed_at, %(zone)s) AS hour, count(*) AS orders,
+           sum(total) AS gross_sales
+    FROM confirmed GROUP BY 1, 2
+    UNION ALL
+    SELECT %(first)s::date, hour, orders, gross_sales
+    FROM reports_opendayhour JOIN added_up ON added_up.id = day_id
 ),
 sold AS (
-    SELECT (confirmed_at AT TIME ZONE %(zone)s)::date AS day, product_id,
-           sum(quantity) AS units, sum(line_total) AS revenue
-    FROM confirmed JOIN orders_orderitem ON order_id = confirmed.id
-    GROUP BY 1, 2
+    SELECT day, product_id, sum(units)::bigint AS units, sum(revenue) AS revenue FROM (
+        SELECT (confirmed_at AT TIME ZONE %(zone)s)::date AS day, product_id,
+               quantity AS units, line_total AS revenue
+        FROM confirmed JOIN orders_orderitem ON order_id = confirmed.id
+        UNION ALL
+        SELECT %(first)s::date, product_id, units, revenue
+        FROM reports_opendaysales JOIN added_up ON added_up.id = day_id
+    ) AS sales GROUP BY 1, 2
 ),
 ranked AS (
     SELECT *, row_number() OVER (
@@ -84,9 +104,8 @@ FROM orders_order
 WHERE placed_at >= %(start)s AND placed_at < %(end)s AND currency = %(currency)s
 GROUP BY 2, 4
 UNION ALL
-SELECT 'confirmed', (confirmed_at AT TIME ZONE %(zone)s)::date,
-       date_trunc('hour', confirmed_at, %(zone)s), NULL, NULL, NULL, count(*), sum(total)
-FROM confirmed GROUP BY 2, 3
+SELECT 'confirmed', day, hour, NULL, NULL, NULL, sum(orders)::bigint, sum(gross_sales)
+FROM hours GROUP BY 2, 3
 UNION ALL
 SELECT 'cancelled', (cancelled_at AT TIME ZONE %(zone)s)::date, NULL, NULL, NULL, NULL, count(*), 0
 FROM orders_order
@@ -137,6 +156,11 @@ class PeriodFigures:
     top_products: tuple[ProductSales, ...]
 
 
+def set_report_limits(cursor: Any) -> None:
+    """Limits and planner settings of reports, until the end of the transaction."""
+    cursor.execute(_SETTINGS, [str(STATEMENT_TIMEOUT_MS)])
+
+
 @transaction
 def query_figures(
     *,
@@ -145,22 +169,25 @@ def query_figures(
     currency: str,
     at: datetime,
     report_range: tuple[date, date] | None = None,
+    is_open: bool = False,
 ) -> PeriodFigures:
     """The present figures of the business days from `first` to `last`.
 
-    `top_products` also count the stored sales of other days of `report_range`.
+    `top_products` also count the stored sales of other days of `report_range`. `is_open` is for one
+    day that is not closed: then what was added up of it is not read again.
     """
     period = business_days(first, last)
     parameters = {
         **_stored_parameters(report_range or (first, last), currency),
         "start": period.start,
         "end": period.end,
+        "is_open": is_open,
         "first": first,
         "last": last,
     }
     rows: defaultdict[tuple[str, date | None], _Rows] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_SETTINGS, [str(STATEMENT_TIMEOUT_MS)])
+        set_report_limits(cursor)
         cursor.execute(_FIGURES, parameters)
         for figure, day, *values in cursor.fetchall():
             rows[figure, day].append(tuple(values))
@@ -231,7 +258,7 @@ def _top_products(
 def store_sales(*, report_ids: Collection[UUID]) -> None:
     """Store what each product sold on the days of those reports that exist."""
     with connection.cursor() as cursor:
-        cursor.execute(_SETTINGS, [str(STATEMENT_TIMEOUT_MS)])
+        set_report_limits(cursor)
         cursor.execute(_STORE_SALES, [list(report_ids)])
 
 

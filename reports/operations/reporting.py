@@ -149,6 +149,7 @@ def _days(
         currency=currency,
         at=now,
         report_range=(first, last),
+        is_open=len(missing) == 1 and not is_closed(missing[0], now=now),
     )
     closed = [day for day in missing if is_closed(day, now=now)]
     opening = first_business_day() if closed else None
