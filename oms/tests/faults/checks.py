@@ -100,9 +100,9 @@ def promises_kept(shop: Shop, record: Record) -> list[str]:
 def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
     """Every acknowledged order with a good card is paid by one charge of the provider."""
     charges = Counter(
-        reference
-        for (reference,) in shop.ledger(
-            "SELECT idempotency_key FROM charges WHERE status IN ('captured', 'authorized')"
+        order
+        for (order,) in shop.ledger(
+            "SELECT reference FROM charges WHERE status IN ('captured', 'authorized')"
         )
     )
     violations = []
@@ -117,8 +117,8 @@ def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
     ):
         if status != "captured":
             violations.append(f"order {order}: payment {payment} is {status}")
-        elif charges[payment] != 1:
-            violations.append(f"order {order}: the provider charged {charges[payment]} times")
+        elif charges[order] != 1:
+            violations.append(f"order {order}: the provider charged {charges[order]} times")
     return violations
 
 

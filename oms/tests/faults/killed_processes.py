@@ -67,7 +67,8 @@ def _disturb(shop: Shop, number: signal.Signals, size: Size) -> Outcome:
     rounds = _TOGETHER if size.is_quick else _ONE_BY_ONE * 3
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
         for kinds in rounds:
-            present = [kind for kind in kinds if kind in shop.kinds()]
+            # After a round that has failed some may be missing.
+            present = [kind for kind in kinds if shop.processes(kind)]
             victims = [shop.processes(kind)[0] for kind in present]
             before = {kind: len(shop.processes(kind)) for kind in present}
             gone = [each for victim in victims for each in (victim, *_children(shop, victim))]
