@@ -130,10 +130,13 @@ class Processes:
         self._wait_until_ready(process)
         return process
 
-    def start_all(self) -> None:
-        """Start all that an order needs from placement to delivery: everything but beat."""
+    def start_all(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start all that an order needs from placement to delivery: everything but beat.
+
+        `environment` adds to their variables.
+        """
         names = ("provider", "web", "worker", "payments", "notifications")
-        for process in [self._start(name, {}) for name in names]:
+        for process in [self._start(name, environment or {}) for name in names]:
             self._wait_until_ready(process)
 
     def _start(self, name: str, environment: Mapping[str, str]) -> RunningProcess:

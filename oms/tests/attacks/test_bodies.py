@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rest_framework import serializers
 
+from oms.api.serializers import InputSerializer
 from oms.tests.attacks.access import EXPECTED
 from oms.tests.attacks.document import (
     Place,
@@ -138,3 +140,17 @@ def test_customers_do_not_set_of_themselves_what_staff_may(name: str, shop: Shop
         assert answer.status_code == 403, answer.content
 
     assert database_digest() == before
+
+
+def test_without_the_strict_serializers_unknown_members_would_be_taken(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = ("PATCH", "order")
+    request = EXPECTED[operation].request(shop)
+    body = {**request.body, "status": "shipped"}
+    assert _send(operation, shop, request, body).status_code == 400
+
+    lenient = serializers.Serializer.to_internal_value
+    monkeypatch.setattr(InputSerializer, "to_internal_value", lenient)
+
+    assert _send(operation, shop, request, body).status_code == 200
