@@ -9,15 +9,12 @@ invalidates copies.
 from __future__ import annotations
 
 import secrets
-from functools import cache
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from oms.core.redis import ERRORS, redis_client
 
 log = structlog.get_logger(__name__)
 
@@ -45,17 +42,5 @@ def renew(name: str) -> None:
     """Invalidate all copies of what is called `name`. Never fails."""
     try:
         redis_client(settings.REDIS_URL).set(version_key(name), new_version())
-    except (RedisError, OSError) as error:
+    except ERRORS as error:
         log.warning("cache_version_not_renewed", name=name, error=type(error).__name__)
-
-
-@cache
-def redis_client(url: str) -> Redis:
-    """A client that waits for a second at most."""
-    return Redis.from_url(
-        url,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        # The library's default waits for seconds; one retry is for a connection gone stale.
-        retry=Retry(NoBackoff(), retries=1),
-    )

@@ -7,12 +7,6 @@ import time
 from threading import Lock
 from typing import NamedTuple
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
-# After Redis failed, it is not tried again for that many seconds.
-_PAUSE = 5.0
 # Subjects that a process remembers; when there are more, it starts again with none.
 _MAX_SUBJECTS = 100_000
 
@@ -31,22 +25,10 @@ class LocalCounters:
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}
         self._lock = Lock()
-        self._active_until = 0.0
-
-    @property
-    def is_active(self) -> bool:
-        """Whether to count here instead of asking Redis."""
-        return time.monotonic() < self._active_until
-
-    def activate(self, error: Exception) -> None:
-        """Count here for a while, because Redis failed with `error`."""
-        self._active_until = time.monotonic() + _PAUSE
-        log.warning("rate_limits_without_redis", error=type(error).__name__)
 
     def reset(self) -> None:
-        """Forget all counts, and try Redis again."""
+        """Forget all counts."""
         self._counts.clear()
-        self._active_until = 0.0
 
     def count(self, key: str, amount: int, window: int, *, cost: int = 1) -> WindowState:
         """Count a request of that cost against `amount` in `window` seconds."""

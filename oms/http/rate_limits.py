@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import structlog
 from django.conf import settings
 from redis.commands.core import Script
-from redis.exceptions import RedisError
 
-from oms.core.cache_versions import new_version, redis_client, version_key
+from oms.core.cache_versions import new_version, version_key
+from oms.core.redis import ERRORS, breaker, redis_client
 from oms.http.local_counters import WindowState, local_counters
 from oms.http.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
@@ -123,7 +126,7 @@ def count_with_version(
 def _count(limits: Sequence[Limit], *, version: str | None) -> tuple[list[Counted], str | None]:
     if not limits:
         return [], None
-    if not local_counters.is_active:
+    if not breaker(settings.REDIS_URL).is_open:
         keys = [limit.key for limit in limits]
         arguments: list[int | str] = [
             number for limit in limits for number in (*limit.policy, limit.cost)
@@ -133,8 +136,8 @@ def _count(limits: Sequence[Limit], *, version: str | None) -> tuple[list[Counte
             arguments.append(new_version())
         try:
             states = _script(settings.REDIS_URL, _COUNT)(keys=keys, args=arguments)
-        except (RedisError, OSError) as error:
-            local_counters.activate(error)
+        except ERRORS as error:
+            log.warning("rate_limits_without_redis", error=type(error).__name__)
         else:
             found = None if version is None else states.pop().decode()
             return [
@@ -159,7 +162,7 @@ def take_back(limits: Sequence[Limit]) -> None:
     """Undo `count` for requests that are going to be counted once more."""
     if not limits:
         return
-    if local_counters.is_active:
+    if breaker(settings.REDIS_URL).is_open:
         for limit in limits:
             local_counters.take_back(limit.key, cost=limit.cost)
         return
@@ -167,8 +170,8 @@ def take_back(limits: Sequence[Limit]) -> None:
         _script(settings.REDIS_URL, _TAKE_BACK)(
             keys=[limit.key for limit in limits], args=[limit.cost for limit in limits]
         )
-    except (RedisError, OSError) as error:
-        local_counters.activate(error)
+    except ERRORS as error:
+        log.warning("rate_limits_without_redis", error=type(error).__name__)
 
 
 def rate_limit_headers(counted: Sequence[Counted]) -> dict[str, str]:

@@ -13,21 +13,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 from django_ratelimit.core import get_usage
-from redis.exceptions import RedisError
 
 from oms.core.errors import Invalid
+from oms.core.redis import ERRORS, breaker
 from oms.http.addresses import address_group
 from oms.http.bodies import body_fault
 from oms.http.identity import identify
-from oms.http.local_counters import WindowState, local_counters
+from oms.http.local_counters import WindowState
 from oms.http.payloads import decode
 from oms.http.problems import Problem, is_api
 from oms.http.rate_limits import Counted, Limit, count, count_locally, counted, rate_limit_problem
+
+log = structlog.get_logger(__name__)
 
 _ATTEMPTS = frozenset({"register_address", "token_address", "token_account", "password_user"})
 _GENERAL = ("general_user",)
@@ -84,7 +87,7 @@ def _route(request: HttpRequest) -> str:
 
 def _count_attempt(request: HttpRequest, limit: Limit) -> Counted:
     usage = None
-    if not local_counters.is_active:
+    if not breaker(settings.REDIS_URL).is_open:
         try:
             usage = get_usage(
                 request,
@@ -93,9 +96,9 @@ def _count_attempt(request: HttpRequest, limit: Limit) -> Counted:
                 rate=settings.RATE_LIMITS[limit.name],
                 increment=True,
             )
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             # RATELIMIT_FAIL_OPEN does not cover a cache that cannot be reached.
-            local_counters.activate(error)
+            log.warning("rate_limits_without_redis", error=type(error).__name__)
     if usage is None:
         return count_locally(limit)
     return counted(

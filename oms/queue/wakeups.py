@@ -7,27 +7,25 @@ caller for long.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+
+from oms.core.redis import ERRORS, breaker
 
 log = structlog.get_logger(__name__)
 
-# After a failure the broker is not tried again for so many seconds.
-_PAUSE = 5.0
 # A flag expires after so many seconds, in case its message was lost or its worker killed.
 _FLAG_SECONDS = 2
 # The values of a task's flag: a message for it is waiting, or a worker holds messages back.
 _SENT, _HELD = "sent", "held"
 
-_closed_until = 0.0
 _sender: Callable[[str], None] | None = None
 
 
@@ -56,14 +54,13 @@ def wake(task: str) -> None:
     The task must call `release_wakeups` before it looks for work for the last time, so that
     later commits send a message of their own.
     """
-    global _closed_until
-    if time.monotonic() < _closed_until:
+    if breaker(settings.REDIS_URL).is_open:
         return
     try:
         if cache.add(_flag(task), _SENT, timeout=_FLAG_SECONDS):
             current_app.send_task(task)
-    except (OperationalError, RedisError, OSError) as error:
-        _closed_until = time.monotonic() + _PAUSE
+    except (OperationalError, *ERRORS) as error:
+        breaker(settings.REDIS_URL).open(error)
         log.warning("wake_up_failed", task=task, error=type(error).__name__)
 
 
@@ -95,7 +92,7 @@ def _tolerated_outage(task: str) -> Iterator[None]:
     """Without Redis, workers continue with more messages, or with those of the schedule alone."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except ERRORS as error:
         log.warning("wake_up_flag_failed", task=task, error=type(error).__name__)
 
 

@@ -8,7 +8,6 @@ from unittest.mock import patch
 import pytest
 from django.core.cache import cache
 
-from oms.queue import wakeups
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import wake, wakeups_held
 
@@ -20,10 +19,7 @@ def sent() -> Iterator[list[str]]:
     """The tasks for which a message was sent."""
     tasks: list[str] = []
     cache.delete(f"wake:{TASK}")
-    with (
-        patch("oms.queue.wakeups.current_app.send_task", tasks.append),
-        patch.object(wakeups, "_closed_until", 0.0),
-    ):
+    with patch("oms.queue.wakeups.current_app.send_task", tasks.append):
         yield tasks
     cache.delete(f"wake:{TASK}")
 
