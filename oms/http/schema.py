@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from threading import Lock
@@ -10,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils import translation
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
@@ -20,21 +22,21 @@ from oms.http.queries import check_query
 _lock = Lock()
 
 
-class SchemaView(SpectacularAPIView):  # type: ignore[misc]  # it has no types
+class SchemaView(SpectacularAPIView):
     """The document in the format that Accept prefers, with an ETag."""
 
+    @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         check_query(request.query_params, known=())
         renderer: Any = request.accepted_renderer
         with _lock:
-            content, etag = _document(type(renderer))
+            content, etag = _document(renderer.__class__)
         if is_unchanged(request._request, etag=etag):
             answer = HttpResponse(status=304)
             del answer["Content-Type"]
         else:
-            answer = HttpResponse(
-                content, content_type=f"{renderer.media_type}; charset={renderer.charset}"
-            )
+            charset = f"; charset={renderer.charset}" if renderer.charset else ""
+            answer = HttpResponse(content, content_type=renderer.media_type + charset)
             name = self._get_filename(request, None)
             answer["Content-Disposition"] = f'inline; filename="{name}"'
         answer["ETag"] = etag
@@ -42,7 +44,7 @@ class SchemaView(SpectacularAPIView):  # type: ignore[misc]  # it has no types
 
 
 @cache
-def _document(renderer: type[Any]) -> tuple[bytes, str]:
+def _document(renderer: Callable[[], Any]) -> tuple[bytes, str]:
     """The document and its entity tag."""
     with translation.override(settings.LANGUAGE_CODE):
         generator = SchemaView.generator_class()

@@ -45,10 +45,10 @@ def test_a_client_that_has_it_gets_304(client: Client) -> None:
 @pytest.mark.parametrize(
     ("accept", "media_type", "begin"),
     [
-        ("*/*", "application/vnd.oai.openapi", b"openapi: 3.1.0"),
+        ("*/*", "application/vnd.oai.openapi; charset=utf-8", b"openapi: 3.1.0"),
         ("application/json", "application/json", b"{"),
         (JSON, JSON, b"{"),
-        (f"{JSON};q=0.1, application/yaml", "application/yaml", b"openapi: 3.1.0"),
+        (f"{JSON};q=0.1, application/yaml", "application/yaml; charset=utf-8", b"openapi: 3.1.0"),
     ],
 )
 def test_accept_decides_about_its_format(
@@ -57,7 +57,7 @@ def test_accept_decides_about_its_format(
     answer = client.get("/api/schema", headers={"accept": accept})
 
     assert answer.status_code == 200
-    assert answer["Content-Type"] == f"{media_type}; charset=utf-8"
+    assert answer["Content-Type"] == media_type
     assert answer.content.startswith(begin)
     assert "Accept" in answer["Vary"]
 
