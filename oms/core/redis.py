@@ -7,14 +7,13 @@ until a thread in the background has got an answer again.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from threading import Lock, Thread
-from typing import Any
+from threading import Event, Lock, Thread
+from typing import Any, Self
 
 import structlog
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
@@ -25,7 +24,7 @@ ERRORS = (RedisError, OSError)
 """What a call raises while the server is away."""
 
 # Seconds for an answer, and between two attempts while the server is away.
-_TIMEOUT = 1.0
+_TIMEOUTS: Mapping[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 _PAUSE = 1.0
 
 
@@ -38,6 +37,7 @@ class CircuitBreaker:
     def __init__(self, probe: Callable[[], object]) -> None:
         self._probe = probe
         self._lock = Lock()
+        self._stopping = Event()  # which nobody sets: the thread ends with the process
         self._is_open = False
         self._prober: Thread | None = None
 
@@ -63,8 +63,7 @@ class CircuitBreaker:
                 self._prober.start()
 
     def _run(self) -> None:
-        while True:
-            time.sleep(_PAUSE)
+        while not self._stopping.wait(_PAUSE):
             try:
                 self._probe()
             except ERRORS:
@@ -99,19 +98,19 @@ class GuardedRetry(Retry):
             raise
 
 
+class GuardedPool(ConnectionPool):
+    """Connections under the circuit breaker, which wait for a second at most."""
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """The pool of the server at `url`; `options` are those of its connections."""
+        return super().from_url(url, **{**_TIMEOUTS, "retry": GuardedRetry(url), **options})
+
+
 @cache
 def redis_client(url: str) -> Redis:
-    """A client under the circuit breaker, which waits for a second at most."""
-    return Redis.from_url(url, **connection_options(url))
-
-
-def connection_options(url: str) -> dict[str, Any]:
-    """Options of a client's connections to the server at `url`."""
-    return {
-        "socket_timeout": _TIMEOUT,
-        "socket_connect_timeout": _TIMEOUT,
-        "retry": GuardedRetry(url),
-    }
+    """The client of this process for the server at `url`."""
+    return Redis(connection_pool=GuardedPool.from_url(url))
 
 
 @cache
@@ -119,8 +118,7 @@ def breaker(url: str) -> CircuitBreaker:
     """The circuit breaker of this process for the server at `url`."""
 
     def probe() -> None:
-        unguarded = {**connection_options(url), "retry": Retry(NoBackoff(), retries=0)}
-        with Redis.from_url(url, **unguarded) as client:
+        with Redis.from_url(url, **_TIMEOUTS, retry=Retry(NoBackoff(), retries=0)) as client:
             client.ping()
 
     return CircuitBreaker(probe)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from oms.core.redis import connection_options
 from oms.settings.environment import VALKEY_PORT, VAR_DIR, env, service_url
 
 
@@ -71,7 +70,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "oms",
-        "OPTIONS": connection_options(REDIS_URL),
+        "OPTIONS": {"pool_class": "oms.core.redis.GuardedPool"},
     }
 }
 

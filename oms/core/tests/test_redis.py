@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError, RedisError
 
 from oms.core import redis as module
-from oms.core.redis import CircuitBreaker, breaker, connection_options, redis_client
+from oms.core.redis import CircuitBreaker, GuardedPool, breaker, redis_client
 from oms.devserver.ports import free_port
 from oms.devserver.processes import ChildProcesses
 from oms.devserver.valkey import local_valkey
@@ -50,7 +50,7 @@ def test_while_a_server_hangs_one_call_waits_for_it_and_its_return_is_noticed(
             assert time.monotonic() - began < 1
             assert breaker(valkey.url).is_open
             # Another client of the same server waits no more either.
-            other = Redis.from_url(valkey.url, **connection_options(valkey.url))
+            other = Redis(connection_pool=GuardedPool.from_url(valkey.url))
             with pytest.raises(ConnectionError, match="unavailable"):
                 other.ping()
             other.close()

@@ -9,7 +9,6 @@ from django.urls import resolve, reverse
 from rest_framework.test import APIClient
 
 from oms.core.ids import new_id
-from oms.core.redis import connection_options
 
 pytestmark = pytest.mark.django_db
 
@@ -197,11 +196,7 @@ def test_without_redis_limits_still_hold_and_nothing_waits_or_fails(
 def test_without_redis_logins_are_still_limited_and_nothing_waits_or_fails(
     client: APIClient, settings: Any, url: str
 ) -> None:
-    default = {
-        **settings.CACHES["default"],
-        "LOCATION": url,
-        "OPTIONS": connection_options(url),
-    }
+    default = {**settings.CACHES["default"], "LOCATION": url}
     settings.REDIS_URL = url
     settings.CACHES = {"default": default}
     account = f"{new_id()}@example.com"
