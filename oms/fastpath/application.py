@@ -35,6 +35,7 @@ from oms.fastpath.requests import (
     request_of,
 )
 from oms.fastpath.routes import find_route, routes
+from oms.fastpath.silent_connections import close_silent_connections
 from oms.fastpath.wakeups import WakeUpSender
 from oms.http.health import add_dependency, remove_dependency
 from oms.http.problems import problem_of_fault, problem_of_refusal, problem_of_status
@@ -48,6 +49,7 @@ _DEPENDENCY = "fast_path"
 _STALLED_SECONDS = 2.0
 # Answered on threads of their own, so also while requests of clients hold all others.
 _FOR_OPERATORS = frozenset({"/health/ready", "/metrics"})
+_WATCH_SECONDS = 2.0
 _SLOW = "The body did not arrive in time."
 # A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
@@ -85,10 +87,11 @@ class Application:
         sys.setswitchinterval(_SWITCH_SECONDS)
         if settings.FAST_PATH:
             self._start()
-        heartbeat = asyncio.create_task(_beat())
+        periodic = [asyncio.create_task(_beat()), asyncio.create_task(_watch_connections())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        heartbeat.cancel()
+        for task in periodic:
+            task.cancel()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -172,6 +175,13 @@ async def _beat() -> None:
     while True:
         beat(settings.RUN_DIR)
         await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _watch_connections() -> None:
+    """Close connections on which nothing arrives, for ever."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        await asyncio.to_thread(close_silent_connections, port=settings.PORT)
 
 
 def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:

@@ -1,4 +1,4 @@
-"""The web server stops in an order that a load balancer can follow, and replaces its workers."""
+"""The web server: how it stops, replaces its workers, and keeps connections."""
 
 from __future__ import annotations
 
@@ -85,3 +85,20 @@ def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None
 
         connection.sendall(request)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.slow
+def test_a_connection_without_a_byte_is_closed(running: Processes) -> None:
+    running.start("web")
+    host, _, port = running.web_url.removeprefix("http://").partition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as silent,
+        httpx.Client(base_url=running.web_url) as used,
+    ):
+        used.get("/health")
+        began = time.monotonic()
+
+        assert silent.recv(1) == b""
+
+        assert 8 < time.monotonic() - began < 16
+        assert used.get("/health").status_code == 200
