@@ -31,6 +31,7 @@ class Honoured(Enum):
 
 MIDDLEWARE: Mapping[str, Honoured] = {
     "oms.http.middleware.RequestContextMiddleware": Honoured.SHARED,  # ids, log lines, metrics
+    "oms.http.middleware.ContentSecurityPolicyMiddleware": Honoured.RUN,
     "oms.http.middleware.ProblemMiddleware": Honoured.RUN,
     "django.middleware.security.SecurityMiddleware": Honoured.RUN,
     "whitenoise.middleware.WhiteNoiseMiddleware": Honoured.NOT_CONCERNED,  # static files

@@ -8,5 +8,6 @@ from oms.settings.application import *
 from oms.settings.environment import *
 from oms.settings.retention import *
 from oms.settings.retries import *
+from oms.settings.security import *
 from oms.settings.services import *
 from oms.settings.shop import *

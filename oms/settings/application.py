@@ -1,4 +1,4 @@
-"""Installed apps, middleware, templates, static files, security, logs and metrics."""
+"""Installed apps, middleware, templates, static files, logs and metrics."""
 
 from __future__ import annotations
 
@@ -11,24 +11,11 @@ import django_stubs_ext
 from jinja2 import StrictUndefined, select_autoescape
 
 from oms.core.logging import structlog_configuration
-from oms.settings.environment import (
-    BASE_DIR,
-    DEBUG,
-    PORT,
-    VAR_DIR,
-    check_signing_keys,
-    env,
-    secret,
-)
+from oms.settings.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, env
 
 # Allows type arguments on Django's classes, such as models.Field[Any, Any].
 django_stubs_ext.monkeypatch()
 
-SECRET_KEY = secret("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-check_signing_keys("SECRET_KEY", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")
 
 INSTALLED_APPS = [
@@ -42,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
+    "csp",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_prometheus",
@@ -66,6 +54,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "oms.http.middleware.RequestContextMiddleware",
+    # Outside of what replaces answers by problems, which have policies too.
+    "oms.http.middleware.ContentSecurityPolicyMiddleware",
     "oms.http.middleware.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -129,34 +119,6 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-
-# --- Security -------------------------------------------------------------------------------------
-# How many proxies in front of us add to X-Forwarded-For; with 0 the header is ignored.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-HTTPS = env.bool("HTTPS", default=not DEBUG)
-SECURE_SSL_REDIRECT = HTTPS
-# Webhooks are signed, and a local provider may bypass the proxy that terminates TLS.
-SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^api/v1/payments/webhooks/"]
-SESSION_COOKIE_SECURE = HTTPS
-CSRF_COOKIE_SECURE = HTTPS
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# Both bind other hosts of the domain too, and are hard to undo.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
-X_FRAME_OPTIONS = "DENY"
-
-SILENCED_SYSTEM_CHECKS = [
-    # E-mail addresses are unique regardless of case by a constraint on Lower("email"), which the
-    # check does not recognize.
-    "auth.W004",
-    # Subdomains and preloading are the operator's decision, see above.
-    "security.W005",
-    "security.W021",
-    # django-ratelimit has a list of caches with an atomic increment; Django's own for Redis, which
-    # came later than the list, has one too.
-    "django_ratelimit.W001",
-]
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")

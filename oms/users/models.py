@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower, Upper
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
@@ -56,6 +57,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Deactivate accounts instead of deleting them.")
     )
+    session_version = models.IntegerField(
+        default=0,
+        # So that processes of the version before can still create accounts.
+        db_default=0,
+        editable=False,
+        help_text="Sessions of the back office that began with another version have ended.",
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -85,6 +93,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session of the back office is compared with at each request."""
+        # Without a version as Django makes it, for sessions from before there were any.
+        version = f":{self.session_version}" if self.session_version else ""
+        salt = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+        return salted_hmac(
+            salt, f"{self.password}{version}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def get_full_name(self) -> str:
         return self.full_name

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from django.db import connections
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from inventory.models import Product
+from oms.testing.chromium import chromium
 from oms.testing.factories import PASSWORD, make_staff
 from oms.testing.ordering import paid_order, stock_of
 from oms.testing.processes import Processes
@@ -18,37 +17,21 @@ from orders.models import Shipment
 
 pytestmark = pytest.mark.slow
 
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
 
 @pytest.fixture
-def page(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def page(processes: Processes) -> Iterator[Page]:
     """A page of the system's Chromium, logged in as a superuser at a web server of its own."""
-    # Playwright runs an event loop in this thread, where Django refuses database queries.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     make_staff(email="admin@example.com", is_superuser=True)
     processes.start("web", {"WEB_THREADS": "4"})
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIUM)), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(_QUIET))
-        page = browser.new_context(base_url=processes.web_url, locale="en").new_page()
-        page.set_default_timeout(10_000)
+    with chromium(base_url=processes.web_url) as browser:
+        page = browser.new_page()
         page.goto("/admin/")
         page.get_by_label("E-mail address").fill("admin@example.com")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_text("Awaiting shipment")).to_be_visible()
         yield page
-        browser.close()
-        # The test has its own connection within that loop.
+        # The test has its own connection within the browser's event loop.
         connections.close_all()
 
 

@@ -12,20 +12,20 @@ from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from notifications.models import Channel, DeliveryState, Kind, Notification
+from notifications.models import Notification
 from oms.backoffice.admins import ReadOnlyAdmin
 from oms.core import clock
 from oms.core.ids import new_id
-from oms.events.models import ConsumerOffset, DeadLetter, Event
-from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.events.models import DeadLetter, Event
+from oms.testing.complete_shop import make_complete_shop
+from oms.testing.factories import make_product, make_staff
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
-from payments.models import Payment, ProviderMessage, Refund
+from payments.models import Payment, Refund
 from reports.models import DailyReport
-from reports.operations.reporting import close_days, missing_reports
+from reports.operations.reporting import missing_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -37,43 +37,9 @@ LISTS: dict[str, Any] = {
 
 
 @pytest.fixture
-def shop(staff: Client) -> Order:
+def shop() -> Order:
     """A shop with at least one row of every kind; its shipped order."""
-    clerk = make_staff(email="other@example.com")
-    customer = make_customer()
-    tokens_for(customer)
-    product = make_product(stock=6)
-    order = paid_order((product, 2), customer=customer)
-    staff.post(f"/admin/orders/order/{order.pk}/ship/", {"carrier": "", "tracking_number": "T1"})
-    payment = payment_of(order)
-    Refund.objects.create(
-        payment=payment, order_id=order.pk, amount=1, currency="EUR", reason="late"
-    )
-    ProviderMessage.objects.create(
-        provider="sandbox", message_id="m1", type="x", body={}, received_at=timezone.now()
-    )
-    Notification.objects.create(
-        event_id=new_id(),
-        recipient=customer,
-        email=customer.email,
-        channel=Channel.EMAIL,
-        kind=Kind.ORDER_PAID,
-        subject="Paid",
-        body="Thanks",
-        order_id=order.pk,
-        state=DeliveryState.DEAD,
-        attempts=9,
-        next_attempt_at=None,
-    )
-    event = Event.objects.latest("position")
-    DeadLetter.objects.create(
-        consumer="orders", event=event, attempts=8, last_error="ValueError()", next_attempt_at=None
-    )
-    ConsumerOffset.objects.get_or_create(consumer="orders")
-    close_days(now=order.placed_at + timedelta(days=3))
-    clerk.groups.create(name="Packers")
-    order.refresh_from_db()
-    return order
+    return make_complete_shop().order
 
 
 def test_every_list_its_search_and_its_first_row_open(staff: Client, shop: Order) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
-from django.db.models import Func
+from django.db.models import F, Func
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
@@ -37,6 +37,12 @@ from oms.users.signing_keys import AccessToken, RefreshToken
 SESSION_CLAIM = "sid"
 
 # A session that is just being refreshed is locked, and skipped.
+_PURGE_BACK_OFFICE = """
+    DELETE FROM django_session
+    WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM django_session WHERE expire_date < %(before)s
+        ORDER BY expire_date LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
+"""
 _PURGE = """
     DELETE FROM users_session
     WHERE ctid = ANY(ARRAY(
@@ -170,7 +176,8 @@ def revoke_session(*, actor: Actor, refresh: str) -> None:
 
 @transaction_required
 def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
-    """End all sessions of the user, which invalidates their tokens."""
+    """End all sessions of the user: of the API, with their tokens, and of the back office."""
+    User.objects.filter(pk=user_id).update(session_version=F("session_version") + 1)
     for session in lock_open_sessions(user_id):
         _revoke(session, actor=actor, reason=reason)
 
@@ -195,12 +202,13 @@ def _revoke(session: Session, *, actor: Actor, reason: str) -> None:
 
 
 def purge_sessions(*, before: datetime, deadline: float) -> int:
-    """Delete sessions that ended before `before`; returns how many.
+    """Delete sessions that expired before `before`; returns how many.
 
     Stops at `deadline` (of `time.monotonic`).
     """
-    return purge_rows(
-        what="sessions", statement=_PURGE, parameters={"before": before}, deadline=deadline
+    purge = partial(purge_rows, parameters={"before": before}, deadline=deadline)
+    return purge(what="sessions", statement=_PURGE) + purge(
+        what="back office sessions", statement=_PURGE_BACK_OFFICE
     )
 
 

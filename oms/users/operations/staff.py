@@ -47,6 +47,7 @@ def set_password(*, actor: Actor, user_id: UUID, password: str) -> User:
     user.save(update_fields=["password", "updated_at"])
     publish(PasswordSet(user_id=user.id), actor=actor)
     end_sessions(actor=actor, user_id=user.id, reason="password set")
+    user.refresh_from_db(fields=["session_version"])
     return user
 
 

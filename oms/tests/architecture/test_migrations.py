@@ -1,0 +1,113 @@
+"""New migrations can be applied to an open shop, while the code of before still runs.
+
+squawk, a linter of PostgreSQL migrations, reads the SQL of every migration that is newer than the
+baseline: no lock that lasts as long as a table is large, and nothing that processes of the version
+before would fail at.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from oms.testing.environment import ROOT
+
+BASELINE = {
+    "core": "0001_initial",
+    "events": "0005_dead_letters",
+    "http": "0003_storage",
+    "inventory": "0005_field_labels",
+    "notifications": "0004_rare_kinds",
+    "orders": "0006_fewer_indexes",
+    "payments": "0004_field_names",
+    "reports": "0002_daily_sales",
+    "users": "0004_field_labels",
+}
+"""The newest migration of each app that no check is made of: all were made with the shop closed."""
+
+EXCLUDED = (
+    # Matters of taste, or decided by Django's fields.
+    "prefer-bigint-over-int",
+    "prefer-bigint-over-smallint",
+    "prefer-identity",
+    "prefer-robust-stmts",
+    "prefer-text-field",
+    "prefer-timestamp-tz",
+    # `manage.py migrate` sets both for all migrations.
+    "require-lock-timeout",
+    "require-statement-timeout",
+    "require-timeout-settings",
+)
+
+
+def findings(sql: str, *, in_transaction: bool) -> list[str]:
+    """What squawk reports of the statements, such as "require-concurrent-index-creation: …"."""
+    linted = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "squawk"),
+            *("--pg-version", "15", "--reporter", "json", "--exclude", ",".join(EXCLUDED)),
+            *(["--assume-in-transaction"] if in_transaction else []),
+        ],
+        input=sql,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    reports = json.loads(linted.stdout)
+    assert (linted.returncode == 0) == (not reports), linted.stderr
+    return [f"{report['rule_name']}: {report['message']}" for report in reports]
+
+
+@pytest.mark.django_db
+def test_migrations_are_online_and_compatible_with_the_version_before() -> None:
+    loader = MigrationLoader(connection, replace_migrations=False)
+    ours = {config.label for config in apps.get_app_configs() if config.path.startswith(str(ROOT))}
+    new: dict[str, Any] = {
+        f"{app}.{name}": migration
+        for (app, name), migration in loader.disk_migrations.items()
+        if app in ours and name > BASELINE.get(app, "")
+    }
+    assert "users.0005_session_version" in new
+
+    found = {
+        name: findings(
+            "\n".join(loader.collect_sql([(migration, False)])),
+            in_transaction=migration.atomic,
+        )
+        for name, migration in new.items()
+    }
+
+    assert {name: reports for name, reports in found.items() if reports} == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ('CREATE INDEX "i" ON "orders_order" ("note");', "require-concurrent-index-creation"),
+        ('ALTER TABLE "orders_order" ADD COLUMN "x" integer NOT NULL;', "adding-required-field"),
+        ('ALTER TABLE "orders_order" DROP COLUMN "note";', "ban-drop-column"),
+        ('ALTER TABLE "orders_order" RENAME COLUMN "note" TO "notes";', "renaming-column"),
+        ('ALTER TABLE "orders_order" ALTER "note" TYPE bigint USING 0;', "changing-column-type"),
+        (
+            'ALTER TABLE "orders_order" ADD CONSTRAINT "c" CHECK ("total" >= 0);',
+            "constraint-missing-not-valid",
+        ),
+    ],
+)
+def test_a_migration_that_would_stop_the_shop_is_found(sql: str, rule: str) -> None:
+    assert any(report.startswith(rule) for report in findings(sql, in_transaction=True))
+
+
+def test_every_app_with_migrations_has_a_baseline_that_exists() -> None:
+    for app, name in BASELINE.items():
+        folder = Path(apps.get_app_config(app).path) / "migrations"
+        assert (folder / f"{name}.py").exists()
