@@ -6,6 +6,13 @@ WORKDIR /build
 COPY requirements.txt .
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install --requirement requirements.txt
 
+# A list of all packages of the image, in the format of CycloneDX.
+FROM build AS sbom
+COPY requirements-local.txt requirements-dev.txt ./
+RUN grep --no-filename == requirements*.txt | sed 's/\[[^]]*\]//' > pinned.txt \
+    && python -m venv /opt/sbom && /opt/sbom/bin/pip install --constraint pinned.txt cyclonedx-bom \
+    && /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json /opt/venv/bin/python
+
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -15,6 +22,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin oms
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
+COPY --from=sbom /sbom.cdx.json /usr/share/doc/oms/sbom.cdx.json
 COPY . .
 # The processes may not write to /app, so without this they would compile everything at each start.
 RUN python -m compileall -q .

@@ -1,6 +1,7 @@
 # make run           the whole shop on this machine; PORT=9000 moves all of its ports
 # make test          all tests, in parallel, on separate PostgreSQL and Valkey servers
 # make check         format, lint, types, import rules, migrations, Django's deployment checks
+# make audit         look every package up in the advisories of PyPI; fails where they cannot be reached
 # make format        format, and fix what can be fixed automatically
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
@@ -25,7 +26,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak faults bench-micro profile schema-test check lint types imports migrations deployment format clean
+.PHONY: help run test bench soak faults bench-micro profile schema-test check lint types imports migrations deployment audit format clean
 
 help:
 	@sed -n 's/^# make/make/p; s/^#  \( *[a-z]\)/  \1/p' Makefile
@@ -84,6 +85,9 @@ migrations: $(VENV)/.installed-dev
 deployment: $(VENV)/.installed-dev
 	@echo "Deployment"
 	@$(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+audit: $(VENV)/.installed-dev
+	@$(BIN)/python .ci/audit.py
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix --quiet

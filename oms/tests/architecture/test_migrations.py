@@ -67,7 +67,8 @@ def findings(sql: str, *, in_transaction: bool) -> list[str]:
     return [f"{report['rule_name']}: {report['message']}" for report in reports]
 
 
-@pytest.mark.django_db
+# Not in a transaction, in which no index is created concurrently.
+@pytest.mark.django_db(transaction=True)
 def test_migrations_are_online_and_compatible_with_the_version_before() -> None:
     loader = MigrationLoader(connection, replace_migrations=False)
     ours = {config.label for config in apps.get_app_configs() if config.path.startswith(str(ROOT))}

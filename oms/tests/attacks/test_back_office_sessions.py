@@ -15,6 +15,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from oms.settings import security
 from oms.testing.factories import PASSWORD, actor_for, make_staff
@@ -139,18 +140,13 @@ def _deactivate_and_activate(user: User, by: User) -> None:
         change_user(actor=actor_for(by), user_id=user.pk, values={"is_active": is_active})
 
 
-def _remove_from_staff_and_add(user: User, by: User) -> None:
-    for is_staff in (False, True):
-        change_user(actor=actor_for(by), user_id=user.pk, values={"is_staff": is_staff})
-
-
 def _log_out_everywhere(user: User, by: User) -> None:
     log_out_everywhere(actor=actor_for(by), user_id=user.pk)
 
 
 @pytest.mark.parametrize(
     "deed",
-    [_set_password, _deactivate_and_activate, _remove_from_staff_and_add, _log_out_everywhere],
+    [_set_password, _deactivate_and_activate, _log_out_everywhere],
 )
 def test_what_ends_the_sessions_of_an_account_ends_those_of_the_back_office(
     deed: Callable[[User, User], None],
@@ -168,13 +164,26 @@ def test_what_ends_the_sessions_of_an_account_ends_those_of_the_back_office(
         assert is_logged_in(logged_in(staff))
 
 
-def test_a_deactivated_account_is_locked_out_at_once() -> None:
+@pytest.mark.parametrize("right", ["is_active", "is_staff"])
+def test_who_lost_the_right_to_the_back_office_is_locked_out_at_once(right: str) -> None:
     boss, staff = make_staff(is_superuser=True), make_staff()
     client = logged_in(staff)
 
-    change_user(actor=actor_for(boss), user_id=staff.pk, values={"is_active": False})
+    change_user(actor=actor_for(boss), user_id=staff.pk, values={right: False})
 
     assert not is_logged_in(client)
+
+
+def test_without_our_limits_a_session_would_last_for_weeks(settings: Settings) -> None:
+    """The control: Django's own sessions have neither limit."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    settings.SESSION_COOKIE_AGE = 14 * 86_400
+    client = logged_in(make_staff())
+
+    for _ in range(24):
+        pass_time(LIFETIME / 24 + IDLE)
+
+    assert is_logged_in(client)
 
 
 def test_ones_own_new_password_ends_all_sessions_but_this_one() -> None:

@@ -1,4 +1,4 @@
-"""What browsers are told about our pages, cookies and answers."""
+"""Security headers and attributes of cookies."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="session_version",
-            field=models.PositiveIntegerField(
+            field=models.IntegerField(
                 db_default=0,
                 default=0,
                 editable=False,

@@ -61,9 +61,8 @@ def check_password_strength(password: str, *, user: User) -> None:
 def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
     """Set `values` on the user: customers may set OWN_FIELDS of themselves, staff STAFF_FIELDS.
 
-    Deactivating a user, or removing them from the staff, ends all of their sessions. Raises
-    NotFound for another customer's account, Invalid for a field that customers may not set,
-    EmailTaken, and what `check_authority` raises.
+    Deactivating a user ends all of their sessions. Raises NotFound for another customer's account,
+    Invalid for a field that customers may not set, EmailTaken, and what `check_authority` raises.
     """
     if not actor.may_see_of(user_id):
         raise NotFound
@@ -97,6 +96,4 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
     publish(UserChanged(user_id=user.id, changes=changes), actor=actor)
     if "is_active" in changes and not user.is_active:
         end_sessions(actor=actor, user_id=user.id, reason="deactivated")
-    elif "is_staff" in changes and not user.is_staff:
-        end_sessions(actor=actor, user_id=user.id, reason="no longer staff")
     return user

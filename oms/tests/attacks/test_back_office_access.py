@@ -1,0 +1,345 @@
+"""Every URL of the back office × method × caller, taken from the URLconf and the admin site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+from django.utils.http import url_has_allowed_host_and_scheme
+from psycopg.sql import SQL, Identifier
+
+from oms.backoffice.admins import OperationAdmin
+from oms.testing.complete_shop import make_complete_shop
+from oms.testing.factories import PASSWORD, make_customer, make_staff
+from oms.users.models import User
+
+pytestmark = pytest.mark.django_db
+
+# Pages for all staff: they show what each may see, or concern the reader's own account.
+FOR_ALL_STAFF = {
+    *("index", "search", "jsi18n", "login", "logout", "own-password"),
+    *("password_change", "password_change_done"),
+}
+HOSTILE_TARGETS = (
+    "https://evil.example/",
+    "//evil.example/",
+    "///evil.example/",
+    "/\\evil.example/",
+    "http:evil.example",
+    "javascript:window.marked=1",
+    "\thttps://evil.example/",
+    "https://testserver@evil.example/",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A URL of the back office."""
+
+    path: str
+    name: str
+    """As in the URLconf, such as "orders_order_change"."""
+    kind: str
+    """What is left of the name without the model: "change", "changelist", the name of an action."""
+
+
+@pytest.fixture(scope="module")
+def shop(module_db: None) -> None:
+    make_complete_shop()
+
+
+@pytest.fixture
+def targets(shop: None) -> list[Target]:
+    found = [target for target in _targets() if target.name]
+    assert len(found) > 110
+    assert {"changelist", "add", "change", "delete", "history", "ship", "adjust"} <= {
+        target.kind for target in found
+    }
+    return found
+
+
+def _targets() -> Iterator[Target]:
+    models = {f"{m._meta.app_label}_{m._meta.model_name}": m for m in admin.site._registry}
+    for route, name in _patterns(get_resolver().url_patterns):
+        if not route.startswith("admin/"):
+            continue
+        label = "_".join(name.split("_")[:2])
+        model = models.get(label)
+        row = model._default_manager.first() if model else None
+        path = route.replace("<path:object_id>", str(row.pk) if row else "1")
+        path = path.replace("<path:content_type_id>", "1")
+        path = re.sub(r"\^\(\?P<app_label>(\w+)\|.*$", r"\1/", path)
+        path = re.sub(r"\(\?P<url>.*$", "nothing/", path)
+        yield Target(
+            path=f"/{path}", name=name, kind=name.removeprefix(f"{label}_") if model else name
+        )
+
+
+def _patterns(patterns: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        route = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLPattern):
+            yield route, pattern.name or ""
+        else:
+            yield from _patterns(pattern.url_patterns, route)
+
+
+def client_of(user: User | None, *, enforce_csrf_checks: bool = False) -> Client:
+    client = Client(enforce_csrf_checks=enforce_csrf_checks)
+    if user is not None:
+        client.force_login(user)
+    return client
+
+
+def viewer() -> User:
+    """Staff who may see everything and change nothing."""
+    user = make_staff()
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return user
+
+
+def content() -> Mapping[str, str]:
+    """A checksum of each table but those of the sessions."""
+    tables = [
+        table
+        for table in connection.introspection.table_names()
+        if table not in {"django_session", "django_migrations"}
+    ]
+    with connection.cursor() as cursor:
+        sums = {}
+        for table in tables:
+            cursor.execute(
+                SQL("SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {} t").format(
+                    Identifier(table)
+                )
+            )
+            sums[table] = cursor.fetchone()[0]
+    return sums
+
+
+def forged(target: Target) -> dict[str, Any]:
+    """What would confirm a deletion, save a form or run an action, if the caller might."""
+    return {
+        "post": "yes",
+        "_save": "1",
+        "confirmed": "1",
+        "reason": "damaged",
+        "note": "forged",
+        "delta": "-1",
+        "carrier": "forged",
+        "password": "Forged-horse-9",
+        "amount": "1.00",
+        "again": "Forged-horse-9",
+        "name": "forged",
+        "email": "forged@example.com",
+        "is_superuser": "on",
+        "is_staff": "on",
+        "is_active": "on",
+    }
+
+
+@pytest.mark.parametrize("caller", ["nobody", "customer", "deactivated staff"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_others_than_staff_are_sent_to_the_login_and_change_nothing(
+    targets: list[Target], caller: str, method: str
+) -> None:
+    user = {
+        "nobody": lambda: None,
+        "customer": make_customer,
+        "deactivated staff": lambda: make_staff(is_active=False, is_superuser=True),
+    }[caller]()
+    client = client_of(user)
+    before = content()
+
+    answers = {
+        target.path: getattr(client, method)(target.path, forged(target))
+        for target in targets
+        if target.name not in {"login", "logout"}
+    }
+
+    wrong = {
+        path: answer.status_code
+        for path, answer in answers.items()
+        if not (answer.status_code == 302 and answer["Location"].startswith("/admin/login/?next=/"))
+    }
+    assert wrong == {}
+    assert content() == before
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_staff_without_permissions_see_and_change_nothing(
+    targets: list[Target], method: str
+) -> None:
+    client = client_of(make_staff())
+    before = content()
+
+    statuses = {
+        target.path: getattr(client, method)(target.path, forged(target)).status_code
+        for target in targets
+        if target.name not in FOR_ALL_STAFF
+    }
+
+    # Pages of an app of which they see nothing, and of objects without a page, do not exist.
+    allowed = {403, 404}
+    assert {path: status for path, status in statuses.items() if status not in allowed} == {}
+    assert content() == before
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_staff_who_may_only_see_open_lists_and_objects_alone(
+    targets: list[Target], method: str
+) -> None:
+    user = viewer()
+    client = client_of(user)
+    before = content()
+
+    statuses = {
+        target: getattr(client, method)(target.path, forged(target)).status_code
+        for target in targets
+        if target.name not in FOR_ALL_STAFF
+    }
+
+    readable = {"changelist", "change", "history", "app_list"}
+    wrong = {
+        target.path: status
+        for target, status in statuses.items()
+        if status not in ((200, 302, 403) if target.kind in readable else (403, 404))
+        or (method == "get" and target.kind in {"changelist", "change"} and status != 200)
+    }
+    assert wrong == {}
+    assert content() == before
+
+
+def test_every_action_asks_its_permission(shop: None) -> None:
+    """Staff with all permissions but one of an action's own cannot open it, one by one."""
+    checked = 0
+    for model, page_admin in admin.site._registry.items():
+        label = f"{model._meta.app_label}_{model._meta.model_name}"
+        for action in getattr(page_admin, "object_actions", ()):
+            change = f"{model._meta.app_label}.change_{model._meta.model_name}"
+            for permission in action.permissions or (change,):
+                app, codename = permission.split(".")
+                user = make_staff()
+                user.user_permissions.set(
+                    Permission.objects.exclude(content_type__app_label=app, codename=codename)
+                )
+                row: Any = model._default_manager.first()
+                path = f"/admin/{label.replace('_', '/', 1)}/{row.pk}/{action.name}/"
+                client = client_of(user)
+                assert client.get(path).status_code == 403, (path, permission)
+                assert client.post(path, {"confirmed": "1"}).status_code == 403, (path, permission)
+                checked += 1
+    assert checked > 20
+
+
+def test_bulk_actions_ask_their_permission_too(shop: None) -> None:
+    client = client_of(viewer())
+    before = content()
+    checked = 0
+
+    for model, page_admin in admin.site._registry.items():
+        names = [action.name for action in getattr(page_admin, "bulk_actions", ())]
+        for name in [*names, "delete_selected"]:
+            rows = list(model._default_manager.values_list("pk", flat=True)[:3])
+            client.post(
+                f"/admin/{model._meta.app_label}/{model._meta.model_name}/",
+                {"action": name, "_selected_action": rows, "confirmed": "1", "post": "yes"},
+            )
+            checked += 1
+
+    assert checked > 18
+    assert content() == before
+
+
+def test_reading_changes_nothing(targets: list[Target]) -> None:
+    client = client_of(make_staff(is_superuser=True))
+    before = content()
+
+    statuses = {target.path: client.get(target.path).status_code for target in targets}
+
+    assert max(statuses.values()) < 500, statuses
+    assert content() == before
+
+
+def test_without_the_token_of_the_form_nothing_is_changed(targets: list[Target]) -> None:
+    client = client_of(make_staff(is_superuser=True), enforce_csrf_checks=True)
+    before = content()
+
+    statuses = {
+        target.path: client.post(target.path, forged(target)).status_code for target in targets
+    }
+
+    assert {path: status for path, status in statuses.items() if status != 403} == {}
+    assert content() == before
+
+
+@pytest.mark.parametrize("target", HOSTILE_TARGETS)
+def test_the_login_leads_to_no_other_site(target: str) -> None:
+    staff, client = make_staff(), Client()
+
+    page = client.get("/admin/login/", {"next": target})
+    answer = client.post(
+        "/admin/login/", {"username": staff.email, "password": PASSWORD, "next": target}
+    )
+    again = client.get("/admin/login/", {"next": target})
+
+    assert page.status_code == 200
+    for response in (answer, again):
+        assert response.status_code == 302
+        assert response["Location"] == "/admin/"
+        assert url_has_allowed_host_and_scheme(response["Location"], {"testserver"})
+
+
+def _form_values(form: Any) -> dict[str, Any]:
+    """What the browser would send of the form if nothing were changed."""
+    values = {}
+    for bound in form:
+        value = bound.value()
+        if hasattr(value, "all") or isinstance(value, (list, tuple)):
+            values[bound.html_name] = [str(getattr(each, "pk", each)) for each in value]
+        elif value not in (None, False):
+            values[bound.html_name] = "on" if value is True else str(value)
+    return values
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+def test_forms_change_no_field_that_they_do_not_show(shop: None, is_superuser: bool) -> None:
+    user = make_staff(is_superuser=is_superuser)
+    user.user_permissions.set(Permission.objects.all())
+    client = client_of(user)
+    checked = set()
+    for model, page_admin in admin.site._registry.items():
+        if not isinstance(page_admin, OperationAdmin):
+            continue
+        row: Any = model._default_manager.first()
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/change/"
+        page = client.get(path)
+        form = page.context["adminform"].form
+        if not form.fields:
+            continue
+        hidden = [field for field in model._meta.concrete_fields if field.name not in form.fields]
+        before = model._default_manager.filter(pk=row.pk).values(*[f.attname for f in hidden]).get()
+        extra: dict[str, Any] = {field.name: "1" for field in hidden}
+        extra |= {"is_superuser": "on", "is_staff": "on"} if not is_superuser else {}
+        sent = {**extra, **_form_values(form)}
+        texts = [name for name in ("name", "full_name") if name in sent]
+        sent[texts[0]] = "Changed"
+
+        answer = client.post(path, sent)
+
+        assert answer.status_code == 302, (path, answer.context["adminform"].form.errors)
+        row.refresh_from_db()
+        assert getattr(row, texts[0]) == "Changed"
+        after = model._default_manager.filter(pk=row.pk).values(*before).get()
+        changed = {name for name in before if before[name] != after[name]}
+        assert changed <= {"version", "updated_at"}, path
+        checked.add(model.__name__)
+    assert {"Product", "User", "Location"} <= checked
