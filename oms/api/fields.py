@@ -7,7 +7,6 @@ and integers of any size.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +18,7 @@ from rest_framework import serializers
 
 from oms.api.countries import COUNTRIES
 from oms.core.money import CENT, CURRENCIES, MAX_PRICE, ZERO
+from oms.core.text import has_control_characters
 from oms.core.timestamps import parse_instant
 
 # Zero has no sign: "-0.00" is not an amount.
@@ -115,10 +115,7 @@ class CharField(serializers.CharField):
         super().__init__(max_length=max_length, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        if isinstance(data, str) and any(
-            unicodedata.category(character) in ("Cc", "Cs") and character not in self.allowed
-            for character in data
-        ):
+        if isinstance(data, str) and has_control_characters(data, allowed=self.allowed):
             self.fail("forbidden_character")
         return super().run_validation(data)
 

@@ -28,6 +28,7 @@ from unfold.enums import ActionVariant
 
 from oms.backoffice.actors import staff_actor
 from oms.backoffice.form_errors import add_errors, error_text
+from oms.backoffice.text_fields import forbid_control_characters
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 
@@ -43,6 +44,7 @@ class ActionForm(forms.Form):
     def __init__(self, *args: Any, subject: Any, **kwargs: Any) -> None:
         self.subject = subject
         super().__init__(*args, **kwargs)
+        forbid_control_characters(self)
 
 
 @dataclass(frozen=True, kw_only=True)

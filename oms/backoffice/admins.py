@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from oms.backoffice.actions import ActionsMixin
 from oms.backoffice.actors import staff_actor
 from oms.backoffice.form_errors import add_errors
+from oms.backoffice.text_fields import forbid_control_characters
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 from oms.db.transactions import with_retries
@@ -116,6 +117,10 @@ class OperationForm(forms.ModelForm[models.Model]):
     # Set by OperationAdmin when the form is shown again.
     operation_error: ClassVar[OperationError | None] = None
     error_fields: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        forbid_control_characters(self)
 
     def clean(self) -> Any:
         cleaned = super().clean()
