@@ -71,7 +71,8 @@ def findings(sql: str, *, in_transaction: bool) -> list[str]:
 @pytest.mark.django_db(transaction=True)
 def test_migrations_are_online_and_compatible_with_the_version_before() -> None:
     loader = MigrationLoader(connection, replace_migrations=False)
-    ours = {config.label for config in apps.get_app_configs() if config.path.startswith(str(ROOT))}
+    roots = {"inventory", "notifications", "oms", "orders", "payments", "reports"}
+    ours = {c.label for c in apps.get_app_configs() if c.name.partition(".")[0] in roots}
     new: dict[str, Any] = {
         f"{app}.{name}": migration
         for (app, name), migration in loader.disk_migrations.items()

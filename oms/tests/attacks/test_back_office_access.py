@@ -59,7 +59,7 @@ def shop(module_db: None) -> None:
 @pytest.fixture
 def targets(shop: None) -> list[Target]:
     found = [target for target in _targets() if target.name]
-    assert len(found) > 110
+    assert len(found) > 100
     assert {"changelist", "add", "change", "delete", "history", "ship", "adjust"} <= {
         target.kind for target in found
     }
@@ -319,7 +319,9 @@ def test_forms_change_no_field_that_they_do_not_show(shop: None, is_superuser: b
     for model, page_admin in admin.site._registry.items():
         if not isinstance(page_admin, OperationAdmin):
             continue
-        row: Any = model._default_manager.first()
+        rows = model._default_manager.all()
+        # Staff may change the accounts of customers alone.
+        row: Any = (rows.filter(is_staff=False) if model is User else rows).first()
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/change/"
         page = client.get(path)
         form = page.context["adminform"].form

@@ -14,11 +14,9 @@ from django.core.mail import BadHeaderError
 from django.test import Client
 
 from inventory.models import Location, Product
-from inventory.operations.stock_changes import adjust_stock
 from notifications.mail import compose_mail
 from notifications.models import Notification
 from notifications.operations.subscriptions import queue_notifications
-from oms.core.actor import system
 from oms.events.models import Event
 from oms.events.relay import recorded
 from oms.testing.complete_shop import CompleteShop, make_complete_shop
@@ -102,9 +100,12 @@ class _Tags(HTMLParser):
 
 
 def test_mails_show_hostile_texts_and_run_none(staff: Client, shop: CompleteShop) -> None:
-    adjust_stock(
-        actor=system("tests"), product_id=shop.product.pk, delta=-1, reason="damaged", note=HOSTILE
+    Product.objects.filter(pk=shop.product.pk).update(low_stock_threshold=3)
+    adjusted = staff.post(
+        f"/admin/inventory/product/{shop.product.pk}/adjust/",
+        {"reason": "damaged", "delta": "-3", "note": HOSTILE},
     )
+    assert adjusted.status_code == 302
     kinds = set()
 
     for notification in _mails():
@@ -126,7 +127,7 @@ def test_mails_show_hostile_texts_and_run_none(staff: Client, shop: CompleteShop
             assert HOSTILE in notification.body.replace("\n", " ")
             kinds.add(notification.kind)
 
-    assert {"order_placed", "order_paid"} <= kinds
+    assert {"order_placed", "order_paid", "low_stock"} <= kinds
 
 
 def test_a_line_break_in_a_subject_cannot_become_a_header(shop: CompleteShop) -> None:

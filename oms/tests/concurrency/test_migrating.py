@@ -47,14 +47,14 @@ class HeldTable:
 
 @pytest.fixture
 def migrations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Stands for Django's command: one migration that changes a table. Lists what it was set to."""
+    """Replaces Django's command by one that locks a table; the lock timeouts that it ran under."""
     settings: list[str] = []
 
     def change_table(self: Any, *args: Any, **options: Any) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('lock_timeout')")
             settings.append(cursor.fetchone()[0])
-            cursor.execute("ALTER TABLE users_user ALTER COLUMN phone SET STATISTICS -1")
+            cursor.execute("LOCK TABLE users_user IN ACCESS EXCLUSIVE MODE")
 
     monkeypatch.setattr(django_migrate.Command, "handle", change_table)
     return settings
