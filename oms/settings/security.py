@@ -50,7 +50,7 @@ if SESSION_COOKIE_AGE <= 0 or SESSION_LIFETIME <= 0:
 X_FRAME_OPTIONS = "DENY"
 # Of all pages but those of the API's documentation, which have their own (oms/http/urls.py).
 # Answers of the API are no pages, and allow nothing (oms/http/middleware/security_policy.py).
-# See docs/decisions/0020-content-security-policy.md.
+# See docs/decisions/0021-content-security-policy.md.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

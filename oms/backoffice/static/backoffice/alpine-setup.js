@@ -1,6 +1,6 @@
 /* Lets django-unfold's pages work with Alpine's CSP build, which evaluates no strings as code:
    functions and globals that unfold's expressions use must be registered, and expressions that its
-   parser does not know are replaced. See docs/decisions/0020-content-security-policy.md. */
+   parser does not know are replaced. See docs/decisions/0021-content-security-policy.md. */
 
 htmx.config.allowEval = false;
 htmx.config.includeIndicatorStyles = false;
