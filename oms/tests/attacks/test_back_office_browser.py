@@ -174,7 +174,7 @@ def test_a_script_that_got_into_a_page_does_not_run(watched: Watched) -> None:
 @pytest.mark.parametrize("path", ["/api/docs", "/api/redoc"])
 def test_the_pages_of_the_documentation_keep_to_their_policy(watched: Watched, path: str) -> None:
     watched.open(path)
-    watched.page.wait_for_load_state("networkidle")
+    watched.page.wait_for_load_state("networkidle", timeout=60_000)
 
     # ReDoc shows its maker's logo, from another server.
     assert [text for text in watched.complaints if "cdn.redoc.ly" not in text] == []

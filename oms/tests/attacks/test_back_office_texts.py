@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.core.mail import BadHeaderError
+from django.db import transaction
 from django.test import Client
 
 from inventory.models import Location, Product
@@ -43,7 +44,7 @@ def shop() -> CompleteShop:
     return make_complete_shop(text=HOSTILE, address={**ADDRESS, "name": HOSTILE, "line1": HOSTILE})
 
 
-@pytest.mark.parametrize("text", [TWO_LINES, "Cup\0", "Cup\x1b[2J", "Cup\u0085"])
+@pytest.mark.parametrize("text", [TWO_LINES, "Cup\0", "Cup\x1b[2J", "Cu\u0085p"])
 @pytest.mark.parametrize(
     ("path", "fields", "model"),
     [
@@ -84,7 +85,8 @@ def test_an_action_refuses_them_too(staff: Client, shop: CompleteShop) -> None:
 def _mails() -> list[Notification]:
     """One of each kind that the events of the shop lead to."""
     Notification.objects.all().delete()
-    queue_notifications([recorded(event) for event in Event.objects.order_by("position")])
+    with transaction.atomic():
+        queue_notifications([recorded(event) for event in Event.objects.order_by("position")])
     return list(Notification.objects.filter(channel="email"))
 
 
@@ -103,7 +105,12 @@ def test_mails_show_hostile_texts_and_run_none(staff: Client, shop: CompleteShop
     Product.objects.filter(pk=shop.product.pk).update(low_stock_threshold=3)
     adjusted = staff.post(
         f"/admin/inventory/product/{shop.product.pk}/adjust/",
-        {"reason": "damaged", "delta": "-3", "note": HOSTILE},
+        {
+            "reason": "damaged",
+            "location": Location.objects.get(is_default=True).code,
+            "delta": "-3",
+            "note": HOSTILE,
+        },
     )
     assert adjusted.status_code == 302
     kinds = set()
