@@ -19,7 +19,8 @@ class SessionStore(DatabaseSessions):
 
     def load(self) -> dict[str, Any]:
         """The session's data; marks it for saving when it is due to be extended."""
-        row = self._get_session_from_db()
+        store: Any = self  # the stubs leave out what the base class offers
+        row = store._get_session_from_db()
         if row is None:
             return {}
         data: dict[str, Any] = self.decode(row.session_data)
@@ -36,7 +37,8 @@ class SessionStore(DatabaseSessions):
 
     def get_session_cookie_age(self) -> int:
         """The seconds until the session expires if it is not used."""
-        return _seconds_left(self._session)
+        store: Any = self
+        return _seconds_left(store._session)
 
 
 def _seconds_left(data: dict[str, Any]) -> int:

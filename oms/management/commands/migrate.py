@@ -45,7 +45,8 @@ class Command(migrate.Command):
     def _migrate_with_retries(self, *args: Any, **options: Any) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return super().handle(*args, **options)
+                super().handle(*args, **options)
+                return
             except OperationalError as error:
                 if not isinstance(error.__cause__, LockNotAvailable):
                     raise
@@ -56,7 +57,6 @@ class Command(migrate.Command):
                     ) from error
                 self.stderr.write(f"A table is locked; trying again in {_PAUSE_SECONDS:.0f} s.")
                 time.sleep(_PAUSE_SECONDS)
-        return None
 
     def _set_default(self, connection: Any) -> None:
         name = connection.ops.quote_name(connection.settings_dict["NAME"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,17 +149,19 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("caller", ["nobody", "customer", "deactivated staff"])
+_OTHERS: Mapping[str, Callable[[], User | None]] = {
+    "nobody": lambda: None,
+    "customer": make_customer,
+    "deactivated staff": lambda: make_staff(is_active=False, is_superuser=True),
+}
+
+
+@pytest.mark.parametrize("caller", _OTHERS)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_others_than_staff_are_sent_to_the_login_and_change_nothing(
     targets: list[Target], caller: str, method: str
 ) -> None:
-    user = {
-        "nobody": lambda: None,
-        "customer": make_customer,
-        "deactivated staff": lambda: make_staff(is_active=False, is_superuser=True),
-    }[caller]()
-    client = client_of(user)
+    client = client_of(_OTHERS[caller]())
     before = content()
 
     answers = {
@@ -302,7 +304,7 @@ def test_the_login_leads_to_no_other_site(target: str) -> None:
 
 def _form_values(form: Any) -> dict[str, Any]:
     """What the browser would send of the form if nothing were changed."""
-    values = {}
+    values: dict[str, Any] = {}
     for bound in form:
         value = bound.value()
         if hasattr(value, "all") or isinstance(value, (list, tuple)):

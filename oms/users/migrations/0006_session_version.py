@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("users", "0004_field_labels"),
+        ("users", "0005_known_addresses"),
     ]
 
     operations = [
