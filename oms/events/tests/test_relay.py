@@ -39,15 +39,18 @@ def another_connection() -> Any:
         other.close()
 
 
-def insert_by(other: Any, user_id: UUID) -> None:
-    """Insert an event by the connection `other`, without committing it."""
+def insert_by(other: Any, user_id: UUID, *, number: int | None = None) -> None:
+    """Insert an event by the connection `other`, without committing it.
+
+    `number` is that of the transaction, by default its own.
+    """
     with other.cursor() as cursor:
         cursor.execute(
             "INSERT INTO events_event (id, type, object_type, object_id, data, actor_kind,"
-            " actor_label, request_id, occurred_at) VALUES (%s, 'user.registered', 'user', %s,"
-            " jsonb_build_object('user_id', %s::text, 'email', 'x@example.com'), 'system',"
-            " 'tests', '', now())",
-            [str(new_id()), str(user_id), str(user_id)],
+            " actor_label, request_id, occurred_at, transaction) VALUES (%s, 'user.registered',"
+            " 'user', %s, jsonb_build_object('user_id', %s::text, 'email', 'x@example.com'),"
+            " 'system', 'tests', '', now(), coalesce(%s::text::xid8, pg_current_xact_id()))",
+            [str(new_id()), str(user_id), str(user_id), number and str(number)],
         )
 
 
@@ -57,6 +60,17 @@ def test_events_are_handled_once_and_in_their_order(handled: Any) -> None:
     publish_registrations(users[1], users[2])
 
     assert deliver(consumer()) == 3
+    assert deliver(consumer()) == 0
+    assert handled() == users
+
+
+def test_the_order_of_transactions_is_that_of_numbers_and_not_of_text(handled: Any) -> None:
+    """As text, 10 comes before 9: the offset would be that of an event in the middle."""
+    users = [new_id() for _ in range(4)]
+    for user, number in zip(users, (8, 9, 10, 11), strict=True):
+        insert_by(connection, user, number=number)
+
+    assert deliver(consumer()) == 4
     assert deliver(consumer()) == 0
     assert handled() == users
 
