@@ -34,8 +34,8 @@ BATCH = 500
 _ONE_BY_ONE_SECONDS = 5.0
 
 # Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
-# The others, usually most of them, are not transferred. (ORDER BY transaction alone would be that of
-# the text in the result, where 10 comes before 9.)
+# The others, usually most of them, are not transferred. (ORDER BY transaction alone would be the
+# order of the text in the result, where 10 comes before 9.)
 _READABLE = """
     WITH batch AS MATERIALIZED (
         SELECT id, type, data, actor_kind, actor_id, actor_label, request_id, ip, occurred_at,
