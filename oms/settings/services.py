@@ -96,6 +96,9 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# By default a worker kills a new child that has not reported for 4 seconds: on a busy machine every
+# one, for ever. The lower priority of workers makes that likely.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 # Not Celery's setting, which has no effect at SIGTERM: see oms.background.
 WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_SOFT_SHUTDOWN_TIMEOUT", default=20.0)
 CELERY_WORKER_CONSUMER = "oms.background:Consumer"

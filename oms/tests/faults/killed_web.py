@@ -26,6 +26,7 @@ _FORGET_KEYS = (
 )
 _KEEP_KEYS = ("DROP TRIGGER fault_forget_key ON http_idempotencyrecord",)
 _REPEATED = 50
+_WHOLE_SECONDS = 60.0
 
 
 def kill_amid_requests(shop: Shop, size: Size) -> Outcome:
@@ -36,10 +37,9 @@ def kill_amid_requests(shop: Shop, size: Size) -> Outcome:
             time.sleep(1.5)
             shop.processes("web worker")[0].signal(signal.SIGKILL)
             outcome.count("kills")
+    shop.wait_until(shop.is_whole, seconds=_WHOLE_SECONDS, what="the shop is whole")
     _repeat(shop, outcome, buyers)
-    conclude(outcome, shop, buyers)
-    shop.wait_until(shop.is_whole, seconds=30, what="the shop is whole")
-    return outcome
+    return conclude(outcome, shop, buyers)
 
 
 def repeat_without_keys(shop: Shop, size: Size) -> Outcome:

@@ -42,7 +42,7 @@ def rate_without(shop: Shop, size: Size) -> Outcome:
     if without < _KEPT_RATE * before:
         outcome.violations.append(f"the rate fell from {before:.0f}/s to {without:.0f}/s")
     outcome.violations += _server_errors(buyers)
-    return conclude(outcome, shop, buyers, settle=240)
+    return conclude(outcome, shop, buyers)
 
 
 def backlog_after(shop: Shop, size: Size) -> Outcome:
