@@ -1,4 +1,4 @@
-"""Web processes killed amid requests."""
+"""Web processes killed during requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPEATED = 50
 _WHOLE_SECONDS = 60.0
 
 
-def kill_amid_requests(shop: Shop, size: Size) -> Outcome:
+def kill_during_requests(shop: Shop, size: Size) -> Outcome:
     """Kill one web worker after the other; then every call is settled by its key."""
     outcome, buyers = Outcome(), Buyers(shop)
     with buyers.placing(shop.products(), threads=8):
@@ -74,9 +74,9 @@ def _is_same(call: Call, again: Call) -> bool:
 
 EXPERIMENTS = (
     Experiment(
-        name="kill -9 of web workers amid requests",
+        name="kill -9 of web workers during requests",
         bar="every call settled by its key within 60 s",
-        run=kill_amid_requests,
+        run=kill_during_requests,
         control=repeat_without_keys,
     ),
 )

@@ -142,7 +142,7 @@ def _after_answer(shop: Shop, buyers: Buyers, products: list[str], orders: int) 
     return placed
 
 
-def _amid_commit(shop: Shop, buyers: Buyers, products: list[str], orders: int) -> list[str]:
+def _during_commit(shop: Shop, buyers: Buyers, products: list[str], orders: int) -> list[str]:
     shop.execute(*_SLOW_COMMIT)
     try:
         placed = _place(shop, buyers, products, orders=orders)
@@ -173,7 +173,7 @@ _STEPS = {
     "before the claim": _before_claim,
     "after the claim": _after_claim,
     "after the provider's answer": _after_answer,
-    "amid the commit": _amid_commit,
+    "during the commit": _during_commit,
     "after the commit": _after_commit,
 }
 

@@ -16,7 +16,7 @@ from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import ENVIRONMENT, without
 
 _SETTLE = 60.0
-# Two calls of each race, so that twice as many are under way at a time.
+# Two calls of each race, so that twice as many run at a time.
 _AT_ONCE = 16
 
 Work = Callable[[Caller], Awaitable[Answer]]

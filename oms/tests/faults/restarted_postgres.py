@@ -16,9 +16,9 @@ from oms.tests.faults.stopped_processes import OWN_SHOP
 _BAR = 5.0
 _RETURN_SECONDS = 60.0
 _RATE = 20.0
-# How a postmaster is told to shut down.
+# The signals of the two kinds of shutdown.
 _MODES = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-# As rarely as PostgreSQL may: commits are told before they are on disk.
+# Commits are acknowledged up to 30 s before they are on disk.
 _LOSE_COMMITS = (
     "ALTER SYSTEM SET synchronous_commit = off",
     "ALTER SYSTEM SET wal_writer_delay = '10s'",
@@ -43,7 +43,7 @@ def restart(shop: Shop, size: Size) -> Outcome:
 
 
 def restart_without_commits(shop: Shop, size: Size) -> Outcome:
-    """An immediate shutdown of a server that tells commits which it has not written."""
+    """An immediate shutdown of a server that acknowledges commits before it has written them."""
     outcome, buyers = Outcome(), Buyers(shop)
     shop.execute(*_LOSE_COMMITS)
     with buyers.placing(shop.products(), threads=6, rate=_RATE):

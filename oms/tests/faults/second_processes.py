@@ -17,7 +17,7 @@ _STARTED_SECONDS = 60.0
 # Connections of a name: of two children, and of another process.
 _MORE_THAN_ONE_WORKER = 3
 _MESSAGE_ID = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-# Nobody's claim keeps others from claiming the same mail.
+# A claim does not keep others from claiming the same mail.
 _NO_LEASES = (
     """
     CREATE OR REPLACE FUNCTION fault_no_lease() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -139,7 +139,7 @@ def _message_ids(shop: Shop) -> Counter[str]:
 
 
 def _doubled(shop: Shop, before: Counter[str], outcome: Outcome) -> list[str]:
-    """Mails that were sent twice, and customers who were told the same twice."""
+    """Mails that were sent twice, and orders with two mails of the same kind."""
     sent = _message_ids(shop) - before
     outcome.count("mails", sent.total())
     return [

@@ -99,7 +99,7 @@ def test_a_sound_shop_has_no_violations(shop: TestShop, call: Call) -> None:
 
     assert promises_kept(shop, record) == []
     assert paid_orders_kept(shop, record) == []
-    # Nobody answers for the provider here, which is a violation too.
+    # The provider does not run here, which is a violation too.
     assert [violation.split(":")[1] for violation in reconcile(shop)] == [" provider_sandbox"]
 
 
