@@ -15,7 +15,7 @@ import structlog
 from django.conf import settings
 
 from oms.api.handlers import ApiAnswer, Handler
-from oms.core.deadline import deadline_in
+from oms.core.deadline import arrived_at, deadline_in
 from oms.core.liveness import HEARTBEAT_SECONDS, beat
 from oms.fastpath.answers import Answers, failed_answer, health_answer, problem_answer
 from oms.fastpath.batcher import Batcher, BatchStalled
@@ -185,7 +185,13 @@ async def _watch_connections() -> None:
 
 
 def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
-    with deadline_in(seconds=settings.FAST_PATH_DEADLINE):
+    first = min(call.request.arrived for call in calls)
+    with (
+        deadline_in(seconds=settings.FAST_PATH_DEADLINE),
+        # What a call has waited for earlier batches counts.
+        arrived_at(first),
+        deadline_in(seconds=settings.REQUEST_DEADLINE),
+    ):
         prepare_connection()
         return answer_batch(calls, lock=lock)
 
