@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -115,6 +116,22 @@ def test_without_redis_orders_are_still_taken_so_it_is_only_degraded(
     states = response.json()["dependencies"]
     assert states["redis"]["status"] == "down"
     assert states["postgresql"]["status"] == "ok"
+
+
+def test_a_missing_process_is_shown_and_orders_are_still_taken(
+    client: APIClient, settings: Any, tmp_path: Path
+) -> None:
+    settings.RUN_DIR = tmp_path
+    states = {
+        "beat": {"status": "restarting", "restarts": 2},
+        "web": {"status": "ok", "restarts": 0},
+    }
+    (tmp_path / "processes.json").write_text(json.dumps(states))
+
+    response = client.get("/health/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["processes"] == states
 
 
 def test_a_missing_database_is_named_and_the_process_still_healthy(
