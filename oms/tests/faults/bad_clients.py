@@ -237,5 +237,6 @@ EXPERIMENTS = (
         name="vanishing clients",
         bar="each order once by its key, none of half a body; the same p99",
         run=vanishing,
+        needs_quiet=True,
     ),
 )
