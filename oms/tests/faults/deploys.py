@@ -16,7 +16,7 @@ from oms.tests.faults.stopped_processes import OWN_SHOP
 
 _LOCK_BAR = 1.0
 _RATE = 30.0
-_STARTED_SECONDS = 60.0
+_STARTED_SECONDS = 180.0
 _SERVER_ERROR = 500
 _TABLES = ("orders_order", "payments_payment", "inventory_stocklevel")
 
@@ -39,13 +39,7 @@ def deploy(shop: Shop, size: Size) -> Outcome:
             with new.placing(products, threads=4, rate=_RATE):
                 time.sleep(2)
         with new.placing(products, threads=4, rate=_RATE):
-            [main] = shop.processes("web")
-            main.signal(signal.SIGTERM)
-            shop.wait_until(
-                lambda main=main: not main.is_running() and shop.is_whole(),
-                seconds=_STARTED_SECONDS,
-                what="the old web is replaced",
-            )
+            _replace_web(shop)
         shop.stop_beside(web)
         outcome.count("deploys")
     for buyers in (old, new):
@@ -58,6 +52,16 @@ def deploy(shop: Shop, size: Size) -> Outcome:
         outcome.notes.append(f"slowest answer {slowest:.2f} s")
         conclude(outcome, shop, buyers)
     return outcome
+
+
+def _replace_web(shop: Shop) -> None:
+    [main] = shop.processes("web")
+    main.signal(signal.SIGTERM)
+    shop.wait_until(
+        lambda: not main.is_running() and shop.is_whole(),
+        seconds=_STARTED_SECONDS,
+        what="the old web is replaced",
+    )
 
 
 def deploy_offline(shop: Shop, size: Size) -> Outcome:

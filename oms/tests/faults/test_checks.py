@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -122,7 +122,7 @@ def test_an_order_of_a_refused_call_is_found(shop: TestShop, call: Call) -> None
 @pytest.mark.parametrize("reply", [Reply.OK, Reply.UNKNOWN])
 def test_a_call_that_made_two_orders_is_found(shop: TestShop, call: Call, reply: Reply) -> None:
     call.reply = reply
-    other = Payment.objects.exclude(order_id=call.order_id).values_list("order_id").first()
+    other = Payment.objects.exclude(order_id=str(call.order_id)).values_list("order_id").first()
     assert other is not None
     _note(call.key, order_id=other[0])
 
@@ -150,7 +150,7 @@ def test_a_payment_without_a_charge_is_found(shop: TestShop, call: Call) -> None
 
 
 def test_an_order_that_is_not_paid_is_found(shop: TestShop, call: Call) -> None:
-    Payment.objects.filter(order_id=call.order_id).update(
+    Payment.objects.filter(order_id=str(call.order_id)).update(
         status="unknown", captured_amount=0, refunded_amount=0
     )
 
@@ -174,7 +174,7 @@ def test_a_mail_that_counts_as_sent_and_is_not_there_is_found(shop: TestShop) ->
 
 def test_work_that_is_left_is_found(shop: TestShop, call: Call) -> None:
     before = backlog(shop).get("payments", 0)
-    Payment.objects.filter(order_id=call.order_id).update(next_attempt_at=datetime.now(UTC))
+    Payment.objects.filter(order_id=str(call.order_id)).update(next_attempt_at=datetime.now(UTC))
 
     for wait in (wait_for_background, settled):
         [violation] = wait(shop, seconds=0)
@@ -189,6 +189,6 @@ def test_what_reconcile_finds_is_a_violation(shop: TestShop) -> None:
     assert any("stock_levels_equal_movements" in violation for violation in reconcile(shop))
 
 
-def _note(note: str, *, order_id: object) -> None:
+def _note(note: str, *, order_id: UUID | str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE orders_order SET note = %s WHERE id = %s", [note, order_id])
