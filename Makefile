@@ -36,8 +36,8 @@ run: $(VENV)/.installed
 	@exec env DEBUG=$${DEBUG:-1} LOG_FORMAT=$${LOG_FORMAT:-console} $(BIN)/python manage.py up
 
 test: $(VENV)/.installed-dev
-	@exec $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist worksteal --cov \
-		$(PYTEST_OPTIONS)
+	@exec $(BIN)/python -m pytest -m "not fault" -n $(PYTEST_WORKERS) --maxprocesses 8 \
+		--dist worksteal --cov $(PYTEST_OPTIONS)
 
 # As in `make test`, with more examples and time; tokens last for 15 minutes.
 schema-test: $(VENV)/.installed-dev
@@ -50,7 +50,9 @@ bench: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600) $(SOAK)
 
+# First the tests that wait for time limits of real processes.
 faults: $(VENV)/.installed-dev
+	@$(if $(ONLY)$(PROJECT),:,$(BIN)/python -m pytest -m fault -n $(PYTEST_WORKERS) --dist worksteal)
 	@exec $(BIN)/python -m oms.tests.faults $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(PROJECT),--project "$(PROJECT)")
 

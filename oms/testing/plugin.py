@@ -73,6 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "slow: takes seconds, for example with real processes; skip with -m 'not slow'"
     )
+    config.addinivalue_line(
+        "markers", "fault: waits for the time limits of real processes; run by `make faults`"
+    )
 
 
 @pytest.fixture(autouse=True)

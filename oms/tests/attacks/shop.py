@@ -156,9 +156,12 @@ def database_digest() -> str:
     """A digest of all rows of all tables."""
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
-        parts = [f"SELECT md5(string_agg(t::text, ',')) FROM \"{name}\" AS t" for name in tables]  # noqa: S608
+        parts = [
+            f"SELECT '{name}', md5(string_agg(t::text, ',' ORDER BY t::text)) FROM \"{name}\" AS t"  # noqa: S608
+            for name in tables
+        ]
         cursor.execute(" UNION ALL ".join(parts))
-        return json.dumps([digest for (digest,) in cursor.fetchall()])
+        return json.dumps(sorted(cursor.fetchall()))
 
 
 @dataclass(frozen=True, kw_only=True)

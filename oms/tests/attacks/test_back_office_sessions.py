@@ -108,6 +108,7 @@ def test_a_login_gives_the_session_a_new_key() -> None:
     planted = client.session
     planted["anything"] = 1
     planted.save()
+    assert planted.session_key is not None
     client.cookies[security.SESSION_COOKIE_NAME] = planted.session_key
 
     client.post("/admin/login/", {"username": staff.email, "password": PASSWORD})

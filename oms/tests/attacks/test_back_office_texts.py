@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.mail import BadHeaderError
 from django.db import transaction
@@ -150,7 +151,7 @@ def test_a_line_break_in_a_subject_cannot_become_a_header(shop: CompleteShop) ->
 def test_spreadsheets_evaluate_no_cell(start: str) -> None:
     shop = make_complete_shop(text=f"{start}1+1")
     Product.objects.filter(pk=shop.product.pk).update(name=f"{start}1+1")
-    day = str(shop.order.placed_at.date())
+    day = str(shop.order.placed_at.astimezone(settings.BUSINESS_TIME_ZONE).date())
 
     answer = api_client(make_staff()).get(
         "/api/v1/admin/reports/daily", {"date": day}, headers={"accept": "text/csv"}

@@ -16,7 +16,7 @@ from oms.devserver.processes import ChildProcesses
 from oms.devserver.valkey import local_valkey
 from oms.testing.processes import Processes
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from oms.testing.ordering import place
 from oms.testing.processes import Processes
 from oms.tests.concurrency.test_fastpath import backends_of, stopped
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fault
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from oms.testing.ordering import place
 from oms.testing.processes import Processes, RunningProcess
 from orders.models import Order
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fault
 
 THREADS = 4
 

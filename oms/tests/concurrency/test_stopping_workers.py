@@ -15,7 +15,7 @@ from celery import current_app
 from oms.devserver.errors import end_of_log
 from oms.testing.environment import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fault
 
 _APP = """
 import time

@@ -72,7 +72,7 @@ def test_a_killed_worker_is_replaced(running: Processes) -> None:
     assert psutil.Process(web.pid).children() != [worker]
 
 
-@pytest.mark.slow
+@pytest.mark.fault
 def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None:
     running.start("web")
     host, _, port = running.web_url.removeprefix("http://").partition(":")
@@ -87,7 +87,7 @@ def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.slow
+@pytest.mark.fault
 def test_a_connection_without_a_byte_is_closed(running: Processes) -> None:
     running.start("web")
     host, _, port = running.web_url.removeprefix("http://").partition(":")
