@@ -11,6 +11,8 @@ from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.processes import ShopProcess
 from oms.tests.faults.shop import Shop
 
+# Until a signal has taken effect.
+_EFFECT_SECONDS = 0.2
 _BAR = 30.0
 _WEB_WORKER_BAR = 2.0
 _RATE = 10.0
@@ -140,14 +142,16 @@ def _wait_until_whole(
     what: str,
     bar: float = _BAR,
 ) -> None:
+    # A stopped process may be ended or woken: a worker that goes on is whole, too.
     def is_whole_again() -> bool:
-        return not any(process.is_running() for process in gone) and shop.is_whole()
+        return not any(process.is_stopped() for process in gone) and shop.is_whole()
 
+    time.sleep(_EFFECT_SECONDS)
     try:
         shop.wait_until(is_whole_again, seconds=bar, what="the shop is whole")
     except TimeoutError as error:
-        left = [process.kind for process in gone if process.is_running()]
-        outcome.violations.append(f"{what}: {error} {f'Still there: {left}' if left else ''}")
+        left = [process.kind for process in gone if process.is_stopped()]
+        outcome.violations.append(f"{what}: {error} {f'Still stopped: {left}' if left else ''}")
         for process in gone:
             process.signal(signal.SIGCONT)
     else:

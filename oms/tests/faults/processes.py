@@ -42,6 +42,12 @@ class ShopProcess:
             )
         return False
 
+    def is_stopped(self) -> bool:
+        """Whether it exists and has been stopped by a signal."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return self.is_running() and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        return False
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
         with contextlib.suppress(psutil.NoSuchProcess):
