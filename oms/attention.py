@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import reverse_lazy
+from django.contrib.auth import get_permission_codename
+from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from notifications.models import Notification
 from notifications.operations.retrying import retry_undelivered
 from oms.core import clock
 from oms.events.dead_letters import retry_dead_letters
-from oms.events.models import DeadLetter
+from oms.events.models import ConsumerOffset, DeadLetter
 from oms.events.relay import consumer_lags
 from oms.queue.lag import LONG_LAG
 from oms.queue.leases import given_up
@@ -23,12 +25,13 @@ from orders.states import OrderStatus
 from payments.checks import retry_abandoned_payments, retry_abandoned_refunds
 from payments.models import Payment, Refund
 from payments.queries import rejected_captures_and_voids
+from reports.models import DailyReport
 from reports.operations.reporting import missing_reports
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkKind:
-    """A kind of work that may need staff; `permission` is that to see its list at `url`.
+    """A kind of work that may need staff: rows of `model`, in the list that `query` filters.
 
     `retry` makes all of it due again and returns a sentence for each row; None where it is retried
     without end, or staff must decide.
@@ -36,11 +39,21 @@ class WorkKind:
 
     name: str
     title: Any
-    permission: str
-    url: Any
+    model: type[models.Model]
     query: str
     count: Callable[[], int]
     retry: Callable[[], list[str]] | None = None
+
+    @property
+    def permission(self) -> str:
+        """The permission to see the list."""
+        options = self.model._meta
+        return f"{options.app_label}.{get_permission_codename('view', options)}"
+
+    @property
+    def url(self) -> str:
+        """The list in the back office."""
+        return reverse(f"admin:{self.model._meta.label_lower.replace('.', '_')}_changelist")
 
 
 def _overdue_orders() -> int:
@@ -53,8 +66,7 @@ KINDS: tuple[WorkKind, ...] = (
     WorkKind(
         name="payments",
         title=_("Payments without an outcome"),
-        permission="payments.view_payment",
-        url=reverse_lazy("admin:payments_payment_changelist"),
+        model=Payment,
         query="given_up=yes",
         count=lambda: given_up(Payment).count(),
         retry=retry_abandoned_payments,
@@ -62,16 +74,14 @@ KINDS: tuple[WorkKind, ...] = (
     WorkKind(
         name="captures",
         title=_("Declined captures and voids"),
-        permission="payments.view_payment",
-        url=reverse_lazy("admin:payments_payment_changelist"),
+        model=Payment,
         query="status__exact=authorized",
         count=lambda: rejected_captures_and_voids().count(),
     ),
     WorkKind(
         name="refunds",
         title=_("Refunds without an outcome"),
-        permission="payments.view_refund",
-        url=reverse_lazy("admin:payments_refund_changelist"),
+        model=Refund,
         query="given_up=yes",
         count=lambda: given_up(Refund).count(),
         retry=retry_abandoned_refunds,
@@ -79,8 +89,7 @@ KINDS: tuple[WorkKind, ...] = (
     WorkKind(
         name="mail",
         title=_("Undelivered e-mail"),
-        permission="notifications.view_notification",
-        url=reverse_lazy("admin:notifications_notification_changelist"),
+        model=Notification,
         query="state__exact=dead",
         count=lambda: given_up(Notification).count(),
         retry=retry_undelivered,
@@ -88,8 +97,7 @@ KINDS: tuple[WorkKind, ...] = (
     WorkKind(
         name="events",
         title=_("Failed events"),
-        permission="events.view_deadletter",
-        url=reverse_lazy("admin:events_deadletter_changelist"),
+        model=DeadLetter,
         query="given_up=yes",
         count=lambda: given_up(DeadLetter).count(),
         retry=retry_dead_letters,
@@ -97,24 +105,21 @@ KINDS: tuple[WorkKind, ...] = (
     WorkKind(
         name="consumers",
         title=_("Event consumers that are behind"),
-        permission="events.view_consumeroffset",
-        url=reverse_lazy("admin:events_consumeroffset_changelist"),
+        model=ConsumerOffset,
         query="",
         count=lambda: sum(lag > LONG_LAG for lag in consumer_lags().values()),
     ),
     WorkKind(
         name="orders",
         title=_("Orders that failed to expire"),
-        permission="orders.view_order",
-        url=reverse_lazy("admin:orders_order_changelist"),
+        model=Order,
         query="status__exact=pending",
         count=_overdue_orders,
     ),
     WorkKind(
         name="reports",
         title=_("Daily reports that failed"),
-        permission="reports.view_dailyreport",
-        url=reverse_lazy("admin:reports_dailyreport_changelist"),
+        model=DailyReport,
         query="",
         count=lambda: len(missing_reports(now=clock.now())),
     ),

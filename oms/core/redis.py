@@ -7,9 +7,10 @@ until a thread in the background has got an answer again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any, Self
 
 import structlog
@@ -37,7 +38,6 @@ class CircuitBreaker:
     def __init__(self, probe: Callable[[], object]) -> None:
         self._probe = probe
         self._lock = Lock()
-        self._stopping = Event()  # which nobody sets: the thread ends with the process
         self._is_open = False
         self._prober: Thread | None = None
 
@@ -63,7 +63,8 @@ class CircuitBreaker:
                 self._prober.start()
 
     def _run(self) -> None:
-        while not self._stopping.wait(_PAUSE):
+        while True:
+            time.sleep(_PAUSE)
             try:
                 self._probe()
             except ERRORS:

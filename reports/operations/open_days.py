@@ -43,7 +43,8 @@ _ADD_PRODUCTS = f"""
 @transaction
 def add_up_today(*, now: datetime) -> None:
     """Add the sales since the last run to those of the business day; delete those of old days."""
-    day, zone = business_date(now - SETTLING), str(settings.BUSINESS_TIME_ZONE)
+    until = now - SETTLING
+    day, zone = business_date(until), str(settings.BUSINESS_TIME_ZONE)
     period = business_days(day, day)
     OpenDay.objects.get_or_create(
         date=day,
@@ -54,7 +55,6 @@ def add_up_today(*, now: datetime) -> None:
     open_day = OpenDay.objects.select_for_update(no_key=True).get(
         date=day, timezone=zone, currency=settings.SHOP_CURRENCY
     )
-    until = now - SETTLING
     if until <= open_day.until:
         return
     parameters = {

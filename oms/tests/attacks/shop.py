@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -152,10 +152,10 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def database_digest() -> str:
-    """A digest of all rows of all tables."""
+def database_digest(*, without: Collection[str] = ()) -> str:
+    """A digest of all rows of each table but those of `without`."""
     with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
+        tables = set(connection.introspection.table_names(cursor)).difference(without)
         parts = [
             f"SELECT '{name}', md5(string_agg(t::text, ',' ORDER BY t::text)) FROM \"{name}\" AS t"  # noqa: S608
             for name in tables
@@ -203,3 +203,16 @@ def signed_webhook(shop: Shop) -> Request:
             "webhook-signature": sign(secret=secret, id=id, timestamp=timestamp, body=raw),
         },
     )
+
+
+def status_with(token: str, *, scheme: str = "Bearer") -> int:
+    """The status of a call of a hot route with the access token."""
+    client = factories.client_class(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"{scheme} {token}")
+    return int(client.get(reverse("orders")).status_code)
+
+
+def status_of_refreshing(token: str) -> int:
+    """The status of refreshing with the refresh token."""
+    client = factories.client_class(raise_request_exception=False)
+    return int(client.post(reverse("token-refresh"), {"refresh": token}).status_code)

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
-from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 from django.utils.http import url_has_allowed_host_and_scheme
-from psycopg.sql import SQL, Identifier
 
 from oms.backoffice.admins import OperationAdmin
 from oms.testing.complete_shop import make_complete_shop
 from oms.testing.factories import PASSWORD, make_customer, make_staff
+from oms.tests.attacks.shop import database_digest
 from oms.users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -106,23 +105,9 @@ def viewer() -> User:
     return user
 
 
-def content() -> Mapping[str, str]:
-    """A checksum of each table but those of the sessions."""
-    tables = [
-        table
-        for table in connection.introspection.table_names()
-        if table not in {"django_session", "django_migrations"}
-    ]
-    with connection.cursor() as cursor:
-        sums = {}
-        for table in tables:
-            cursor.execute(
-                SQL("SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {} t").format(
-                    Identifier(table)
-                )
-            )
-            sums[table] = cursor.fetchone()[0]
-    return sums
+def content() -> str:
+    """A digest of all tables but those of the sessions."""
+    return database_digest(without={"django_session", "django_migrations"})
 
 
 def send(client: Client, method: str, path: str) -> Any:
