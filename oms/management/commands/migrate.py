@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import sleep
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -56,7 +56,7 @@ class Command(migrate.Command):
                         " pg_stat_activity, end it, and migrate again."
                     ) from error
                 self.stderr.write(f"A table is locked; trying again in {_PAUSE_SECONDS:.0f} s.")
-                time.sleep(_PAUSE_SECONDS)
+                sleep(_PAUSE_SECONDS)
 
     def _set_default(self, connection: Any) -> None:
         name = connection.ops.quote_name(connection.settings_dict["NAME"])
