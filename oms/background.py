@@ -25,7 +25,17 @@ class Consumer(celery.worker.consumer.Consumer):
     def register_with_event_loop(self, hub: Any) -> None:
         # With each connection: Celery clears all timers when it loses one.
         super().register_with_event_loop(hub)
-        hub.call_repeatedly(HEARTBEAT_SECONDS, beat, settings.RUN_DIR)
+        hub.call_repeatedly(HEARTBEAT_SECONDS, self._beat, hub, frozenset(hub.on_tick))
+
+    def _beat(self, hub: Any, polling: frozenset[Callable[[], None]]) -> None:
+        """Give a sign of life. ConnectionError if the worker polls its queues no more.
+
+        Kombu stops polling when any connection to the broker breaks, and relies on an error that
+        makes Celery connect again: there is none if redis-py repairs the connection by itself.
+        """
+        beat(settings.RUN_DIR)
+        if not polling <= hub.on_tick:
+            raise ConnectionError("The queues are not polled any more.")
 
     def ensure_connected(self, conn: Connection) -> Connection:
         return super().ensure_connected(_connected(conn, while_waiting=maybe_shutdown))

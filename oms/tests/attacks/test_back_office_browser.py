@@ -55,10 +55,16 @@ def shop(transactional_db: None) -> CompleteShop:
     )
 
 
+@pytest.fixture(scope="module")
+def web(module_processes: Processes) -> str:
+    """The URL of a web server for all tests."""
+    module_processes.start("web", {"WEB_THREADS": "4"})
+    return module_processes.web_url
+
+
 @pytest.fixture
-def watched(shop: CompleteShop, processes: Processes) -> Iterator[Watched]:
-    processes.start("web", {"WEB_THREADS": "4"})
-    with chromium(base_url=processes.web_url) as browser:
+def watched(shop: CompleteShop, web: str) -> Iterator[Watched]:
+    with chromium(base_url=web) as browser:
         watched = Watched(browser.new_page())
         watched.open("/admin/")
         watched.page.get_by_label("E-mail address").fill("admin@example.com")

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from celery import current_app
+from kombu import Connection
 
 from oms.devserver.ports import free_port
 from oms.devserver.processes import ChildProcesses
@@ -68,7 +70,7 @@ def test_they_give_signs_of_life_and_go_on_when_the_broker_returns(
         began = time.monotonic()
         _wait(lambda: bool(client.client_list(_type="normal")[1:]), seconds=10, what="nobody")
         _wait(
-            lambda: any(entry["cmd"] == "brpop" for entry in client.client_list()),
+            lambda: _has_command(client, "brpop"),
             seconds=10,
             what="the worker receives nothing",
         )
@@ -83,3 +85,41 @@ def test_they_give_signs_of_life_and_go_on_when_the_broker_returns(
         for process in running:
             process.terminate()
     children.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_goes_on_receiving_when_an_idle_connection_was_cut(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """One that it uses only to acknowledge: redis-py repairs it, and nobody sees an error."""
+    children = ChildProcesses()
+    with (
+        local_valkey(
+            data=tmp_path / "vk", log=tmp_path / "vk.log", port=free_port(), children=children
+        ) as broker,
+        redis.Redis.from_url(broker.url) as client,
+        Connection(broker.url) as sender,
+    ):
+        processes.start("worker", {"REDIS_URL": broker.url, "VAR_DIR": str(tmp_path)})
+
+        def send_and_wait(seconds: float) -> None:
+            current_app.send_task("oms.report_lag", queue="events", connection=sender)
+            _wait(
+                lambda: not client.llen("events") and not client.zcard("unacked_index"),
+                seconds=seconds,
+                what="a message is left",
+            )
+
+        _wait(lambda: _has_command(client, "brpop"), seconds=20, what="nobody receives")
+        send_and_wait(20)
+        for entry in client.client_list():
+            if entry["cmd"] != "brpop" and int(entry["id"]) != client.client_id():
+                client.client_kill_filter(_id=entry["id"])
+
+        for _ in range(2):
+            send_and_wait(10)
+    children.close()
+
+
+def _has_command(client: redis.Redis, command: str) -> bool:
+    return any(entry["cmd"] == command for entry in client.client_list())

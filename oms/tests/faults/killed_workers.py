@@ -12,6 +12,7 @@ from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers, Reply, order_body
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import trigger
 
 # A lease is 20 seconds or shorter.
 _BAR = 25.0
@@ -32,22 +33,6 @@ _SLOW_COMMIT = (
     " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fault_slow_commit()",
 )
 _FAST_COMMIT = ("DROP TRIGGER IF EXISTS fault_slow_commit ON payments_payment",)
-# What is claimed stays claimed, also by a worker that is dead.
-_ENDLESS_LEASES = (
-    """
-    CREATE OR REPLACE FUNCTION fault_endless_lease() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        NEW.lease_until := NEW.lease_until + interval '1 hour';
-        RETURN NEW;
-    END $$
-    """,
-    "CREATE TRIGGER fault_endless_lease BEFORE UPDATE ON payments_payment"
-    " FOR EACH ROW EXECUTE FUNCTION fault_endless_lease()",
-)
-_LEASES_THAT_END = (
-    "DROP TRIGGER fault_endless_lease ON payments_payment",
-    "UPDATE payments_payment SET lease_until = NULL WHERE lease_until IS NOT NULL",
-)
 
 
 def kill_at_each_step(shop: Shop, size: Size) -> Outcome:
@@ -63,15 +48,18 @@ def kill_at_each_step(shop: Shop, size: Size) -> Outcome:
 
 
 def kill_with_endless_leases(shop: Shop, size: Size) -> Outcome:
-    """Kill the workers after their claims, where leases do not end."""
+    """Kill the workers after their claims, where leases do not end and no webhook arrives."""
     outcome, buyers = Outcome(), Buyers(shop)
-    shop.execute(*_ENDLESS_LEASES)
-    try:
+    longer = "NEW.lease_until := NEW.lease_until + interval '1 hour';"
+    refused = "RAISE EXCEPTION 'no webhooks' USING ERRCODE = 'check_violation';"
+    with (
+        trigger(shop, table="payments_payment", event="UPDATE", body=longer, name="lease"),
+        trigger(shop, table="payments_providermessage", event="INSERT", body=refused),
+    ):
         products = shop.products(number=1)
         what = "after the claim"
         _kill_at(shop, outcome, buyers, products, step=_after_claim, what=what, orders=4)
-    finally:
-        shop.execute(*_LEASES_THAT_END)
+    shop.execute("UPDATE payments_payment SET lease_until = NULL WHERE lease_until IS NOT NULL")
     return outcome
 
 

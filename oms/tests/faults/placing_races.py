@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from oms.tests.faults.checks import check_everything
@@ -27,7 +30,10 @@ def last_units(shop: Shop, size: Size) -> Outcome:
 
 
 def unlocked_last_units(shop: Shop, size: Size) -> Outcome:
-    with without(shop, "stock lock"):
+    """A batch reads the stock while another one, which takes a moment, sells it."""
+    body = "PERFORM pg_sleep(0.1);"
+    slow = trigger(shop, table="inventory_stocklevel", event="UPDATE", body=body)
+    with slow, without(shop, "stock lock"):
         return _rush(shop, number=300)[0]
 
 
@@ -76,18 +82,19 @@ def _fill_baskets(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
         connection.execute("ALTER SYSTEM SET deadlock_timeout = '50ms'")
         connection.execute("SELECT pg_reload_conf()")
     tokens, before = buyers.tokens(), _deadlocks(shop)
-    at_once(
-        shop,
-        [
-            partial(
-                Caller.place,
-                buyers=buyers,
-                body=order_body(*[(product, 1) for product in random.sample(products, 5)]),
-                token=tokens[one % len(tokens)],
-            )
-            for one in range(number)
-        ],
-    )
+    with _held_now_and_then(shop, products):
+        at_once(
+            shop,
+            [
+                partial(
+                    Caller.place,
+                    buyers=buyers,
+                    body=order_body(*[(product, 1) for product in random.sample(products, 5)]),
+                    token=tokens[one % len(tokens)],
+                )
+                for one in range(number)
+            ],
+        )
     outcome.count("baskets", number)
     statuses = buyers.record.statuses()
     if statuses != Counter({201: number}):
@@ -95,6 +102,30 @@ def _fill_baskets(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
     if deadlocks := _deadlocks(shop) - before:
         outcome.violations.append(f"{deadlocks} deadlocks")
     return outcome, buyers
+
+
+@contextmanager
+def _held_now_and_then(shop: Shop, products: Sequence[str]) -> Iterator[None]:
+    """Others hold the stock of one product at a time, so that orders wait with half of theirs."""
+    stop = threading.Event()
+
+    def hold() -> None:
+        with shop.connect() as connection:
+            while not stop.wait(0.005):
+                with connection.transaction():
+                    connection.execute(
+                        "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE",
+                        [random.choice(products)],
+                    )
+                    stop.wait(0.02)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=10)
 
 
 def _deadlocks(shop: Shop) -> int:

@@ -11,28 +11,19 @@ from pathlib import Path
 from psutil import Process
 
 from oms.tests.faults.checks import conclude
-from oms.tests.faults.clients import Buyers
+from oms.tests.faults.clients import Buyers, order_body
+from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, NotPossible, Outcome, Size
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import trigger
 
 _RATE = 15.0
 _STARTED_SECONDS = 180.0
 # Of a worker, by default.
 _CHILDREN = 2
+# More than a worker claims at once.
+_MAILS = 150
 _MESSAGE_ID = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-# A claim does not keep others from claiming the same mail.
-_NO_LEASES = (
-    """
-    CREATE OR REPLACE FUNCTION fault_no_lease() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        NEW.lease_until := NULL;
-        RETURN NEW;
-    END $$
-    """,
-    "CREATE TRIGGER fault_no_lease BEFORE UPDATE ON notifications_notification"
-    " FOR EACH ROW EXECUTE FUNCTION fault_no_lease()",
-)
-_LEASES = ("DROP TRIGGER fault_no_lease ON notifications_notification",)
 _FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
@@ -60,16 +51,17 @@ def second_beat_and_relay(shop: Shop, size: Size) -> Outcome:
 
 
 def without_leases(shop: Shop, size: Size) -> Outcome:
-    """Mails are claimed by several workers at once."""
+    """Mails that all become due at the same moment, and whose claims keep no other worker away."""
     outcome, buyers = Outcome(), Buyers(shop)
     sent_before = _message_ids(shop)
-    shop.execute(*_NO_LEASES)
-    try:
-        with buyers.placing(shop.products(number=1), threads=4, rate=_RATE):
-            time.sleep(4)
+    due = shop.value("SELECT now() + interval '5 seconds'")
+    table = "notifications_notification"
+    with (
+        trigger(shop, table=table, event="UPDATE", body="NEW.lease_until := NULL;", name="lease"),
+        trigger(shop, table=table, event="INSERT", body=f"NEW.next_attempt_at := '{due}';"),
+    ):
+        place_many(shop, buyers, [order_body((shop.products(number=1)[0], 1))] * _MAILS)
         conclude(outcome, shop, buyers)
-    finally:
-        shop.execute(*_LEASES)
     outcome.violations += _doubled(shop, sent_before, outcome)
     return outcome
 
