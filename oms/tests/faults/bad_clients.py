@@ -201,12 +201,24 @@ async def _never_reads(shop: Shop) -> str:
 
 
 def _resources(shop: Shop) -> dict[int, tuple[int, int]]:
-    """Threads and TCP connections of each web worker, by its process id."""
-    found = {}
-    for process in shop.processes("web worker"):
-        worker = psutil.Process(process.pid)
-        found[process.pid] = (worker.num_threads(), len(worker.net_connections("tcp")))
-    return found
+    """Threads of each web worker and its connections with clients, by its process id.
+
+    Those with other processes of the shop, such as the provider's for its webhooks, are kept open.
+    """
+    connections = {
+        process: psutil.Process(process.pid).net_connections("tcp")
+        for kind in ("web worker", "provider", "valkey")
+        for process in shop.processes(kind)
+    }
+    ours = {each.laddr.port for found in connections.values() for each in found}
+    return {
+        process.pid: (
+            psutil.Process(process.pid).num_threads(),
+            sum(1 for each in found if each.raddr and each.raddr.port not in ours),
+        )
+        for process, found in connections.items()
+        if process.kind == "web worker"
+    }
 
 
 def _leaks(shop: Shop, before: dict[int, tuple[int, int]]) -> list[str]:
