@@ -9,6 +9,7 @@ from typing import Any
 import celery.beat
 import celery.worker.consumer
 import structlog
+from celery.bootsteps import RUN
 from celery.signals import worker_shutting_down
 from celery.worker.state import maybe_shutdown
 from django.conf import settings
@@ -34,7 +35,7 @@ class Consumer(celery.worker.consumer.Consumer):
         makes Celery connect again: there is none if redis-py repairs the connection by itself.
         """
         beat(settings.RUN_DIR)
-        if not polling <= hub.on_tick:
+        if self.blueprint.state == RUN and not polling <= hub.on_tick:
             raise ConnectionError("The queues are not polled any more.")
 
     def ensure_connected(self, conn: Connection) -> Connection:

@@ -8,8 +8,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+
+from psycopg.errors import DeadlockDetected
 
 from oms.tests.faults.checks import check_everything
 from oms.tests.faults.clients import Buyers, order_body
@@ -106,18 +108,21 @@ def _fill_baskets(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
 
 @contextmanager
 def _held_now_and_then(shop: Shop, products: Sequence[str]) -> Iterator[None]:
-    """Others hold the stock of one product at a time, so that orders wait with half of theirs."""
+    """Others hold the stock of one product at a time, so that orders wait with half of theirs.
+
+    For longer than web processes let each other finish.
+    """
     stop = threading.Event()
 
     def hold() -> None:
         with shop.connect() as connection:
-            while not stop.wait(0.005):
-                with connection.transaction():
+            while not stop.wait(0.02):
+                with suppress(DeadlockDetected), connection.transaction():
                     connection.execute(
                         "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE",
                         [random.choice(products)],
                     )
-                    stop.wait(0.02)
+                    stop.wait(0.2)
 
     thread = threading.Thread(target=hold, daemon=True)
     thread.start()
