@@ -22,10 +22,14 @@ _ROOT = Path(__file__).resolve().parents[3]
 def main() -> int:
     """Run what the arguments say; 1 if an experiment failed."""
     parser = ArgumentParser(prog="python -m oms.tests.faults", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="minutes instead of an hour")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="smaller counts, and no controls: minutes instead of an hour",
+    )
     parser.add_argument("--project", type=Path, default=_ROOT, help="the checkout to test (this)")
     parser.add_argument("--only", default="", help="words of the experiments' names, by commas")
-    parser.add_argument("--shops", type=int, default=2, help="shops at the same time (2)")
+    parser.add_argument("--shops", type=int, default=3, help="shops at the same time (3)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument("--keep", action="store_true", help="keep the shops' logs and data")
     options = parser.parse_args()

@@ -144,7 +144,7 @@ def _not_shown(shop: Shop) -> list[str]:
 def open_transaction(shop: Shop, size: Size) -> Outcome:
     """Another session leaves a transaction open, while orders are paid and their time runs out."""
     outcome, buyers = Outcome(), Buyers(shop)
-    seconds = size.choose(quick=35, full=75)
+    seconds = size.choose(quick=20, full=75)
     connection = shop.connect()
     connection.execute("BEGIN")
     connection.execute("SELECT pg_current_xact_id()")

@@ -51,7 +51,7 @@ class Runner:
             weakened = [
                 each
                 for each in experiments
-                if each.control_environment and rows[each.name].result == "pass"
+                if each.control_environment and self._wants_control(rows[each.name])
             ]
             groups = _by_environment(weakened, of_controls=True)
             for found in threads.map(partial(self._run_controls, rows=rows), groups):
@@ -71,7 +71,7 @@ class Runner:
             rows = {each.name: self._run_one(each, shop) for each in group.experiments}
             # Controls last: they damage the shop on purpose.
             for each in group.experiments:
-                if not each.control_environment and rows[each.name].result == "pass":
+                if not each.control_environment and self._wants_control(rows[each.name]):
                     rows[each.name] = self._run_control(rows[each.name], shop)
         return rows
 
@@ -80,6 +80,9 @@ class Runner:
             return {
                 each.name: self._run_control(rows[each.name], shop) for each in group.experiments
             }
+
+    def _wants_control(self, row: Row) -> bool:
+        return not self.size.is_quick and row.result == "pass"
 
     def _run_one(self, experiment: Experiment, shop: Usable) -> Row:
         outcome: Outcome | None = None

@@ -30,7 +30,7 @@ def terminate(shop: Shop, size: Size) -> Outcome:
     """SIGTERM of all of them at once, while requests wait for a lock."""
     outcome, buyers = Outcome(), Buyers(shop)
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
-        for number in range(size.choose(quick=3, full=20)):
+        for number in range(size.choose(quick=1, full=20)):
             if number and number % 3 == 0:
                 time.sleep(_LONG_RUN_SECONDS)
             _stop_once(shop, outcome, buyers, signal.SIGTERM)

@@ -55,7 +55,8 @@ def backlog_after(shop: Shop, size: Size) -> Outcome:
         time.sleep(size.choose(quick=8, full=30))
         valkey.start()
         returned = time.monotonic()
-    outcome.notes.append(f"left to do at its return: {backlog(shop)}")
+    left = ", ".join(f"{number} {kind}" for kind, number in backlog(shop).items())
+    outcome.notes.append(f"left to do at its return: {left}")
     outcome.violations += wait_for_background(shop, seconds=2 * _DRAIN_BAR)
     outcome.recovered(time.monotonic() - returned, bar=_DRAIN_BAR, what="backlog")
     with buyers.placing(products, threads=8, rate=_RATE):
