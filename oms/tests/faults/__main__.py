@@ -29,7 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--project", type=Path, default=_ROOT, help="the checkout to test (this)")
     parser.add_argument("--only", default="", help="words of the experiments' names, by commas")
-    parser.add_argument("--shops", type=int, default=3, help="shops at the same time (3)")
+    parser.add_argument("--shops", type=int, default=2, help="shops at the same time (2)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument("--keep", action="store_true", help="keep the shops' logs and data")
     options = parser.parse_args()

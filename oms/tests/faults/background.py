@@ -194,7 +194,6 @@ EXPERIMENTS = (
         name="rows that always fail",
         bar="100 good orders beside them within 20 s; the bad are shown, and mended by a retry",
         run=bad_rows,
-        needs_quiet=True,
     ),
     Experiment(
         name="an open transaction",

@@ -249,6 +249,5 @@ EXPERIMENTS = (
         name="vanishing clients",
         bar="each order once by its key, none of half a body; the same p99",
         run=vanishing,
-        needs_quiet=True,
     ),
 )

@@ -25,6 +25,8 @@ from oms.tests.faults.report import Row
 from oms.tests.faults.shop import Shop
 
 _SHOWN = 20
+# Experiments of a shop.
+_MOST = 6
 _SHOWN_OF_CONTROLS = 3
 
 
@@ -86,17 +88,21 @@ class Runner:
 
     def _run_one(self, experiment: Experiment, shop: Usable) -> Row:
         outcome: Outcome | None = None
-        reason = ""
-        with self._quiet.turn(alone=experiment.needs_quiet):
-            began = time.monotonic()
-            try:
-                outcome = experiment.run(shop.whole(), self.size)
-            except NotPossible as error:
-                reason = str(error)
-            except Exception as error:  # one experiment must not keep the others from running
-                self._write_traceback(experiment)
-                outcome = Outcome(violations=[f"{type(error).__name__}: {error}"])
-            seconds = time.monotonic() - began
+        reason, began = "", time.monotonic()
+        try:
+            with self._quiet.turn(alone=False):
+                whole = shop.whole()
+            with self._quiet.turn(alone=experiment.needs_quiet):
+                began = time.monotonic()
+                outcome = experiment.run(whole, self.size)
+        except NotPossible as error:
+            reason = str(error)
+        except Exception as error:  # one experiment must not keep the others from running
+            self._write_traceback(experiment)
+            outcome = Outcome(violations=[f"{type(error).__name__}: {error}"])
+        seconds = time.monotonic() - began
+        # What passed has left nothing to do, and sound books.
+        shop.is_clean = outcome is None or not outcome.violations
         row = Row(experiment=experiment, outcome=outcome, reason=reason, seconds=seconds)
         self._print(row, outcome.violations[:_SHOWN] if outcome else [reason], style="red")
         return row
@@ -110,8 +116,10 @@ class Runner:
             began = time.monotonic()
             try:
                 # Those that have a shop of their own judge their own orders only: one shop will do.
-                is_clean = not row.experiment.control_environment
-                found = control(shop.whole(is_clean=is_clean), self.size)
+                must_be_clean = not row.experiment.control_environment
+                whole = shop.whole(must_be_clean=must_be_clean)
+                shop.is_clean = False
+                found = control(whole, self.size)
             except Exception as error:  # which proves nothing, so the experiment fails
                 self._write_traceback(row.experiment)
                 found = Outcome(notes=[f"{type(error).__name__}: {error}"])
@@ -164,10 +172,16 @@ class Usable:
     def __init__(self, *, new: Callable[[], Shop]) -> None:
         self._new = new
         self._shop: Shop | None = None
+        self.is_clean = True
+        """Whether it was seen with nothing left to do and sound books; if not, it is looked at."""
 
-    def whole(self, *, is_clean: bool = True) -> Shop:
-        """A shop that works, and if `is_clean` with nothing left to do and sound books."""
-        if is_clean and self._shop is not None and not _is_clean(self._shop):
+    def whole(self, *, must_be_clean: bool = True) -> Shop:
+        """A shop that works, and if `must_be_clean` with nothing left to do and sound books."""
+        if (
+            must_be_clean
+            and self._shop is not None
+            and not (self.is_clean or _is_clean(self._shop))
+        ):
             self.stop()
             self._shop = None
         if self._shop is None:
@@ -217,11 +231,16 @@ class Group:
 
 
 def _by_environment(experiments: Sequence[Experiment], *, of_controls: bool = False) -> list[Group]:
-    groups: dict[tuple[tuple[str, str], ...], list[Experiment]] = {}
+    found: dict[tuple[tuple[str, str], ...], list[Experiment]] = {}
     for each in experiments:
         extra = each.control_environment if of_controls else ()
-        groups.setdefault(each.environment + extra, []).append(each)
-    return [Group(environment=key, experiments=found) for key, found in groups.items()]
+        found.setdefault(each.environment + extra, []).append(each)
+    # None so large that the others have ended long before it.
+    return [
+        Group(environment=environment, experiments=found[environment][start : start + _MOST])
+        for environment in found
+        for start in range(0, len(found[environment]), _MOST)
+    ]
 
 
 def _is_clean(shop: Shop) -> bool:
