@@ -1,12 +1,13 @@
 # make run           the whole shop on this machine; PORT=9000 moves all of its ports
 # make test          all tests, in parallel, on separate PostgreSQL and Valkey servers
+# make coverage      the same, and which lines and branches they reach; 90 % at least
 # make check         format, lint, types, import rules, migrations, Django's deployment checks
 # make audit         look every package up in the advisories of PyPI; fails where they cannot be reached
 # make format        format, and fix what can be fixed automatically
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
 # make faults        whole shops under faults and races (docs/reliability.md), an hour; QUICK=1 for
-#                    some minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
+#                    eight minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
 # make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
 # make soak          ten minutes of steady load, to find growth; SECONDS=60 for less
@@ -26,7 +27,7 @@ PRODUCTION_LIKE := DEBUG=0 ALLOWED_HOSTS=shop.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak faults bench-micro profile schema-test check lint types imports migrations deployment audit format clean
+.PHONY: help run test coverage bench soak faults bench-micro profile schema-test check lint types imports migrations deployment audit format clean
 
 help:
 	@sed -n 's/^# make/make/p; s/^#  \( *[a-z]\)/  \1/p' Makefile
@@ -37,7 +38,11 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m pytest -m "not fault" -n $(PYTEST_WORKERS) --maxprocesses 8 \
-		--dist worksteal --cov $(PYTEST_OPTIONS)
+		--dist worksteal $(PYTEST_OPTIONS)
+
+# Measuring makes all processes of the tests slower by half.
+coverage: PYTEST_OPTIONS += --cov
+coverage: test
 
 # As in `make test`, with more examples and time; tokens last for 15 minutes.
 schema-test: $(VENV)/.installed-dev

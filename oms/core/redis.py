@@ -29,7 +29,7 @@ _TIMEOUTS: Mapping[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout":
 _PAUSE = 1.0
 
 
-class CircuitBreaker:
+class RedisBreaker:
     """Open while the server is away; the `probe`, called in the background, closes it.
 
     `probe` raises one of ERRORS until the server answers.
@@ -115,11 +115,11 @@ def redis_client(url: str) -> Redis:
 
 
 @cache
-def breaker(url: str) -> CircuitBreaker:
+def breaker(url: str) -> RedisBreaker:
     """The circuit breaker of this process for the server at `url`."""
 
     def probe() -> None:
         with Redis.from_url(url, **_TIMEOUTS, retry=Retry(NoBackoff(), retries=0)) as client:
             client.ping()
 
-    return CircuitBreaker(probe)
+    return RedisBreaker(probe)

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError, RedisError
 
 from oms.core import redis as module
-from oms.core.redis import CircuitBreaker, GuardedPool, breaker, redis_client
+from oms.core.redis import GuardedPool, RedisBreaker, breaker, redis_client
 from oms.devserver.ports import free_port
 from oms.devserver.processes import ChildProcesses
 from oms.devserver.valkey import local_valkey
@@ -70,7 +70,7 @@ def test_it_is_closed_by_its_probe_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         if not is_back.is_set():
             raise ConnectionError
 
-    found = CircuitBreaker(probe)
+    found = RedisBreaker(probe)
     assert not found.is_open
     found.open(ConnectionError())
     time.sleep(0.1)
@@ -80,7 +80,7 @@ def test_it_is_closed_by_its_probe_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     eventually(lambda: not found.is_open)
 
 
-def _closes(found: CircuitBreaker, is_back: Event) -> None:
+def _closes(found: RedisBreaker, is_back: Event) -> None:
     is_back.set()
     eventually(lambda: not found.is_open)
 
@@ -96,7 +96,7 @@ def test_a_process_that_was_forked_meanwhile_notices_the_return_too(
         if not is_back.is_set():
             raise ConnectionError
 
-    found = CircuitBreaker(probe)
+    found = RedisBreaker(probe)
     found.open(ConnectionError())
     child = fork.Process(target=_closes, args=(found, is_back))
     child.start()
