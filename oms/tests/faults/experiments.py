@@ -40,7 +40,7 @@ class Experiment:
     protection taken away: it proves something only if it finds violations. `environment` are the
     variables of the shop that `run` needs, and `control_environment` those that `control` needs
     besides; what needs the same ones shares a shop. `needs_quiet` is for measurements: nothing else
-    runs at the same time.
+    runs at the same time. At full size that is so for `is_heavy` too, which uses all processors.
     """
 
     name: str
@@ -50,6 +50,10 @@ class Experiment:
     environment: tuple[tuple[str, str], ...] = ()
     control_environment: tuple[tuple[str, str], ...] = ()
     needs_quiet: bool = False
+    is_heavy: bool = False
+
+    def runs_alone(self, size: Size) -> bool:
+        return self.needs_quiet or (self.is_heavy and not size.is_quick)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -206,6 +206,7 @@ def _experiment(name: str, race: Race, *, protection: str) -> Experiment:
         run=run,
         control=control,
         control_environment=ENVIRONMENT,
+        is_heavy=True,
     )
 
 

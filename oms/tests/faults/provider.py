@@ -151,6 +151,7 @@ EXPERIMENTS = (
         control=faults_without_keys,
         environment=_ENVIRONMENT,
         control_environment=WEAKENED,
+        is_heavy=True,
     ),
     Experiment(
         name="provider away at 28 orders/s",

@@ -92,7 +92,7 @@ class Runner:
         try:
             with self._quiet.turn(alone=False):
                 whole = shop.whole()
-            with self._quiet.turn(alone=experiment.needs_quiet):
+            with self._quiet.turn(alone=experiment.runs_alone(self.size)):
                 began = time.monotonic()
                 outcome = experiment.run(whole, self.size)
         except NotPossible as error:
