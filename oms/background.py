@@ -9,7 +9,7 @@ from typing import Any
 import celery.beat
 import celery.worker.consumer
 import structlog
-from celery.bootsteps import RUN
+from celery.bootsteps import RUN  # type: ignore[attr-defined]  # missing in its stubs
 from celery.signals import worker_shutting_down
 from celery.worker.state import maybe_shutdown
 from django.conf import settings
