@@ -55,9 +55,9 @@ bench: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600) $(SOAK)
 
-# First the tests that wait for time limits of real processes.
+# At full size first the tests that wait for time limits of real processes.
 faults: $(VENV)/.installed-dev
-	@$(if $(ONLY)$(PROJECT),:,$(BIN)/python -m pytest -m fault -n $(PYTEST_WORKERS) --dist worksteal)
+	@$(if $(QUICK)$(ONLY)$(PROJECT),:,$(BIN)/python -m pytest -m fault -n $(PYTEST_WORKERS) --dist worksteal)
 	@exec $(BIN)/python -m oms.tests.faults $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(PROJECT),--project "$(PROJECT)")
 

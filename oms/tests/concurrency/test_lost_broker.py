@@ -18,7 +18,7 @@ from oms.devserver.processes import ChildProcesses
 from oms.devserver.valkey import local_valkey
 from oms.testing.processes import Processes
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def _heartbeats(folder: Path) -> dict[str, int]:
     }
 
 
+@pytest.mark.fault
 @pytest.mark.timeout(240)
 def test_they_give_signs_of_life_and_go_on_when_the_broker_returns(
     processes: Processes, tmp_path: Path
