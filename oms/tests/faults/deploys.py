@@ -23,11 +23,11 @@ _TABLES = ("orders_order", "payments_payment", "inventory_stocklevel")
 
 def deploy(shop: Shop, size: Size) -> Outcome:
     """Online changes of the tables, a new web beside the old one, then the old one ends."""
-    outcome = Outcome()
+    outcome, rate = Outcome(), size.choose(quick=15, full=30)
     old, new = Buyers(shop), Buyers(shop, url=f"http://127.0.0.1:{shop.port + 3}")
     products = shop.products()
     for _ in range(size.choose(quick=1, full=5)):
-        with old.placing(products, threads=4, rate=_RATE):
+        with old.placing(products, threads=4, rate=rate):
             for table in _TABLES:
                 _change_online(shop, outcome, table)
             web = shop.start_beside("web", environment={"PORT": str(shop.port + 3)})
@@ -36,9 +36,9 @@ def deploy(shop: Shop, size: Size) -> Outcome:
                 seconds=_STARTED_SECONDS,
                 what="the new web answers",
             )
-            with new.placing(products, threads=4, rate=_RATE):
+            with new.placing(products, threads=4, rate=rate):
                 time.sleep(2)
-        with new.placing(products, threads=4, rate=_RATE):
+        with new.placing(products, threads=4, rate=rate):
             _replace_web(shop)
         shop.stop_beside(web)
         outcome.count("deploys")

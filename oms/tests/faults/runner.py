@@ -26,7 +26,7 @@ from oms.tests.faults.shop import Shop
 
 _SHOWN = 20
 # Experiments of a shop.
-_MOST = 6
+_MOST = 9
 _SHOWN_OF_CONTROLS = 3
 
 
@@ -42,11 +42,12 @@ class Runner:
     _quiet: Quiet = field(default_factory=lambda: Quiet())
     _open: list[Shop] = field(default_factory=list)
     _seeding: threading.Lock = field(default_factory=threading.Lock)
+    _stopping: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor)
 
     def run(self, experiments: Sequence[Experiment]) -> list[Row]:
         """One row for each experiment, in their order."""
         rows: dict[str, Row] = {}
-        with ThreadPoolExecutor(self.shops) as threads:
+        with self._stopping, ThreadPoolExecutor(self.shops) as threads:
             for found in threads.map(self._run_group, _by_environment(experiments)):
                 rows |= found
             # Controls in shops of their own, of what passed.
@@ -134,7 +135,7 @@ class Runner:
         try:
             yield usable
         finally:
-            usable.stop()
+            self._stopping.submit(usable.stop)  # meanwhile the next one starts
 
     def _new_shop(self, environment: tuple[tuple[str, str], ...]) -> Shop:
         folder = Path(tempfile.mkdtemp(prefix="shop-", dir=self.folder))

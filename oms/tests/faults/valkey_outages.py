@@ -91,7 +91,8 @@ def short_outages(shop: Shop, size: Size) -> Outcome:
     """Valkey ends, cleanly and not, and is back a second later, eight times."""
     outcome, buyers, valkey = Outcome(), Buyers(shop), _valkey(shop)
     workers = [process for kind in _WORKERS for process in shop.processes(kind)]
-    with buyers.placing(shop.products(), threads=4, rate=20):
+    rate = size.choose(quick=10, full=20)
+    with buyers.placing(shop.products(), threads=4, rate=rate):
         for number in range(8 * size.choose(quick=1, full=3)):
             valkey.stop((signal.SIGTERM, signal.SIGKILL)[number % 2])
             time.sleep(1)
