@@ -23,6 +23,7 @@ from oms.demo.accounts import (
 )
 from oms.demo.seed import ShopNotEmpty, require_empty_shop, seed_shop
 from oms.devserver.ports import is_loopback
+from reports.operations.reporting import close_days
 
 _ORDERS, _MAX_ORDERS = 200, 10_000
 _DAYS, _MIN_DAYS, _MAX_DAYS = 30, 7, 366
@@ -76,6 +77,9 @@ class Command(BaseCommand):
                     ledger=ledger,
                     placed=lambda: progress.advance(task),
                 )
+                # Or the dashboard of the new shop would list these days as failed.
+                while close_days(now=clock.now()):
+                    pass
         except ShopNotEmpty as error:
             console.print(f"{error} Nothing was changed.")
             return

@@ -29,7 +29,7 @@ from oms.users.models import User
 from orders.models import Order
 from payments.models import Payment
 from reports.models import DailyReport
-from reports.operations.reporting import daily_report
+from reports.operations.reporting import daily_report, missing_reports
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 
@@ -142,6 +142,13 @@ def test_stored_reports_of_the_seeded_days_are_deleted(ledger: Path) -> None:
     report = daily_report(day=oldest, currency="EUR", now=NOW)
     assert report.is_final
     assert report.totals.orders_placed > 0
+
+
+@pytest.mark.django_db
+def test_a_new_shop_needs_no_attention(debug: None) -> None:
+    call_command("seed", orders=3)
+
+    assert missing_reports(now=clock.now()) == []
 
 
 @pytest.mark.django_db
