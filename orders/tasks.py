@@ -10,7 +10,7 @@ from oms.core import clock
 from orders.operations.cancelling import expire_orders
 
 # The longest run in seconds: enough for any backlog, and less than the time limit of tasks.
-_SECONDS = 30.0
+_SECONDS = 20.0
 
 
 @shared_task(name="orders.expire")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from oms.core.retries import RetryPolicy
 
 RETRY_POLICIES = {
-    # About eight hours; while a provider does not answer at all, no attempts are made.
+    # About eight hours; of what waits for a provider that is away, one a second is attempted.
     "payments.payment": RetryPolicy(attempts=60, first_pause=1, longest_pause=600),
     "payments.refund": RetryPolicy(attempts=60, first_pause=1, longest_pause=600),
     # About a day, as a mail server that delays unknown senders or a full mailbox may need; while

@@ -28,7 +28,7 @@ def main() -> int:
         help="smaller counts, and no controls: minutes instead of an hour",
     )
     parser.add_argument("--project", type=Path, default=_ROOT, help="the checkout to test (this)")
-    parser.add_argument("--only", default="", help="words of the experiments' names, by commas")
+    parser.add_argument("--only", default="", help="parts of experiments' names, by commas")
     parser.add_argument("--shops", type=int, default=2, help="shops at the same time (2)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument("--keep", action="store_true", help="keep the shops' logs and data")
@@ -39,6 +39,8 @@ def main() -> int:
         for experiment in EXPERIMENTS
         if not words or any(word in experiment.name.lower() for word in words)
     ]
+    if not chosen:
+        parser.error(f"No experiment has a name with {options.only!r}; --list shows them.")
     # Where the output is no terminal, rich would take it for 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 200)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper

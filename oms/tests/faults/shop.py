@@ -31,6 +31,10 @@ _NO_LIMITS = {
     f"RATE_LIMIT_{name}": "1000000/minute"
     for name in ("REGISTER", "TOKEN", "TOKEN_ACCOUNT", "PASSWORD", "PLACE", "USER", "ANONYMOUS")
 }
+# Whatever the shell or the checkout's .env says: an empty value is one that is not set.
+_DEFAULTS = dict.fromkeys(
+    ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SANDBOX_PROVIDER_URL", "SANDBOX_WEBHOOK_URL"), ""
+) | {"HTTPS": "0"}
 # As REDIS_URL of an experiment's environment: a Valkey that the experiment stops and starts,
 # instead of the one that `make run` keeps running.
 OWN_VALKEY = "own"
@@ -48,6 +52,7 @@ class Shop:
         self.log = folder / "make-run.log"
         self.environment = {
             **os.environ,
+            **_DEFAULTS,
             **_NO_LIMITS,
             "DEBUG": "1",
             "LOG_FORMAT": "json",
@@ -56,9 +61,6 @@ class Shop:
             "PATH": f"{project / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
             **{name: with_ports(text, self.port) for name, text in (environment or {}).items()},
         }
-        for name in ("DATABASE_URL", "REDIS_URL"):
-            if name not in (environment or {}):
-                self.environment.pop(name, None)
         self.own_valkey: Valkey | None = None
         if self.environment.get("REDIS_URL") == OWN_VALKEY:
             self.own_valkey = Valkey(
@@ -178,8 +180,8 @@ class Shop:
 
     def kinds(self) -> frozenset[str]:
         """The kinds of processes that `make run` keeps running: servers outside are none."""
-        outside = {"provider"} if "SANDBOX_PROVIDER_URL" in self.environment else set()
-        return KINDS - outside - ({"valkey"} if "REDIS_URL" in self.environment else set())
+        outside = {"provider"} if self.environment["SANDBOX_PROVIDER_URL"] else set()
+        return KINDS - outside - ({"valkey"} if self.environment["REDIS_URL"] else set())
 
     def is_whole(self) -> bool:
         """Whether as many processes as at the start run and the shop takes orders, not degraded."""
