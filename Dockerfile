@@ -31,7 +31,7 @@ RUN SECRET_KEY=only-while-building JWT_SIGNING_KEY=only-while-building-the-stati
     SANDBOX_API_KEY=only-while-building SANDBOX_WEBHOOK_SECRET=only-while-building \
     DATABASE_URL=postgresql://nobody@127.0.0.1/none REDIS_URL=redis://127.0.0.1/0 \
     python manage.py collectstatic --noinput --verbosity 0 \
-    && mkdir -p var/beat var/mail var/metrics var/run var/sandbox \
+    && mkdir -p var/archive var/mail var/metrics var/run var/sandbox \
     && chown -R 10001 var
 USER 10001
 EXPOSE 8000

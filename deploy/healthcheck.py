@@ -12,6 +12,7 @@ import os
 import runpy
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,13 +25,15 @@ _Watchdog = runpy.run_path(str(_ROOT / "oms" / "devserver" / "watchdog.py"))["Wa
 def main() -> int:
     """Look once; what the looks before this one saw is in a file."""
     folder = Path(os.environ.get("VAR_DIR", "var")) / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    looks = folder / "looks.json"
+    looks, unfinished = folder / "looks.json", folder / "looks.unfinished"
     watchdog = _Watchdog(folder / "heartbeats", stopped_looks=2, silent_looks=4)
-    if looks.exists():
+    with suppress(OSError, ValueError):  # this is the first look
         watchdog.signs = json.loads(looks.read_text())
     frozen = watchdog.frozen(psutil.process_iter())
-    looks.write_text(json.dumps(watchdog.signs))
+    with suppress(OSError):  # such as a full disk; the next look is a first one
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(watchdog.signs))
+        unfinished.replace(looks)
     for process in frozen:
         print(f"Ending process {process.pid}, which does not respond.")  # noqa: T201
         process.kill()

@@ -55,12 +55,25 @@ def end_in_time(**arguments: Any) -> None:
     signal.setitimer(signal.ITIMER_REAL, settings.WORKER_SOFT_SHUTDOWN_TIMEOUT)
 
 
-class Scheduler(celery.beat.PersistentScheduler):
-    """Sends the scheduled messages."""
+class Scheduler(celery.beat.Scheduler):
+    """Sends the scheduled messages; what it remembers ends with the process."""
+
+    def setup_schedule(self) -> None:
+        super().setup_schedule()
+        self.merge_inplace(self.app.conf.beat_schedule)
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         beat(settings.RUN_DIR)
+        self._follow_clock()
         return min(float(super().tick(*arguments, **options)), HEARTBEAT_SECONDS)
+
+    def _follow_clock(self) -> None:
+        """If the clock was set back, send nothing later than without that."""
+        now = self.app.now()
+        if any(entry.last_run_at > now for entry in self.schedule.values()):
+            for entry in self.schedule.values():
+                entry.last_run_at = min(entry.last_run_at, now)
+            self._heap = None  # in the order of the former time
 
     def _ensure_connected(self) -> Connection:
         return _connected(self.connection, while_waiting=lambda: None)

@@ -6,6 +6,7 @@ They are in the folder RUN_DIR, which belongs to the processes of one machine or
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 HEARTBEAT_SECONDS = 2.0
@@ -13,13 +14,18 @@ HEARTBEAT_SECONDS = 2.0
 
 
 def beat(folder: Path) -> None:
-    """Give a sign of life. To be called where nothing is called once the process hangs."""
+    """Give a sign of life. To be called where nothing is called once the process hangs.
+
+    Where none can be given, as on a full disk, the process takes its file away if it can: who has
+    none is not judged.
+    """
     heartbeat = folder / "heartbeats" / str(os.getpid())
     try:
-        heartbeat.touch()
-    except FileNotFoundError:
         heartbeat.parent.mkdir(parents=True, exist_ok=True)
         heartbeat.touch()
+    except OSError:
+        with suppress(OSError):
+            heartbeat.unlink()
 
 
 def stopping_file(folder: Path, server: int) -> Path:

@@ -197,8 +197,9 @@ class Pipeline:
 
 
 def _answer_timeout_ms() -> int:
+    longest: int = settings.DB_ANSWER_TIMEOUT_MS
     seconds = answer_seconds()
-    return settings.DB_ANSWER_TIMEOUT_MS if seconds is None else math.ceil(seconds * 1000)
+    return longest if seconds is None else min(longest, math.ceil(seconds * 1000))
 
 
 def execute(

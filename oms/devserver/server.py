@@ -78,7 +78,7 @@ class DevServer:
             require_free_port(self.provider_port, purpose="the sandbox payment provider")
         if self.valkey_port is not None:
             require_free_port(self.valkey_port, purpose="Valkey")
-        for name in ("beat", "log", "mail", "sandbox"):
+        for name in ("log", "mail", "sandbox"):
             (self.data / name).mkdir(parents=True, exist_ok=True)
         children = ChildProcesses()
         stack.callback(children.close)

@@ -33,6 +33,8 @@ _FIRST_PAUSE = 0.5
 # A process that ran for longer had started well.
 _SHORT_SECONDS = 60.0
 _MAX_SHORT_RUNS = 5
+# After a start that the system refused.
+_LAUNCH_PAUSE = 2.0
 _LAST_LINES = 15
 _LOOK_SECONDS = 1.0
 
@@ -188,7 +190,12 @@ class Supervisor:
         return float(_FIRST_PAUSE * 2 ** max(0, member.short_runs - 1))
 
     def _restart(self, member: _Member) -> None:
-        member.process = member.launch()
+        try:
+            member.process = member.launch()
+        except OSError as error:  # no memory or process left at the moment
+            member.restart_at = time.monotonic() + _LAUNCH_PAUSE
+            self._report(f"{member.name} cannot be started: {error}")
+            return
         member.started, member.restart_at = time.monotonic(), None
         member.restarts += 1
         self._report(f"{member.name} was restarted (process {member.process.pid})")
@@ -216,8 +223,10 @@ class Supervisor:
             for member in self._members.values()
         }
         unfinished = self._states.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(states))
-        unfinished.replace(self._states)
+        with contextlib.suppress(OSError):  # such as a full disk: only what is shown is stale then
+            self._states.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(states))
+            unfinished.replace(self._states)
 
     def _report(self, text: str) -> None:
         self._print("supervisor", text.encode(), colour="1")

@@ -35,6 +35,8 @@ def local_valkey(
         "dir": str(data.absolute()),
         "databases": "64",
         "save": "300 1" if durable else "",
+        # What it holds can be rebuilt, so it must not refuse to work because the disk is full.
+        "stop-writes-on-bgsave-error": "no",
         # The broker's messages must never be evicted.
         "maxmemory-policy": "noeviction",
     }

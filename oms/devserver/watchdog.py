@@ -112,7 +112,7 @@ class Watchdog:
             return None
         try:
             heartbeat = (self._heartbeats / str(process.pid)).stat()
-        except FileNotFoundError:
+        except OSError:  # it has given none, or could not
             return None
         # An older one is of an earlier process with this id.
         is_its_own = heartbeat.st_mtime > process.create_time()

@@ -92,8 +92,7 @@ class Processes:
         """The sandbox payment provider's SQLite ledger."""
         self.mail = self._folder / "mail"
         """The folder that mail is written to."""
-        for name in ("beat", "sandbox"):
-            (self._folder / name).mkdir()
+        (self._folder / "sandbox").mkdir()
 
     def __enter__(self) -> Self:
         return self

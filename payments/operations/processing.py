@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.db import OperationalError
@@ -35,6 +35,8 @@ from payments.operations.rescheduling import reschedule_payment, reschedule_refu
 from payments.states import PaymentStatus
 
 log = structlog.get_logger(__name__)
+
+Work = TypeVar("Work", Payment, Refund)
 
 MAX_CONCURRENT_CALLS = 64
 # A call may outlive its lease: 2 s to connect and 8 s to read, for a look-up and for a charge.
@@ -67,7 +69,10 @@ class PaymentProcessor:
         # The rows are as they were before their claims.
         self._in_flight: dict[Future[Any], Payment | Refund] = {}
         self._renewed_at = time.monotonic()
-        self._provider = CircuitBreaker(failures=_AWAY_AFTER, pause=1.0)
+        # Each of its own: refunds that fail must not keep charges from being made.
+        self._breakers = {
+            model: CircuitBreaker(failures=_AWAY_AFTER, pause=1.0) for model in (Payment, Refund)
+        }
 
     @durable
     def work(self) -> int:
@@ -103,26 +108,27 @@ class PaymentProcessor:
             renew_leases(model, rows)
 
     def _start_due_calls(self) -> bool:
-        free = self._provider.allow(MAX_CONCURRENT_CALLS - len(self._in_flight))
-        if not free:
-            return False
+        free = MAX_CONCURRENT_CALLS - len(self._in_flight)
         # Half of it at most, so that neither waits for the other's backlog.
-        refunds = claim_due(Refund, limit=(free + 1) // 2, changes=_MARK_PROCESSING)
+        refunds = self._claim(Refund, limit=(free + 1) // 2)
         prefetch_related_objects(refunds, "payment")
-        free -= len(refunds)
-        payments = claim_due(Payment, limit=free, changes=_MARK_PROCESSING) if free > 0 else []
+        payments = self._claim(Payment, limit=free - len(refunds))
         for refund in refunds:
             self._in_flight[self._threads.submit(call_for_refund, refund)] = refund
         for payment in payments:
             self._in_flight[self._threads.submit(call_for_payment, payment)] = payment
         return bool(refunds or payments)
 
+    def _claim(self, model: type[Work], *, limit: int) -> list[Work]:
+        allowed = self._breakers[model].allow(limit)
+        return claim_due(model, limit=allowed, changes=_MARK_PROCESSING) if allowed else []
+
     def _record(self, done: set[Future[Any]]) -> None:
         # Removed first: what cannot be recorded now is claimed again when its lease expires.
         ended = [(self._in_flight.pop(call), call) for call in done]
         # One answer among them is enough.
-        for is_answered in sorted(_is_answer(call) for _, call in ended):
-            self._provider.record(is_answered=is_answered)
+        for work, call in sorted(ended, key=lambda each: _is_answer(each[1])):
+            self._breakers[type(work)].record(is_answered=_is_answer(call))
         updates: list[tuple[Payment, ChargeUpdate]] = []
         without_outcome: list[tuple[Payment, BaseException]] = []
         refunds: list[tuple[Refund, Future[RefundResult]]] = []

@@ -13,11 +13,11 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from oms.testing.factories import make_product
-from oms.testing.ordering import payment_of, place
+from oms.testing.ordering import payment_of, place, refund_of, report
 from orders.models import Order
 from payments.gateways.base import ChargeResult
 from payments.gateways.sandbox import SandboxGateway
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.operations.processing import MAX_CONCURRENT_CALLS, PaymentProcessor
 from payments.tests.processors import NOWHERE
 from payments.tests.sandbox_process import SandboxProcess
@@ -47,12 +47,28 @@ def test_while_the_provider_is_away_the_backlog_uses_up_no_attempts(
 
     settings.SANDBOX_PROVIDER_URL = sandbox.url
     Payment.objects.update(next_attempt_at=Now())
-    processor._provider._next_call = 0.0
+    processor._breakers[Payment]._next_call = 0.0
     steps = 0
     while processor.work():
         steps += 1
     assert steps <= 4
     assert not Payment.objects.exclude(status="captured").exists()
+
+
+def test_refunds_that_fail_keep_no_charge_from_being_made() -> None:
+    for order in place_orders(20):
+        report(order)
+        refund_of(payment_of(order))
+    processor = PaymentProcessor()
+    processor.batch_seconds = 5.0
+
+    with patch.object(SandboxGateway, "refund", side_effect=TimeoutError):
+        processor.work()
+        [order] = place_orders(1)
+        processor.work()
+
+    assert Refund.objects.filter(status="unknown").count() == 20
+    assert payment_of(order).status == "captured"
 
 
 def test_a_new_payment_does_not_wait_behind_a_backlog() -> None:

@@ -25,10 +25,13 @@ _GRACE_SECONDS = 0.2
 
 
 def answer_seconds() -> float | None:
-    """Seconds for the next answer of the server; None where no deadline is set, as in workers."""
+    """Seconds for the next answer of the server; None for commands, whose statements may be long.
+
+    Of a task they are those of its time limit, which Celery forgets when it loses its broker.
+    """
     left = time_left()
     if left is None:
-        return None
+        return float(settings.CELERY_TASK_TIME_LIMIT) if settings.DB_STATEMENT_TIMEOUT_MS else None
     longest: int = settings.DB_ANSWER_TIMEOUT_MS
     return min(longest / 1000, left + _GRACE_SECONDS)
 

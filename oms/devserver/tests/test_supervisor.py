@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,42 @@ def supervisor(
 
 def _start(supervisor: Supervisor, name: str, command: str) -> None:
     supervisor.start(name, command=command, environment=dict(os.environ), folder=Path("/"))
+
+
+def test_a_folder_of_states_that_is_gone_stops_nothing(
+    supervisor: Supervisor, output: io.StringIO, run_folder: Path
+) -> None:
+    _start(supervisor, "one", "echo begun; sleep 60")
+    _wait_for("begun", output)
+    shutil.rmtree(run_folder)
+    run_folder.write_text("in the way")
+
+    _start(supervisor, "two", "echo begun; sleep 60")
+    _wait_for("begun", output, times=2)
+    assert supervisor.check() is None
+
+
+def test_a_start_that_the_system_refuses_is_tried_again(
+    supervisor: Supervisor, output: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms.devserver.supervisor._LAUNCH_PAUSE", 0.1)
+    _start(supervisor, "one", "echo begun; sleep 0.2")
+    _wait_for("begun", output)
+    start = ChildProcesses.start
+    refusals = iter([BlockingIOError(11, "Resource temporarily unavailable")])
+
+    def refuse_once(*arguments: Any, **options: Any) -> Any:
+        if (error := next(refusals, None)) is not None:
+            raise error
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(ChildProcesses, "start", refuse_once)
+    deadline = time.monotonic() + 5
+    while output.getvalue().count("begun") < 2:
+        assert supervisor.check() is None
+        assert time.monotonic() < deadline, output.getvalue()
+        time.sleep(0.02)
+    assert "one cannot be started: [Errno 11]" in output.getvalue()
 
 
 def _wait_for(text: str, output: io.StringIO, *, times: int = 1) -> None:

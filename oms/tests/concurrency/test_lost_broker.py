@@ -55,7 +55,6 @@ def test_they_give_signs_of_life_and_go_on_when_the_broker_returns(
     )
     with broker() as first:
         environment = {"REDIS_URL": first.url, "VAR_DIR": str(tmp_path)}
-        (tmp_path / "beat").mkdir()
         running = [processes.start(name, environment) for name in ("worker", "beat")]
         mains = {str(process.pid) for process in running}
         _wait(lambda: _heartbeats(tmp_path).keys() >= mains, seconds=20, what="no heartbeats")

@@ -176,7 +176,7 @@ def open_transaction(shop: Shop, size: Size) -> Outcome:
         outcome.violations.append(f"{expired} paid orders expired")
     try:
         connection.execute("COMMIT")
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         outcome.notes.append(f"the session was ended: {str(error).splitlines()[0]}")
     connection.close()
     outcome.violations += check_everything(shop, buyers.record)

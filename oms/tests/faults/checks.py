@@ -56,6 +56,13 @@ def conclude(
     outcome.count("orders", len(buyers.record.calls))
     if unknown := len(buyers.record.replied(Reply.UNKNOWN)):
         outcome.count("without an answer at first", unknown)
+    statuses = buyers.record.statuses()
+    if hanging := statuses["ReadTimeout"]:
+        outcome.violations.append(f"{hanging} calls had no answer within every deadline")
+    if blunt := sum(
+        1 for call in buyers.record.calls if call.status == 503 and not call.retry_after
+    ):
+        outcome.violations.append(f"{blunt} times 503 without Retry-After")
     outcome.violations += buyers.resolve()
     outcome.violations += check_everything(shop, buyers.record, settle=settle)
     return outcome

@@ -189,10 +189,12 @@ def _place(
 
 
 def _wait_for_rows(shop: Shop, query: str, orders: list[str]) -> None:
-    """Wait until the query of these orders has rows; not for ever, as a worker may be too fast."""
+    """Wait until the query of these orders has rows; TimeoutError if it never has."""
     until = time.monotonic() + _STEP_SECONDS
     with shop.connect() as connection:
-        while not connection.execute(query, [orders]).fetchone() and time.monotonic() < until:
+        while not connection.execute(query, [orders]).fetchone():
+            if time.monotonic() > until:
+                raise TimeoutError("The moment to kill the workers has never come.")
             time.sleep(0.005)
 
 

@@ -34,7 +34,7 @@ def second_beat_and_relay(shop: Shop, size: Size) -> Outcome:
     beside = [
         shop.start_beside(name, environment={}, options=options)
         for name, options in {
-            "beat": f"--schedule {shop.folder / 'second-schedule'}",
+            "beat": "",
             "worker": "--hostname second-worker@%h",
             "payments": "--hostname second-payments@%h",
             "notifications": "--hostname second-notifications@%h",
@@ -104,6 +104,9 @@ def jumping_clocks(shop: Shop, size: Size) -> Outcome:
     _wait_for_workers(shop, beside[1:])  # the first of them is no worker
     buyers = Buyers(shop, url=url)
     sent_before = _message_ids(shop)
+    unpaid = order_body((shop.products(number=1)[0], 1))
+    del unpaid["payment"]
+    waiting = place_many(shop, buyers, [unpaid] * 5)
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
         for sign in ("+", "-") * size.choose(quick=1, full=5):
             for offset in (f"{sign}{{}}", "+0"):
@@ -113,6 +116,14 @@ def jumping_clocks(shop: Shop, size: Size) -> Outcome:
                 time.sleep(size.choose(quick=2, full=10))
     conclude(outcome, shop, buyers)
     outcome.violations += _doubled(shop, sent_before, outcome)
+    outcome.violations += [
+        f"order {order} is {status}"
+        for order, status in shop.rows(
+            "SELECT id::text, status FROM orders_order"
+            " WHERE id = ANY(%s::uuid[]) AND status <> 'pending'",
+            [[call.order_id for call in waiting]],
+        )
+    ]
     for process in beside:
         shop.stop_beside(process)
     return outcome
