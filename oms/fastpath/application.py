@@ -35,7 +35,7 @@ from oms.fastpath.requests import (
     request_of,
 )
 from oms.fastpath.routes import find_route, routes
-from oms.fastpath.silent_connections import close_silent_connections
+from oms.fastpath.silent_connections import ConnectionWatch
 from oms.fastpath.wakeups import WakeUpSender
 from oms.http.health import add_dependency, remove_dependency
 from oms.http.problems import problem_of_fault, problem_of_refusal, problem_of_status
@@ -49,7 +49,7 @@ _DEPENDENCY = "fast_path"
 _STALLED_SECONDS = 2.0
 # Answered on threads of their own, so also while requests of clients hold all others.
 _FOR_OPERATORS = frozenset({"/health/ready", "/metrics"})
-_WATCH_SECONDS = 2.0
+_WATCH_SECONDS = 1.0
 _SLOW = "The body did not arrive in time."
 # A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
@@ -65,11 +65,14 @@ class Application:
         self._batchers: dict[type[Handler], Batcher[FastPathCall, ApiAnswer | None]] = {}
         self._wakeups: WakeUpSender | None = None
         self._resources = ExitStack()
+        self._connections = ConnectionWatch(port=settings.PORT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
+        if scope.get("client"):
+            self._connections.note_request(scope["client"])
         # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
         request = request_of(scope)
@@ -87,13 +90,21 @@ class Application:
         sys.setswitchinterval(_SWITCH_SECONDS)
         if settings.FAST_PATH:
             self._start()
-        periodic = [asyncio.create_task(_beat()), asyncio.create_task(_watch_connections())]
+        periodic = [asyncio.create_task(_beat()), asyncio.create_task(self._watch_connections())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in periodic:
             task.cancel()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _watch_connections(self) -> None:
+        """Close connections on which no request arrives, for ever."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            began = time.monotonic()
+            present = await asyncio.to_thread(self._connections.look)
+            self._connections.forget_ended(present, before=began)
 
     def _start(self) -> None:
         check_middleware()
@@ -175,13 +186,6 @@ async def _beat() -> None:
     while True:
         beat(settings.RUN_DIR)
         await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
-async def _watch_connections() -> None:
-    """Close connections on which nothing arrives, for ever."""
-    while True:
-        await asyncio.sleep(_WATCH_SECONDS)
-        await asyncio.to_thread(close_silent_connections, port=settings.PORT)
 
 
 def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:

@@ -1,37 +1,68 @@
-"""Closes connections on which nothing has ever arrived.
+"""Closes connections on which no request arrives.
 
-Granian begins to count time with the first byte. Without this, clients that only connect would hold
-its connections for as long as they like.
+Granian bounds the headers of a request by the time for which an idle connection is kept, which is
+long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
+clients that only connect, or send a header byte by byte, would hold its connections.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import struct
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 SECONDS = 10
-# In Linux's struct tcp_info: milliseconds since data arrived, or since the connection was made; and
-# all bytes that have arrived.
-_LAST_DATA = struct.Struct("@52xI")
-_BYTES_RECEIVED = struct.Struct("@128xQ")
+# Its address and port.
+Client = tuple[str, int]
 
 
-def close_silent_connections(*, port: int) -> int:
-    """Close those of this process; `port` is the server's. Returns how many there were.
+class ConnectionWatch:
+    """Closes those of this process on which no request has arrived within ten seconds.
 
-    Does nothing on other systems than Linux.
+    `port` is the server's. What was asked once may stay idle. Does nothing on other systems than
+    Linux.
     """
-    closed = 0
-    for descriptor in _open_descriptors():
-        with _connection(descriptor) as connection, suppress(OSError):
-            if connection is not None and _is_silent(connection, port=port):
-                connection.shutdown(socket.SHUT_RDWR)
-                closed += 1
-    return closed
+
+    def __init__(self, *, port: int) -> None:
+        self._port = port
+        self._first_seen: dict[Client, float] = {}
+        self._last_request: dict[Client, float] = {}
+
+    def note_request(self, client: Client) -> None:
+        """A request of `client` has arrived."""
+        self._last_request[_plain(client)] = time.monotonic()
+
+    def forget_ended(self, present: set[Client], *, before: float) -> None:
+        """Forget the clients that `look` has not found, but for requests after that time."""
+        for known in (self._first_seen, self._last_request):
+            for client in [c for c, at in known.items() if c not in present and at < before]:
+                del known[client]
+
+    def look(self) -> set[Client]:
+        """Close what is silent; the clients that are connected. Calls nothing of the event loop."""
+        present = set()
+        for descriptor in _open_descriptors():
+            with _connection(descriptor) as connection, suppress(OSError):
+                if connection is None or connection.getsockname()[1] != self._port:
+                    continue
+                client = _plain(connection.getpeername())  # the socket that listens has none
+                present.add(client)
+                if client in self._last_request:
+                    continue
+                if (
+                    time.monotonic() - self._first_seen.setdefault(client, time.monotonic())
+                    > SECONDS
+                ):
+                    connection.shutdown(socket.SHUT_RDWR)
+        return present
+
+
+def _plain(client: tuple[str, int] | tuple[str, int, int, int]) -> Client:
+    """IPv4 addresses look alike, whichever kind of socket they came through."""
+    return client[0].removeprefix("::ffff:"), client[1]
 
 
 def _open_descriptors() -> list[int]:
@@ -60,15 +91,3 @@ def _connection(descriptor: int) -> Iterator[socket.socket | None]:
     with found:
         is_tcp = found.family in {socket.AF_INET, socket.AF_INET6}
         yield found if is_tcp and found.type == socket.SOCK_STREAM else None
-
-
-def _is_silent(connection: socket.socket, *, port: int) -> bool:
-    """Raises OSError for the socket that listens, and for a connection that has ended."""
-    connection.getpeername()
-    if connection.getsockname()[1] != port:
-        return False
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    if len(info) < _BYTES_RECEIVED.size:  # Linux before 4.1
-        return False
-    [received], [milliseconds] = _BYTES_RECEIVED.unpack_from(info), _LAST_DATA.unpack_from(info)
-    return bool(received == 0 and milliseconds > SECONDS * 1_000)

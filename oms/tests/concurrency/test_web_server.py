@@ -88,13 +88,15 @@ def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None
 
 
 @pytest.mark.fault
-def test_a_connection_without_a_byte_is_closed(running: Processes) -> None:
+@pytest.mark.parametrize("begun", [b"", b"GET /health HTTP/1.1\r\nX-Slow: "])
+def test_a_connection_without_a_request_is_closed(running: Processes, begun: bytes) -> None:
     running.start("web")
     host, _, port = running.web_url.removeprefix("http://").partition(":")
     with (
         socket.create_connection((host, int(port)), timeout=20) as silent,
         httpx.Client(base_url=running.web_url) as used,
     ):
+        silent.sendall(begun)
         used.get("/health")
         began = time.monotonic()
 
