@@ -70,9 +70,11 @@ class Scheduler(celery.beat.Scheduler):
     def _follow_clock(self) -> None:
         """If the clock was set back, send nothing later than without that."""
         now = self.app.now()
-        if any(entry.last_run_at > now for entry in self.schedule.values()):
-            for entry in self.schedule.values():
-                entry.last_run_at = min(entry.last_run_at, now)
+        entries = self.schedule.values()
+        later = [entry for entry in entries if entry.last_run_at and entry.last_run_at > now]
+        for entry in later:
+            entry.last_run_at = now
+        if later:
             self._heap = None  # in the order of the former time
 
     def _ensure_connected(self) -> Connection:

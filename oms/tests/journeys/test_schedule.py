@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings
 
 from oms.background import Scheduler
+from oms.celery import app
 from orders import tasks
 
 
@@ -27,7 +27,7 @@ class Recorder(Scheduler):
 
 @pytest.fixture
 def scheduler() -> Recorder:
-    return Recorder(current_app._get_current_object())
+    return Recorder(app)
 
 
 def test_it_has_the_entries_of_the_settings(scheduler: Recorder) -> None:
@@ -36,6 +36,7 @@ def test_it_has_the_entries_of_the_settings(scheduler: Recorder) -> None:
 
 def test_after_the_clock_was_set_back_work_is_sent_as_before(scheduler: Recorder) -> None:
     for entry in scheduler.schedule.values():
+        assert entry.last_run_at is not None
         entry.last_run_at += timedelta(hours=1)
     scheduler.populate_heap()
 
@@ -48,4 +49,4 @@ def test_after_the_clock_was_set_back_work_is_sent_as_before(scheduler: Recorder
 
 def test_expiry_ends_before_its_time_limit_and_its_next_run() -> None:
     assert tasks._SECONDS < settings.CELERY_TASK_TIME_LIMIT
-    assert current_app.conf.beat_schedule["expire orders"]["schedule"] > tasks._SECONDS
+    assert app.conf.beat_schedule["expire orders"]["schedule"] > tasks._SECONDS
