@@ -19,6 +19,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
+from oms.db.settled import settled_until
 from oms.http.payloads import encode
 from oms.http.queries import InvalidQuery, query_error
 
@@ -90,12 +91,14 @@ class PageRequest:
     """The page that a query names: its size, the ordering, and where it begins.
 
     `scope` names the list and its filters: cursors are signed with it, and are valid for it alone.
+    Who follows the changes of a list (`is_following`) gets them when they are settled.
     """
 
     scope: str
     size: int
     ordering: Ordering
     cursor: Cursor | None
+    is_following: bool = False
 
     @property
     def is_reverse(self) -> bool:
@@ -105,6 +108,8 @@ class PageRequest:
     def of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """What to read of `queryset`: the page, and one more to see whether there are more."""
         reverse = self.is_reverse
+        if self.is_following:
+            queryset = queryset.filter(**{f"{self.ordering.field}__lt": settled_until()})
         if self.cursor is not None:
             beyond = self.ordering.beyond(self.cursor.value, self.cursor.id, reverse=reverse)
             queryset = queryset.filter(beyond)
@@ -150,9 +155,10 @@ def page_request(
     scope = f"{path}?{urlencode(filters)}:"
     return PageRequest(
         scope=scope,
-        size=_page_size(params),
+        size=page_size(params),
         ordering=ordering,
         cursor=_cursor(params, scope, ordering, model, annotations or {}),
+        is_following=ordering.name == "updated_at" and "updated_since" in params,
     )
 
 
@@ -195,7 +201,8 @@ def _cursor(
         ) from error
 
 
-def _page_size(params: Mapping[str, str]) -> int:
+def page_size(params: Mapping[str, str]) -> int:
+    """What `page_size` asks for. Raises InvalidQuery."""
     text = params.get("page_size")
     if text is None:
         return DEFAULT_PAGE_SIZE

@@ -81,6 +81,12 @@ class Conflict(OperationError):
     code = "conflict"
 
 
+class Gone(OperationError):
+    """It is no longer available."""
+
+    code = "gone"
+
+
 class StaleVersion(OperationError):
     """The object has changed since the version in If-Match."""
 

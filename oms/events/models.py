@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Func, Q
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now, Upper
 from django.utils.translation import gettext_lazy as _
 
@@ -57,6 +58,14 @@ class Event(models.Model):
             ),
             models.Index(Upper("actor_label"), "id", name="event_of_label"),
             models.Index(fields=["type", "id"], name="event_of_type"),
+            # The feed of a customer.
+            models.Index(
+                KeyTextTransform("customer_id", "data"),
+                "transaction",
+                "position",
+                condition=Q(object_type="order"),
+                name="event_of_customer",
+            ),
         ]
 
     def __str__(self) -> str:

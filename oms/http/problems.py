@@ -31,6 +31,7 @@ STATUSES: Mapping[type[errors.OperationError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.StaleVersion: 412,
     errors.Unprocessable: 422,
     errors.Unavailable: 503,

@@ -100,14 +100,16 @@ def _expire_one_by_one(order_ids: Sequence[UUID], *, at: datetime, deadline: flo
 
 @transaction
 def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
-    """Expire those of the orders that are still overdue; returns how many.
+    """Expire those of the orders that are overdue at that time; returns how many.
 
     The payments decide, for the orders' own payment status may be behind: what is paid waits for
     its confirmation, and a payment that was never sent is voided.
     """
+    # Followers of changes rely on times that are not older than the transaction.
+    now = clock.now()
     actor = system("expiry", request_id=f"expiry-{new_id()}")
     orders = lock_overdue_orders(order_ids, at=at, paying_since=at - PAYING_GRACE)
-    paid = void_unsent(actor=actor, order_ids=[order.id for order in orders], at=at)
+    paid = void_unsent(actor=actor, order_ids=[order.id for order in orders], at=now)
     orders = [order for order in orders if order.id not in paid]
     minutes = settings.ORDER_EXPIRY.total_seconds() / 60
     for order in orders:
@@ -115,10 +117,10 @@ def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
             order,
             OrderStatus.EXPIRED,
             actor=actor,
-            at=at,
+            at=now,
             reason=f"not paid within {minutes:.0f} minutes",
         )
-    release_reserved(orders, actor=actor, at=at)
+    release_reserved(orders, actor=actor, at=now)
     return len(orders)
 
 

@@ -184,4 +184,6 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ),
     ("GET", "daily-report"): Expected(access=_staff, request=_plain),
     ("GET", "audit"): Expected(access=_staff, request=_plain),
+    ("GET", "events"): Expected(access=Access.SIGNED_IN, request=_plain),
+    ("GET", "admin-events"): Expected(access=_staff, request=_plain),
 }

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from oms.tests.faults.experiments import Experiment, Outcome
 
+_MOST_NOTES = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -38,6 +40,15 @@ class Row:
         return f"{len(self.control.violations)} violations" if self.control.violations else "NONE"
 
 
+def _done(row: Row) -> str:
+    """What was done, and the first measurements."""
+    if row.outcome is None:
+        return row.reason
+    done = ", ".join(f"{number:,} {what}" for what, number in row.outcome.done.items())
+    more = ["…"] if len(row.outcome.notes) > _MOST_NOTES else []
+    return "; ".join([text for text in (done, *row.outcome.notes[:_MOST_NOTES], *more) if text])
+
+
 def as_table(rows: list[Row]) -> Table:
     """Experiment, what was done, violations, worst recovery, control, result."""
     table = Table(title="Experiments", show_lines=False)
@@ -50,9 +61,7 @@ def as_table(rows: list[Row]) -> Table:
     table.add_column("Seconds", justify="right")
     table.add_column("Result")
     for row in rows:
-        outcome = row.outcome or Outcome()
-        done = ", ".join(f"{number:,} {what}" for what, number in outcome.done.items())
-        done = "; ".join([text for text in (done, *outcome.notes) if text]) or row.reason
+        outcome, done = row.outcome or Outcome(), _done(row)
         worst = f"{max(outcome.recoveries):.1f} s" if outcome.recoveries else "–"
         colour = {"pass": "green", "FAIL": "bold red"}.get(row.result, "yellow")
         table.add_row(
@@ -75,9 +84,7 @@ def as_markdown(rows: list[Row]) -> str:
         "| --- | --- | ---: | ---: | --- | --- | --- |",
     ]
     for row in rows:
-        outcome = row.outcome or Outcome()
-        done = ", ".join(f"{number:,} {what}" for what, number in outcome.done.items())
-        done = "; ".join([text for text in (done, *outcome.notes) if text]) or row.reason
+        outcome, done = row.outcome or Outcome(), _done(row)
         worst = f"{max(outcome.recoveries):.1f} s" if outcome.recoveries else "–"
         cells = (
             row.experiment.name,

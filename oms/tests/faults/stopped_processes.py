@@ -71,7 +71,7 @@ def _stop_once(shop: Shop, outcome: Outcome, buyers: Buyers, number: signal.Sign
             what="all have ended",
         )
         outcome.notes.append(f"ended after {time.monotonic() - began:.1f} s")
-        shop.wait_until(shop.is_whole, seconds=_BAR, what="the shop is whole")
+        shop.wait_until(shop.is_whole, seconds=2 * _BAR, what="the shop is whole")
         outcome.recovered(time.monotonic() - began, bar=2 * _BAR, what="after SIGTERM")
     except TimeoutError as error:
         outcome.violations.append(str(error))

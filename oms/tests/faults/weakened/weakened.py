@@ -66,6 +66,19 @@ def _horizon() -> Any:
     return _without(relay, "_READABLE", "AND transaction < pg_snapshot_xmin(pg_current_snapshot())")
 
 
+def _settled() -> Any:
+    """Followers see at once whatever is committed."""
+    from oms.db import settled
+    from oms.streams import feed
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(settled, "_SETTLED", "SELECT clock_timestamp()"))
+    stack.enter_context(
+        _without(feed, "_ALL", "AND transaction < pg_snapshot_xmin(pg_current_snapshot())")
+    )
+    return stack
+
+
 def _charge_key() -> Any:
     """The sandbox's charges have another key at each attempt, and are not looked up."""
     from payments.gateways.sandbox import SandboxGateway
@@ -99,6 +112,7 @@ _WEAKNESSES: dict[str, Callable[[], Any]] = {
     "order lock": _order_lock,
     "payment lock": _payment_lock,
     "horizon": _horizon,
+    "settled": _settled,
     "charge key": _charge_key,
 }
 

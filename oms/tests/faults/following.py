@@ -1,0 +1,209 @@
+"""Followers of the lists and of the feed, while writers wait for a lock of others."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import httpx
+
+from oms.tests.faults.checks import check_everything, wait_for_background
+from oms.tests.faults.clients import Buyers, Reply, order_body
+from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import ENVIRONMENT, without
+
+_WRITERS = 8
+_HELD_SECONDS, _FREE_SECONDS = 0.3, 0.05
+_PAUSE = 0.02
+# Lists show changes when they are settled, a second later at the earliest.
+_SETTLE_SECONDS = 4.0
+# Of each list the member that changes with its objects, and their present state by orders.
+_LISTS = {
+    "/admin/orders": (
+        "version",
+        "SELECT id::text, version::text FROM orders_order WHERE id = ANY(%s::uuid[])",
+    ),
+    "/admin/payments": (
+        "status",
+        "SELECT id::text, status FROM payments_payment WHERE order_id = ANY(%s::uuid[])",
+    ),
+    "/products": (
+        "version",
+        "SELECT product.id::text, product.version::text FROM inventory_product AS product"
+        " WHERE id IN (SELECT product_id FROM orders_orderitem WHERE order_id = ANY(%s::uuid[]))",
+    ),
+}
+_EVENTS_AFTER = """
+    SELECT id::text FROM events_event
+    WHERE (transaction, position)
+        > (SELECT transaction, position FROM events_event WHERE id = %s::uuid)
+      AND split_part(type, '.', 1) IN ('order', 'payment', 'refund', 'product', 'location')
+    ORDER BY transaction, position
+"""
+
+
+class _ListFollower:
+    """Asks a list from the greatest `updated_at` that it has seen."""
+
+    def __init__(self, client: httpx.Client, path: str, *, since: str) -> None:
+        self._client, self.path, self._since = client, path, since
+        self._member, self.query = _LISTS[path]
+        self.seen: dict[str, str] = {}
+
+    def follow(self) -> None:
+        query = {"ordering": "updated_at", "updated_since": self._since, "page_size": "200"}
+        answer = self._client.get(self.path, params=query)
+        if answer.status_code == httpx.codes.OK:
+            for row in answer.json()["results"]:
+                self.seen[row["id"]] = str(row[self._member])
+                self._since = row["updated_at"]
+
+
+class _FeedFollower:
+    """Asks for the events after the last that it has seen."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._next = client.get("/admin/events", params={"after": "latest"}).json()["next"]
+        self.start = self._next.rpartition("=")[2]
+        self.seen: list[str] = []
+
+    def follow(self) -> None:
+        answer = self._client.get(self._next)
+        if answer.status_code == httpx.codes.OK:
+            page = answer.json()
+            self.seen += [event["id"] for event in page["results"]]
+            self._next = page["next"]
+
+
+def follow(shop: Shop, size: Size) -> Outcome:
+    """Orders, payments and products change, and half of the writers wait for one row."""
+    outcome, buyers = _follow(shop, changes=size.choose(quick=400, full=10_000))
+    buyers.record.calls = []  # what was cancelled at once need not be paid
+    outcome.violations += check_everything(shop, buyers.record)
+    return outcome
+
+
+def follow_unsettled(shop: Shop, size: Size) -> Outcome:
+    with without(shop, "settled"):
+        return _follow(shop, changes=400)[0]
+
+
+def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
+    outcome, buyers = Outcome(), Buyers(shop)
+    products = shop.products(number=4)
+    headers = {"Authorization": f"Bearer {shop.staff_token()}"}
+    client = httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20)
+    since = shop.value("SELECT now()").isoformat()
+    lists = [_ListFollower(client, path, since=since) for path in _LISTS]
+    feed = _FeedFollower(client)
+    with client, _repeated([*[each.follow for each in lists], feed.follow]):
+        with _held_now_and_then(shop, products[0]):
+            made = _change(buyers, client, products, number=changes)
+        outcome.violations += wait_for_background(shop, seconds=60)
+        time.sleep(_SETTLE_SECONDS)
+    outcome.count("changes", made)
+    orders = [call.order_id for call in buyers.record.replied(Reply.OK)]
+    for each in lists:
+        present = dict(shop.rows(each.query, [orders]))
+        missed = sum(1 for id, state in present.items() if each.seen.get(id) != state)
+        if missed:
+            outcome.violations.append(f"{each.path}: {missed} of {len(present)} changes missed")
+    outcome.violations += _wrong_events(shop, feed, outcome)
+    return outcome, buyers
+
+
+def _wrong_events(shop: Shop, feed: _FeedFollower, outcome: Outcome) -> list[str]:
+    right = [id for (id,) in shop.rows(_EVENTS_AFTER, [feed.start])]
+    outcome.count("events", len(right))
+    violations = []
+    if missed := set(right) - set(feed.seen):
+        violations.append(f"feed: {len(missed)} of {len(right)} events missed")
+    if doubled := [id for id, number in Counter(feed.seen).items() if number > 1]:
+        violations.append(f"feed: {len(doubled)} events twice")
+    if not violations and feed.seen != right:
+        violations.append("feed: the events are in another order")
+    return violations
+
+
+def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, number: int) -> int:
+    """Make so many changes: orders placed and cancelled at once, and products renamed."""
+    numbers = itertools.count()
+    tokens = buyers.tokens()
+
+    def write(writer: int) -> None:
+        product = products[0] if writer % 2 else products[1 + writer // 2 % 3]
+        token = tokens[writer % len(tokens)]
+        headers = {"Authorization": f"Bearer {token}"}
+        with buyers.client() as client:
+            while next(numbers) < number:
+                call = buyers.place(client, order_body((product, 1)), token=token)
+                next(numbers)
+                with suppress(httpx.TransportError):
+                    url = f"/api/v1/orders/{call.order_id}/cancel"
+                    client.put(url, json={}, headers=headers)
+                    if random.random() < 0.2:
+                        next(numbers)
+                        changes = {"name": f"Renamed {time.monotonic_ns()}"}
+                        staff.patch(f"/products/{product}", json=changes)
+
+    writers = [threading.Thread(target=write, args=(one,), daemon=True) for one in range(_WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    return next(numbers)
+
+
+@contextmanager
+def _held_now_and_then(shop: Shop, product: str) -> Iterator[None]:
+    """Another session holds the stock of the product most of the time."""
+
+    def hold() -> None:
+        with shop.connect() as connection, connection.transaction():
+            connection.execute(
+                "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [product]
+            )
+            time.sleep(_HELD_SECONDS)
+        time.sleep(_FREE_SECONDS)
+
+    with _repeated([hold]):
+        yield
+
+
+@contextmanager
+def _repeated(works: Sequence[Callable[[], None]]) -> Iterator[None]:
+    """Each of the `works` again and again, in a thread of its own, while the block runs."""
+    stop = threading.Event()
+
+    def repeat(work: Callable[[], None]) -> None:
+        while not stop.wait(_PAUSE):
+            with suppress(httpx.TransportError):
+                work()
+
+    threads = [threading.Thread(target=repeat, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="followers of lists and of the feed",
+        bar="no change missed, each event once and in order",
+        run=follow,
+        control=follow_unsettled,
+        control_environment=ENVIRONMENT,
+    ),
+)
