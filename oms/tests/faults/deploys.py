@@ -12,7 +12,7 @@ from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.stopped_processes import OWN_SHOP
+from oms.tests.faults.stopped_processes import LONG_RUN_SECONDS, OWN_SHOP
 
 _LOCK_BAR = 1.0
 _RATE = 30.0
@@ -26,7 +26,9 @@ def deploy(shop: Shop, size: Size) -> Outcome:
     outcome, rate = Outcome(), size.choose(quick=15, full=30)
     old, new = Buyers(shop), Buyers(shop, url=f"http://127.0.0.1:{shop.port + 3}")
     products = shop.products()
-    for _ in range(size.choose(quick=1, full=5)):
+    for number in range(size.choose(quick=1, full=5)):
+        if number and number % 3 == 0:
+            time.sleep(LONG_RUN_SECONDS)
         with old.placing(products, threads=4, rate=rate):
             for table in _TABLES:
                 _change_online(shop, outcome, table)

@@ -11,7 +11,7 @@ from oms.tests.faults.checks import check_everything, conclude
 from oms.tests.faults.clients import Buyers, Reply
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.stopped_processes import OWN_SHOP
+from oms.tests.faults.stopped_processes import LONG_RUN_SECONDS, OWN_SHOP
 
 _BAR = 5.0
 _RETURN_SECONDS = 60.0
@@ -36,8 +36,8 @@ def restart(shop: Shop, size: Size) -> Outcome:
     outcome, buyers = Outcome(), Buyers(shop)
     with buyers.placing(shop.products(), threads=6, rate=_RATE):
         for number in range(size.choose(quick=1, full=5)):
-            for mode in _MODES:
-                time.sleep(2 if number == 0 else 30)
+            for place, mode in enumerate(_MODES):
+                time.sleep(LONG_RUN_SECONDS if number and not place else 2)
                 _restart_once(shop, outcome, buyers, mode=mode)
     return conclude(outcome, shop, buyers)
 

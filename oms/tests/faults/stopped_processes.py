@@ -21,7 +21,7 @@ _RATE = 15.0
 _IN_FLIGHT = 6
 _MAINS = ("web", "worker", "payments", "notifications")
 # A supervisor may give up on what ends again and again soon after its start.
-_LONG_RUN_SECONDS = 61.0
+LONG_RUN_SECONDS = 61.0
 # Experiments that end main processes often have a shop of their own, for the same reason.
 OWN_SHOP = (("SHOP_NAME", "Stopped and Started"),)
 
@@ -32,7 +32,7 @@ def terminate(shop: Shop, size: Size) -> Outcome:
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
         for number in range(size.choose(quick=1, full=20)):
             if number and number % 3 == 0:
-                time.sleep(_LONG_RUN_SECONDS)
+                time.sleep(LONG_RUN_SECONDS)
             _stop_once(shop, outcome, buyers, signal.SIGTERM)
     return conclude(outcome, shop, buyers)
 
