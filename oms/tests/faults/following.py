@@ -99,15 +99,15 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
     outcome, buyers = Outcome(), Buyers(shop)
     products = shop.products(number=4)
     headers = {"Authorization": f"Bearer {shop.staff_token()}"}
-    client = httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20)
     since = shop.value("SELECT now()").isoformat()
-    lists = [_ListFollower(client, path, since=since) for path in _LISTS]
-    feed = _FeedFollower(client)
-    with client, _repeated([*[each.follow for each in lists], feed.follow]):
-        with _held_now_and_then(shop, products[0]):
-            made = _change(buyers, client, products, number=changes)
-        outcome.violations += wait_for_background(shop, seconds=60)
-        time.sleep(_SETTLE_SECONDS)
+    with httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20) as client:
+        lists = [_ListFollower(client, path, since=since) for path in _LISTS]
+        feed = _FeedFollower(client)
+        with _repeated([*[each.follow for each in lists], feed.follow]):
+            with _held_now_and_then(shop, products[0]):
+                made = _change(buyers, client, products, number=changes)
+            outcome.violations += wait_for_background(shop, seconds=60)
+            time.sleep(_SETTLE_SECONDS)
     outcome.count("changes", made)
     orders = [call.order_id for call in buyers.record.replied(Reply.OK)]
     for each in lists:
