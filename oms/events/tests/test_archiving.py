@@ -158,7 +158,8 @@ def test_verifying_finds_a_damaged_file(past: str, tmp_path: Path) -> None:
     path = tmp_path / archive(JANUARY, tmp_path).file
     archived = ArchivedMonth.objects.get()
     good = path.read_bytes()
-    for damaged in (good[:-20], good[:40] + b"\0" + good[41:], b"", gzip.compress(b"{}\n")):
+    flipped = good[:40] + bytes([good[40] ^ 1]) + good[41:]
+    for damaged in (good[:-20], flipped, b"", gzip.compress(b"{}\n")):
         path.write_bytes(damaged)
         with pytest.raises(ArchiveDamaged):
             verify_month(archived, folder=tmp_path)

@@ -35,6 +35,7 @@ def test_a_body_that_is_too_large_is_refused_before_anything_is_looked_at(
     request = EXPECTED[operation].request(shop)
     limit = LARGE if operation[1] == "orders-bulk" else SMALL
     anonymous = shop.client("anonymous")
+    anonymous.get("/health/ready")  # what the first request of a process loads does not count
 
     for content in (b" " * (limit + 1), b"[" * (limit + 1), b'"' + b"x" * limit + b'"'):
         begun = time.process_time()
