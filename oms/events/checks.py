@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from oms.events.reading import SETTLED
 from oms.reconcile.checks import Check
 
 # How many seconds an event may wait before its consumer counts as stuck.
@@ -17,7 +18,7 @@ def consumer_checks(consumers: Sequence[str]) -> tuple[Check, ...]:
             name="consumers_up_to_date",
             promise="No consumer leaves an event unread for more than two minutes.",
             # Only readable events count: they wait for every transaction that began before theirs.
-            sql="""
+            sql=f"""
                 SELECT name AS id,
                        format('%%s events are unread, the oldest since %%s', unread.number,
                               unread.since) AS detail
@@ -28,10 +29,10 @@ def consumer_checks(consumers: Sequence[str]) -> tuple[Check, ...]:
                     FROM events_event
                     WHERE (transaction, position) > (coalesce(reached.transaction, '0'::xid8),
                                                      coalesce(reached.position, 0))
-                      AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+                      AND {SETTLED}
                 ) AS unread
                 WHERE unread.since < now() - make_interval(secs => %(max_wait)s)
-            """,
+            """,  # noqa: S608
             parameters=lambda: {"consumers": list(consumers), "max_wait": _MAX_WAIT},
         ),
         Check(

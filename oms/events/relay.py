@@ -21,9 +21,10 @@ from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import DeadlineExceeded, Unavailable
-from oms.db.pipeline import Pipeline, execute
+from oms.db.pipeline import execute
 from oms.db.transactions import DatabaseBusy, busy_on_lock_timeout, with_retries
 from oms.events.models import ConsumerOffset, DeadLetter, Event
+from oms.events.reading import SETTLED, read_in_order
 from oms.events.types import DomainEvent, decode
 from oms.queue.leases import retry_policy
 
@@ -36,13 +37,13 @@ _ONE_BY_ONE_SECONDS = 5.0
 # Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
 # The others, usually most of them, are not transferred. (ORDER BY transaction alone would be the
 # order of the text in the result, where 10 comes before 9.)
-_READABLE = """
+_READABLE = f"""
     WITH batch AS MATERIALIZED (
         SELECT id, type, data, actor_kind, actor_id, actor_label, request_id, ip, occurred_at,
                transaction, position
         FROM events_event
         WHERE (transaction, position) > (%s::text::xid8, %s)
-          AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+          AND {SETTLED}
         ORDER BY transaction, position
         LIMIT %s
     ), numbered AS (
@@ -54,7 +55,7 @@ _READABLE = """
            occurred_at, transaction::text, position, batch_size
     FROM numbered WHERE type = ANY(%s) OR from_the_end = 1
     ORDER BY numbered.transaction, numbered.position
-"""
+"""  # noqa: S608
 _LOCK_OFFSET = """
     SELECT transaction::text, position FROM events_consumeroffset
     WHERE consumer = %s FOR NO KEY UPDATE
@@ -150,7 +151,8 @@ def deliver(consumer: Consumer, *, deadline: float = inf) -> int:
 def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
     types = [event_class.type for event_class in consumer.event_types]
     with transaction.atomic():
-        rows = _readable(_lock_offset(consumer), types)
+        offset = _lock_offset(consumer)
+        rows = read_in_order(_READABLE, [*offset, BATCH, types], make=_Row._make)
         if not rows:
             return 0, False
         events = [row for row in rows if row.type in types]
@@ -162,16 +164,6 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
                 last = events[-1]
         execute(_SAVE_OFFSET, [last.transaction, last.position, consumer.name])
     return len(events), more
-
-
-def _readable(offset: tuple[str, int], types: Sequence[str]) -> list[_Row]:
-    # A log that has grown since it was last analysed seems so short that PostgreSQL would sort the
-    # whole backlog for every batch instead of using an index.
-    with Pipeline() as pipeline:
-        pipeline.query("SET LOCAL enable_sort = off", prepared=False)
-        found = pipeline.query(_READABLE, [*offset, BATCH, types], make=_Row._make, prepared=False)
-        pipeline.query("SET LOCAL enable_sort = on", prepared=False)
-        return found.rows()
 
 
 def _lock_offset(consumer: Consumer) -> tuple[str, int]:

@@ -52,10 +52,8 @@ class ConnectionWatch:
                 present.add(client)
                 if client in self._last_request:
                     continue
-                if (
-                    time.monotonic() - self._first_seen.setdefault(client, time.monotonic())
-                    > SECONDS
-                ):
+                now = time.monotonic()
+                if now - self._first_seen.setdefault(client, now) > SECONDS:
                     connection.shutdown(socket.SHUT_RDWR)
         return present
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,11 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.api.documentation import documented
+from oms.api.filters import ApiFilterSet, ChoiceFilter, Schema, UUIDFilter
 from oms.api.keyset import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, page_size
 from oms.api.permissions import IsAuthenticated, IsStaff
 from oms.api.serializers import OutputSerializer
 from oms.api.standard_responses import EXAMPLE_ID
 from oms.api.views import ApiView
+from oms.events.models import Event
 from oms.http.queries import InvalidQuery, query_error
 from oms.streams.facts import types_as_markdown, types_for_customers, types_for_staff
 from oms.streams.feed import (
@@ -75,83 +77,119 @@ class EventPageOutput(OutputSerializer):
     results = EventOutput(many=True)
 
 
-def _parameters(types: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    uuid = {"type": "string", "format": "uuid"}
-    size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}
-    return {
-        "after": {
-            "schema": {"anyOf": [uuid, {"type": "string", "enum": [LATEST]}]},
-            "description": "The id of an event, or `latest`; the oldest events without it.",
-        },
-        "type": {
-            "schema": {"type": "string", "enum": list(types)},
-            "description": "Events of this type only.",
-        },
-        "order_id": {"schema": uuid, "description": "Events of this order only."},
-        "page_size": {
-            "schema": {**size, "default": DEFAULT_PAGE_SIZE},
-            "description": "How many events a page has at most.",
-        },
+class PositionFilter(UUIDFilter):
+    """The id of an event, or `latest`."""
+
+    parameter_schema: ClassVar[Schema] = {
+        "anyOf": [UUIDFilter.parameter_schema, {"type": "string", "enum": [LATEST]}]
     }
+
+    def parse(self, text: str) -> Any:
+        return text if text == LATEST else super().parse(text)
+
+
+class OwnEventFilters(ApiFilterSet):
+    after = PositionFilter()
+    type = ChoiceFilter(choices=[(type_, type_) for type_ in types_for_customers()])
+    order_id = UUIDFilter()
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
+class AllEventFilters(OwnEventFilters):
+    type = ChoiceFilter(choices=[(type_, type_) for type_ in types_for_staff()])
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
+_PARAMETERS = {
+    "after": "The id of an event, or `latest`; the oldest events without it.",
+    "type": "Events of this type only.",
+    "order_id": "Events of this order only.",
+}
+
+
+def _feed_documentation(
+    summary: str, *, types: Sequence[str], filters: type[ApiFilterSet]
+) -> documented:
+    size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}
+    return documented(
+        summary=summary,
+        description=f"{_FOLLOWING}\n\n{types_as_markdown(types)}",
+        response=EventPageOutput,
+        response_example=_EXAMPLE,
+        errors=[EventsArchived],
+        error_examples={"events_archived": {"oldest": EXAMPLE_ID}},
+        parameters={
+            **{
+                name: {"schema": filters.base_filters[name].parameter_schema, "description": text}
+                for name, text in _PARAMETERS.items()
+            },
+            "page_size": {
+                "schema": {**size, "default": DEFAULT_PAGE_SIZE},
+                "description": "How many events a page has at most.",
+            },
+        },
+    )
 
 
 class _Feed(ApiView):
     paged_actions = ()
-    queries = {"get": ("after", "type", "order_id", "page_size")}
+    queries = {"get": (*_PARAMETERS, "page_size")}
 
-    def answer(self, types: Sequence[str], *, customer_id: UUID | None = None) -> Response:
+    def answer(
+        self,
+        types: Sequence[str],
+        *,
+        filters: type[ApiFilterSet],
+        customer_id: UUID | None = None,
+    ) -> Response:
         """A page of the events of these types."""
-        query = self.request.query_params
+        params = self.request.query_params.dict()
+        values, limit = filters.cleaned(params), page_size(params)
         scope = FeedScope(
-            types=_chosen(query.get("type"), types),
+            types=[values["type"]] if "type" in values else types,
             customer_id=customer_id,
-            order_id=_id(query, "order_id"),
+            order_id=values.get("order_id"),
         )
-        limit = page_size(query)
-        if query.get("after") == LATEST:
+        after = values.get("after", NOTHING)
+        if after == LATEST:
             events, position = [], latest_position(scope)
         else:
             try:
-                page = read_feed(scope, after=_id(query, "after") or NOTHING, limit=limit)
+                page = read_feed(scope, after=after, limit=limit)
             except LookupError as error:
-                raise _invalid("after", "not_found", "There is no such event.") from error
+                detail = "There is no such event."
+                unknown = query_error("after", code="not_found", detail=detail)
+                raise InvalidQuery([unknown]) from error
             events, position = [_document(event) for event in page.events], page.next
-        params = sorted({**query.dict(), "after": str(position)}.items())
+        query = urlencode(sorted({**params, "after": str(position)}.items()))
         url = self.request.build_absolute_uri(self.request.path)
-        return Response({"next": f"{url}?{urlencode(params)}", "results": events})
+        return Response({"next": f"{url}?{query}", "results": events})
 
 
 class OwnEvents(_Feed):
     permission_classes = [IsAuthenticated]
 
-    @documented(
-        summary="Follow your orders",
-        description=f"{_FOLLOWING}\n\n{types_as_markdown(types_for_customers())}",
-        response=EventPageOutput,
-        response_example=_EXAMPLE,
-        errors=[EventsArchived],
-        error_examples={"events_archived": {"oldest": EXAMPLE_ID}},
-        parameters=_parameters(types_for_customers()),
-    )
+    @_feed_documentation("Follow your orders", types=types_for_customers(), filters=OwnEventFilters)
     def get(self, request: Request) -> Response:
-        assert self.actor.id is not None
-        return self.answer(types_for_customers(), customer_id=self.actor.id)
+        customer_id = self.actor.id
+        assert customer_id is not None
+        return self.answer(types_for_customers(), filters=OwnEventFilters, customer_id=customer_id)
 
 
 class AllEvents(_Feed):
     permission_classes = [IsStaff]
 
-    @documented(
-        summary="Follow all orders and products",
-        description=f"{_FOLLOWING}\n\n{types_as_markdown(types_for_staff())}",
-        response=EventPageOutput,
-        response_example=_EXAMPLE,
-        errors=[EventsArchived],
-        error_examples={"events_archived": {"oldest": EXAMPLE_ID}},
-        parameters=_parameters(types_for_staff()),
+    @_feed_documentation(
+        "Follow all orders and products", types=types_for_staff(), filters=AllEventFilters
     )
     def get(self, request: Request) -> Response:
-        return self.answer(types_for_staff())
+        return self.answer(types_for_staff(), filters=AllEventFilters)
 
 
 def _document(event: FeedEvent) -> dict[str, Any]:
@@ -163,25 +201,3 @@ def _document(event: FeedEvent) -> dict[str, Any]:
         "actor_kind": event.actor_kind,
         "data": event.data,
     }
-
-
-def _chosen(type_: str | None, types: Sequence[str]) -> Sequence[str]:
-    if type_ is None:
-        return types
-    if type_ not in types:
-        raise _invalid("type", "invalid_choice", "One of the types in the documentation.")
-    return [type_]
-
-
-def _id(query: Mapping[str, str], name: str) -> UUID | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise _invalid(name, "invalid", "Not a UUID.") from error
-
-
-def _invalid(parameter: str, code: str, detail: str) -> InvalidQuery:
-    return InvalidQuery([query_error(parameter, code=code, detail=detail)])

@@ -16,9 +16,10 @@ from django.db import transaction
 
 from oms.core.errors import Gone
 from oms.core.ids import first_id_at
-from oms.db.pipeline import Pipeline, execute
+from oms.db.pipeline import execute
 from oms.events.archiving import archived_until
 from oms.events.history import earliest_event_of
+from oms.events.reading import SETTLED, read_in_order
 from payments.queries import payments_of, refunds_of
 
 NOTHING = UUID(int=0)
@@ -28,8 +29,7 @@ _BEGINNING = ("0", 0)
 _MOST_SCANNED = 5_000
 
 _COLUMNS = "id, type, occurred_at, actor_kind, data"
-_SETTLED = "transaction < pg_snapshot_xmin(pg_current_snapshot())"
-_AFTER = f"(transaction, position) > (%s::text::xid8, %s) AND {_SETTLED}"
+_AFTER = f"(transaction, position) > (%s::text::xid8, %s) AND {SETTLED}"
 
 # Those that match among the next rows, and the last of these for the next page.
 _ALL = f"""
@@ -43,37 +43,24 @@ _ALL = f"""
     )
     SELECT {_COLUMNS}, matches FROM (
         SELECT *, true AS matches FROM matching UNION ALL SELECT *, false FROM ending
-    ) AS found ORDER BY matches DESC, found.transaction, found.position
+    ) AS found ORDER BY matches DESC, transaction, position
 """  # noqa: S608
-_OF_OBJECTS = f"""
-    SELECT {_COLUMNS}, true FROM events_event
-    WHERE object_id = ANY(%s) AND id >= %s AND type = ANY(%s) AND {_AFTER}
-    ORDER BY events_event.transaction, events_event.position LIMIT %s
-"""  # noqa: S608
-_OF_ORDER_OF_CUSTOMER = f"""
-    SELECT {_COLUMNS}, true FROM events_event
-    WHERE object_id = %s AND id >= %s AND data->>'customer_id' = %s AND type = ANY(%s) AND {_AFTER}
-    ORDER BY events_event.transaction, events_event.position LIMIT %s
-"""  # noqa: S608
-_OF_CUSTOMER = f"""
-    SELECT {_COLUMNS}, true FROM events_event
-    WHERE object_type = 'order' AND data->>'customer_id' = %s AND type = ANY(%s) AND {_AFTER}
-    ORDER BY events_event.transaction, events_event.position LIMIT %s
-"""  # noqa: S608
+# Those that an index leads to.
+_FOUND = """
+    SELECT {columns}, true FROM events_event
+    WHERE {conditions} AND type = ANY(%s) AND {after}
+    ORDER BY transaction, position LIMIT %s
+"""
+_OF_OBJECTS = "object_id = ANY(%s) AND id >= %s"
+_OF_CUSTOMER = "object_type = 'order' AND data->>'customer_id' = %s"
 _PLACE = "SELECT transaction::text, position FROM events_event WHERE id = %s"
 _OLDEST = f"""
-    SELECT id FROM events_event WHERE {_SETTLED}
-    ORDER BY events_event.transaction, events_event.position LIMIT 1
+    SELECT id FROM events_event WHERE {SETTLED} ORDER BY transaction, position LIMIT 1
 """  # noqa: S608
-_LATEST = f"""
-    SELECT id FROM events_event WHERE {_SETTLED}
-    ORDER BY events_event.transaction DESC, events_event.position DESC LIMIT 1
-"""  # noqa: S608
-_LATEST_OF_CUSTOMER = f"""
-    SELECT id FROM events_event
-    WHERE object_type = 'order' AND data->>'customer_id' = %s AND {_SETTLED}
-    ORDER BY events_event.transaction DESC, events_event.position DESC LIMIT 1
-"""  # noqa: S608
+_LATEST = """
+    SELECT id FROM events_event WHERE {conditions}
+    ORDER BY transaction DESC, position DESC LIMIT 1
+"""
 
 
 class EventsArchived(Gone):
@@ -117,7 +104,8 @@ def read_feed(scope: FeedScope, *, after: UUID, limit: int) -> FeedPage:
     Raises EventsArchived, and LookupError for an id that no event has.
     """
     statement, parameters = _statement(scope, place=_place_of(after), limit=limit)
-    rows = _rows(statement, parameters)
+    with transaction.atomic():
+        rows = read_in_order(statement, parameters, make=FeedEvent._make)
     events = [row for row in rows if row.matches]
     # A page that is not full ends with all that was looked through.
     ends = events[-1:] if len(events) == limit else rows[-1:]
@@ -127,16 +115,21 @@ def read_feed(scope: FeedScope, *, after: UUID, limit: int) -> FeedPage:
 def _statement(
     scope: FeedScope, *, place: tuple[str, int], limit: int
 ) -> tuple[str, Sequence[object]]:
-    types, order, customer = list(scope.types), scope.order_id, scope.customer_id
-    if order is not None and customer is not None:
-        earliest = earliest_event_of([order])
-        return _OF_ORDER_OF_CUSTOMER, [order, earliest, str(customer), types, *place, limit]
-    if order is not None:
-        ids = _objects_of(order)
-        return _OF_OBJECTS, [ids, earliest_event_of(ids), types, *place, limit]
-    if customer is not None:
-        return _OF_CUSTOMER, [str(customer), types, *place, limit]
-    return _ALL, [*place, _MOST_SCANNED, types, limit]
+    conditions: list[str] = []
+    parameters: list[object] = []
+    if scope.order_id is not None:
+        # A customer follows nothing of payments.
+        ids = _objects_of(scope.order_id) if scope.customer_id is None else [scope.order_id]
+        conditions.append(_OF_OBJECTS)
+        parameters += [ids, earliest_event_of(ids)]
+    if scope.customer_id is not None:
+        conditions.append(_OF_CUSTOMER)
+        parameters.append(str(scope.customer_id))
+    types = list(scope.types)
+    if not conditions:
+        return _ALL, [*place, _MOST_SCANNED, types, limit]
+    found = _FOUND.format(columns=_COLUMNS, conditions=" AND ".join(conditions), after=_AFTER)
+    return found, [*parameters, types, *place, limit]
 
 
 def _objects_of(order_id: UUID) -> list[UUID]:
@@ -148,19 +141,13 @@ def _objects_of(order_id: UUID) -> list[UUID]:
 
 def latest_position(scope: FeedScope) -> UUID:
     """The position of the last event that is settled now."""
+    conditions, parameters = [SETTLED], []
     if scope.customer_id is not None:
-        found = execute(_LATEST_OF_CUSTOMER, [str(scope.customer_id)], prepared=False).rows()
-    else:
-        found = execute(_LATEST, prepared=False).rows()
+        conditions.append(_OF_CUSTOMER)
+        parameters.append(str(scope.customer_id))
+    statement = _LATEST.format(conditions=" AND ".join(conditions))
+    found = execute(statement, parameters, prepared=False).rows()
     return found[0][0] if found else NOTHING
-
-
-def _rows(statement: str, parameters: Sequence[object]) -> list[FeedEvent]:
-    # As in oms/events/relay.py: the statistics of a growing log mislead the planner.
-    with transaction.atomic(), Pipeline() as pipeline:
-        pipeline.query("SET LOCAL enable_sort = off", prepared=False)
-        found = pipeline.query(statement, parameters, make=FeedEvent._make, prepared=False)
-        return found.rows()
 
 
 def _place_of(after: UUID) -> tuple[str, int]:

@@ -15,11 +15,11 @@ import httpx
 from oms.tests.faults.checks import check_everything, wait_for_background
 from oms.tests.faults.clients import Buyers, Reply, order_body
 from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.held_stock import stock_held_now_and_then
 from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import ENVIRONMENT, without
 
 _WRITERS = 8
-_HELD_SECONDS, _FREE_SECONDS = 0.3, 0.05
 _PAUSE = 0.02
 # Lists show changes when they are settled, a second later at the earliest.
 _SETTLE_SECONDS = 4.0
@@ -104,7 +104,7 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
         lists = [_ListFollower(client, path, since=since) for path in _LISTS]
         feed = _FeedFollower(client)
         with _repeated([*[each.follow for each in lists], feed.follow]):
-            with _held_now_and_then(shop, products[0]):
+            with stock_held_now_and_then(shop, products[:1], held=0.3, free=0.05):
                 made = _change(buyers, client, products, number=changes)
             outcome.violations += wait_for_background(shop, seconds=60)
             time.sleep(_SETTLE_SECONDS)
@@ -159,22 +159,6 @@ def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, num
     for writer in writers:
         writer.join()
     return next(numbers)
-
-
-@contextmanager
-def _held_now_and_then(shop: Shop, product: str) -> Iterator[None]:
-    """Another session holds the stock of the product most of the time."""
-
-    def hold() -> None:
-        with shop.connect() as connection, connection.transaction():
-            connection.execute(
-                "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [product]
-            )
-            time.sleep(_HELD_SECONDS)
-        time.sleep(_FREE_SECONDS)
-
-    with _repeated([hold]):
-        yield
 
 
 @contextmanager

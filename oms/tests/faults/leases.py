@@ -10,6 +10,7 @@ from oms.tests.faults.checks import check_everything, wait_for_background
 from oms.tests.faults.clients import Buyers, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.held_stock import stock_held_now_and_then
 from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
 
@@ -62,38 +63,23 @@ def _commit_late(shop: Shop, *, seconds: float) -> tuple[Outcome, Buyers]:
     outcome, buyers = Outcome(), Buyers(shop)
     # In the order of their locks: an order of both has its number when it waits for the second.
     first, held, other = sorted(shop.products(number=3))
-    stop = threading.Event()
+    stop, tokens = threading.Event(), buyers.tokens()
 
-    def hold() -> None:
-        with shop.connect() as connection:
+    def place(number: int) -> None:
+        lines = [(first, 1), (held, 1)] if number % 2 else [(other, 1)]
+        token = tokens[number % len(tokens)]
+        with buyers.client() as client:
             while not stop.is_set():
-                with connection.transaction():
-                    connection.execute(
-                        "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE", [held]
-                    )
-                    stop.wait(0.2)
-                stop.wait(0.02)
+                buyers.place(client, order_body(*lines), token=token)
 
-    threads = [threading.Thread(target=hold, daemon=True)]
-    threads[0].start()
-    try:
-        tokens = buyers.tokens()
-
-        def place(number: int) -> None:
-            lines = [(first, 1), (held, 1)] if number % 2 else [(other, 1)]
-            token = tokens[number % len(tokens)]
-            with buyers.client() as client:
-                while not stop.is_set():
-                    buyers.place(client, order_body(*lines), token=token)
-
-        threads += [threading.Thread(target=place, args=(one,), daemon=True) for one in range(6)]
-        for thread in threads[1:]:
+    threads = [threading.Thread(target=place, args=(one,), daemon=True) for one in range(6)]
+    with stock_held_now_and_then(shop, [held]):
+        for thread in threads:
             thread.start()
         time.sleep(seconds)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=30)
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=30)
     outcome.violations += buyers.resolve()
     outcome.violations += wait_for_background(shop, seconds=60)
     ids = accepted(buyers.record.calls)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from functools import partial
-
-from psycopg.errors import DeadlockDetected
 
 from oms.tests.faults.checks import check_everything
 from oms.tests.faults.clients import Buyers, order_body
 from oms.tests.faults.crowd import Answer, Caller, at_once
 from oms.tests.faults.experiments import Experiment, Outcome, Size
+from oms.tests.faults.held_stock import stock_held_now_and_then
 from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
 
@@ -84,7 +80,8 @@ def _fill_baskets(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
         connection.execute("ALTER SYSTEM SET deadlock_timeout = '50ms'")
         connection.execute("SELECT pg_reload_conf()")
     tokens, before = buyers.tokens(), _deadlocks(shop)
-    with _held_now_and_then(shop, products):
+    # So that orders wait with half of their products.
+    with stock_held_now_and_then(shop, products):
         at_once(
             shop,
             [
@@ -104,33 +101,6 @@ def _fill_baskets(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
     if deadlocks := _deadlocks(shop) - before:
         outcome.violations.append(f"{deadlocks} deadlocks")
     return outcome, buyers
-
-
-@contextmanager
-def _held_now_and_then(shop: Shop, products: Sequence[str]) -> Iterator[None]:
-    """Others hold the stock of one product at a time, so that orders wait with half of theirs.
-
-    For longer than web processes let each other finish.
-    """
-    stop = threading.Event()
-
-    def hold() -> None:
-        with shop.connect() as connection:
-            while not stop.wait(0.02):
-                with suppress(DeadlockDetected), connection.transaction():
-                    connection.execute(
-                        "SELECT FROM inventory_stocklevel WHERE product_id = %s FOR UPDATE",
-                        [random.choice(products)],
-                    )
-                    stop.wait(0.2)
-
-    thread = threading.Thread(target=hold, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=10)
 
 
 def _deadlocks(shop: Shop) -> int:
