@@ -42,7 +42,7 @@ def second_beat_and_relay(shop: Shop, size: Size) -> Outcome:
     ]
     _wait_for_workers(shop, beside[1:])  # the first of them is no worker
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
-        time.sleep(size.choose(quick=6, full=120))
+        time.sleep(size.choose(quick=6, full=60))
     conclude(outcome, shop, buyers)
     outcome.violations += _doubled(shop, sent_before, outcome)
     for process in beside:
@@ -113,7 +113,7 @@ def jumping_clocks(shop: Shop, size: Size) -> Outcome:
                 for name, clock in clocks.items():
                     clock.write_text(offset.format(jumps[name]))
                 outcome.count("jumps", len(clocks))
-                time.sleep(size.choose(quick=2, full=10))
+                time.sleep(size.choose(quick=2, full=5))
     conclude(outcome, shop, buyers)
     outcome.violations += _doubled(shop, sent_before, outcome)
     outcome.violations += [
