@@ -58,9 +58,12 @@ class ConnectionWatch:
         return present
 
 
-def _plain(client: tuple[str, int] | tuple[str, int, int, int]) -> Client:
-    """IPv4 addresses look alike, whichever kind of socket they came through."""
-    return client[0].removeprefix("::ffff:"), client[1]
+def _plain(client: tuple[str, int | str] | tuple[str, int, int, int]) -> Client:
+    """The client with an IPv4 address as such, whichever kind of socket it came through.
+
+    Granian 2.8 gives the port of a request as text, against the ASGI specification.
+    """
+    return client[0].removeprefix("::ffff:"), int(client[1])
 
 
 def _open_descriptors() -> list[int]:
