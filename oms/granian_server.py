@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import resource
 from argparse import ArgumentParser
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Timer
@@ -19,14 +21,16 @@ from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from oms.core.liveness import stopping_file
+from oms.core.liveness import closing_file, stopping_file
 
 # Granian has one timeout for an idle connection and for the headers of a request. It must be longer
 # than a proxy keeps idle connections, usually 60 seconds, or the proxy sends to closed ones.
 _KEEP_ALIVE_SECONDS = 75
-# Connections of one worker, idle ones too.
-_MAX_CONNECTIONS = 2_048
+# Connections of one worker, idle ones and streams too.
+_MAX_CONNECTIONS = 8_192
 _MAX_FILES = 16_384
+# In which streams end by themselves before the port closes.
+_STREAM_SECONDS = 0.5
 
 
 class Server(Granian):  # type: ignore[misc,valid-type]  # granian has no types
@@ -36,20 +40,33 @@ class Server(Granian):  # type: ignore[misc,valid-type]  # granian has no types
         super().__init__(*arguments, **options)
         self._close_delay = close_delay
         self._stopping = stopping_file(run_folder, os.getpid())
-        # At the start it may be that of a process with the same id, killed while it stopped.
+        self._closing = closing_file(run_folder, os.getpid())
+        # At the start they may be those of a process with the same id, killed while it stopped.
         for hook in (self.on_startup, self.on_shutdown):
-            hook(partial(self._stopping.unlink, missing_ok=True))
+            for file in (self._stopping, self._closing):
+                hook(partial(file.unlink, missing_ok=True))
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
         """Stop after the pause, at a second signal at once."""
-        if not self._close_delay or self._stopping.exists():
+        if self._stopping.exists():
             super().signal_handler_interrupt()
             return
-        self._stopping.parent.mkdir(parents=True, exist_ok=True)
-        self._stopping.touch()
-        pause = Timer(self._close_delay, super().signal_handler_interrupt)
-        pause.daemon = True
-        pause.start()
+        with suppress(OSError):  # a full disk
+            self._stopping.parent.mkdir(parents=True, exist_ok=True)
+            self._stopping.touch()
+        _later(self._close_delay, self._end_streams)
+
+    def _end_streams(self) -> None:
+        """Let the workers end their streams: granian would wait for them, or just cut them."""
+        with suppress(OSError):
+            self._closing.touch()
+        _later(_STREAM_SECONDS, super().signal_handler_interrupt)
+
+
+def _later(seconds: float, action: Callable[[], None]) -> None:
+    timer = Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
 
 
 def main() -> None:
@@ -74,7 +91,7 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
-        websockets=False,
+        websockets=True,
         workers=options.workers,
         workers_kill_timeout=options.stop_seconds,
         respawn_failed_workers=True,

@@ -25,6 +25,7 @@ from oms.http.operations.idempotency import purge_idempotency_records
 from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import wakeups_held
+from oms.streams.tickets import purge_tickets
 from oms.users.operations.known_addresses import purge_known_addresses
 from oms.users.operations.sessions import purge_sessions
 from orders.operations.paying import EVENT_TYPES as PAYMENT_EVENTS
@@ -106,6 +107,8 @@ def purge() -> None:
         purge_idempotency_records(now=now, deadline=deadline)
     with _isolated("sessions"):
         purge_sessions(before=now - timedelta(days=1), deadline=deadline)
+    with _isolated("tickets"):
+        purge_tickets(before=now, deadline=deadline)
     with _isolated("known addresses"):
         purge_known_addresses(now=now, deadline=deadline)
     if days := settings.PROVIDER_MESSAGE_RETENTION_DAYS:

@@ -11,15 +11,18 @@ from django.conf import settings
 from django.utils import translation
 
 from inventory.events import StockRanLow
+from notifications.events import NotificationCreated
 from notifications.mail import mail_domain
 from notifications.messages import ORDER_MESSAGES, Message, low_stock_message
 from notifications.models import Channel, DeliveryState, Notification
 from notifications.rendering import render_mail
 from oms.core import clock
+from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import execute, rows_of
 from oms.db.transactions import transaction_required
+from oms.events.publishing import publish
 from oms.events.relay import RecordedEvent
 from oms.events.types import DomainEvent
 from oms.queue.wakeups import wake_on_commit
@@ -62,6 +65,28 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
             insert_rows(Notification, list(rows[0]), values, skip_existing=True)
     if mails:
         wake_on_commit(SEND_TASK)
+    if in_app:
+        _publish_created(in_app)
+
+
+def _publish_created(rows: Sequence[_Row]) -> None:
+    """Publish those of the in-app notifications that were not there before."""
+    ids = [row["id"] for row in rows]
+    created = set(Notification.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    publish(
+        *(
+            NotificationCreated(
+                notification_id=row["id"],
+                customer_id=row["recipient_id"],
+                order_id=row["order_id"],
+                kind=row["kind"],
+                subject=row["subject"],
+            )
+            for row in rows
+            if row["id"] in created
+        ),
+        actor=system("notifications"),
+    )
 
 
 def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:

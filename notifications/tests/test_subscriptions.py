@@ -249,7 +249,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_events(
 
     few, many = statements(1), statements(12)
 
-    assert few == many == 7
+    assert few == many == 9
 
 
 def test_names_of_customers_and_products_cannot_become_markup(place: PlaceOrder) -> None:

@@ -106,9 +106,9 @@ class AutoSchema(SpectacularSchema):
                 )
             )
         described: dict[Any, Any] = {}
-        if response is None:
+        if response is None and not said.media_types:
             described[said.status] = OpenApiResponse(description="No content.")
-        else:
+        elif response is not None:
             described[said.status, "application/json"] = OpenApiResponse(
                 response=response, examples=examples
             )

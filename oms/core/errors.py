@@ -99,6 +99,13 @@ class Unprocessable(OperationError):
     code = "unprocessable"
 
 
+class TooManyRequests(OperationError):
+    """There are too many requests; try again later."""
+
+    code = "rate_limited"
+    retry_after: int = 10  # seconds
+
+
 class Unavailable(OperationError):
     """The service is busy; try again shortly."""
 

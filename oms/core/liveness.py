@@ -31,3 +31,8 @@ def beat(folder: Path) -> None:
 def stopping_file(folder: Path, server: int) -> Path:
     """Exists while the web server, whose main process is `server`, takes no new work."""
     return folder / f"stopping-{server}"
+
+
+def closing_file(folder: Path, server: int) -> Path:
+    """Exists once that server is about to close its port; streams end then."""
+    return folder / f"closing-{server}"

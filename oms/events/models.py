@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Func, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now, Upper
+from django.db.models.lookups import IsNull
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
@@ -63,8 +64,8 @@ class Event(models.Model):
                 KeyTextTransform("customer_id", "data"),
                 "transaction",
                 "position",
-                condition=Q(object_type="order"),
-                name="event_of_customer",
+                condition=Q(IsNull(KeyTextTransform("customer_id", "data"), False)),
+                name="event_by_customer",
             ),
         ]
 

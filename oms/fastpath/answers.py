@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from oms.api.handlers import ApiAnswer, ApiCall
 from oms.fastpath.calls import FastPathCall
@@ -43,17 +44,20 @@ def health_answer(request: FastPathRequest) -> ApiAnswer | None:
     ):
         return None
     answer = ApiAnswer(body=HEALTHY, headers=dict(HEALTHY_HEADERS))
-    _complete_and_record(
-        request, answer, request_id=_request_id(request), path=_HEALTH, name="health"
-    )
+    complete_alone(request, answer, request_id=request_id_of(request), path=_HEALTH, name="health")
     if request.method == "HEAD":
         answer.body = b""
     return answer
 
 
-def problem_answer(request: FastPathRequest, problem: Problem) -> ApiAnswer:
-    """The answer to a request that Django does not get to, or is too slow to answer."""
-    request_id = _request_id(request)
+def problem_answer(
+    request: FastPathRequest, problem: Problem, *, name: str | None = None
+) -> ApiAnswer:
+    """The answer to a request that Django does not get to, or is too slow to answer.
+
+    `name` is that of the route, if it is known.
+    """
+    request_id = request_id_of(request)
     if is_api_path(request.path):
         call = ApiCall(name="", path=request.path, request_id=request_id)
         answer = call.problem(problem)
@@ -67,22 +71,35 @@ def problem_answer(request: FastPathRequest, problem: Problem) -> ApiAnswer:
                 **problem.headers,
             },
         )
-    _complete_and_record(request, answer, request_id=request_id, path=_API, name=None)
+    complete_alone(request, answer, request_id=request_id, path=_API, name=name)
     return answer
 
 
-def _request_id(request: FastPathRequest) -> str:
+def request_id_of(request: FastPathRequest) -> str:
+    """The id of the request: the client's, or a new one at each call."""
     return sane_request_id(request.headers.get("x-request-id", ""))
 
 
-def _complete_and_record(
-    request: FastPathRequest, answer: ApiAnswer, *, request_id: str, path: str, name: str | None
+def complete_alone(
+    request: FastPathRequest,
+    answer: ApiAnswer,
+    *,
+    request_id: str,
+    path: str,
+    name: str | None,
+    user_id: UUID | None = None,
+    is_stream: bool = False,
 ) -> None:
+    """Add the headers that every answer of `path` has, log the answer and count it.
+
+    `name` is that of the route; the length of a stream is not known.
+    """
+    length = {} if is_stream else {"Content-Length": str(len(answer.body))}
     answer.headers = {
         **middleware_headers(request, path=path, has_etag=False),
         **answer.headers,
         "X-Request-ID": request_id,
-        "Content-Length": str(len(answer.body)),
+        **length,
     }
     one = AnsweredRequest(
         method=request.method if request.method in METHODS else "<invalid method>",
@@ -93,7 +110,7 @@ def _complete_and_record(
         status=answer.status,
         seconds=time.monotonic() - request.arrived,
         request_id=request_id,
-        user_id=None,
+        user_id=user_id,
     )
     record_requests([one])
 

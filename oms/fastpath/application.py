@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from django.conf import settings
 
 from oms.api.handlers import ApiAnswer, Handler
 from oms.core.deadline import arrived_at, deadline_in
-from oms.core.liveness import HEARTBEAT_SECONDS, beat
+from oms.core.liveness import HEARTBEAT_SECONDS, beat, closing_file
 from oms.fastpath.answers import Answers, failed_answer, health_answer, problem_answer
 from oms.fastpath.batcher import Batcher, BatchStalled
 from oms.fastpath.batches import answer_batch
@@ -50,15 +51,31 @@ _STALLED_SECONDS = 2.0
 # Answered on threads of their own, so also while requests of clients hold all others.
 _FOR_OPERATORS = frozenset({"/health/ready", "/metrics"})
 _WATCH_SECONDS = 1.0
+_WATCH_STOPPING_SECONDS = 0.1
 _SLOW = "The body did not arrive in time."
 # A tenth of Python's own: a request is received while a batch is decided.
 _SWITCH_SECONDS = 0.0005
 
 
-class Application:
-    """Answers hot routes in batches, and all others with Django on a pool of threads."""
+class Streams(Protocol):
+    """What serves streams of events: oms/streams/server.py."""
 
-    def __init__(self, django: Any) -> None:
+    def takes_events(self, request: FastPathRequest) -> bool: ...
+    def takes_web_socket(self, request: FastPathRequest) -> bool: ...
+    async def serve_events(
+        self, request: FastPathRequest, receive: Receive, send: Send
+    ) -> ApiAnswer | None: ...
+    async def serve_web_socket(
+        self, request: FastPathRequest, receive: Receive, send: Send
+    ) -> None: ...
+    def stop(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Application:
+    """Answers hot routes in batches, streams as they flow, and all else with Django on threads."""
+
+    def __init__(self, django: Any, *, streams: Callable[..., Streams]) -> None:
         self._django = DjangoThreads(django, workers=settings.WEB_THREADS)
         self._operators = DjangoThreads(django, workers=2)
         # Empty before the start and from the shutdown on: Django answers then.
@@ -66,6 +83,9 @@ class Application:
         self._wakeups: WakeUpSender | None = None
         self._resources = ExitStack()
         self._connections = ConnectionWatch(port=settings.PORT)
+        self._make_streams = streams
+        # From the start to the shutdown.
+        self._streams: Streams | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -73,12 +93,19 @@ class Application:
             return
         if scope.get("client"):
             self._connections.note_request(scope["client"])
+        if scope["type"] == "websocket":
+            await self._serve_web_socket(scope, receive, send)
+            return
         # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
         request = request_of(scope)
         healthy = health_answer(request) if request.path == "/health" else None
         if healthy is not None:
             await _send(healthy, send)
+        elif self._streams is not None and self._streams.takes_events(request):
+            refusal = await self._streams.serve_events(request, receive, send)
+            if refusal is not None:
+                await _send(refusal, send)
         else:
             await self._answer(scope, receive, send, request=request)
 
@@ -90,11 +117,16 @@ class Application:
         sys.setswitchinterval(_SWITCH_SECONDS)
         if settings.FAST_PATH:
             self._start()
-        periodic = [asyncio.create_task(_beat()), asyncio.create_task(self._watch_connections())]
+        self._streams = self._make_streams(cut=self._connections.cut)
+        periodic = [
+            asyncio.create_task(each)
+            for each in (_beat(), self._watch_connections(), self._watch_stopping())
+        ]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in periodic:
             task.cancel()
+        await self._streams.close()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -105,6 +137,21 @@ class Application:
             began = time.monotonic()
             present = await asyncio.to_thread(self._connections.look)
             self._connections.forget_ended(present, before=began)
+
+    async def _watch_stopping(self) -> None:
+        """End the streams when the server is about to close its port."""
+        closing = closing_file(settings.RUN_DIR, os.getppid())
+        while self._streams is not None and not closing.exists():
+            await asyncio.sleep(_WATCH_STOPPING_SECONDS)
+        if self._streams is not None:
+            self._streams.stop()
+
+    async def _serve_web_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = request_of(scope)
+        if self._streams is None or not self._streams.takes_web_socket(request):
+            await send({"type": "websocket.close"})  # answered with 403
+            return
+        await self._streams.serve_web_socket(request, receive, send)
 
     def _start(self) -> None:
         check_middleware()

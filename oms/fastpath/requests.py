@@ -26,7 +26,7 @@ class ClientGone(Exception):
 class FastPathRequest:
     """A request; the names of `headers` are lower case, and `body` is set once it was read.
 
-    `arrived` is on the clock of time.monotonic.
+    `client` are its address and port; `arrived` is on the clock of time.monotonic.
     """
 
     method: str
@@ -34,20 +34,25 @@ class FastPathRequest:
     query: bytes
     headers: Mapping[str, str]
     scheme: str
-    remote_address: str
+    client: tuple[str, int]
     arrived: float
     body: bytes = b""
+
+    @property
+    def remote_address(self) -> str:
+        """The address of the other end of the connection."""
+        return self.client[0]
 
 
 def request_of(scope: Scope) -> FastPathRequest:
     """The request of an ASGI scope, which arrives now. Of equal headers it has the last."""
     return FastPathRequest(
-        method=scope["method"],
+        method=scope.get("method", "GET"),  # a WebSocket has none
         path=scope["path"],
         query=scope["query_string"],
         headers={n.decode("latin-1"): value.decode("latin-1") for n, value in scope["headers"]},
-        scheme=scope["scheme"],
-        remote_address=scope["client"][0] if scope.get("client") else "",
+        scheme=scope["scheme"].replace("ws", "http"),  # a WebSocket begins with a request
+        client=scope.get("client") or ("", 0),
         arrived=time.monotonic(),
     )
 

@@ -30,6 +30,11 @@ class ConnectionWatch:
         self._port = port
         self._first_seen: dict[Client, float] = {}
         self._last_request: dict[Client, float] = {}
+        self._to_cut: set[Client] = set()
+
+    def cut(self, client: Client) -> None:
+        """Close the connection of `client` at the next look: the server would wait for it."""
+        self._to_cut.add(_plain(client))
 
     def note_request(self, client: Client) -> None:
         """A request of `client` has arrived."""
@@ -50,6 +55,9 @@ class ConnectionWatch:
                     continue
                 client = _plain(connection.getpeername())  # the socket that listens has none
                 present.add(client)
+                if client in self._to_cut:
+                    self._to_cut.remove(client)
+                    connection.shutdown(socket.SHUT_RDWR)
                 if client in self._last_request:
                     continue
                 now = time.monotonic()

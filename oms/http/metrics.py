@@ -91,6 +91,9 @@ def _fold_ended_processes(folder: Path) -> None:
         match = _FILE.fullmatch(path.name)
         if match is None or _is_running(int(match["pid"])):
             continue
+        if match["kind"].startswith("gauge_live"):  # of processes that run
+            path.unlink()
+            continue
         is_gauge = match["kind"].startswith("gauge")
         sums = MmapedDict(str(folder / f"{match['kind']}_ended.db"))
         for key, value, at, _ in MmapedDict.read_all_values_from_file(str(path)):

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.OperationError], int] = {
     errors.Gone: 410,
     errors.StaleVersion: 412,
     errors.Unprocessable: 422,
+    errors.TooManyRequests: 429,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 504,
 }

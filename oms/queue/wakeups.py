@@ -7,8 +7,9 @@ caller for long.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 from celery import current_app
@@ -16,8 +17,9 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.client import PubSub
 
-from oms.core.redis import ERRORS, breaker
+from oms.core.redis import ERRORS, breaker, redis_client
 
 log = structlog.get_logger(__name__)
 
@@ -52,11 +54,12 @@ def wake(task: str) -> None:
     """Send the Celery task called `task`, unless a message for it is waiting or held back.
 
     The task must call `release_wakeups` before it looks for work for the last time, so that
-    later commits send a message of their own.
+    later commits send a message of their own. Listeners (WakeUpListener) are woken each time.
     """
     if breaker(settings.REDIS_URL).is_open:
         return
     try:
+        redis_client(settings.REDIS_URL).publish(_channel(task), b"")
         if cache.add(_flag(task), _SENT, timeout=_FLAG_SECONDS):
             current_app.send_task(task)
     except (OperationalError, *ERRORS) as error:
@@ -96,5 +99,49 @@ def _tolerated_outage(task: str) -> Iterator[None]:
         log.warning("wake_up_flag_failed", task=task, error=type(error).__name__)
 
 
+class WakeUpListener:
+    """Receives the wake-ups of one task in a process that is no worker; for one thread."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+        self._subscription: PubSub | None = None
+
+    def wait(self, *, seconds: float) -> bool:
+        """Wait for a wake-up, for so many seconds at most; whether there was one."""
+        began = time.monotonic()
+        try:
+            if self._subscription is None:
+                client = redis_client(settings.REDIS_URL)
+                subscription: PubSub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # the library's
+                subscription.subscribe(_channel(self._task))
+                self._subscription = subscription
+            return self._receive(self._subscription, seconds=seconds)
+        except ERRORS:
+            self.close()
+            time.sleep(max(0.0, began + seconds - time.monotonic()))
+            return False
+
+    def _receive(self, subscription: PubSub, *, seconds: float) -> bool:
+        """Whether there was a message; all that have arrived count as one."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if subscription.get_message(timeout=left) is not None:
+                while subscription.get_message(timeout=0) is not None:
+                    pass
+                return True
+        return False
+
+    def close(self) -> None:
+        """Stop listening."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(*ERRORS):
+                subscription.close()
+
+
 def _flag(task: str) -> str:
     return f"wake:{task}"
+
+
+def _channel(task: str) -> str:
+    return f"woken:{task}"

@@ -108,6 +108,10 @@ RATE_LIMITS = {
     "general_user": rate("RATE_LIMIT_USER", default="3000/minute"),
     "general_address": rate("RATE_LIMIT_ANONYMOUS", default="600/minute"),
 }
+# Open streams and WebSockets in each web process: of one client address (behind which may be an
+# office), and of one account.
+STREAMS_PER_ADDRESS = env.int("STREAMS_PER_ADDRESS", default=200)
+STREAMS_PER_ACCOUNT = env.int("STREAMS_PER_ACCOUNT", default=20)
 # Whether an account was used from an address before: attempts from there are counted apart. Named
 # here because oms.http, which counts, is below oms.users.
 IS_KNOWN_ADDRESS = "oms.users.operations.known_addresses.is_known_address"

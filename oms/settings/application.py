@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "orders",
     "notifications",
     "reports",
+    "oms.streams",
 ]
 
 MIDDLEWARE = [

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.http import HttpResponse
+from msgspec import Raw
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.api.documentation import documented
-from oms.api.filters import ApiFilterSet, ChoiceFilter, Schema, UUIDFilter
+from oms.api.filters import ApiFilterSet, ChoiceFilter, UUIDFilter
 from oms.api.keyset import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, page_size
-from oms.api.permissions import IsAuthenticated, IsStaff
+from oms.api.permissions import AllowAny, IsAuthenticated, IsStaff
 from oms.api.serializers import OutputSerializer
 from oms.api.standard_responses import EXAMPLE_ID
 from oms.api.views import ApiView
@@ -29,8 +31,18 @@ from oms.streams.feed import (
     latest_position,
     read_feed,
 )
-
-LATEST = "latest"
+from oms.streams.queries import (
+    CONTENT_TYPE,
+    LAST_EVENT_ID,
+    LATEST,
+    PositionFilter,
+    StreamParameters,
+    check_accept,
+    stream_query,
+)
+from oms.streams.tickets import issue_ticket
+from oms.streams.topics import interest_of
+from oms.users.access_tokens import Account
 
 _ORDER_ID = "019aa2f4-8c11-7b63-a1f0-6d2c9e4b7a58"
 _EXAMPLE = {
@@ -61,6 +73,34 @@ _FOLLOWING = (
 )
 
 
+_STREAM_DESCRIPTION = """\
+Server-Sent Events: `id` is the event's, `event` its type, `data` its data, as in the feed.
+
+| Topic | What | Who |
+| --- | --- | --- |
+| `orders` | The events of your orders; of all orders, payments and refunds for staff | signed in |
+| `notifications` | `notification.created` for each of your new in-app notifications | signed in |
+| `inventory` | `inventory.changed` with a product's present stock, once a second at most | all |
+
+The first event is `stream.opened`, whose `id` is the position from which on nothing is missed. A
+client that connects again with `Last-Event-ID` (browsers do so by themselves) or `after` gets all
+that it has missed, nothing twice; of the inventory the present state of what has changed. A comment
+every 15 seconds shows that the connection works. The stream ends with the session, which is
+announced by `stream.ended`; it ends, and is to be opened again, when the server restarts or the
+client does not read. Browsers send a ticket instead of a token.
+"""
+_STREAM_EXAMPLE = (
+    f"retry: 2317\nid: {EXAMPLE_ID}\nevent: stream.opened\ndata: {{}}\n\n"
+    f'id: {_ORDER_ID}\nevent: order.confirmed\ndata: {{"order_id": "{_ORDER_ID}"}}\n\n'
+)
+_STREAM_PARAMETERS = {
+    "topics": "What to follow, separated by commas.",
+    "after": "The id of an event: begin with what followed it. From now on by default.",
+    "product_id": "The stock of this product only.",
+    "ticket": "In place of a token.",
+}
+
+
 class EventOutput(OutputSerializer):
     id = serializers.UUIDField()
     type = serializers.CharField()
@@ -75,17 +115,6 @@ class EventOutput(OutputSerializer):
 class EventPageOutput(OutputSerializer):
     next = serializers.URLField(help_text="The events after these.")
     results = EventOutput(many=True)
-
-
-class PositionFilter(UUIDFilter):
-    """The id of an event, or `latest`."""
-
-    parameter_schema: ClassVar[Schema] = {
-        "anyOf": [UUIDFilter.parameter_schema, {"type": "string", "enum": [LATEST]}]
-    }
-
-    def parse(self, text: str) -> Any:
-        return text if text == LATEST else super().parse(text)
 
 
 class OwnEventFilters(ApiFilterSet):
@@ -192,12 +221,67 @@ class AllEvents(_Feed):
         return self.answer(types_for_staff(), filters=AllEventFilters)
 
 
+class TicketOutput(OutputSerializer):
+    ticket = serializers.CharField(help_text="For one connection within 30 seconds.")
+
+
+class Stream(ApiView):
+    """The stream; its web server takes it (oms/streams/event_stream.py) before Django does."""
+
+    permission_classes = [AllowAny]
+    queries = {"get": tuple(StreamParameters.base_filters)}
+
+    @documented(
+        summary="Follow what happens, as it happens",
+        description=_STREAM_DESCRIPTION,
+        status=200,
+        media_types={CONTENT_TYPE: _STREAM_EXAMPLE},
+        parameters={
+            name: {
+                "schema": StreamParameters.base_filters[name].parameter_schema,
+                "description": text,
+                "required": name == "topics",
+            }
+            for name, text in _STREAM_PARAMETERS.items()
+        },
+        headers={LAST_EVENT_ID: "The id of the last event received; goes before `after`."},
+        errors=[EventsArchived],
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Check the request, and let the client try again: without ASGI no stream stays open."""
+        check_accept(request.headers.get("Accept", "*/*"))
+        last_event_id = request.headers.get(LAST_EVENT_ID)
+        query = stream_query(request._request.GET, last_event_id=last_event_id)
+        user = request.user
+        account = user if isinstance(user, Account) else None
+        interest_of(account, topics=query.topics, product_id=query.product_id)
+        return HttpResponse("retry: 5000\n\n", content_type=CONTENT_TYPE)
+
+
+class Tickets(ApiView):
+    """Tickets for browsers."""
+
+    @documented(
+        summary="Get a ticket for a stream",
+        description="For `ticket` of a stream or a WebSocket, because a browser cannot send the"
+        " header Authorization there. It opens one connection within 30 seconds.",
+        response=TicketOutput,
+        status=201,
+        response_example={"ticket": "Vm0wd2QyUXlVWGxWV0d4V1YwZDRXRmxVU205"},
+    )
+    def post(self, request: Request) -> Response:
+        account = request.user
+        assert isinstance(account, Account)
+        ticket = issue_ticket(user_id=account.id, session_id=account.session_id)
+        return Response({"ticket": ticket}, status=201, headers={"Cache-Control": "no-store"})
+
+
 def _document(event: FeedEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "type": event.type,
         "occurred_at": event.occurred_at,
-        "order_id": event.data.get("order_id"),
+        "order_id": event.order_id,
         "actor_kind": event.actor_kind,
-        "data": event.data,
+        "data": Raw(event.data),
     }

@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
+from notifications.events import NotificationCreated
 from oms.events.types import DomainEvent, event_types
 from orders.events import OrderEvent
 
@@ -16,10 +17,14 @@ _OF_STAFF = frozenset({"order", "payment", "refund", "product", "location"})
 
 @cache
 def types_for_customers() -> tuple[str, ...]:
-    """The types of events that a customer may follow, of the own orders."""
-    return tuple(
-        sorted(type_ for type_, cls in event_types().items() if issubclass(cls, OrderEvent))
-    )
+    """The types of events that a customer may follow: of the own orders and notifications."""
+    return tuple(sorted((*types_of_orders(), NotificationCreated.type)))
+
+
+@cache
+def types_of_orders() -> tuple[str, ...]:
+    """The types of events of an order that its customer may follow."""
+    return tuple(type_ for type_, cls in event_types().items() if issubclass(cls, OrderEvent))
 
 
 @cache

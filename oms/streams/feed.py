@@ -16,43 +16,67 @@ from django.db import transaction
 
 from oms.core.errors import Gone
 from oms.core.ids import first_id_at
-from oms.db.pipeline import execute
+from oms.db.pipeline import Pipeline, execute
 from oms.events.archiving import archived_until
 from oms.events.history import earliest_event_of
 from oms.events.reading import SETTLED, read_in_order
 from payments.queries import payments_of, refunds_of
 
 NOTHING = UUID(int=0)
-_BEGINNING = ("0", 0)
+
+
+class Place(NamedTuple):
+    """A place in the log's order; what comes after it is greater."""
+
+    transaction: int
+    position: int
+
+
+BEGINNING = Place(0, 0)
+# Greater than any position.
+_LAST = 2**62
 
 # How many rows of the log a page looks through at most: those of rare types are far apart.
 _MOST_SCANNED = 5_000
 
-_COLUMNS = "id, type, occurred_at, actor_kind, data"
-_AFTER = f"(transaction, position) > (%s::text::xid8, %s) AND {SETTLED}"
+_COLUMNS = """
+    id, type, occurred_at, actor_kind, object_id, data->>'order_id' AS order_id,
+    data->>'customer_id' AS customer_id, data::text AS data, transaction, position
+"""
+_AFTER = "(transaction, position) > (%s::text::xid8, %s) AND transaction < %s::text::xid8"
+_FOUND_COLUMNS = """
+    id, type, occurred_at, actor_kind, object_id, order_id, customer_id, data,
+    transaction::text::bigint, position
+"""
 
 # Those that match among the next rows, and the last of these for the next page.
 _ALL = f"""
     WITH batch AS MATERIALIZED (
-        SELECT {_COLUMNS}, transaction, position FROM events_event
+        SELECT id, type, occurred_at, actor_kind, object_id, data, transaction, position
+        FROM events_event
         WHERE {_AFTER} ORDER BY transaction, position LIMIT %s
     ), matching AS (
-        SELECT * FROM batch WHERE type = ANY(%s) ORDER BY transaction, position LIMIT %s
+        SELECT {_COLUMNS}, true AS matches FROM batch
+        WHERE type = ANY(%s) ORDER BY batch.transaction, batch.position LIMIT %s
     ), ending AS (
-        SELECT * FROM batch ORDER BY transaction DESC, position DESC LIMIT 1
+        SELECT {_COLUMNS}, false AS matches FROM batch
+        ORDER BY batch.transaction DESC, batch.position DESC LIMIT 1
     )
-    SELECT {_COLUMNS}, matches FROM (
-        SELECT *, true AS matches FROM matching UNION ALL SELECT *, false FROM ending
-    ) AS found ORDER BY matches DESC, transaction, position
+    SELECT {_FOUND_COLUMNS}, matches, (SELECT count(*) FROM batch)
+    FROM (SELECT * FROM matching UNION ALL SELECT * FROM ending) AS found
+    ORDER BY matches DESC, found.transaction, found.position
 """  # noqa: S608
 # Those that an index leads to.
 _FOUND = """
-    SELECT {columns}, true FROM events_event
-    WHERE {conditions} AND type = ANY(%s) AND {after}
-    ORDER BY transaction, position LIMIT %s
+    SELECT {found_columns}, true, 0 FROM (
+        SELECT {columns} FROM events_event
+        WHERE {conditions} AND type = ANY(%s) AND {after}
+        ORDER BY transaction, position LIMIT %s
+    ) AS found ORDER BY found.transaction, found.position
 """
 _OF_OBJECTS = "object_id = ANY(%s) AND id >= %s"
-_OF_CUSTOMER = "object_type = 'order' AND data->>'customer_id' = %s"
+_OF_CUSTOMER = "data->>'customer_id' = %s"
+_SETTLED_UNTIL = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 _PLACE = "SELECT transaction::text, position FROM events_event WHERE id = %s"
 _OLDEST = f"""
     SELECT id FROM events_event WHERE {SETTLED} ORDER BY transaction, position LIMIT 1
@@ -70,22 +94,39 @@ class EventsArchived(Gone):
 
 
 class FeedEvent(NamedTuple):
-    """An event of the feed."""
+    """An event of the feed; `data` is JSON."""
 
     id: UUID
     type: str
     occurred_at: datetime
     actor_kind: str
-    data: dict[str, object]
+    object_id: UUID
+    order_id: str | None
+    customer_id: str | None
+    data: str
+    transaction: int
+    position: int
     matches: bool
+    scanned: int
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the log."""
+        return Place(self.transaction, self.position)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedPage:
-    """Some events in the order of commits, and the position after which the next page begins."""
+    """Some events in the order of commits.
+
+    `next` is the position after which the next page begins, `until` the place up to which the page
+    has all that matches, `is_full` whether more may be there now.
+    """
 
     events: Sequence[FeedEvent]
     next: UUID
+    until: Place
+    is_full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,17 +144,69 @@ def read_feed(scope: FeedScope, *, after: UUID, limit: int) -> FeedPage:
     A page may be empty although there are more: rare events are looked for in 5,000 rows at a time.
     Raises EventsArchived, and LookupError for an id that no event has.
     """
-    statement, parameters = _statement(scope, place=_place_of(after), limit=limit)
+    with Pipeline() as pipeline:
+        settled = pipeline.query(_SETTLED_UNTIL)
+        place = pipeline.query(_PLACE, [after])
+    if place.rows():
+        [found] = place.rows()
+        begins = Place(int(found[0]), found[1])
+    elif after == NOTHING:
+        begins = BEGINNING
+    else:
+        raise _unknown(after)
+    return _page(scope, begins, settled_until=settled.rows()[0][0], limit=limit, after=after)
+
+
+def check_position(after: UUID) -> None:
+    """Raise EventsArchived, or LookupError for an id that no event has."""
+    if after != NOTHING and not execute(_PLACE, [after]).rows():
+        raise _unknown(after)
+
+
+def read_on(scope: FeedScope, *, last: FeedPage, limit: int) -> FeedPage:
+    """The events after that page."""
+    [[settled]] = execute(_SETTLED_UNTIL).rows()
+    return _page(scope, last.until, settled_until=settled, limit=limit, after=last.next)
+
+
+def end_of_log() -> FeedPage:
+    """The empty page at the end of what is settled now."""
+    # The position first, so that nothing is between it and the place that is never read.
+    with Pipeline() as pipeline:
+        latest = pipeline.query(_LATEST.format(conditions=SETTLED), prepared=False)
+        settled = pipeline.query(_SETTLED_UNTIL)
+    [[until]] = settled.rows()
+    position = latest.rows()[0][0] if latest.rows() else NOTHING
+    return FeedPage(events=[], next=position, until=_before(until))
+
+
+def _page(
+    scope: FeedScope, begins: Place, *, settled_until: str, limit: int, after: UUID
+) -> FeedPage:
+    statement, parameters = _statement(
+        scope, place=[str(begins.transaction), begins.position, settled_until], limit=limit
+    )
     with transaction.atomic():
         rows = read_in_order(statement, parameters, make=FeedEvent._make)
     events = [row for row in rows if row.matches]
-    # A page that is not full ends with all that was looked through.
+    # A page with too few events ends with all that was looked through.
     ends = events[-1:] if len(events) == limit else rows[-1:]
-    return FeedPage(events=events, next=ends[0].id if ends else after)
+    is_full = len(events) == limit or any(row.scanned == _MOST_SCANNED for row in ends)
+    return FeedPage(
+        events=events,
+        next=ends[0].id if ends else after,
+        until=ends[0].place if is_full else max(begins, _before(settled_until)),
+        is_full=is_full,
+    )
+
+
+def _before(settled_until: str) -> Place:
+    """The end of all that transactions before that one have written."""
+    return Place(int(settled_until) - 1, _LAST)
 
 
 def _statement(
-    scope: FeedScope, *, place: tuple[str, int], limit: int
+    scope: FeedScope, *, place: Sequence[object], limit: int
 ) -> tuple[str, Sequence[object]]:
     conditions: list[str] = []
     parameters: list[object] = []
@@ -128,7 +221,12 @@ def _statement(
     types = list(scope.types)
     if not conditions:
         return _ALL, [*place, _MOST_SCANNED, types, limit]
-    found = _FOUND.format(columns=_COLUMNS, conditions=" AND ".join(conditions), after=_AFTER)
+    found = _FOUND.format(
+        columns=_COLUMNS,
+        found_columns=_FOUND_COLUMNS,
+        conditions=" AND ".join(conditions),
+        after=_AFTER,
+    )
     return found, [*parameters, types, *place, limit]
 
 
@@ -145,20 +243,15 @@ def latest_position(scope: FeedScope) -> UUID:
     if scope.customer_id is not None:
         conditions.append(_OF_CUSTOMER)
         parameters.append(str(scope.customer_id))
-    statement = _LATEST.format(conditions=" AND ".join(conditions))
-    found = execute(statement, parameters, prepared=False).rows()
+    found = execute(
+        _LATEST.format(conditions=" AND ".join(conditions)), parameters, prepared=False
+    ).rows()
     return found[0][0] if found else NOTHING
 
 
-def _place_of(after: UUID) -> tuple[str, int]:
-    if after == NOTHING:
-        return _BEGINNING
-    found = execute(_PLACE, [after]).rows()
-    if found:
-        [(written_by, position)] = found
-        return written_by, position
+def _unknown(after: UUID) -> Exception:
     archived = archived_until()
     if archived is not None and after < first_id_at(archived):
         [(oldest,)] = execute(_OLDEST, prepared=False).rows() or [(None,)]
-        raise EventsArchived(oldest=str(oldest))
-    raise LookupError(after)
+        return EventsArchived(oldest=str(oldest))
+    return LookupError(after)

@@ -63,6 +63,6 @@ def _fast_path_request(environ: dict[str, Any], body: bytes) -> FastPathRequest:
         headers={"host": "testserver", **headers},
         body=body,
         scheme=environ["wsgi.url_scheme"],
-        remote_address=environ.get("REMOTE_ADDR", ""),
+        client=(environ.get("REMOTE_ADDR", ""), 0),
         arrived=time.monotonic(),
     )

@@ -31,6 +31,13 @@ _ACCOUNTS = """
     WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
 """
 
+_OPEN = """
+    SELECT session.id FROM users_session AS session
+    JOIN users_user AS account ON account.id = session.user_id
+    WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
+      AND session.expires_at > now()
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessClaims:
@@ -42,12 +49,12 @@ class AccessClaims:
 
 
 class Account(NamedTuple):
-    """The active user of a session that has not been revoked.
+    """The active user of a session that has not been revoked; of the back office without an id.
 
     It is the `user` of requests of the API, too, for REST framework's permissions.
     """
 
-    session_id: UUID
+    session_id: UUID | None
     id: UUID
     email: str
     is_staff: bool
@@ -107,11 +114,18 @@ class AccountQuery:
         """The accounts by session; without sessions that were revoked or whose user is inactive."""
         if self._result is None:
             return {}
-        accounts = {account.session_id: account for account in self._result.rows()}
+        accounts = {each.session_id: each for each in self._result.rows() if each.session_id}
         if len(_ended) >= _REMEMBERED:
             _ended.clear()
         _ended.update(id for id in self._session_ids if id not in accounts)
         return accounts
+
+
+def sessions_still_open(session_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the sessions that have not ended, expired ones neither."""
+    with Pipeline() as pipeline:
+        found = pipeline.query(_OPEN, [list(session_ids)])
+        return {id for (id,) in found.rows()}
 
 
 def account_of(session_id: UUID) -> Account | None:

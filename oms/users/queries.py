@@ -6,6 +6,7 @@ from uuid import UUID
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.users.access_tokens import Account
 from oms.users.models import User
 
 
@@ -15,3 +16,17 @@ def find_user(*, actor: Actor, user_id: UUID) -> User:
     if user is None:
         raise NotFound
     return user
+
+
+def staff_account(user_id: UUID) -> Account | None:
+    """The account of a member of the staff; None for others, and inactive ones."""
+    user = User.objects.filter(pk=user_id, is_active=True, is_staff=True).first()
+    if user is None:
+        return None
+    return Account(
+        session_id=None,
+        id=user.id,
+        email=user.email,
+        is_staff=True,
+        is_superuser=user.is_superuser,
+    )

@@ -4,34 +4,23 @@ from django.db import migrations, models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
+from oms.db.partition_indexes import add_partitioned_index, remove_partitioned_index
+
 _NAME = "event_of_customer"
-_COLUMNS = "((data->>'customer_id'), transaction, position) WHERE object_type = 'order'"
-_PARTITIONS = """
-    SELECT child.relname FROM pg_inherits
-    JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
-    WHERE pg_inherits.inhparent = 'events_event'::regclass
-"""
-_INVALID = "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
 
 
 def add_index(apps: Any, schema_editor: Any) -> None:
-    """One month after the other, while others append: only the whole would lock the log."""
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute(f"CREATE INDEX IF NOT EXISTS {_NAME} ON ONLY events_event {_COLUMNS}")
-        cursor.execute(_PARTITIONS)
-        for (table,) in cursor.fetchall():
-            # An interrupted run leaves an invalid one.
-            cursor.execute(_INVALID, [f"{table}_customer"])
-            if cursor.fetchone():
-                cursor.execute(f"DROP INDEX CONCURRENTLY {table}_customer")
-            cursor.execute(
-                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {table}_customer ON {table} {_COLUMNS}"
-            )
-            cursor.execute(f"ALTER INDEX {_NAME} ATTACH PARTITION {table}_customer")
+    add_partitioned_index(
+        schema_editor,
+        table="events_event",
+        name=_NAME,
+        suffix="customer",
+        definition="((data->>'customer_id'), transaction, position) WHERE object_type = 'order'",
+    )
 
 
 def remove_index(apps: Any, schema_editor: Any) -> None:
-    schema_editor.execute(f"DROP INDEX IF EXISTS {_NAME}")
+    remove_partitioned_index(schema_editor, name=_NAME)
 
 
 class Migration(migrations.Migration):

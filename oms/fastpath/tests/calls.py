@@ -47,7 +47,7 @@ def request(
         "headers": headers,
         "body": content,
         "scheme": "http",
-        "remote_address": "127.0.0.1",
+        "client": ("127.0.0.1", 0),
         "arrived": time.monotonic(),
     }
     return FastPathRequest(**{**fields, **changes})

@@ -18,6 +18,7 @@ from oms.fastpath.application import Application
 from oms.fastpath.batches import answer_batch
 from oms.fastpath.calls import FastPathCall
 from oms.fastpath.tests.calls import order_body, placing, statuses, token_of
+from oms.streams.server import StreamServer
 from oms.testing.factories import make_customer, make_product
 
 PATH = "/api/v1/orders"
@@ -41,7 +42,7 @@ class Server:
 
     def __init__(self) -> None:
         self.django = Django()
-        self.application: Any = Application(self.django)
+        self.application: Any = Application(self.django, streams=StreamServer)
         self._lifespan: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._said: asyncio.Queue[Any] = asyncio.Queue()
         self._life: asyncio.Task[None] | None = None

@@ -53,7 +53,7 @@ def signed(body: bytes, *, id: str, path: str = WEBHOOKS, **headers: str) -> Fas
         },
         body=body,
         scheme="http",
-        remote_address="127.0.0.1",
+        client=("127.0.0.1", 0),
         arrived=time.monotonic(),
     )
 

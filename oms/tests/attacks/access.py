@@ -186,4 +186,8 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("GET", "audit"): Expected(access=_staff, request=_plain),
     ("GET", "events"): Expected(access=Access.SIGNED_IN, request=_plain),
     ("GET", "admin-events"): Expected(access=_staff, request=_plain),
+    ("GET", "stream"): Expected(
+        access=Access.SIGNED_IN, request=lambda shop: Request(query="?topics=orders")
+    ),
+    ("POST", "stream-tickets"): Expected(access=Access.SIGNED_IN, request=_plain, status=201),
 }

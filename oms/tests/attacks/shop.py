@@ -166,9 +166,10 @@ def database_digest(*, without: Collection[str] = ()) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A valid request: the path's arguments, the body and further headers."""
+    """A valid request: the path's arguments, the query, the body and further headers."""
 
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    query: str = ""
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -178,7 +179,7 @@ class Request:
         body = changes.get("body", self.body)
         return client.generic(
             method,
-            changes.get("path") or reverse(route, kwargs=dict(kwargs)),
+            changes.get("path") or f"{reverse(route, kwargs=dict(kwargs))}{self.query}",
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body),
             content_type="application/json",
             headers={**self.headers, **changes.get("headers", {})},

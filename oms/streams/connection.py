@@ -1,0 +1,180 @@
+"""What Server-Sent Events and WebSockets have in common: the open connections of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from prometheus_client import Counter, Gauge
+
+from oms.core.errors import OperationError, Unavailable
+from oms.fastpath.connections import prepare_connection
+from oms.fastpath.silent_connections import Client
+from oms.http.problems import Problem, problem_of, problem_of_fault
+from oms.http.queries import InvalidQuery, query_error
+from oms.streams.broadcast import Broadcast
+from oms.streams.feed import FeedPage
+from oms.streams.listeners import Caller, Connections, Ending, Listener, Subscription
+from oms.streams.queries import Refused
+from oms.streams.topics import Interest
+from oms.users.access_tokens import sessions_still_open
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_READERS = 2
+_BEGIN_SECONDS = 5.0
+# How often it is looked whether sessions have expired.
+_SESSIONS_SECONDS = 5.0
+# For the back office, whose sessions may end without an event.
+_BACK_OFFICE_SECONDS = 300.0
+
+_OPEN = Gauge(
+    "oms_open_streams",
+    "Streams and WebSockets that are open",
+    labelnames=["kind"],
+    multiprocess_mode="livesum",
+)
+_ENDED = Counter("oms_ended_streams", "Streams and WebSockets that have ended", ["kind", "reason"])
+
+
+class Streams:
+    """The streams of this process; to be made on its event loop.
+
+    `cut` closes the connection of a client that does not read what waits for it.
+    """
+
+    def __init__(self, *, cut: Callable[[Client], None]) -> None:
+        self.cut = cut
+        self.is_stopping = False
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streams")
+        self._connections = Connections(
+            of_address=settings.STREAMS_PER_ADDRESS, of_account=settings.STREAMS_PER_ACCOUNT
+        )
+        self.broadcast = Broadcast(connections=self._connections, read=self.in_thread)
+        self._watch = asyncio.create_task(self._end_expired())
+
+    async def close(self) -> None:
+        """End all streams and the threads."""
+        self.stop()
+        self._watch.cancel()
+        await asyncio.to_thread(self.broadcast.close)
+        self._readers.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """Let all streams end, and open no more: the process is going to stop."""
+        self.is_stopping = True
+        for listener in self._connections.all():
+            listener.end(Ending.RESTART)
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """The result of a function that reads from the database."""
+
+        def run() -> T:
+            prepare_connection()
+            return function(*arguments, **named)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    @asynccontextmanager
+    async def connected(self, caller: Caller, *, kind: str) -> AsyncIterator[Listener]:
+        """A block with a listener that is counted, while the log is followed.
+
+        Raises TooManyStreams, and Unavailable when the process is stopping or can't read the log.
+        """
+        if self.is_stopping:
+            raise Unavailable
+        listener = Listener(caller)
+        self._connections.add(listener)
+        _OPEN.labels(kind).inc()
+        timer = None
+        if caller.user_id is not None and caller.session_id is None:
+            timer = asyncio.get_running_loop().call_later(
+                _BACK_OFFICE_SECONDS, listener.end, Ending.RESTART
+            )
+        try:
+            async with self.broadcast.followed(seconds=_BEGIN_SECONDS):
+                yield listener
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._connections.remove(listener)
+            _OPEN.labels(kind).dec()
+            _ENDED.labels(kind, (listener.ending or Ending.GONE).name.lower()).inc()
+
+    @asynccontextmanager
+    async def subscribed(
+        self, listener: Listener, interest: Interest, *, after: UUID | None, page: FeedPage | None
+    ) -> AsyncIterator[Subscription]:
+        """A block in which the listener gets what it is interested in.
+
+        All that follows the position `after`, whose first `page` has been read, or what happens
+        from now on.
+        """
+        subscription = Subscription(listener=listener, interest=interest)
+        behind = None
+        if after is None:
+            self.broadcast.begin(subscription)
+        else:
+            behind = asyncio.create_task(self._catch_up(subscription, after=after, page=page))
+        try:
+            yield subscription
+        finally:
+            if behind is not None:
+                behind.cancel()
+            self.broadcast.end(subscription)
+
+    async def _catch_up(
+        self, subscription: Subscription, *, after: UUID, page: FeedPage | None
+    ) -> None:
+        try:
+            await self.broadcast.catch_up(subscription, after=after, page=page)
+        except Exception as error:  # such as a lost database; the client can resume
+            log.warning("stream_interrupted", error=type(error).__name__)
+            subscription.listener.end(Ending.RESTART)
+
+    async def _end_expired(self) -> None:
+        """End for ever what belongs to sessions that have ended without an event."""
+        while True:
+            await asyncio.sleep(_SESSIONS_SECONDS)
+            by_session: dict[UUID, list[Listener]] = {}
+            for listener in self._connections.all():
+                if listener.caller.session_id is not None:
+                    by_session.setdefault(listener.caller.session_id, []).append(listener)
+            if not by_session:
+                continue
+            try:
+                still_open = await self.in_thread(sessions_still_open, list(by_session))
+            except Exception as error:  # such as a lost database; it looks again
+                log.warning("stream_sessions_unknown", error=type(error).__name__)
+                continue
+            for session_id in by_session.keys() - still_open:
+                for listener in by_session[session_id]:
+                    listener.end(Ending.SIGNED_OUT)
+
+
+def fault_of(error: Exception) -> Problem:
+    """The problem for what was raised while a stream was opened."""
+    if isinstance(error, Refused):
+        return error.problem
+    if isinstance(error, LookupError) and not isinstance(error, OperationError):
+        detail = "There is no such event."
+        error = InvalidQuery([query_error("after", code="not_found", detail=detail)])
+    problem = problem_of(error)
+    if problem is None:
+        log.error("stream_failed", exc_info=error)
+        return problem_of_fault()
+    return problem
+
+
+def retry_milliseconds() -> int:
+    """After which pause a client should connect again: not all of them at once."""
+    return random.randint(1_000, 5_000)  # no secret

@@ -1,0 +1,135 @@
+"""GET /api/v1/stream: Server-Sent Events (HTML Living Standard, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from django.http import QueryDict
+
+from oms.api.handlers import ApiAnswer
+from oms.fastpath.answers import complete_alone, problem_answer, request_id_of
+from oms.fastpath.requests import FastPathRequest, Receive, Send
+from oms.streams.callers import Visitor, visitor_of
+from oms.streams.connection import Streams, fault_of, retry_milliseconds
+from oms.streams.listeners import Ending, Listener
+from oms.streams.messages import Message, ended_message, opened_message
+from oms.streams.queries import CONTENT_TYPE, LAST_EVENT_ID, check_accept, stream_query
+from oms.streams.topics import interest_of
+
+PATH = "/api/v1/stream"
+_NAME = "stream"
+_HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "Cache-Control": "no-store",
+    # nginx would hold the events back until its buffer is full.
+    "X-Accel-Buffering": "no",
+}
+_HEARTBEAT = b":\n\n"
+_HEARTBEAT_SECONDS = 15.0
+# For how long a client may read nothing of what is sent.
+_SEND_SECONDS = 10.0
+
+
+@dataclass(kw_only=True)
+class _EventStream:
+    listener: Listener
+    first: bytes
+    answer: ApiAnswer
+
+
+async def serve_events(
+    request: FastPathRequest, receive: Receive, send: Send, *, streams: Streams
+) -> ApiAnswer | None:
+    """Answer the request with a stream, until either side ends it; or return the refusal."""
+    async with AsyncExitStack() as stack:
+        try:
+            stream = await _open(request, streams=streams, stack=stack)
+        except Exception as error:
+            return problem_answer(request, fault_of(error), name=_NAME)
+        await _write(stream, receive, send)
+        if stream.listener.ending is Ending.TOO_SLOW:
+            streams.cut(request.client)
+    return None
+
+
+async def _open(
+    request: FastPathRequest, *, streams: Streams, stack: AsyncExitStack
+) -> _EventStream:
+    """The stream; from now on nothing is missed that it is about."""
+    check_accept(request.headers.get("accept", "*/*"))
+    query = stream_query(
+        QueryDict(request.query),
+        last_event_id=request.headers.get(LAST_EVENT_ID.lower()),
+    )
+    visitor = await streams.in_thread(visitor_of, request, ticket=query.ticket)
+    interest = interest_of(visitor.account, topics=query.topics, product_id=query.product_id)
+    listener = await stack.enter_async_context(streams.connected(visitor.caller, kind="sse"))
+    page = None
+    if query.after is not None:
+        page = await streams.broadcast.first_page(interest, after=query.after)
+    await stack.enter_async_context(
+        streams.subscribed(listener, interest, after=query.after, page=page)
+    )
+    # A client that is cut off before the first event resumes here.
+    opened = opened_message(position=query.after or streams.broadcast.position)
+    first = f"retry: {retry_milliseconds()}\n".encode() + opened.as_event_stream
+    return _EventStream(listener=listener, first=first, answer=_answer(request, visitor))
+
+
+def _answer(request: FastPathRequest, visitor: Visitor) -> ApiAnswer:
+    answer = ApiAnswer(headers={**_HEADERS, **visitor.headers, "Allow": "GET, HEAD"})
+    complete_alone(
+        request,
+        answer,
+        request_id=request_id_of(request),
+        path=PATH,
+        name=_NAME,
+        user_id=visitor.caller.user_id,
+        is_stream=True,
+    )
+    return answer
+
+
+async def _write(stream: _EventStream, receive: Receive, send: Send) -> None:
+    """Send what the listener gets, until the client is gone or the stream ends."""
+    listener = stream.listener
+    gone = asyncio.ensure_future(_wait_until_gone(receive, listener))
+    try:
+        headers = [
+            (n.lower().encode(), v.encode("latin-1")) for n, v in stream.answer.headers.items()
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await _send(send, stream.first)
+        while True:
+            messages = await listener.messages(seconds=_HEARTBEAT_SECONDS)
+            if messages:
+                blocks = [each.as_event_stream for each in messages if isinstance(each, Message)]
+                await _send(send, b"".join(blocks))
+            elif listener.ending is None:
+                await _send(send, _HEARTBEAT)
+            else:
+                break
+        await _send(send, _last_words(listener.ending), more=False)
+    except TimeoutError:
+        listener.end(Ending.TOO_SLOW)
+    finally:
+        gone.cancel()
+
+
+async def _wait_until_gone(receive: Receive, listener: Listener) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    listener.end(Ending.GONE)
+
+
+async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
+    async with asyncio.timeout(_SEND_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _last_words(ending: Ending) -> bytes:
+    if ending is Ending.SIGNED_OUT:
+        return ended_message(code="session_ended").as_event_stream
+    return f"retry: {retry_milliseconds()}\n\n".encode()

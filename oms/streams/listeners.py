@@ -1,0 +1,170 @@
+"""Who listens in this process, and what they have not been sent yet. For the event loop alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import UUID
+
+from oms.core.errors import TooManyRequests
+from oms.streams.feed import FeedEvent, Place
+from oms.streams.messages import Message, Reply
+from oms.streams.topics import Interest, Topic, topic_of
+
+# A listener with more messages than that has stopped reading.
+MOST_WAITING = 1_000
+
+
+class Ending(Enum):
+    """Why a stream ends, with the close code of a WebSocket."""
+
+    GONE = 1000
+    RESTART = 1012
+    SIGNED_OUT = 4401
+    NOT_ALLOWED = 4403
+    TOO_SLOW = 4429
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who has opened a connection; without `user_id` an anonymous caller.
+
+    `session_id` is None for the back office, too. `address` is what counts as one address.
+    """
+
+    address: str
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    is_staff: bool = False
+
+
+class Listener:
+    """One connection, with the messages that wait for it."""
+
+    __slots__ = ("_arrived", "_waiting", "caller", "ending")
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.ending: Ending | None = None
+        self._waiting: deque[Message | Reply] = deque()
+        self._arrived: asyncio.Future[None] | None = None
+
+    def put(self, message: Message | Reply) -> None:
+        """Let the message wait; ends a listener for which too many wait already."""
+        if len(self._waiting) >= MOST_WAITING:
+            self.end(Ending.TOO_SLOW)
+            return
+        self._waiting.append(message)
+        self._wake()
+
+    def end(self, ending: Ending) -> None:
+        """End the stream as soon as possible; only the first reason counts."""
+        if self.ending is None:
+            self.ending = ending
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    async def messages(self, *, seconds: float) -> Sequence[Message | Reply]:
+        """All that waits, once there is something; [] after so many seconds, or at the end."""
+        if not self._waiting and self.ending is None:
+            loop = asyncio.get_running_loop()
+            self._arrived = loop.create_future()
+            timer = loop.call_later(seconds, self._wake)
+            try:
+                await self._arrived
+            finally:
+                timer.cancel()
+                self._arrived = None
+        if self.ending is Ending.TOO_SLOW:
+            return []
+        found, self._waiting = self._waiting, deque()
+        return found
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that reading from the log should pause."""
+        return len(self._waiting) > MOST_WAITING // 2
+
+
+@dataclass(eq=False, kw_only=True)
+class Subscription:
+    """What a listener follows, but for the topics that it has `left_out` since.
+
+    `after` is the place up to which it was read from the log for this subscription alone.
+    """
+
+    listener: Listener
+    interest: Interest
+    after: Place | None = None
+    left_out: set[Topic] = field(default_factory=set)
+
+    def wants(self, event: FeedEvent) -> bool:
+        """Whether an event of its scope is to be sent."""
+        is_new = self.after is None or event.place > self.after
+        return is_new and topic_of(event) not in self.left_out and self.interest.includes(event)
+
+    @property
+    def wants_stock(self) -> bool:
+        """Whether the stock is to be sent."""
+        return Topic.INVENTORY in self.interest.topics - self.left_out
+
+
+class TooManyStreams(TooManyRequests):
+    """As many streams are open from this address or account as may be."""
+
+    code = "too_many_streams"
+
+
+class Connections:
+    """The open connections of this process.
+
+    An address may have `of_address` of them, an account `of_account`.
+    """
+
+    def __init__(self, *, of_address: int, of_account: int) -> None:
+        self._of_address, self._of_account = of_address, of_account
+        self._open: set[Listener] = set()
+        self._by_key: dict[str | UUID, set[Listener]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def all(self) -> list[Listener]:
+        """Those that are open now."""
+        return list(self._open)
+
+    def of_user(self, user_id: UUID) -> list[Listener]:
+        """Those of the user."""
+        return list(self._by_key.get(user_id, ()))
+
+    def add(self, listener: Listener) -> None:
+        """Count the connection. Raises TooManyStreams."""
+        caller = listener.caller
+        if len(self._by_key.get(caller.address, ())) >= self._of_address or (
+            caller.user_id is not None
+            and len(self._by_key.get(caller.user_id, ())) >= self._of_account
+        ):
+            raise TooManyStreams
+        self._open.add(listener)
+        for key in _keys(caller):
+            self._by_key.setdefault(key, set()).add(listener)
+
+    def remove(self, listener: Listener) -> None:
+        """Forget the connection, if it was counted."""
+        if listener not in self._open:
+            return
+        self._open.remove(listener)
+        for key in _keys(listener.caller):
+            self._by_key[key].remove(listener)
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+
+def _keys(caller: Caller) -> list[str | UUID]:
+    return [caller.address] if caller.user_id is None else [caller.address, caller.user_id]

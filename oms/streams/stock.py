@@ -1,0 +1,68 @@
+"""The stock of products as everybody may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from oms.db.pipeline import execute
+from oms.streams.feed import FeedEvent
+
+_OF_ORDERS = """
+    SELECT DISTINCT product_id FROM inventory_stockmovement WHERE order_id = ANY(%s::text[]::uuid[])
+"""
+_STATES = """
+    SELECT id, sku, COALESCE((
+        SELECT SUM(on_hand - reserved)::bigint FROM inventory_stocklevel
+        WHERE product_id = product.id
+    ), 0)
+    FROM inventory_product AS product WHERE id = ANY(%s) AND is_active
+"""
+_CHANGED = """
+    SELECT DISTINCT product_id FROM inventory_stocklevel WHERE updated_at >= %s
+    UNION SELECT id FROM inventory_product WHERE updated_at >= %s
+"""
+
+
+class ProductState(msgspec.Struct, frozen=True):
+    """What of a product can be ordered now, at all locations together."""
+
+    product_id: UUID
+    sku: str
+    available: int
+    in_stock: bool
+
+
+def products_of(events: Iterable[FeedEvent]) -> set[UUID]:
+    """The products whose stock these events may have changed."""
+    orders: set[str] = set()
+    products: set[UUID] = set()
+    for event in events:
+        kind = event.type.partition(".")[0]
+        if kind == "order" and event.order_id is not None:
+            orders.add(event.order_id)
+        elif kind == "product":
+            products.add(event.object_id)
+    if orders:
+        rows = execute(_OF_ORDERS, [list(orders)], prepared=False).rows()
+        products.update(id for (id,) in rows)
+    return products
+
+
+def states_of(product_ids: Collection[UUID]) -> list[ProductState]:
+    """The present states of those of the products that are on sale."""
+    if not product_ids:
+        return []
+    rows = execute(_STATES, [list(product_ids)], prepared=False).rows()
+    return [
+        ProductState(product_id=id, sku=sku, available=available, in_stock=available > 0)
+        for id, sku, available in rows
+    ]
+
+
+def products_changed_since(at: datetime) -> list[UUID]:
+    """The products whose stock has changed since then; looks through all of them."""
+    return [id for (id,) in execute(_CHANGED, [at, at], prepared=False).rows()]

@@ -1,0 +1,88 @@
+"""What streams are about, and what of it each caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, cached_property
+from uuid import UUID
+
+from notifications.events import NotificationCreated
+from oms.core.errors import NotAuthenticated
+from oms.events.types import event_types
+from oms.streams.facts import types_of_orders
+from oms.streams.feed import FeedEvent, FeedScope
+from oms.users.access_tokens import Account
+
+
+class Topic(StrEnum):
+    """What a stream can be about."""
+
+    ORDERS = "orders"
+    NOTIFICATIONS = "notifications"
+    INVENTORY = "inventory"
+
+
+# What staff follow besides the orders themselves.
+_MONEY = ("payment", "refund")
+
+
+@cache
+def types_of_all_orders() -> tuple[str, ...]:
+    """The types of events of orders, their payments and refunds, for staff."""
+    money = (type_ for type_, cls in event_types().items() if cls.object_type in _MONEY)
+    return (*types_of_orders(), *money)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interest:
+    """What a caller follows.
+
+    `user_id` is the caller's, whose notifications and orders they are; all orders if
+    `sees_all_orders`. `product_id` narrows the inventory.
+    """
+
+    topics: frozenset[Topic]
+    user_id: UUID | None = None
+    sees_all_orders: bool = False
+    product_id: UUID | None = None
+
+    @cached_property
+    def scope(self) -> FeedScope | None:
+        """Where in the log all that it includes is found; None for stock alone."""
+        follows_all = self.sees_all_orders and Topic.ORDERS in self.topics
+        types: list[str] = []
+        if Topic.NOTIFICATIONS in self.topics:
+            types.append(NotificationCreated.type)
+        if Topic.ORDERS in self.topics:
+            types += types_of_all_orders() if follows_all else types_of_orders()
+        if not types:
+            return None
+        return FeedScope(types=frozenset(types), customer_id=None if follows_all else self.user_id)
+
+    def includes(self, event: FeedEvent) -> bool:
+        """Whether it includes an event of the log, which is of the customer if the scope is."""
+        if self.scope is None or event.type not in self.scope.types:
+            return False
+        return topic_of(event) is Topic.ORDERS or event.customer_id == str(self.user_id)
+
+
+def topic_of(event: FeedEvent) -> Topic:
+    """What an event of the log is about."""
+    is_notification = event.type == NotificationCreated.type
+    return Topic.NOTIFICATIONS if is_notification else Topic.ORDERS
+
+
+def interest_of(
+    account: Account | None, *, topics: Collection[Topic], product_id: UUID | None
+) -> Interest:
+    """What the caller may follow. Raises NotAuthenticated."""
+    if account is None and not set(topics) <= {Topic.INVENTORY}:
+        raise NotAuthenticated
+    return Interest(
+        topics=frozenset(topics),
+        user_id=None if account is None else account.id,
+        sees_all_orders=account is not None and account.is_staff,
+        product_id=product_id,
+    )

@@ -1,0 +1,246 @@
+"""WebSocket /api/v1/ws (RFC 6455): the topics of streams, subscribed to by messages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from django.http import QueryDict
+
+from oms.core.errors import Conflict, Invalid
+from oms.fastpath.requests import FastPathRequest, Receive, Send
+from oms.http.payloads import encode
+from oms.http.problems import Problem
+from oms.streams.callers import Visitor, visitor_of
+from oms.streams.connection import Streams, fault_of
+from oms.streams.listeners import Ending, Listener, Subscription
+from oms.streams.messages import Reply
+from oms.streams.queries import ticket_of
+from oms.streams.topics import Topic, interest_of
+
+PATH = "/api/v1/ws"
+# Below the time after which proxies close idle connections, usually 60 seconds.
+_HEARTBEAT_SECONDS = 15.0
+_SEND_SECONDS = 10.0
+# Of a message of the client, in characters, and how many of them within a minute.
+_LONGEST = 4_096
+_MOST_MESSAGES = 60
+_WINDOW_SECONDS = 60.0
+_MOST_SUBSCRIPTIONS = 50
+_HEARTBEAT = '{"type":"heartbeat"}'
+_CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429, 503: 1012}
+_INTERNAL_ERROR = 1011
+
+
+class AlreadySubscribed(Conflict):
+    """You follow this topic already; unsubscribe first."""
+
+    code = "already_subscribed"
+
+
+class NotSubscribed(Conflict):
+    """You don't follow this topic."""
+
+    code = "not_subscribed"
+
+
+class TooManySubscriptions(Conflict):
+    """A connection may have 50 subscriptions."""
+
+    code = "too_many_subscriptions"
+
+
+class _Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", forbid_unknown_fields=True):
+    topics: Annotated[list[Topic], msgspec.Meta(min_length=1)]
+    product_id: UUID | None = None
+    after: UUID | None = None
+
+
+class _Unsubscribe(msgspec.Struct, tag="unsubscribe", tag_field="type", forbid_unknown_fields=True):
+    topics: Annotated[list[Topic], msgspec.Meta(min_length=1)]
+    product_id: UUID | None = None
+
+
+_decode = msgspec.json.Decoder(_Subscribe | _Unsubscribe).decode
+# A topic, and the product of the inventory.
+_Key = tuple[Topic, UUID | None]
+
+
+async def serve_web_socket(
+    request: FastPathRequest, receive: Receive, send: Send, *, streams: Streams
+) -> None:
+    """Serve the connection until either side closes it."""
+    await receive()  # that the client connects
+    await send({"type": "websocket.accept"})
+    async with AsyncExitStack() as stack:
+        try:
+            ticket = ticket_of(QueryDict(request.query))
+            visitor = await streams.in_thread(visitor_of, request, ticket=ticket)
+            listener = await stack.enter_async_context(
+                streams.connected(visitor.caller, kind="websocket")
+            )
+        except Exception as error:
+            await _refuse(send, fault_of(error))
+            return
+        await _Socket(visitor, listener, receive=receive, send=send, streams=streams).run()
+        if listener.ending is Ending.TOO_SLOW:
+            streams.cut(request.client)
+
+
+class _Socket:
+    """One connection: a task that reads what the client wants, and one that sends."""
+
+    def __init__(
+        self,
+        visitor: Visitor,
+        listener: Listener,
+        *,
+        receive: Receive,
+        send: Send,
+        streams: Streams,
+    ) -> None:
+        self._visitor, self._listener, self._streams = visitor, listener, streams
+        self._receive, self._send = receive, send
+        self._subscriptions: dict[_Key, tuple[Subscription, AsyncExitStack]] = {}
+        # Set by the reader, once the client has done what ends the connection.
+        self._fault: Problem | None = None
+
+    async def run(self) -> None:
+        """Serve until the end."""
+        reader = asyncio.create_task(self._read())
+        try:
+            await self._write()
+        except TimeoutError:
+            self._listener.end(Ending.TOO_SLOW)
+        finally:
+            # First, for granian 2.8 keeps the close frame back while something is being received.
+            reader.cancel()
+            await asyncio.wait([reader])
+            for _, stack in self._subscriptions.values():
+                await stack.aclose()
+        ending = self._listener.ending
+        if ending is not None and ending is not Ending.GONE:
+            await _close(self._send, _code_of(self._fault) if self._fault else ending.value)
+
+    async def _write(self) -> None:
+        """Send what the listener gets, until it has no more."""
+        while True:
+            messages = await self._listener.messages(seconds=_HEARTBEAT_SECONDS)
+            for message in messages:
+                await _send_text(self._send, message.as_json)
+            if not messages:
+                if self._listener.ending is not None:
+                    return
+                # What the server sends keeps the connection open in proxies between.
+                await _send_text(self._send, _HEARTBEAT)
+
+    # --- What the client sends --------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        began, number = time.monotonic(), 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "websocket.receive":
+                self._listener.end(Ending.GONE)
+                return
+            if time.monotonic() - began > _WINDOW_SECONDS:
+                began, number = time.monotonic(), 0
+            number += 1
+            text = message.get("text") or (message.get("bytes") or b"").decode(errors="replace")
+            if number > _MOST_MESSAGES or len(text) > _LONGEST:
+                self._listener.end(Ending.TOO_SLOW)
+                return
+            try:
+                self._listener.put(await self._answer(text))
+            except Exception as error:
+                problem = fault_of(error)
+                self._listener.put(_error(problem))
+                if problem.status in _CLOSE_CODES:
+                    self._fault = problem
+                    self._listener.end(Ending.NOT_ALLOWED)
+                    return
+
+    async def _answer(self, text: str) -> Reply:
+        try:
+            wanted = _decode(text)
+        except msgspec.DecodeError as error:
+            raise Invalid([], f"The message is not understood: {error}") from error
+        keys = [
+            (topic, wanted.product_id if topic is Topic.INVENTORY else None)
+            for topic in dict.fromkeys(wanted.topics)
+        ]
+        if wanted.product_id is not None and Topic.INVENTORY not in wanted.topics:
+            raise Invalid([], "product_id narrows the topic inventory only.")
+        if isinstance(wanted, _Subscribe):
+            position = await self._subscribe(keys, wanted)
+            return _reply("subscribed", wanted, after=position)
+        await self._unsubscribe(keys)
+        return _reply("unsubscribed", wanted)
+
+    async def _subscribe(self, keys: Sequence[_Key], wanted: _Subscribe) -> UUID:
+        """Subscribe; the position from which on nothing is missed."""
+        if any(key in self._subscriptions for key in keys):
+            raise AlreadySubscribed
+        if len(self._subscriptions) + len(keys) > _MOST_SUBSCRIPTIONS:
+            raise TooManySubscriptions
+        interest = interest_of(
+            self._visitor.account, topics=wanted.topics, product_id=wanted.product_id
+        )
+        page = None
+        if wanted.after is not None:
+            page = await self._streams.broadcast.first_page(interest, after=wanted.after)
+        stack = AsyncExitStack()
+        subscription = await stack.enter_async_context(
+            self._streams.subscribed(self._listener, interest, after=wanted.after, page=page)
+        )
+        self._subscriptions.update((key, (subscription, stack)) for key in keys)
+        return wanted.after or self._streams.broadcast.position
+
+    async def _unsubscribe(self, keys: Sequence[_Key]) -> None:
+        if any(key not in self._subscriptions for key in keys):
+            raise NotSubscribed
+        for topic, product_id in keys:
+            subscription, stack = self._subscriptions.pop((topic, product_id))
+            subscription.left_out.add(topic)
+            if subscription.left_out == subscription.interest.topics:
+                await stack.aclose()
+
+
+def _reply(type_: str, wanted: _Subscribe | _Unsubscribe, *, after: UUID | None = None) -> Reply:
+    document: dict[str, Any] = {"type": type_, "topics": wanted.topics}
+    document |= {"product_id": wanted.product_id} if wanted.product_id else {}
+    document |= {"after": after} if after else {}
+    return Reply(text=encode(document).decode())
+
+
+def _error(problem: Problem) -> Reply:
+    """The problem as a message; its members are those of a problem document."""
+    document = problem.document(instance=PATH, request_id="")
+    names = ("status", "title", "detail", "code", "errors", *problem.data)
+    shown = {name: document[name] for name in names if name in document}
+    return Reply(text=encode({"type": "error", **shown}).decode())
+
+
+def _code_of(problem: Problem) -> int:
+    return _CLOSE_CODES.get(problem.status, _INTERNAL_ERROR)
+
+
+async def _refuse(send: Send, problem: Problem) -> None:
+    await _send_text(send, _error(problem).text)
+    await _close(send, _code_of(problem))
+
+
+async def _send_text(send: Send, text: str) -> None:
+    async with asyncio.timeout(_SEND_SECONDS):
+        await send({"type": "websocket.send", "text": text})
+
+
+async def _close(send: Send, code: int) -> None:
+    with suppress(TimeoutError):  # a client that does not read
+        async with asyncio.timeout(_SEND_SECONDS):
+            await send({"type": "websocket.close", "code": code})

@@ -1,0 +1,134 @@
+"""A client of event streams, for tests: it reads on a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import httpx
+
+_SECONDS = 20.0
+
+
+class StreamedEvent(NamedTuple):
+    """One event of a stream, as a client sees it."""
+
+    id: str
+    event: str
+    data: dict[str, Any]
+
+
+class StreamClient:
+    """What a stream has sent; made by `streamed`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.retries: list[int] = []
+        self.comments = 0
+        self.opened_at = ""
+        self._events: Queue[StreamedEvent | None] = Queue()
+        self._thread = Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            for event in self._parsed(self.response.iter_lines()):
+                self._events.put(event)
+        except (httpx.TransportError, httpx.StreamError):
+            pass
+        finally:
+            self._events.put(None)
+
+    def _parsed(self, lines: Iterator[str]) -> Iterator[StreamedEvent]:
+        id, fields = "", dict[str, str]()
+        for line in lines:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if not line:
+                if "data" in fields:
+                    yield StreamedEvent(id, fields["event"], json.loads(fields["data"]))
+                fields = {}
+            elif name == "id":
+                id = value
+            elif name == "retry":
+                self.retries.append(int(value))
+            elif not name:
+                self.comments += 1
+            else:
+                fields[name] = value
+
+    def cut(self) -> None:
+        """Close the connection; while a thread reads from it, `close` alone would not."""
+        wire = self.response.extensions["network_stream"].get_extra_info("socket")
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def next(self, *, seconds: float = _SECONDS) -> StreamedEvent:
+        """The next event. Raises AssertionError if none comes, or the stream has ended."""
+        try:
+            event = self._events.get(timeout=seconds)
+        except Empty:
+            raise AssertionError("No event came.") from None
+        assert event is not None, "the stream has ended"
+        return event
+
+    def until(self, kind: str) -> list[StreamedEvent]:
+        """The next events up to one of that kind."""
+        found = [self.next()]
+        while found[-1].event != kind:
+            found.append(self.next())
+        return found
+
+    def rest(self, *, seconds: float = _SECONDS) -> list[StreamedEvent]:
+        """The events up to the end, which must come."""
+        found: list[StreamedEvent] = []
+        while True:
+            try:
+                event = self._events.get(timeout=seconds)
+            except Empty:
+                raise AssertionError("The stream does not end.") from None
+            if event is None:
+                return found
+            found.append(event)
+
+    def is_silent(self, *, seconds: float = 1.0) -> bool:
+        """Whether nothing comes for so long, though the stream is open."""
+        try:
+            self._events.get(timeout=seconds)
+        except Empty:
+            return True
+        return False
+
+
+@contextmanager
+def streamed(
+    url: str,
+    topics: str,
+    *,
+    token: str = "",
+    headers: Mapping[str, str] | None = None,
+    **query: str,
+) -> Iterator[StreamClient]:
+    """A stream of the server at `url`, after its first event."""
+    sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+    address = f"{url}/api/v1/stream?{urlencode({'topics': topics, **query})}"
+    with (
+        httpx.Client(timeout=httpx.Timeout(10, read=60)) as client,
+        client.stream("GET", address, headers=sent) as response,
+    ):
+        assert response.status_code == 200, response.read()
+        stream = StreamClient(response)
+        opened = stream.next()
+        assert (opened.event, opened.data) == ("stream.opened", {})
+        stream.opened_at = opened.id
+        try:
+            yield stream
+        finally:
+            stream.cut()
