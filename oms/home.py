@@ -13,6 +13,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """A page for browsers, JSON for other clients."""
     links = {
         "documentation": reverse("docs"),
+        "live": reverse("live"),
         "schema": reverse("schema"),
         "back_office": reverse("admin:index"),
         "health": reverse("ready"),

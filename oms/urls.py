@@ -8,6 +8,8 @@ from django.views.generic import RedirectView
 
 from oms.home import home
 from oms.http.methods import read_only
+from oms.streams.back_office import stream_ticket
+from oms.streams.pages import live
 from oms.users.admin.own_password import OwnPasswordView
 
 admin.autodiscover()
@@ -21,7 +23,9 @@ urlpatterns = [
         admin.site.admin_view(OwnPasswordView.as_view()),
         name="own-password",
     ),
+    path("admin/stream/ticket/", admin.site.admin_view(stream_ticket), name="stream-ticket"),
     path("admin/", admin.site.urls),
+    path("live", read_only(live), name="live"),
     path("", include("oms.http.urls")),
     path("api/v1/", include("oms.users.api.urls")),
     path("api/v1/", include("oms.audit.api.urls")),

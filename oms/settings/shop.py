@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "STYLES": [lambda request: static("backoffice/backoffice.css")],
+    "SCRIPTS": [lambda request: static("streams/back_office.js")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -255,7 +255,7 @@ class Stream(ApiView):
         user = request.user
         account = user if isinstance(user, Account) else None
         interest_of(account, topics=query.topics, product_id=query.product_id)
-        return HttpResponse("retry: 5000\n\n", content_type=CONTENT_TYPE)
+        return HttpResponse("retry: 5000\n", content_type=CONTENT_TYPE)
 
 
 class Tickets(ApiView):

@@ -20,7 +20,7 @@ from oms.fastpath.silent_connections import Client
 from oms.http.problems import Problem, problem_of, problem_of_fault
 from oms.http.queries import InvalidQuery, query_error
 from oms.streams.broadcast import Broadcast
-from oms.streams.feed import FeedPage
+from oms.streams.feed import FeedPage, latest_position
 from oms.streams.listeners import Caller, Connections, Ending, Listener, Subscription
 from oms.streams.queries import Refused
 from oms.streams.topics import Interest
@@ -109,6 +109,16 @@ class Streams:
             self._connections.remove(listener)
             _OPEN.labels(kind).dec()
             _ENDED.labels(kind, (listener.ending or Ending.GONE).name.lower()).inc()
+
+    async def position(self, interest: Interest) -> UUID:
+        """Where a subscription begins that is begun after this, for a client that is cut off.
+
+        Of a customer's own events: others would show when somebody else buys.
+        """
+        scope = interest.scope
+        if scope is None or scope.customer_id is None:
+            return self.broadcast.position
+        return await self.in_thread(latest_position, scope)
 
     @asynccontextmanager
     async def subscribed(

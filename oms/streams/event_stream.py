@@ -26,7 +26,8 @@ _HEADERS = {
     # nginx would hold the events back until its buffer is full.
     "X-Accel-Buffering": "no",
 }
-_HEARTBEAT = b":\n\n"
+# Without a blank line, for clients that take every block for an event (httpx-sse 0.4.3).
+_HEARTBEAT = b":\n"
 _HEARTBEAT_SECONDS = 15.0
 # For how long a client may read nothing of what is sent.
 _SEND_SECONDS = 10.0
@@ -67,13 +68,16 @@ async def _open(
     interest = interest_of(visitor.account, topics=query.topics, product_id=query.product_id)
     listener = await stack.enter_async_context(streams.connected(visitor.caller, kind="sse"))
     page = None
-    if query.after is not None:
-        page = await streams.broadcast.first_page(interest, after=query.after)
+    if query.after is None:
+        position = await streams.position(interest)
+    else:
+        position = query.after
+        page = await streams.broadcast.first_page(interest, after=position)
     await stack.enter_async_context(
         streams.subscribed(listener, interest, after=query.after, page=page)
     )
     # A client that is cut off before the first event resumes here.
-    opened = opened_message(position=query.after or streams.broadcast.position)
+    opened = opened_message(position=position)
     first = f"retry: {retry_milliseconds()}\n".encode() + opened.as_event_stream
     return _EventStream(listener=listener, first=first, answer=_answer(request, visitor))
 
@@ -132,4 +136,4 @@ async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
 def _last_words(ending: Ending) -> bytes:
     if ending is Ending.SIGNED_OUT:
         return ended_message(code="session_ended").as_event_stream
-    return f"retry: {retry_milliseconds()}\n\n".encode()
+    return f"retry: {retry_milliseconds()}\n".encode()

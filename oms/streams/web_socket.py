@@ -192,14 +192,17 @@ class _Socket:
             self._visitor.account, topics=wanted.topics, product_id=wanted.product_id
         )
         page = None
-        if wanted.after is not None:
-            page = await self._streams.broadcast.first_page(interest, after=wanted.after)
+        if wanted.after is None:
+            position = await self._streams.position(interest)
+        else:
+            position = wanted.after
+            page = await self._streams.broadcast.first_page(interest, after=position)
         stack = AsyncExitStack()
         subscription = await stack.enter_async_context(
             self._streams.subscribed(self._listener, interest, after=wanted.after, page=page)
         )
         self._subscriptions.update((key, (subscription, stack)) for key in keys)
-        return wanted.after or self._streams.broadcast.position
+        return position
 
     async def _unsubscribe(self, keys: Sequence[_Key]) -> None:
         if any(key not in self._subscriptions for key in keys):

@@ -51,7 +51,8 @@ class StreamClient:
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if not line:
-                if "data" in fields:
+                if fields:
+                    assert "data" in fields, "some clients take it for an event"
                     yield StreamedEvent(id, fields["event"], json.loads(fields["data"]))
                 fields = {}
             elif name == "id":

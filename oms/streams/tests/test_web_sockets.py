@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -131,12 +131,11 @@ def test_a_ticket_opens_it_and_it_ends_with_the_session(url: str, buyer: User) -
 
 def test_too_many_of_an_account_are_refused(url: str, buyer: User) -> None:
     token = access(buyer)
-    with (
-        connected(url, token=token),
-        connected(url, token=token),
-        connected(url, token=token),
-        connected(url, token=token) as fourth,
-    ):
+    with ExitStack() as stack:
+        for _ in range(3):
+            socket = stack.enter_context(connected(url, token=token))
+            assert ask(socket, type="subscribe", topics=["orders"])["type"] == "subscribed"
+        fourth = stack.enter_context(connected(url, token=token))
         assert receive(fourth)["code"] == "too_many_streams"
         assert close_code(fourth) == 4429
 

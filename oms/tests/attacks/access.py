@@ -88,6 +88,7 @@ _own, _staff = Access.OWNER_OR_STAFF, Access.STAFF
 
 EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("GET", "home"): _page,
+    ("GET", "live"): _page,
     ("GET", "health"): _page,
     ("GET", "ready"): _page,
     ("GET", "schema"): _public_page,

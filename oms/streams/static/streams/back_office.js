@@ -1,0 +1,72 @@
+/* A quiet badge on the dashboard, the list of orders and the pages of orders, once something has
+   happened there since the page was loaded. Nothing moves until it is clicked. */
+
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+  const order = location.pathname.match(/\/orders\/order\/([0-9a-f-]{36})\/change\/$/)?.[1];
+  const isShown = order || /^\/admin\/(orders\/order\/)?$/.test(location.pathname);
+  const csrf = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
+  if (!isShown || !csrf) return;
+
+  let source = null;
+  let retry = 0;
+  let last = "";
+  const happened = new Set();
+
+  const badge = document.createElement("a");
+  badge.className = "live-badge";
+  badge.href = location.href;
+  badge.hidden = true;
+  badge.setAttribute("role", "status");
+
+  function count(event) {
+    if (order && JSON.parse(event.data).order_id !== order) return;
+    happened.add(event.lastEventId);
+    badge.textContent = `${happened.size} new ${happened.size === 1 ? "event" : "events"}. Show`;
+    badge.hidden = false;
+  }
+
+  async function follow() {
+    const answer = await fetch("/admin/stream/ticket/", {
+      method: "POST",
+      headers: { "X-CSRFToken": csrf },
+    });
+    if (answer.status !== 201) return;  // the session has ended
+    const { ticket, types } = await answer.json();
+    const query = new URLSearchParams({ topics: "orders", ticket, ...(last && { after: last }) });
+    stop();
+    source = new EventSource(`/api/v1/stream?${query}`);
+    source.onerror = again;
+    source.addEventListener("stream.opened", (event) => { last = event.lastEventId; });
+    for (const type of types) {
+      source.addEventListener(type, (event) => {
+        last = event.lastEventId;
+        count(event);
+      });
+    }
+  }
+
+  function again() {
+    stop();
+    retry = setTimeout(start, 1000 + 4000 * Math.random());
+  }
+
+  function start() {
+    follow().catch(again);
+  }
+
+  function stop() {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+  }
+
+  // A browser has six connections with a server, for all tabs together: those in view have them.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stop();
+    else start();
+  });
+  document.body.append(badge);
+  if (!document.hidden) start();
+});

@@ -1,0 +1,72 @@
+"""The demo page and the back office's badge in a real browser, fed by the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+from playwright.sync_api import BrowserContext, expect
+
+from oms.testing.chromium import chromium
+from oms.testing.factories import PASSWORD, actor_for, make_customer, make_product, make_staff
+from oms.testing.ordering import place
+from oms.testing.processes import Processes
+from orders.operations.cancelling import cancel_order
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def browser(processes: Processes) -> Iterator[BrowserContext]:
+    processes.start_all({"WEB_THREADS": "4"})
+    with chromium(base_url=processes.web_url) as browser:
+        yield browser
+        # The test has its own connection within the browser's event loop.
+        connections.close_all()
+
+
+def test_status_stock_and_notifications_move_while_one_looks(browser: BrowserContext) -> None:
+    mug = make_product(name="Mug", stock=10)
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto("/live")
+    page.get_by_label("E-mail address").fill("live@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#connection")).to_have_text("Connected.")
+    expect(page.locator("#stock")).to_have_text("10")
+
+    page.get_by_role("button", name="Buy one").click()
+    expect(page.locator("#stock")).to_have_text("9")
+    expect(page.locator("#status")).to_have_text("confirmed")
+    expect(page.locator("#events")).to_contain_text("order.paid")
+    expect(page.locator("#events")).to_contain_text("Payment received")
+
+    place((mug, 4))
+    expect(page.locator("#stock")).to_have_text("5")
+    assert errors == []
+
+
+def test_staff_see_a_badge_and_nothing_jumps(browser: BrowserContext) -> None:
+    make_staff(email="admin@example.com", is_superuser=True)
+    buyer = make_customer()
+    order = place((make_product(), 1), customer=buyer)
+    page = browser.new_page()
+    page.goto("/admin/")
+    page.get_by_label("E-mail address").fill("admin@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    with page.expect_response(lambda answer: "/api/v1/stream" in answer.url):
+        page.goto(f"/admin/orders/order/{order.pk}/change/")
+    badge = page.locator(".live-badge")
+    expect(badge).to_be_attached()
+    expect(badge).to_be_hidden()
+    place((make_product(), 1))
+    cancel_order(actor=actor_for(buyer), order_id=order.id)
+    expect(badge).to_contain_text("Show")
+    expect(page.locator("section", has=page.locator("#order"))).not_to_contain_text("cancelled")
+    badge.click()
+    expect(page.locator("section", has=page.locator("#order"))).to_contain_text("cancelled")
+    expect(badge).to_be_hidden()
