@@ -265,6 +265,7 @@ def test_who_is_changed_by_staff_has_to_connect_again(url: str) -> None:
         assert stream.rest(seconds=5) == []
 
 
+@pytest.mark.fault
 def test_a_client_that_does_not_read_is_dropped_and_can_resume(url: str, buyer: User) -> None:
     access, number = token(buyer), 3_000
     host, _, port = url.removeprefix("http://").partition(":")

@@ -36,6 +36,7 @@ WITHOUT_BODY = {
     ("POST", "payment-webhook"),
     ("DELETE", "order"),
     ("PUT", "notification-read"),
+    ("POST", "stream-tickets"),
 }
 WITH_BODY = [operation for operation in WRITES if operation not in WITHOUT_BODY]
 
