@@ -19,7 +19,7 @@ app = Celery("oms")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(["oms"], related_name="subscriptions")
-# Before beat handles SIGTERM, which would otherwise arrive amid the import of its scheduler.
+# Before beat handles SIGTERM, which could otherwise interrupt the import of its scheduler.
 app.autodiscover_tasks(["oms"], related_name="background")
 
 app.conf.beat_schedule = {
