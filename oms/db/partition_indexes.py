@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_PARTITIONS = """
+PARTITIONS = """
     SELECT child.relname FROM pg_inherits
     JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
     WHERE pg_inherits.inhparent = %s::regclass
@@ -22,7 +22,7 @@ def add_partitioned_index(
     """
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")
-        cursor.execute(_PARTITIONS, [table])
+        cursor.execute(PARTITIONS, [table])
         for (partition,) in cursor.fetchall():
             index = f"{partition}_{suffix}"
             cursor.execute(_INVALID, [index])

@@ -13,6 +13,7 @@ import structlog
 from django.db import connection
 
 from oms.core.ids import first_id_at
+from oms.db.partition_indexes import PARTITIONS
 from oms.db.transactions import transaction, transaction_required
 
 log = structlog.get_logger(__name__)
@@ -23,12 +24,6 @@ MONTHS_AHEAD = 2
 # The key of the advisory lock that serialises creating and dropping partitions.
 _MAINTENANCE_LOCK = 0x6F6D735F6C6F67
 
-_PARTITIONS = """
-    SELECT child.relname
-    FROM pg_inherits
-    JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
-    WHERE pg_inherits.inhparent = %s::regclass
-"""
 # Attached and not created as a partition: that would block all readers and writers of
 # the log. This locks only the empty table, and DEFAULT while it is checked for rows of the month.
 _CREATE = """
@@ -71,7 +66,7 @@ def partition_of(month: date) -> str:
 def partitioned_months() -> list[date]:
     """The months that have a partition, oldest first."""
     with connection.cursor() as cursor:
-        cursor.execute(_PARTITIONS, [LOG])
+        cursor.execute(PARTITIONS, [LOG])
         names = [name for (name,) in cursor.fetchall() if name != DEFAULT]
     return sorted(datetime.strptime(name, f"{LOG}_%Y_%m").date() for name in names)  # noqa: DTZ007
 

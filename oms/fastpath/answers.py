@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from uuid import UUID
 
 from oms.api.handlers import ApiAnswer, ApiCall
 from oms.fastpath.calls import FastPathCall
 from oms.fastpath.middleware import is_accepted, middleware_headers
-from oms.fastpath.requests import FastPathRequest
+from oms.fastpath.requests import FastPathRequest, Message
 from oms.http.access_log import AnsweredRequest, record_requests
 from oms.http.health import HEALTHY, HEALTHY_HEADERS
 from oms.http.middleware.context import sane_request_id
@@ -73,6 +74,18 @@ def problem_answer(
         )
     complete_alone(request, answer, request_id=request_id, path=_API, name=name)
     return answer
+
+
+def start_of(answer: ApiAnswer) -> Message:
+    """The message with which the answer begins."""
+    headers = [(_in_bytes(name), value.encode("latin-1")) for name, value in answer.headers.items()]
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+# There are a few dozen.
+@cache
+def _in_bytes(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def request_id_of(request: FastPathRequest) -> str:

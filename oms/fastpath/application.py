@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cache
 from typing import Any, Protocol
 
 import structlog
@@ -18,7 +17,13 @@ from django.conf import settings
 from oms.api.handlers import ApiAnswer, Handler
 from oms.core.deadline import arrived_at, deadline_in
 from oms.core.liveness import HEARTBEAT_SECONDS, beat, closing_file
-from oms.fastpath.answers import Answers, failed_answer, health_answer, problem_answer
+from oms.fastpath.answers import (
+    Answers,
+    failed_answer,
+    health_answer,
+    problem_answer,
+    start_of,
+)
 from oms.fastpath.batcher import Batcher, BatchStalled
 from oms.fastpath.batches import answer_batch
 from oms.fastpath.calls import FastPathCall, accept
@@ -248,12 +253,5 @@ def _work(calls: Sequence[FastPathCall], lock: HeldLock | None) -> Answers:
 
 
 async def _send(answer: ApiAnswer, send: Send) -> None:
-    headers = [(_in_bytes(name), value.encode("latin-1")) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send(start_of(answer))
     await send({"type": "http.response.body", "body": answer.body})
-
-
-# There are a few dozen.
-@cache
-def _in_bytes(name: str) -> bytes:
-    return name.lower().encode("latin-1")

@@ -42,6 +42,8 @@ class ConnectionWatch:
 
     def forget_ended(self, present: set[Client], *, before: float) -> None:
         """Forget the clients that `look` has not found, but for requests after that time."""
+        # Their ports may soon be somebody else's.
+        self._to_cut &= present
         for known in (self._first_seen, self._last_request):
             for client in [c for c, at in known.items() if c not in present and at < before]:
                 del known[client]

@@ -21,7 +21,6 @@ from oms.api.serializers import OutputSerializer
 from oms.api.standard_responses import EXAMPLE_ID
 from oms.api.views import ApiView
 from oms.events.models import Event
-from oms.http.queries import InvalidQuery, query_error
 from oms.streams.facts import types_as_markdown, types_for_customers, types_for_staff
 from oms.streams.feed import (
     NOTHING,
@@ -38,6 +37,7 @@ from oms.streams.queries import (
     PositionFilter,
     StreamParameters,
     check_accept,
+    no_such_event,
     stream_query,
 )
 from oms.streams.tickets import issue_ticket
@@ -192,9 +192,7 @@ class _Feed(ApiView):
             try:
                 page = read_feed(scope, after=after, limit=limit)
             except LookupError as error:
-                detail = "There is no such event."
-                unknown = query_error("after", code="not_found", detail=detail)
-                raise InvalidQuery([unknown]) from error
+                raise no_such_event() from error
             events, position = [_document(event) for event in page.events], page.next
         query = urlencode(sorted({**params, "after": str(position)}.items()))
         url = self.request.build_absolute_uri(self.request.path)

@@ -18,11 +18,10 @@ from oms.core.errors import OperationError, Unavailable
 from oms.fastpath.connections import prepare_connection
 from oms.fastpath.silent_connections import Client
 from oms.http.problems import Problem, problem_of, problem_of_fault
-from oms.http.queries import InvalidQuery, query_error
 from oms.streams.broadcast import Broadcast
 from oms.streams.feed import FeedPage, latest_position
 from oms.streams.listeners import Caller, Connections, Ending, Listener, Subscription
-from oms.streams.queries import Refused
+from oms.streams.queries import Refused, no_such_event
 from oms.streams.topics import Interest
 from oms.users.access_tokens import sessions_still_open
 
@@ -176,8 +175,7 @@ def fault_of(error: Exception) -> Problem:
     if isinstance(error, Refused):
         return error.problem
     if isinstance(error, LookupError) and not isinstance(error, OperationError):
-        detail = "There is no such event."
-        error = InvalidQuery([query_error("after", code="not_found", detail=detail)])
+        error = no_such_event()
     problem = problem_of(error)
     if problem is None:
         log.error("stream_failed", exc_info=error)

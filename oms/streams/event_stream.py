@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from oms.api.handlers import ApiAnswer
-from oms.fastpath.answers import complete_alone, problem_answer, request_id_of
+from oms.fastpath.answers import complete_alone, problem_answer, request_id_of, start_of
 from oms.fastpath.requests import FastPathRequest, Receive, Send
 from oms.streams.callers import Visitor, visitor_of
 from oms.streams.connection import Streams, fault_of, retry_milliseconds
@@ -101,10 +101,7 @@ async def _write(stream: _EventStream, receive: Receive, send: Send) -> None:
     listener = stream.listener
     gone = asyncio.ensure_future(_wait_until_gone(receive, listener))
     try:
-        headers = [
-            (n.lower().encode(), v.encode("latin-1")) for n, v in stream.answer.headers.items()
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(start_of(stream.answer))
         await _send(send, stream.first)
         while True:
             messages = await listener.messages(seconds=_HEARTBEAT_SECONDS)

@@ -132,9 +132,6 @@ class Connections:
         self._open: set[Listener] = set()
         self._by_key: dict[str | UUID, set[Listener]] = {}
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def all(self) -> list[Listener]:
         """Those that are open now."""
         return list(self._open)

@@ -61,6 +61,12 @@ class Refused(Exception):
         super().__init__(problem.detail)
 
 
+def no_such_event() -> InvalidQuery:
+    """The refusal of a position that is not the id of an event."""
+    detail = "There is no such event."
+    return InvalidQuery([query_error("after", code="not_found", detail=detail)])
+
+
 def check_accept(header: str) -> None:
     """Raise Refused if the client does not take event streams."""
     ranges = [part.partition(";")[0].strip().lower() for part in header.split(",")]
