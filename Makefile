@@ -16,7 +16,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --requirement
-PYTEST_WORKERS ?= logical
+# Tests wait for other processes for a third of their time, so more of them than processors.
+PYTEST_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 PYTEST_OPTIONS ?=
 
 # A production configuration for the checks; nothing is started with it.

@@ -21,8 +21,13 @@ from django.db.models.functions import Now
 
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import DeadlineExceeded, Unavailable
-from oms.db.pipeline import execute
-from oms.db.transactions import DatabaseBusy, busy_on_lock_timeout, with_retries
+from oms.db.pipeline import Pipeline, execute
+from oms.db.transactions import (
+    DatabaseBusy,
+    RetryTransaction,
+    busy_on_lock_timeout,
+    with_retries,
+)
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.reading import SETTLED, read_in_order
 from oms.events.types import DomainEvent, decode
@@ -56,13 +61,16 @@ _READABLE = f"""
     FROM numbered WHERE type = ANY(%s) OR from_the_end = 1
     ORDER BY numbered.transaction, numbered.position
 """  # noqa: S608
-_LOCK_OFFSET = """
-    SELECT transaction::text, position FROM events_consumeroffset
-    WHERE consumer = %s FOR NO KEY UPDATE
-"""
+# A lock on the row would give the transaction its number, and nothing after the number of an open
+# transaction is settled: a handler that composes hundreds of mails before it writes would hold back
+# everyone who follows the log.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('consumer ' || %s, 0))"
+_OFFSET = "SELECT transaction::text, position FROM events_consumeroffset WHERE consumer = %s"
+# Unless another relay has, by another kind of lock, as one of another version may.
 _SAVE_OFFSET = """
     UPDATE events_consumeroffset
-    SET transaction = %s::text::xid8, position = %s, updated_at = now() WHERE consumer = %s
+    SET transaction = %s::text::xid8, position = %s, updated_at = now()
+    WHERE consumer = %s AND transaction = %s::text::xid8 AND position = %s
 """
 # The age of the oldest event that each consumer has not read, whether it subscribes to it or not.
 _UNREAD = """
@@ -162,17 +170,21 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
             if handled < len(events):
                 events, more = events[:handled], True
                 last = events[-1]
-        execute(_SAVE_OFFSET, [last.transaction, last.position, consumer.name])
+        values = [last.transaction, last.position, consumer.name, *offset]
+        if not execute(_SAVE_OFFSET, values).count():
+            raise RetryTransaction
     return len(events), more
 
 
 def _lock_offset(consumer: Consumer) -> tuple[str, int]:
     """The transaction and the position of the last event that `consumer` has read."""
-    locked = execute(_LOCK_OFFSET, [consumer.name]).rows()
-    if not locked:
+    with Pipeline() as pipeline:
+        pipeline.query(_LOCK, [consumer.name])
+        found = pipeline.query(_OFFSET, [consumer.name])
+    if not found.rows():
         ConsumerOffset.objects.get_or_create(consumer=consumer.name)
-        locked = execute(_LOCK_OFFSET, [consumer.name]).rows()
-    [(reached, position)] = locked
+        found = execute(_OFFSET, [consumer.name])
+    [(reached, position)] = found.rows()
     return reached, position
 
 

@@ -24,6 +24,10 @@ _GRACE = 0.4
 _BODY, _BEGUN = "oms.body", "oms.begun"
 
 
+class _BegunLate(Exception):
+    """The deadline has passed before a thread was free; the loop answers."""
+
+
 class DjangoThreads:
     """Answers requests with Django, `workers` at a time; the others wait for a thread.
 
@@ -55,6 +59,8 @@ class DjangoThreads:
                 if not timeout.expired():  # the client does not read
                     log.info("client_stalled", path=request.path)
                     return None
+            except _BegunLate:
+                pass
             else:
                 return None
         log.warning("request_late", path=request.path, begun=_BEGUN in scope)
@@ -64,9 +70,8 @@ class DjangoThreads:
 
     def _begin(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         scope = environ["asgi.scope"]
-        if time_left() == 0:  # it is answered by the loop
-            start_response("503 Late", [])
-            return []
+        if time_left() == 0:
+            raise _BegunLate
         scope[_BEGUN] = True
         environ["wsgi.input"] = BytesIO(scope.pop(_BODY))
         answer: Iterable[bytes] = self._django(environ, start_response)

@@ -116,6 +116,11 @@ class SandboxProcess:
         """Send SIGTERM; its exit code."""
         assert self._popen is not None
         self._popen.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, once it ends by itself."""
+        assert self._popen is not None
         return self._popen.wait(timeout=15)
 
     def kill(self) -> None:

@@ -15,6 +15,7 @@ from django.db import OperationalError, connection, connections, transaction
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.errors import Unavailable
 from oms.core.ids import new_id
+from oms.db.pipeline import execute
 from oms.events import relay
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import publish
@@ -240,8 +241,9 @@ def test_two_relays_at_once_deliver_once(handled: Any) -> None:
     assert handled() == users
 
 
-def test_without_the_lock_two_relays_would_deliver_twice(
-    handled: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("is_noticed", "times"), [(True, 1), (False, 2)])
+def test_without_the_lock_the_first_to_save_its_offset_wins(
+    handled: Any, monkeypatch: pytest.MonkeyPatch, is_noticed: bool, times: int
 ) -> None:
     users = [new_id() for _ in range(3)]
     publish_registrations(*users)
@@ -252,11 +254,28 @@ def test_without_the_lock_two_relays_would_deliver_twice(
         both_read.wait(timeout=10)
         record_handled(events)
 
-    monkeypatch.setattr(relay, "_LOCK_OFFSET", relay._LOCK_OFFSET.replace("FOR NO KEY UPDATE", ""))
+    monkeypatch.setattr(relay, "_LOCK", "SELECT %s::text")
+    if not is_noticed:
+        statement = relay._SAVE_OFFSET.replace("AND transaction =", "OR transaction =")
+        monkeypatch.setattr(relay, "_SAVE_OFFSET", statement)
     wait_until_readable()
     at_once(*[lambda: relay.deliver(consumer(when_both_have_read))] * 2)
 
-    assert sorted(handled()) == sorted(users * 2)
+    assert sorted(handled()) == sorted(users * times)
+
+
+def test_a_handler_that_has_written_nothing_holds_back_no_reader(handled: Any) -> None:
+    publish_registrations(new_id())
+    numbers = []
+
+    def look(_: Sequence[RecordedEvent]) -> None:
+        numbers.extend(execute("SELECT pg_current_xact_id_if_assigned()::text").rows())
+
+    deliver(consumer())
+    publish_registrations(new_id())
+    deliver(consumer(look))
+
+    assert numbers == [(None,)]
 
 
 def test_offset_and_effects_commit_together(handled: Any) -> None:

@@ -17,6 +17,7 @@ from oms.core.ids import new_id
 from oms.fastpath.application import Application
 from oms.fastpath.batches import answer_batch
 from oms.fastpath.calls import FastPathCall
+from oms.fastpath.requests import FastPathRequest, Scope, request_of
 from oms.fastpath.tests.calls import order_body, placing, statuses, token_of
 from oms.streams.server import StreamServer
 from oms.testing.factories import make_customer, make_product
@@ -228,6 +229,23 @@ def test_after_the_shutdown_began_django_answers(good: dict[str, Any]) -> None:
 
     with patch("oms.fastpath.application.answer_batch", answers):
         asyncio.run(asyncio.wait_for(whole(), _SECONDS))
+
+
+def test_what_begins_after_its_deadline_has_no_effect_and_a_problem_for_an_answer() -> None:
+    def arrived_long_ago(scope: Scope) -> FastPathRequest:
+        request = request_of(scope)
+        request.arrived -= 0.1
+        return request
+
+    async def test(server: Server) -> None:
+        headers = [("host", "testserver"), ("x-request-timeout-ms", "50")]
+        start, body = await server.ask("GET", headers=headers)
+        assert start["status"] == 504
+        assert json.loads(body["body"])["code"] == "deadline_exceeded"
+        assert server.django.environs == []
+
+    with patch("oms.fastpath.application.request_of", arrived_long_ago):
+        run(test)
 
 
 @pytest.mark.django_db
