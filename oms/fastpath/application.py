@@ -108,6 +108,7 @@ class Application:
         if healthy is not None:
             await _send(healthy, send)
         elif self._streams is not None and self._streams.takes_events(request):
+            scope.clear()  # for the memory of thousands that stay open
             refusal = await self._streams.serve_events(request, receive, send)
             if refusal is not None:
                 await _send(refusal, send)
@@ -156,6 +157,7 @@ class Application:
         if self._streams is None or not self._streams.takes_web_socket(request):
             await send({"type": "websocket.close"})  # answered with 403
             return
+        scope.clear()
         await self._streams.serve_web_socket(request, receive, send)
 
     def _start(self) -> None:

@@ -38,6 +38,10 @@ class FastPathRequest:
     arrived: float
     body: bytes = b""
 
+    def forget(self) -> None:
+        """Let go of all but the client: an answer may take days."""
+        self.headers, self.query, self.body = {}, b"", b""
+
     @property
     def remote_address(self) -> str:
         """The address of the other end of the connection."""

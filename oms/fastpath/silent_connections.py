@@ -66,12 +66,13 @@ class ConnectionWatch:
                 client = _plain(connection.getpeername())  # the socket that listens has none
                 if client in self._last_request:
                     served[inode] = client
+                    is_to_cut = client in self._to_cut
+                    self._to_cut.discard(client)
                 else:
                     silent.add(client)
-                now = time.monotonic()
-                is_silent = now - self._first_seen.setdefault(client, now) > SECONDS
-                if client in self._to_cut or (client in silent and is_silent):
-                    self._to_cut.discard(client)
+                    now = time.monotonic()
+                    is_to_cut = now - self._first_seen.setdefault(client, now) > SECONDS
+                if is_to_cut:
                     connection.shutdown(socket.SHUT_RDWR)
         self._served = served
         return silent.union(served.values())

@@ -134,6 +134,7 @@ class Streams:
             self.broadcast.begin(subscription)
         else:
             behind = asyncio.create_task(self._catch_up(subscription, after=after, page=page))
+            del page  # hundreds of events, for as long as the stream is open
         try:
             yield subscription
         finally:

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from oms.api.handlers import ApiAnswer
 from oms.fastpath.answers import complete_alone, problem_answer, request_id_of, start_of
 from oms.fastpath.requests import FastPathRequest, Receive, Send
+from oms.fastpath.requests import Message as AsgiMessage
 from oms.streams.callers import Visitor, visitor_of
 from oms.streams.connection import Streams, fault_of, retry_milliseconds
 from oms.streams.listeners import Ending, Listener
@@ -33,11 +34,12 @@ _HEARTBEAT_SECONDS = 15.0
 _SEND_SECONDS = 10.0
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _EventStream:
+    """A stream that is about to begin, with these two messages."""
+
     listener: Listener
-    first: bytes
-    answer: ApiAnswer
+    beginning: list[AsgiMessage]
 
 
 async def serve_events(
@@ -49,6 +51,7 @@ async def serve_events(
             stream = await _open(request, streams=streams, stack=stack)
         except Exception as error:
             return problem_answer(request, fault_of(error), name=_NAME)
+        request.forget()
         await _write(stream, receive, send)
         if stream.listener.ending is Ending.TOO_SLOW:
             streams.cut(request.client)
@@ -79,7 +82,9 @@ async def _open(
     # A client that is cut off before the first event resumes here.
     opened = opened_message(position=position)
     first = f"retry: {retry_milliseconds()}\n".encode() + opened.as_event_stream
-    return _EventStream(listener=listener, first=first, answer=_answer(request, visitor))
+    return _EventStream(
+        listener=listener, beginning=[start_of(_answer(request, visitor)), _body(first)]
+    )
 
 
 def _answer(request: FastPathRequest, visitor: Visitor) -> ApiAnswer:
@@ -101,18 +106,18 @@ async def _write(stream: _EventStream, receive: Receive, send: Send) -> None:
     listener = stream.listener
     gone = asyncio.ensure_future(_wait_until_gone(receive, listener))
     try:
-        await send(start_of(stream.answer))
-        await _send(send, stream.first)
+        while stream.beginning:
+            await _send(send, stream.beginning.pop(0))
         while True:
             messages = await listener.messages(seconds=_HEARTBEAT_SECONDS)
             if messages:
                 blocks = [each.as_event_stream for each in messages if isinstance(each, Message)]
-                await _send(send, b"".join(blocks))
+                await _send(send, _body(b"".join(blocks)))
             elif listener.ending is None:
-                await _send(send, _HEARTBEAT)
+                await _send(send, _body(_HEARTBEAT))
             else:
                 break
-        await _send(send, _last_words(listener.ending), more=False)
+        await _send(send, _body(_last_words(listener.ending), more=False))
     except TimeoutError:
         listener.end(Ending.TOO_SLOW)
     finally:
@@ -125,9 +130,13 @@ async def _wait_until_gone(receive: Receive, listener: Listener) -> None:
     listener.end(Ending.GONE)
 
 
-async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
+def _body(part: bytes, *, more: bool = True) -> AsgiMessage:
+    return {"type": "http.response.body", "body": part, "more_body": more}
+
+
+async def _send(send: Send, message: AsgiMessage) -> None:
     async with asyncio.timeout(_SEND_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+        await send(message)
 
 
 def _last_words(ending: Ending) -> bytes:

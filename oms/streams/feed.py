@@ -129,7 +129,7 @@ class FeedPage:
     is_full: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FeedScope:
     """Events of these types, and of the customer or the order if one is named."""
 

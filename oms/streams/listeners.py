@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -28,7 +27,7 @@ class Ending(Enum):
     TOO_SLOW = 4429
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """Who has opened a connection; without `user_id` an anonymous caller.
 
@@ -49,7 +48,7 @@ class Listener:
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
         self.ending: Ending | None = None
-        self._waiting: deque[Message | Reply] = deque()
+        self._waiting: list[Message | Reply] = []
         self._arrived: asyncio.Future[None] | None = None
 
     def put(self, message: Message | Reply) -> None:
@@ -83,7 +82,7 @@ class Listener:
                 self._arrived = None
         if self.ending is Ending.TOO_SLOW:
             return []
-        found, self._waiting = self._waiting, deque()
+        found, self._waiting = self._waiting, []
         return found
 
     @property
@@ -92,7 +91,7 @@ class Listener:
         return len(self._waiting) > MOST_WAITING // 2
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, slots=True)
 class Subscription:
     """What a listener follows, but for the topics that it has `left_out` since.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cache
 from uuid import UUID
 
 from notifications.events import NotificationCreated
@@ -35,31 +35,17 @@ def types_of_all_orders() -> tuple[str, ...]:
     return (*types_of_orders(), *money)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Interest:
-    """What a caller follows.
+    """What a caller follows: `scope` is where in the log it is found, None for stock alone.
 
-    `user_id` is the caller's, whose notifications and orders they are; all orders if
-    `sees_all_orders`. `product_id` narrows the inventory.
+    `user_id` is the caller's, whose notifications they are. `product_id` narrows the inventory.
     """
 
     topics: frozenset[Topic]
+    scope: FeedScope | None = None
     user_id: UUID | None = None
-    sees_all_orders: bool = False
     product_id: UUID | None = None
-
-    @cached_property
-    def scope(self) -> FeedScope | None:
-        """Where in the log all that it includes is found; None for stock alone."""
-        follows_all = self.sees_all_orders and Topic.ORDERS in self.topics
-        types: list[str] = []
-        if Topic.NOTIFICATIONS in self.topics:
-            types.append(NotificationCreated.type)
-        if Topic.ORDERS in self.topics:
-            types += types_of_all_orders() if follows_all else types_of_orders()
-        if not types:
-            return None
-        return FeedScope(types=frozenset(types), customer_id=None if follows_all else self.user_id)
 
     def includes(self, event: FeedEvent) -> bool:
         """Whether it includes an event of the log, which is of the customer if the scope is."""
@@ -80,9 +66,26 @@ def interest_of(
     """What the caller may follow. Raises NotAuthenticated."""
     if account is None and not set(topics) <= {Topic.INVENTORY}:
         raise NotAuthenticated
+    wanted = frozenset(topics)
+    follows_all = account is not None and account.is_staff and Topic.ORDERS in wanted
+    user_id = None if account is None else account.id
+    types = _types_of(wanted, follows_all=follows_all)
     return Interest(
-        topics=frozenset(topics),
-        user_id=None if account is None else account.id,
-        sees_all_orders=account is not None and account.is_staff,
+        topics=wanted,
+        scope=FeedScope(types=types, customer_id=None if follows_all else user_id)
+        if types
+        else None,
+        user_id=user_id,
         product_id=product_id,
     )
+
+
+@cache
+def _types_of(topics: frozenset[Topic], *, follows_all: bool) -> frozenset[str]:
+    """The types of the events that are about the topics, of all orders or of the caller's own."""
+    types: list[str] = []
+    if Topic.NOTIFICATIONS in topics:
+        types.append(NotificationCreated.type)
+    if Topic.ORDERS in topics:
+        types += types_of_all_orders() if follows_all else types_of_orders()
+    return frozenset(types)

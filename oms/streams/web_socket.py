@@ -87,6 +87,7 @@ async def serve_web_socket(
         except Exception as error:
             await _refuse(send, fault_of(error))
             return
+        request.forget()
         await _Socket(visitor, listener, receive=receive, send=send, streams=streams).run()
         if listener.ending is Ending.TOO_SLOW:
             streams.cut(request.client)
