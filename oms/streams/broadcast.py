@@ -148,7 +148,8 @@ class Broadcast:
 
     def _send(self, event: FeedEvent) -> None:
         message = None
-        for key in (_ALL_ORDERS, (Topic.ORDERS, event.customer_id)):
+        # Of events without a customer both are the same.
+        for key in {_ALL_ORDERS, (Topic.ORDERS, event.customer_id)}:
             for subscription in self._groups.get(key, ()):
                 if subscription.wants(event):
                     message = message or message_of(event)
