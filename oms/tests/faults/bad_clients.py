@@ -243,7 +243,7 @@ EXPERIMENTS = (
         run=slow,
         control=slow,
         control_environment=(("REQUEST_BODY_TIMEOUT", "600"),),
-        needs_quiet=True,
+        is_heavy=True,
     ),
     Experiment(
         name="vanishing clients",

@@ -20,6 +20,7 @@ from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.stopped_processes import OWN_SHOP
 
 _BAR = 30.0
 _RATE = 10.0
@@ -35,7 +36,6 @@ _EVENTS_AFTER = """
     ORDER BY transaction, position
 """
 _RECONNECTED_BAR = 60.0
-_MANY = (("STREAMS_PER_ADDRESS", "20000"), ("STREAMS_PER_ACCOUNT", "20000"))
 
 
 class _Follower:
@@ -307,7 +307,7 @@ EXPERIMENTS = (
         name="streams that connect again at once",
         bar="all are back within 60 s of the restart",
         run=connect_again,
-        environment=_MANY,
+        environment=OWN_SHOP,
         is_heavy=True,
     ),
 )

@@ -160,7 +160,7 @@ EXPERIMENTS = (
         name="1,000 buyers, the last 10 units",
         bar="10 sold, 990 × 409, within 5 s",
         run=last_units,
-        needs_quiet=True,
+        is_heavy=True,
         control=unlocked_last_units,
         control_environment=ENVIRONMENT,
     ),

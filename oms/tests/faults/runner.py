@@ -113,7 +113,7 @@ class Runner:
         control = row.experiment.control
         if control is None:
             return row
-        with self._quiet.turn(alone=row.experiment.needs_quiet):
+        with self._quiet.turn(alone=row.experiment.runs_alone(self.size)):
             began = time.monotonic()
             try:
                 # Those that have a shop of their own judge their own orders only: one shop will do.

@@ -23,7 +23,8 @@ _MAINS = ("web", "worker", "payments", "notifications")
 # A supervisor may give up on what ends again and again soon after its start.
 LONG_RUN_SECONDS = 61.0
 # Experiments that end main processes often have a shop of their own, for the same reason.
-OWN_SHOP = (("SHOP_NAME", "Stopped and Started"),)
+# It lets thousands of streams in.
+OWN_SHOP = (("STREAMS_PER_ADDRESS", "20000"), ("STREAMS_PER_ACCOUNT", "20000"))
 
 
 def terminate(shop: Shop, size: Size) -> Outcome:

@@ -150,7 +150,7 @@ EXPERIMENTS = (
         run=backlog_after,
         control=emptied_without_schedule,
         environment=_ENVIRONMENT,
-        needs_quiet=True,
+        is_heavy=True,
     ),
     Experiment(
         name="eight short outages of Valkey",
