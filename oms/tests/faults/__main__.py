@@ -29,7 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--project", type=Path, default=_ROOT, help="the checkout to test (this)")
     parser.add_argument("--only", default="", help="parts of experiments' names, by commas")
-    parser.add_argument("--shops", type=int, help="shops at the same time (2, and 3 with --quick)")
+    parser.add_argument("--shops", type=int, default=2, help="shops at the same time (2)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument("--keep", action="store_true", help="keep the shops' logs and data")
     options = parser.parse_args()
@@ -55,7 +55,7 @@ def main() -> int:
         project=options.project.resolve(),
         folder=folder,
         size=Size(is_quick=options.quick),
-        shops=options.shops or (3 if options.quick else 2),
+        shops=options.shops,
         console=console,
     )
     for number in (signal.SIGINT, signal.SIGTERM):

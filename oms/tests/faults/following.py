@@ -84,7 +84,7 @@ class _FeedFollower:
 
 def follow(shop: Shop, size: Size) -> Outcome:
     """Orders, payments and products change, and half of the writers wait for one row."""
-    outcome, buyers = _follow(shop, changes=size.choose(quick=400, full=10_000))
+    outcome, buyers = _follow(shop, changes=size.choose(quick=200, full=10_000))
     buyers.record.calls = []  # what was cancelled at once need not be paid
     outcome.violations += check_everything(shop, buyers.record)
     return outcome

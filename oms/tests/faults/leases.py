@@ -49,7 +49,7 @@ def _slow_work(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
 
 def late_commits(shop: Shop, size: Size) -> Outcome:
     """Transactions commit long after younger ones; every event is handled all the same."""
-    outcome, buyers = _commit_late(shop, seconds=size.choose(quick=8, full=60))
+    outcome, buyers = _commit_late(shop, seconds=size.choose(quick=5, full=60))
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
 

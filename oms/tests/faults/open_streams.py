@@ -266,7 +266,7 @@ class _Crowd:
 def connect_again(shop: Shop, size: Size) -> Outcome:
     """The web is restarted, as by a deploy, under thousands of streams and with orders placed."""
     outcome, buyers = Outcome(), Buyers(shop)
-    number = size.choose(quick=500, full=10_000)
+    number = size.choose(quick=300, full=10_000)
     with _Crowd(shop, number=number) as crowd:
         seconds = shop.wait_until(
             lambda: crowd.open == number, seconds=2 * _RECONNECTED_BAR, what="all streams are open"

@@ -195,7 +195,7 @@ def _answer_against_webhook(
 
 def _experiment(name: str, race: Race, *, protection: str) -> Experiment:
     def run(shop: Shop, size: Size) -> Outcome:
-        return _run(race, shop, number=size.choose(quick=60, full=1000))
+        return _run(race, shop, number=size.choose(quick=24, full=1000))
 
     def control(shop: Shop, size: Size) -> Outcome:
         return _run(race, shop, number=100, protection=protection)

@@ -62,7 +62,7 @@ def _rush(shop: Shop, *, number: int) -> tuple[Outcome, Buyers]:
 
 def baskets(shop: Shop, size: Size) -> Outcome:
     """1,000 baskets of 5 of 10 products, in random order."""
-    outcome, buyers = _fill_baskets(shop, number=size.choose(quick=400, full=1000))
+    outcome, buyers = _fill_baskets(shop, number=size.choose(quick=100, full=1000))
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
 
@@ -114,7 +114,7 @@ def _deadlocks(shop: Shop) -> int:
 
 def one_key(shop: Shop, size: Size) -> Outcome:
     """One idempotency key, 100 times in parallel."""
-    outcome, buyers = _repeat_key(shop, rounds=size.choose(quick=3, full=20))
+    outcome, buyers = _repeat_key(shop, rounds=size.choose(quick=1, full=20))
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
 

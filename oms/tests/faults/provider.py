@@ -41,7 +41,7 @@ _WAITS = """
 
 def faults(shop: Shop, size: Size) -> Outcome:
     """30 % of all calls of the provider go wrong."""
-    outcome, buyers = _pay_with_faults(shop, number=size.choose(quick=300, full=10_000))
+    outcome, buyers = _pay_with_faults(shop, number=size.choose(quick=200, full=10_000))
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
 

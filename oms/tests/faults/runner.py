@@ -71,7 +71,14 @@ class Runner:
     def _run_group(self, group: Group) -> dict[str, Row]:
         """Run the experiments of one environment, and the controls that need no other."""
         with self._shop(group.environment) as shop:
-            rows = {each.name: self._run_one(each, shop) for each in group.experiments}
+            last = group.experiments[-1]
+            rows = {
+                # At the small size the books are compared once, for all that was done in the shop.
+                each.name: self._run_one(
+                    each, shop, compares_books=each is last or not self.size.is_quick
+                )
+                for each in group.experiments
+            }
             # Controls last: they damage the shop on purpose.
             for each in group.experiments:
                 if not each.control_environment and self._wants_control(rows[each.name]):
@@ -87,12 +94,13 @@ class Runner:
     def _wants_control(self, row: Row) -> bool:
         return not self.size.is_quick and row.result == "pass"
 
-    def _run_one(self, experiment: Experiment, shop: Usable) -> Row:
+    def _run_one(self, experiment: Experiment, shop: Usable, *, compares_books: bool) -> Row:
         outcome: Outcome | None = None
         reason, began = "", time.monotonic()
         try:
             with self._quiet.turn(alone=False):
                 whole = shop.whole()
+                whole.compares_books = compares_books
             with self._quiet.turn(alone=experiment.runs_alone(self.size)):
                 began = time.monotonic()
                 outcome = experiment.run(whole, self.size)

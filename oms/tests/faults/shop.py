@@ -47,6 +47,8 @@ class Shop:
         self, *, project: Path, folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self.project, self.folder = project, folder
+        self.compares_books = True
+        """Whether an experiment ends with `manage.py reconcile`."""
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "make-run.log"

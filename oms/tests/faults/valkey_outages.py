@@ -25,7 +25,7 @@ _ENVIRONMENT = (("REDIS_URL", OWN_VALKEY),)
 def rate_without(shop: Shop, size: Size) -> Outcome:
     """As many orders as possible, first with Valkey, then without, then with it."""
     outcome, buyers, valkey = Outcome(), Buyers(shop), _valkey(shop)
-    seconds = size.choose(quick=5, full=30)
+    seconds = size.choose(quick=4, full=30)
     products = shop.products()
     with buyers.placing(products, threads=8):
         time.sleep(1)
@@ -52,7 +52,7 @@ def backlog_after(shop: Shop, size: Size) -> Outcome:
     with buyers.placing(products, threads=8, rate=_RATE):
         time.sleep(1)
         valkey.stop(signal.SIGKILL)
-        time.sleep(size.choose(quick=8, full=30))
+        time.sleep(size.choose(quick=5, full=30))
         valkey.start()
         returned = time.monotonic()
     left = ", ".join(f"{number} {kind}" for kind, number in backlog(shop).items())
@@ -150,7 +150,7 @@ EXPERIMENTS = (
         run=backlog_after,
         control=emptied_without_schedule,
         environment=_ENVIRONMENT,
-        is_heavy=True,
+        needs_quiet=True,
     ),
     Experiment(
         name="eight short outages of Valkey",
