@@ -43,7 +43,7 @@ http {{
 def proxy(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of nginx before the web process; a silent connection is closed after 17 s."""
     if _NGINX is None:
-        pytest.skip("nginx is not installed")
+        pytest.skip("nginx is not installed (apt-get install nginx-light)")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     server = (ROOT / "deploy" / "nginx.conf").read_text()
     for old, new in (
