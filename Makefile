@@ -7,7 +7,7 @@
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
 # make faults        whole shops under faults and races (docs/reliability.md), an hour; QUICK=1 for
-#                    ten minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
+#                    eight minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
 # make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
 # make soak          ten minutes of steady load, to find growth; SECONDS=60 for less
