@@ -116,13 +116,13 @@ class _Follower:
             self.seen.append(id)
 
 
-def killed_amid(shop: Shop, size: Size) -> Outcome:
+def killed_while_followed(shop: Shop, size: Size) -> Outcome:
     """`kill -9` of what streams hang on, one after the other, while orders are placed."""
     rounds = size.choose(quick=1, full=3)
     return _follow(shop, victims=_VICTIMS * rounds, number=size.choose(quick=4, full=20))
 
 
-def killed_amid_forgetful(shop: Shop, size: Size) -> Outcome:
+def killed_while_forgetful(shop: Shop, size: Size) -> Outcome:
     """The same with clients that do not say where they were."""
     return _follow(shop, victims=("web",), number=4, forgets=True)
 
@@ -300,8 +300,8 @@ EXPERIMENTS = (
     Experiment(
         name="streams while processes are killed",
         bar="each event once and in order; all get events again within 30 s",
-        run=killed_amid,
-        control=killed_amid_forgetful,
+        run=killed_while_followed,
+        control=killed_while_forgetful,
     ),
     Experiment(
         name="streams that connect again at once",
