@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from oms.tests.faults.clients import Buyers, Record, Reply
 from oms.tests.faults.experiments import Outcome
@@ -31,6 +32,13 @@ _BACKLOG = """
         SELECT transaction, position FROM events_consumeroffset
         ORDER BY transaction, position LIMIT 1
     )
+"""
+_EVENTS_AFTER = """
+    SELECT id::text FROM events_event
+    WHERE (transaction, position)
+        > (SELECT transaction, position FROM events_event WHERE id = %s::uuid)
+      AND split_part(type, '.', 1) = ANY(%s)
+    ORDER BY transaction, position
 """
 
 
@@ -157,6 +165,23 @@ def mails_written(shop: Shop) -> list[str]:
         )
         if notification not in written
     ]
+
+
+def events_after(shop: Shop, position: str, *, kinds: Sequence[str]) -> list[str]:
+    """The ids of the events after that one, of objects of these kinds, in the order of the log."""
+    return [id for (id,) in shop.rows(_EVENTS_AFTER, [position, list(kinds)])]
+
+
+def wrong_events(seen: Sequence[str], *, right: Sequence[str]) -> list[str]:
+    """What a follower has missed, and what it got twice or in another order."""
+    violations = []
+    if missed := set(right) - set(seen):
+        violations.append(f"{len(missed)} of {len(right)} events missed")
+    if doubled := [id for id, number in Counter(seen).items() if number > 1]:
+        violations.append(f"{len(doubled)} events twice")
+    if not violations and list(seen) != list(right):
+        violations.append("the events are in another order")
+    return violations
 
 
 def reconcile(shop: Shop) -> list[str]:

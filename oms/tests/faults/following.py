@@ -6,13 +6,17 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import httpx
 
-from oms.tests.faults.checks import check_everything, wait_for_background
+from oms.tests.faults.checks import (
+    check_everything,
+    events_after,
+    wait_for_background,
+    wrong_events,
+)
 from oms.tests.faults.clients import Buyers, Reply, order_body
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.held_stock import stock_held_now_and_then
@@ -39,13 +43,7 @@ _LISTS = {
         " WHERE id IN (SELECT product_id FROM orders_orderitem WHERE order_id = ANY(%s::uuid[]))",
     ),
 }
-_EVENTS_AFTER = """
-    SELECT id::text FROM events_event
-    WHERE (transaction, position)
-        > (SELECT transaction, position FROM events_event WHERE id = %s::uuid)
-      AND split_part(type, '.', 1) IN ('order', 'payment', 'refund', 'product', 'location')
-    ORDER BY transaction, position
-"""
+_OF_STAFF = ("order", "payment", "refund", "product", "location")
 
 
 class _ListFollower:
@@ -115,21 +113,10 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
         missed = sum(1 for id, state in present.items() if each.seen.get(id) != state)
         if missed:
             outcome.violations.append(f"{each.path}: {missed} of {len(present)} changes missed")
-    outcome.violations += _wrong_events(shop, feed, outcome)
-    return outcome, buyers
-
-
-def _wrong_events(shop: Shop, feed: _FeedFollower, outcome: Outcome) -> list[str]:
-    right = [id for (id,) in shop.rows(_EVENTS_AFTER, [feed.start])]
+    right = events_after(shop, feed.start, kinds=_OF_STAFF)
     outcome.count("events", len(right))
-    violations = []
-    if missed := set(right) - set(feed.seen):
-        violations.append(f"feed: {len(missed)} of {len(right)} events missed")
-    if doubled := [id for id, number in Counter(feed.seen).items() if number > 1]:
-        violations.append(f"feed: {len(doubled)} events twice")
-    if not violations and feed.seen != right:
-        violations.append("feed: the events are in another order")
-    return violations
+    outcome.violations += [f"feed: {text}" for text in wrong_events(feed.seen, right=right)]
+    return outcome, buyers
 
 
 def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, number: int) -> int:
