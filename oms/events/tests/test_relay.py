@@ -15,7 +15,6 @@ from django.db import OperationalError, connection, connections, transaction
 from oms.core.actor import Actor, ActorKind, system
 from oms.core.errors import Unavailable
 from oms.core.ids import new_id
-from oms.db.pipeline import execute
 from oms.events import relay
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import publish
@@ -262,20 +261,6 @@ def test_without_the_lock_the_first_to_save_its_offset_wins(
     at_once(*[lambda: relay.deliver(consumer(when_both_have_read))] * 2)
 
     assert sorted(handled()) == sorted(users * times)
-
-
-def test_a_handler_that_has_written_nothing_holds_back_no_reader(handled: Any) -> None:
-    publish_registrations(new_id())
-    numbers = []
-
-    def look(_: Sequence[RecordedEvent]) -> None:
-        numbers.extend(execute("SELECT pg_current_xact_id_if_assigned()::text").rows())
-
-    deliver(consumer())
-    publish_registrations(new_id())
-    deliver(consumer(look))
-
-    assert numbers == [(None,)]
 
 
 def test_offset_and_effects_commit_together(handled: Any) -> None:

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from oms.core.actor import system
 from oms.core.errors import Unavailable
 from oms.core.ids import new_id
+from oms.db.pipeline import execute
 from oms.events import relay
 from oms.events.models import ConsumerOffset, Event
 from oms.events.publishing import RELAY_TASK, publish
@@ -55,6 +56,20 @@ def test_many_events_take_as_many_statements_as_one(handled: Any) -> None:
 
     deliver(consumer())
     assert statements(50) == statements(1)
+
+
+def test_a_handler_that_has_written_nothing_holds_back_no_reader(handled: Any) -> None:
+    publish_registrations(new_id())
+    numbers = []
+
+    def look(_: Sequence[RecordedEvent]) -> None:
+        numbers.extend(execute("SELECT pg_current_xact_id_if_assigned()::text").rows())
+
+    deliver(consumer())
+    publish_registrations(new_id())
+    deliver(consumer(look))
+
+    assert numbers == [(None,)]
 
 
 def test_a_second_worker_leaves_the_relay_to_the_first(handled: Any) -> None:

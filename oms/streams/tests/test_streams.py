@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 import httpx
@@ -14,10 +12,8 @@ import pytest
 from django.db import transaction
 
 from notifications.operations.subscriptions import queue_notifications
-from oms.core.actor import system
 from oms.core.clock import now
 from oms.events.models import Event
-from oms.events.publishing import publish
 from oms.events.relay import recorded
 from oms.streams.models import Ticket
 from oms.testing.factories import (
@@ -33,7 +29,6 @@ from oms.testing.streams import streamed
 from oms.users.models import Session, User
 from oms.users.operations.accounts import change_user
 from oms.users.operations.sessions import revoke_session
-from orders.events import OrderEdited
 from orders.operations.cancelling import cancel_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,47 +261,3 @@ def test_who_is_changed_by_staff_has_to_connect_again(url: str) -> None:
     with streamed(url, "orders", token=token(staff)) as stream:
         change_user(actor=actor_for(boss), user_id=staff.id, values={"is_staff": False})
         assert stream.rest(seconds=5) == []
-
-
-@pytest.mark.fault
-def test_a_client_that_does_not_read_is_dropped_and_can_resume(url: str, buyer: User) -> None:
-    access, number, length = token(buyer), 1_000, 20_000
-    host, _, port = url.removeprefix("http://").partition(":")
-    request = (
-        f"GET /api/v1/stream?topics=orders HTTP/1.1\r\nHost: {host}\r\n"
-        f"Authorization: Bearer {access}\r\n\r\n"
-    )
-    with socket.socket() as lazy, streamed(url, "orders", token=access) as reading:
-        # Otherwise the kernel may take it all, in buffers that grow.
-        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        lazy.settimeout(30)
-        lazy.connect((host, int(port)))
-        lazy.sendall(request.encode())
-        while b"stream.opened" not in lazy.recv(4096, socket.MSG_PEEK):
-            time.sleep(0.05)
-        write_large_events(customer=buyer, number=number, length=length)
-        seen = [reading.next().id for _ in range(number)]
-        time.sleep(12)  # the server waits for ten seconds
-
-        size = 0
-        with suppress(ConnectionResetError):
-            while part := lazy.recv(1 << 20):
-                size += len(part)
-        assert size < number * length
-        assert reading.is_silent()
-    with streamed(url, "orders", token=access, after=seen[10]) as stream:
-        assert [stream.next().id for _ in seen[11:]] == seen[11:]
-
-
-def write_large_events(*, customer: User, number: int, length: int) -> None:
-    """Together more than a connection's buffers in the kernel hold."""
-    order = place((make_product(), 1))
-    edited = OrderEdited(
-        order_id=order.id,
-        number=order.number,
-        customer_id=customer.id,
-        changes={"note": ["", "x" * length]},
-    )
-    for _ in range(number // 100):
-        with transaction.atomic():
-            publish(*[edited] * 100, actor=system("tests"))
