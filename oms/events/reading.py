@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oms.db.pipeline import Make, Pipeline, R
+from oms.db.pipeline import Make, Pipeline, R, Result
 from oms.db.transactions import transaction_required
 
 SETTLED = "transaction < pg_snapshot_xmin(pg_current_snapshot())"
@@ -13,12 +13,13 @@ SETTLED = "transaction < pg_snapshot_xmin(pg_current_snapshot())"
 
 
 @transaction_required
-def read_in_order(statement: str, parameters: Sequence[Any], *, make: Make[R]) -> list[R]:
-    """The rows of a statement that reads the log in its order, from a position on."""
+def query_in_order(
+    pipeline: Pipeline, statement: str, parameters: Sequence[Any], *, make: Make[R]
+) -> Result[R]:
+    """Queue a statement that reads the log in its order, from a position on."""
     # A log that has grown since it was last analysed seems so short that PostgreSQL would sort all
     # that follows the position instead of using an index.
-    with Pipeline() as pipeline:
-        pipeline.query("SET LOCAL enable_sort = off", prepared=False)
-        found = pipeline.query(statement, parameters, make=make, prepared=False)
-        pipeline.query("SET LOCAL enable_sort = on", prepared=False)
-        return found.rows()
+    pipeline.query("SET LOCAL enable_sort = off", prepared=False)
+    found = pipeline.query(statement, parameters, make=make, prepared=False)
+    pipeline.query("SET LOCAL enable_sort = on", prepared=False)
+    return found

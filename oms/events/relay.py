@@ -29,7 +29,7 @@ from oms.db.transactions import (
     with_retries,
 )
 from oms.events.models import ConsumerOffset, DeadLetter, Event
-from oms.events.reading import SETTLED, read_in_order
+from oms.events.reading import SETTLED, query_in_order
 from oms.events.types import DomainEvent, decode
 from oms.queue.leases import retry_policy
 
@@ -160,7 +160,9 @@ def _deliver_batch(consumer: Consumer) -> tuple[int, bool]:
     types = [event_class.type for event_class in consumer.event_types]
     with transaction.atomic():
         offset = _lock_offset(consumer)
-        rows = read_in_order(_READABLE, [*offset, BATCH, types], make=_Row._make)
+        with Pipeline() as pipeline:
+            values = [*offset, BATCH, types]
+            rows = query_in_order(pipeline, _READABLE, values, make=_Row._make).rows()
         if not rows:
             return 0, False
         events = [row for row in rows if row.type in types]

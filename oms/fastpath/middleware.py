@@ -41,6 +41,7 @@ MIDDLEWARE: Mapping[str, Honoured] = {
     "django.middleware.csrf.CsrfViewMiddleware": Honoured.NOT_CONCERNED,  # the API is exempt
     "django.contrib.auth.middleware.AuthenticationMiddleware": Honoured.NOT_CONCERNED,
     "django.contrib.messages.middleware.MessageMiddleware": Honoured.NOT_CONCERNED,
+    "oms.streams.back_office.LogPositionMiddleware": Honoured.NOT_CONCERNED,
     "django.middleware.clickjacking.XFrameOptionsMiddleware": Honoured.RUN,
     "oms.http.middleware.RateLimitMiddleware": Honoured.SHARED,
     "oms.http.middleware.BodyLimitMiddleware": Honoured.SHARED,

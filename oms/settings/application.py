@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "oms.streams.back_office.LogPositionMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Before all that can refuse a request, so that every response carries the limits.
     "oms.http.middleware.RateLimitMiddleware",

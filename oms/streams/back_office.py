@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
+from oms.streams.feed import FeedScope, latest_position
 from oms.streams.tickets import issue_ticket
 from oms.streams.topics import types_of_all_orders
 from oms.users.models import User
+
+
+_WITH_BADGE = frozenset({"index", "orders_order_changelist", "orders_order_change"})
+
+
+class LogPositionMiddleware:
+    """Notes `request.log_position` on pages with a badge, which is about what has happened since.
+
+    It is read before what the page shows, so that nothing is between the two.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
+        match = request.resolver_match
+        if (
+            match is not None
+            and (match.app_name, request.method) == ("admin", "GET")
+            and match.url_name in _WITH_BADGE
+            and request.user.has_perm("orders.view_order")
+        ):
+            position = latest_position(FeedScope(types=()))
+            request.log_position = position  # type: ignore[attr-defined]  # for the template
 
 
 @require_POST

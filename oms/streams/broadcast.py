@@ -7,8 +7,8 @@ by itself, page by page, until it has all that the tail has read, and becomes li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -53,27 +53,26 @@ class Broadcast:
         """End the thread that reads the log."""
         self._tail.close()
 
-    @asynccontextmanager
-    async def followed(self, *, seconds: float) -> AsyncIterator[None]:
-        """A block in which the log is followed, from its present end on.
-
-        Raises Unavailable if that is not found within so many seconds.
-        """
+    def follow(self) -> None:
+        """Follow the log from its present end on, until as many calls of `leave`."""
         self._listeners += 1
-        try:
-            if self._listeners == 1:
-                self._until, self._begun = None, self._loop.create_future()
-                self._round = self._tail.listen()
-            if self._until is None and self._begun is not None:
-                try:
-                    await asyncio.wait_for(asyncio.shield(self._begun), seconds)
-                except TimeoutError as error:
-                    raise Unavailable from error
-            yield
-        finally:
-            self._listeners -= 1
-            if not self._listeners:
-                self._tail.rest()
+        if self._listeners == 1:
+            self._until, self._begun = None, self._loop.create_future()
+            self._round = self._tail.listen()
+
+    def leave(self) -> None:
+        """Take one call of `follow` back."""
+        self._listeners -= 1
+        if not self._listeners:
+            self._tail.rest()
+
+    async def begun(self, *, seconds: float) -> None:
+        """Return once the end of the log is known. Raises Unavailable after so many seconds."""
+        if self._until is None and self._begun is not None:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._begun), seconds)
+            except TimeoutError as error:
+                raise Unavailable from error
 
     # --- Subscriptions ----------------------------------------------------------------------------
 
@@ -165,16 +164,16 @@ class Broadcast:
     def _end_after(self, event: FeedEvent) -> None:
         """End what may be no longer allowed: who connects again is authenticated again."""
         if event.type == GroupChanged.type:
-            for listener in self._connections.all():
-                if listener.caller.is_staff:
+            for listener, caller in self._connections.all():
+                if caller.is_staff:
                     listener.end(Ending.RESTART)
             return
         data = msgspec.json.decode(event.data)
         session = data["session_id"] if event.type == SessionRevoked.type else None
-        for listener in self._connections.of_user(UUID(data["user_id"])):
+        for listener, caller in self._connections.of_user(UUID(data["user_id"])):
             if session is None:
                 listener.end(Ending.RESTART)
-            elif str(listener.caller.session_id) == session:
+            elif str(caller.session_id) == session:
                 listener.end(Ending.SIGNED_OUT)
 
 

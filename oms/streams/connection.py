@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -71,7 +71,7 @@ class Streams:
     def stop(self) -> None:
         """Let all streams end, and open no more: the process is going to stop."""
         self.is_stopping = True
-        for listener in self._connections.all():
+        for listener, _ in self._connections.all():
             listener.end(Ending.RESTART)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
@@ -83,31 +83,27 @@ class Streams:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    @asynccontextmanager
-    async def connected(self, caller: Caller, *, kind: str) -> AsyncIterator[Listener]:
-        """A block with a listener that is counted, while the log is followed.
+    async def connect(self, listener: Listener, caller: Caller) -> None:
+        """Count the listener as the caller's and follow the log, until `disconnect`.
 
         Raises TooManyStreams, and Unavailable when the process is stopping or can't read the log.
         """
         if self.is_stopping:
             raise Unavailable
-        listener = Listener(caller)
-        self._connections.add(listener)
-        _OPEN.labels(kind).inc()
-        timer = None
-        if caller.user_id is not None and caller.session_id is None:
-            timer = asyncio.get_running_loop().call_later(
-                _BACK_OFFICE_SECONDS, listener.end, Ending.RESTART
-            )
-        try:
-            async with self.broadcast.followed(seconds=_BEGIN_SECONDS):
-                yield listener
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._connections.remove(listener)
-            _OPEN.labels(kind).dec()
-            _ENDED.labels(kind, (listener.ending or Ending.GONE).name.lower()).inc()
+        self._connections.add(listener, caller)
+        _OPEN.labels(listener.kind).inc()
+        self.broadcast.follow()
+        await self.broadcast.begun(seconds=_BEGIN_SECONDS)
+
+    def disconnect(self, listener: Listener) -> None:
+        """End what the listener has subscribed to, and forget it."""
+        for subscription in list(listener.subscriptions):
+            self.unsubscribe(subscription)
+        if not self._connections.remove(listener):
+            return  # it was refused
+        self.broadcast.leave()
+        _OPEN.labels(listener.kind).dec()
+        _ENDED.labels(listener.kind, (listener.ending or Ending.GONE).name.lower()).inc()
 
     async def position(self, interest: Interest) -> UUID:
         """Where a subscription begins that is begun after this, for a client that is cut off.
@@ -119,28 +115,30 @@ class Streams:
             return self.broadcast.position
         return await self.in_thread(latest_position, scope)
 
-    @asynccontextmanager
-    async def subscribed(
+    def subscribe(
         self, listener: Listener, interest: Interest, *, after: UUID | None, page: FeedPage | None
-    ) -> AsyncIterator[Subscription]:
-        """A block in which the listener gets what it is interested in.
+    ) -> Subscription:
+        """Let the listener have what it is interested in.
 
         All that follows the position `after`, whose first `page` has been read, or what happens
         from now on.
         """
         subscription = Subscription(listener=listener, interest=interest)
-        behind = None
+        listener.subscriptions.append(subscription)
         if after is None:
             self.broadcast.begin(subscription)
         else:
-            behind = asyncio.create_task(self._catch_up(subscription, after=after, page=page))
-            del page  # hundreds of events, for as long as the stream is open
-        try:
-            yield subscription
-        finally:
-            if behind is not None:
-                behind.cancel()
-            self.broadcast.end(subscription)
+            subscription.behind = asyncio.create_task(
+                self._catch_up(subscription, after=after, page=page)
+            )
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Let it have nothing more."""
+        subscription.listener.subscriptions.remove(subscription)
+        if subscription.behind is not None:
+            subscription.behind.cancel()
+        self.broadcast.end(subscription)
 
     async def _catch_up(
         self, subscription: Subscription, *, after: UUID, page: FeedPage | None
@@ -150,15 +148,20 @@ class Streams:
         except Exception as error:  # such as a lost database; the client can resume
             log.warning("stream_interrupted", error=type(error).__name__)
             subscription.listener.end(Ending.RESTART)
+        subscription.behind = None
 
     async def _end_expired(self) -> None:
         """End for ever what belongs to sessions that have ended without an event."""
         while True:
             await asyncio.sleep(_SESSIONS_SECONDS)
             by_session: dict[UUID, list[Listener]] = {}
-            for listener in self._connections.all():
-                if listener.caller.session_id is not None:
-                    by_session.setdefault(listener.caller.session_id, []).append(listener)
+            for listener, caller in self._connections.all():
+                if caller.session_id is not None:
+                    by_session.setdefault(caller.session_id, []).append(listener)
+                elif caller.user_id is not None and (
+                    time.monotonic() - listener.opened > _BACK_OFFICE_SECONDS
+                ):
+                    listener.end(Ending.RESTART)
             if not by_session:
                 continue
             try:

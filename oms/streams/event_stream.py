@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from django.http import QueryDict
 
@@ -34,34 +32,29 @@ _HEARTBEAT_SECONDS = 15.0
 _SEND_SECONDS = 10.0
 
 
-@dataclass(kw_only=True, slots=True)
-class _EventStream:
-    """A stream that is about to begin, with these two messages."""
-
-    listener: Listener
-    beginning: list[AsgiMessage]
-
-
 async def serve_events(
     request: FastPathRequest, receive: Receive, send: Send, *, streams: Streams
 ) -> ApiAnswer | None:
     """Answer the request with a stream, until either side ends it; or return the refusal."""
-    async with AsyncExitStack() as stack:
+    listener = Listener(kind="sse")
+    try:
         try:
-            stream = await _open(request, streams=streams, stack=stack)
+            beginning = await _open(request, listener, streams=streams)
         except Exception as error:
             return problem_answer(request, fault_of(error), name=_NAME)
         request.forget()
-        await _write(stream, receive, send)
-        if stream.listener.ending is Ending.TOO_SLOW:
-            streams.cut(request.client)
+        await _write(listener, beginning, receive, send)
+    finally:
+        streams.disconnect(listener)
+    if listener.ending is Ending.TOO_SLOW:
+        streams.cut(request.client)
     return None
 
 
 async def _open(
-    request: FastPathRequest, *, streams: Streams, stack: AsyncExitStack
-) -> _EventStream:
-    """The stream; from now on nothing is missed that it is about."""
+    request: FastPathRequest, listener: Listener, *, streams: Streams
+) -> list[AsgiMessage]:
+    """The beginning of the stream; from now on nothing is missed that it is about."""
     check_accept(request.headers.get("accept", "*/*"))
     query = stream_query(
         QueryDict(request.query),
@@ -69,22 +62,18 @@ async def _open(
     )
     visitor = await streams.in_thread(visitor_of, request, ticket=query.ticket)
     interest = interest_of(visitor.account, topics=query.topics, product_id=query.product_id)
-    listener = await stack.enter_async_context(streams.connected(visitor.caller, kind="sse"))
+    await streams.connect(listener, visitor.caller)
     page = None
     if query.after is None:
         position = await streams.position(interest)
     else:
         position = query.after
         page = await streams.broadcast.first_page(interest, after=position)
-    await stack.enter_async_context(
-        streams.subscribed(listener, interest, after=query.after, page=page)
-    )
+    streams.subscribe(listener, interest, after=query.after, page=page)
     # A client that is cut off before the first event resumes here.
     opened = opened_message(position=position)
     first = f"retry: {retry_milliseconds()}\n".encode() + opened.as_event_stream
-    return _EventStream(
-        listener=listener, beginning=[start_of(_answer(request, visitor)), _body(first)]
-    )
+    return [start_of(_answer(request, visitor)), _body(first)]
 
 
 def _answer(request: FastPathRequest, visitor: Visitor) -> ApiAnswer:
@@ -101,15 +90,23 @@ def _answer(request: FastPathRequest, visitor: Visitor) -> ApiAnswer:
     return answer
 
 
-async def _write(stream: _EventStream, receive: Receive, send: Send) -> None:
-    """Send what the listener gets, until the client is gone or the stream ends."""
-    listener = stream.listener
-    gone = asyncio.ensure_future(_wait_until_gone(receive, listener))
+async def _write(
+    listener: Listener, beginning: list[AsgiMessage], receive: Receive, send: Send
+) -> None:
+    """Send the beginning and what the listener gets, until the client is gone or the end."""
+    gone: asyncio.Future[AsgiMessage] | None = None
     try:
-        while stream.beginning:
-            await _send(send, stream.beginning.pop(0))
+        async with asyncio.timeout(_SEND_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+        # Granian returns a future: no task, of which there would be thousands.
+        gone = asyncio.ensure_future(receive())
+        gone.add_done_callback(lambda _: listener.end(Ending.GONE))
+        while beginning:
+            await _send(send, beginning.pop(0))
         while True:
-            messages = await listener.messages(seconds=_HEARTBEAT_SECONDS)
+            await listener.arrival(seconds=_HEARTBEAT_SECONDS)
+            messages = listener.take()
             if messages:
                 blocks = [each.as_event_stream for each in messages if isinstance(each, Message)]
                 await _send(send, _body(b"".join(blocks)))
@@ -121,13 +118,8 @@ async def _write(stream: _EventStream, receive: Receive, send: Send) -> None:
     except TimeoutError:
         listener.end(Ending.TOO_SLOW)
     finally:
-        gone.cancel()
-
-
-async def _wait_until_gone(receive: Receive, listener: Listener) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    listener.end(Ending.GONE)
+        if gone is not None:
+            gone.cancel()
 
 
 def _body(part: bytes, *, more: bool = True) -> AsgiMessage:

@@ -19,7 +19,7 @@ from oms.core.ids import first_id_at
 from oms.db.pipeline import Pipeline, execute
 from oms.events.archiving import archived_until
 from oms.events.history import earliest_event_of
-from oms.events.reading import SETTLED, read_in_order
+from oms.events.reading import SETTLED, query_in_order
 from payments.queries import payments_of, refunds_of
 
 NOTHING = UUID(int=0)
@@ -43,7 +43,7 @@ _COLUMNS = """
     id, type, occurred_at, actor_kind, object_id, data->>'order_id' AS order_id,
     data->>'customer_id' AS customer_id, data::text AS data, transaction, position
 """
-_AFTER = "(transaction, position) > (%s::text::xid8, %s) AND transaction < %s::text::xid8"
+_AFTER = f"(transaction, position) > (%s::text::xid8, %s) AND {SETTLED}"
 _FOUND_COLUMNS = """
     id, type, occurred_at, actor_kind, object_id, order_id, customer_id, data,
     transaction::text::bigint, position
@@ -144,17 +144,13 @@ def read_feed(scope: FeedScope, *, after: UUID, limit: int) -> FeedPage:
     A page may be empty although there are more: rare events are looked for in 5,000 rows at a time.
     Raises EventsArchived, and LookupError for an id that no event has.
     """
-    with Pipeline() as pipeline:
-        settled = pipeline.query(_SETTLED_UNTIL)
-        place = pipeline.query(_PLACE, [after])
-    if place.rows():
-        [found] = place.rows()
-        begins = Place(int(found[0]), found[1])
-    elif after == NOTHING:
-        begins = BEGINNING
-    else:
-        raise _unknown(after)
-    return _page(scope, begins, settled_until=settled.rows()[0][0], limit=limit, after=after)
+    begins = BEGINNING
+    if after != NOTHING:
+        found = execute(_PLACE, [after]).rows()
+        if not found:
+            raise _unknown(after)
+        begins = Place(int(found[0][0]), found[0][1])
+    return _page(scope, begins, limit=limit, after=after)
 
 
 def check_position(after: UUID) -> None:
@@ -165,8 +161,7 @@ def check_position(after: UUID) -> None:
 
 def read_on(scope: FeedScope, *, last: FeedPage, limit: int) -> FeedPage:
     """The events after that page."""
-    [[settled]] = execute(_SETTLED_UNTIL).rows()
-    return _page(scope, last.until, settled_until=settled, limit=limit, after=last.next)
+    return _page(scope, last.until, limit=limit, after=last.next)
 
 
 def end_of_log() -> FeedPage:
@@ -180,22 +175,24 @@ def end_of_log() -> FeedPage:
     return FeedPage(events=[], next=position, until=_before(until))
 
 
-def _page(
-    scope: FeedScope, begins: Place, *, settled_until: str, limit: int, after: UUID
-) -> FeedPage:
+def _page(scope: FeedScope, begins: Place, *, limit: int, after: UUID) -> FeedPage:
     statement, parameters = _statement(
-        scope, place=[str(begins.transaction), begins.position, settled_until], limit=limit
+        scope, place=[str(begins.transaction), begins.position], limit=limit
     )
-    with transaction.atomic():
-        rows = read_in_order(statement, parameters, make=FeedEvent._make)
+    with transaction.atomic(), Pipeline() as pipeline:
+        # First, so that the page has at least all until there.
+        settled = pipeline.query(_SETTLED_UNTIL)
+        found = query_in_order(pipeline, statement, parameters, make=FeedEvent._make)
+    rows = found.rows()
     events = [row for row in rows if row.matches]
+    until = _before(settled.rows()[0][0])
     # A page with too few events ends with all that was looked through.
     ends = events[-1:] if len(events) == limit else rows[-1:]
     is_full = len(events) == limit or any(row.scanned == _MOST_SCANNED for row in ends)
     return FeedPage(
         events=events,
         next=ends[0].id if ends else after,
-        until=ends[0].place if is_full else max(begins, _before(settled_until)),
+        until=ends[0].place if is_full else max(begins, until, *(row.place for row in ends)),
         is_full=is_full,
     )
 

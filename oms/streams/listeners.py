@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
@@ -41,15 +42,20 @@ class Caller:
 
 
 class Listener:
-    """One connection, with the messages that wait for it."""
+    """One connection of that `kind`, with the messages that wait for it.
 
-    __slots__ = ("_arrived", "_waiting", "caller", "ending")
+    `opened` is on the clock of time.monotonic.
+    """
 
-    def __init__(self, caller: Caller) -> None:
-        self.caller = caller
+    __slots__ = ("_arrived", "_timer", "_waiting", "ending", "kind", "opened", "subscriptions")
+
+    def __init__(self, *, kind: str) -> None:
+        self.kind, self.opened = kind, time.monotonic()
         self.ending: Ending | None = None
+        self.subscriptions: list[Subscription] = []
         self._waiting: list[Message | Reply] = []
         self._arrived: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def put(self, message: Message | Reply) -> None:
         """Let the message wait; ends a listener for which too many wait already."""
@@ -65,21 +71,25 @@ class Listener:
             self.ending = ending
             self._wake()
 
-    def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+    def arrival(self, *, seconds: float) -> asyncio.Future[None]:
+        """Done once a message waits, after so many seconds, or at the end."""
+        loop = asyncio.get_running_loop()
+        arrived = self._arrived = loop.create_future()
+        self._timer = loop.call_later(seconds, self._wake)
+        if self._waiting or self.ending is not None:
+            self._wake()
+        return arrived
 
-    async def messages(self, *, seconds: float) -> Sequence[Message | Reply]:
-        """All that waits, once there is something; [] after so many seconds, or at the end."""
-        if not self._waiting and self.ending is None:
-            loop = asyncio.get_running_loop()
-            self._arrived = loop.create_future()
-            timer = loop.call_later(seconds, self._wake)
-            try:
-                await self._arrived
-            finally:
-                timer.cancel()
-                self._arrived = None
+    def _wake(self) -> None:
+        if self._arrived is None or self._timer is None:
+            return
+        if not self._arrived.done():
+            self._arrived.set_result(None)
+        self._timer.cancel()
+        self._arrived = self._timer = None
+
+    def take(self) -> Sequence[Message | Reply]:
+        """All messages that wait."""
         if self.ending is Ending.TOO_SLOW:
             return []
         found, self._waiting = self._waiting, []
@@ -95,13 +105,15 @@ class Listener:
 class Subscription:
     """What a listener follows, but for the topics that it has `left_out` since.
 
-    `after` is the place up to which it was read from the log for this subscription alone.
+    `after` is the place up to which it was read from the log for this subscription alone, by the
+    task `behind` if it still is.
     """
 
     listener: Listener
     interest: Interest
     after: Place | None = None
-    left_out: set[Topic] = field(default_factory=set)
+    behind: asyncio.Task[None] | None = None
+    left_out: frozenset[Topic] = frozenset()
 
     def wants(self, event: FeedEvent) -> bool:
         """Whether an event of its scope is to be sent."""
@@ -128,38 +140,38 @@ class Connections:
 
     def __init__(self, *, of_address: int, of_account: int) -> None:
         self._of_address, self._of_account = of_address, of_account
-        self._open: set[Listener] = set()
+        self._open: dict[Listener, Caller] = {}
         self._by_key: dict[str | UUID, set[Listener]] = {}
 
-    def all(self) -> list[Listener]:
-        """Those that are open now."""
-        return list(self._open)
+    def all(self) -> list[tuple[Listener, Caller]]:
+        """Those that are open now, with whose they are."""
+        return list(self._open.items())
 
-    def of_user(self, user_id: UUID) -> list[Listener]:
+    def of_user(self, user_id: UUID) -> list[tuple[Listener, Caller]]:
         """Those of the user."""
-        return list(self._by_key.get(user_id, ()))
+        return [(each, self._open[each]) for each in self._by_key.get(user_id, ())]
 
-    def add(self, listener: Listener) -> None:
-        """Count the connection. Raises TooManyStreams."""
-        caller = listener.caller
+    def add(self, listener: Listener, caller: Caller) -> None:
+        """Count the connection as the caller's. Raises TooManyStreams."""
         if len(self._by_key.get(caller.address, ())) >= self._of_address or (
             caller.user_id is not None
             and len(self._by_key.get(caller.user_id, ())) >= self._of_account
         ):
             raise TooManyStreams
-        self._open.add(listener)
+        self._open[listener] = caller
         for key in _keys(caller):
             self._by_key.setdefault(key, set()).add(listener)
 
-    def remove(self, listener: Listener) -> None:
-        """Forget the connection, if it was counted."""
-        if listener not in self._open:
-            return
-        self._open.remove(listener)
-        for key in _keys(listener.caller):
+    def remove(self, listener: Listener) -> bool:
+        """Forget the connection; whether it was counted."""
+        caller = self._open.pop(listener, None)
+        if caller is None:
+            return False
+        for key in _keys(caller):
             self._by_key[key].remove(listener)
             if not self._by_key[key]:
                 del self._by_key[key]
+        return True
 
 
 def _keys(caller: Caller) -> list[str | UUID]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from oms.core.errors import Conflict, Invalid
 from oms.fastpath.requests import FastPathRequest, Receive, Send
 from oms.http.payloads import encode
 from oms.http.problems import Problem
-from oms.streams.callers import Visitor, visitor_of
+from oms.streams.callers import visitor_of
 from oms.streams.connection import Streams, fault_of
 from oms.streams.listeners import Ending, Listener, Subscription
 from oms.streams.messages import Reply
 from oms.streams.queries import ticket_of
 from oms.streams.topics import Topic, interest_of
+from oms.users.access_tokens import Account
 
 PATH = "/api/v1/ws"
 # Below the time after which proxies close idle connections, usually 60 seconds.
@@ -77,20 +78,23 @@ async def serve_web_socket(
     """Serve the connection until either side closes it."""
     await receive()  # that the client connects
     await send({"type": "websocket.accept"})
-    async with AsyncExitStack() as stack:
+    listener = Listener(kind="websocket")
+    try:
         try:
             ticket = ticket_of(QueryDict(request.query))
             visitor = await streams.in_thread(visitor_of, request, ticket=ticket)
-            listener = await stack.enter_async_context(
-                streams.connected(visitor.caller, kind="websocket")
-            )
+            await streams.connect(listener, visitor.caller)
         except Exception as error:
             await _refuse(send, fault_of(error))
             return
         request.forget()
-        await _Socket(visitor, listener, receive=receive, send=send, streams=streams).run()
-        if listener.ending is Ending.TOO_SLOW:
-            streams.cut(request.client)
+        socket = _Socket(visitor.account, listener, receive=receive, send=send, streams=streams)
+        del visitor
+        await socket.run()
+    finally:
+        streams.disconnect(listener)
+    if listener.ending is Ending.TOO_SLOW:
+        streams.cut(request.client)
 
 
 class _Socket:
@@ -98,16 +102,16 @@ class _Socket:
 
     def __init__(
         self,
-        visitor: Visitor,
+        account: Account | None,
         listener: Listener,
         *,
         receive: Receive,
         send: Send,
         streams: Streams,
     ) -> None:
-        self._visitor, self._listener, self._streams = visitor, listener, streams
+        self._account, self._listener, self._streams = account, listener, streams
         self._receive, self._send = receive, send
-        self._subscriptions: dict[_Key, tuple[Subscription, AsyncExitStack]] = {}
+        self._subscriptions: dict[_Key, Subscription] = {}
         # Set by the reader, once the client has done what ends the connection.
         self._fault: Problem | None = None
 
@@ -122,8 +126,6 @@ class _Socket:
             # First, for granian 2.8 keeps the close frame back while something is being received.
             reader.cancel()
             await asyncio.wait([reader])
-            for _, stack in self._subscriptions.values():
-                await stack.aclose()
         ending = self._listener.ending
         if ending is not None and ending is not Ending.GONE:
             await _close(self._send, _code_of(self._fault) if self._fault else ending.value)
@@ -131,7 +133,8 @@ class _Socket:
     async def _write(self) -> None:
         """Send what the listener gets, until it has no more."""
         while True:
-            messages = await self._listener.messages(seconds=_HEARTBEAT_SECONDS)
+            await self._listener.arrival(seconds=_HEARTBEAT_SECONDS)
+            messages = self._listener.take()
             for message in messages:
                 await _send_text(self._send, message.as_json)
             if not messages:
@@ -180,7 +183,7 @@ class _Socket:
         if isinstance(wanted, _Subscribe):
             position = await self._subscribe(keys, wanted)
             return _reply("subscribed", wanted, after=position)
-        await self._unsubscribe(keys)
+        self._unsubscribe(keys)
         return _reply("unsubscribed", wanted)
 
     async def _subscribe(self, keys: Sequence[_Key], wanted: _Subscribe) -> UUID:
@@ -189,30 +192,27 @@ class _Socket:
             raise AlreadySubscribed
         if len(self._subscriptions) + len(keys) > _MOST_SUBSCRIPTIONS:
             raise TooManySubscriptions
-        interest = interest_of(
-            self._visitor.account, topics=wanted.topics, product_id=wanted.product_id
-        )
+        interest = interest_of(self._account, topics=wanted.topics, product_id=wanted.product_id)
         page = None
         if wanted.after is None:
             position = await self._streams.position(interest)
         else:
             position = wanted.after
             page = await self._streams.broadcast.first_page(interest, after=position)
-        stack = AsyncExitStack()
-        subscription = await stack.enter_async_context(
-            self._streams.subscribed(self._listener, interest, after=wanted.after, page=page)
+        subscription = self._streams.subscribe(
+            self._listener, interest, after=wanted.after, page=page
         )
-        self._subscriptions.update((key, (subscription, stack)) for key in keys)
+        self._subscriptions.update((key, subscription) for key in keys)
         return position
 
-    async def _unsubscribe(self, keys: Sequence[_Key]) -> None:
+    def _unsubscribe(self, keys: Sequence[_Key]) -> None:
         if any(key not in self._subscriptions for key in keys):
             raise NotSubscribed
         for topic, product_id in keys:
-            subscription, stack = self._subscriptions.pop((topic, product_id))
-            subscription.left_out.add(topic)
+            subscription = self._subscriptions.pop((topic, product_id))
+            subscription.left_out |= {topic}
             if subscription.left_out == subscription.interest.topics:
-                await stack.aclose()
+                self._streams.unsubscribe(subscription)
 
 
 def _reply(type_: str, wanted: _Subscribe | _Unsubscribe, *, after: UUID | None = None) -> Reply:

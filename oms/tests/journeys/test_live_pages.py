@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connections
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from oms.testing.chromium import chromium
 from oms.testing.factories import PASSWORD, actor_for, make_customer, make_product, make_staff
@@ -78,3 +78,12 @@ def test_staff_see_a_badge_and_nothing_jumps(processes: Processes, browser: Brow
     badge.click()
     expect(page.locator("section", has=page.locator("#order"))).to_contain_text("cancelled")
     expect(badge).to_be_hidden()
+
+    # What happens before the stream is open is not missed.
+    held: list[Route] = []
+    page.route("**/admin/stream/ticket/", held.append)
+    page.goto("/admin/orders/order/")
+    assert held
+    place((make_product(), 1))
+    held[0].continue_()
+    expect(badge).to_contain_text("Show")

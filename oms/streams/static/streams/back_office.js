@@ -11,7 +11,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   let source = null;
   let retry = 0;
-  let last = "";
+  // What the page shows already.
+  let last = document.querySelector("meta[name=log-position]")?.content ?? "";
   const happened = new Set();
 
   const badge = document.createElement("a");
