@@ -14,7 +14,6 @@ from oms.streams.tickets import issue_ticket
 from oms.streams.topics import types_of_all_orders
 from oms.users.models import User
 
-
 _WITH_BADGE = frozenset({"index", "orders_order_changelist", "orders_order_change"})
 
 
