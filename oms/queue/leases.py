@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 # For how long a claimed row belongs to its worker, which renews the lease of work that may take
 # longer. What a killed worker has claimed is claimed again after this time.
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=16)
 
 
 class LeasedWork(models.Model):

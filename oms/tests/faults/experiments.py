@@ -12,12 +12,14 @@ from oms.tests.faults.shop import Shop
 class Outcome:
     """What was done and what was found; the experiment passes without violations.
 
-    `done` counts what was done, by words such as "orders placed". `recoveries` are the seconds from
-    each fault, or from its end, to the moment when the shop was whole again.
+    `done` counts what was done, by words such as "orders placed". `slow` are violations of bars of
+    time alone. `recoveries` are the seconds from each fault, or from its end, to the moment when
+    the shop was whole again.
     """
 
     done: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Measurements worth a line in the report, such as a rate kept."""
@@ -29,7 +31,12 @@ class Outcome:
         """Record a recovery; one that took longer than `bar` seconds is a violation."""
         self.recoveries.append(seconds)
         if seconds > bar:
-            self.violations.append(f"{what}: recovered after {seconds:.1f} s, bar {bar:g} s")
+            self.slow.append(f"{what}: recovered after {seconds:.1f} s, bar {bar:g} s")
+
+    @property
+    def found(self) -> list[str]:
+        """All violations."""
+        return [*self.violations, *self.slow]
 
 
 @dataclass(frozen=True, kw_only=True)

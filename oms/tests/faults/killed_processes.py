@@ -9,7 +9,7 @@ from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.processes import ShopProcess
-from oms.tests.faults.shop import Shop
+from oms.tests.faults.shop import Shop, ShopEnded
 
 # Until a signal has taken effect.
 _EFFECT_SECONDS = 0.2
@@ -78,11 +78,12 @@ def _disturb(shop: Shop, number: signal.Signals, size: Size) -> Outcome:
             for victim in victims:
                 victim.signal(number)
             outcome.count("processes", len(victims))
-            if number == signal.SIGKILL and "web worker" in kinds:
-                _time_web_worker(shop, outcome, number=before["web worker"])
-            _wait_until_whole(shop, outcome, gone=gone, began=began, what=", ".join(kinds))
-            if not shop.is_running():
-                outcome.violations.append(f"{', '.join(kinds)}: the whole shop ended")
+            try:
+                if number == signal.SIGKILL and "web worker" in kinds:
+                    _time_web_worker(shop, outcome, number=before["web worker"])
+                _wait_until_whole(shop, outcome, gone=gone, began=began, what=", ".join(kinds))
+            except ShopEnded as error:
+                outcome.violations.append(f"{', '.join(kinds)}: {error}")
                 shop.start()
     slowest = max(call.seconds for call in buyers.record.calls)
     outcome.notes.append(f"slowest answer {slowest:.1f} s")
@@ -124,11 +125,11 @@ def _time_web_worker(shop: Shop, outcome: Outcome, *, number: int) -> None:
             every=0.02,
         )
     except TimeoutError as error:
-        outcome.violations.append(str(error))
+        outcome.slow.append(str(error))
     else:
         outcome.notes.append(f"web worker started again after {seconds:.1f} s")
         if seconds > _WEB_WORKER_BAR:
-            outcome.violations.append(
+            outcome.slow.append(
                 f"web worker: started again after {seconds:.1f} s, bar {_WEB_WORKER_BAR:g} s"
             )
 
@@ -151,7 +152,7 @@ def _wait_until_whole(
         shop.wait_until(is_whole_again, seconds=bar, what="the shop is whole")
     except TimeoutError as error:
         left = [process.kind for process in gone if process.is_stopped()]
-        outcome.violations.append(f"{what}: {error} {f'Still stopped: {left}' if left else ''}")
+        outcome.slow.append(f"{what}: {error} {f'Still stopped: {left}' if left else ''}")
         for process in gone:
             process.signal(signal.SIGCONT)
     else:

@@ -139,7 +139,7 @@ def _wait_for_mail(shop: Shop, outcome: Outcome, *, bar: float) -> None:
     try:
         seconds = shop.wait_until(lambda: not _unsent(shop), seconds=2 * bar, what="mails are sent")
     except TimeoutError as error:
-        outcome.violations.append(f"{error} {_unsent(shop)} are left")
+        outcome.slow.append(f"{error} {_unsent(shop)} are left")
     else:
         outcome.recovered(seconds, bar=bar, what="mail")
 

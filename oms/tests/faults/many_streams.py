@@ -107,7 +107,7 @@ def connect_again(shop: Shop, size: Size) -> Outcome:
                 )
             except TimeoutError as error:
                 missing = crowd.openings.count(1)
-                outcome.violations.append(f"{error} {missing} of {number} are not back.")
+                outcome.slow.append(f"{error} {missing} of {number} are not back.")
             else:
                 seconds = time.monotonic() - began
                 outcome.recovered(seconds, bar=_RECONNECTED_BAR, what="streams")

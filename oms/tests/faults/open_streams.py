@@ -139,7 +139,7 @@ def _follow(shop: Shop, *, victims: tuple[str, ...], number: int, forgets: bool 
             try:
                 _wait_for_events(shop, followers)
             except TimeoutError as error:
-                outcome.violations.append(f"{kind}: {error}")
+                outcome.slow.append(f"{kind}: {error}")
             else:
                 outcome.recovered(time.monotonic() - began, bar=_BAR, what=kind)
     conclude(outcome, shop, buyers)

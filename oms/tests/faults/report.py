@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.table import Table
 
@@ -26,10 +26,22 @@ class Row:
         """ "pass", "FAIL" or "skipped"."""
         if self.outcome is None:
             return "skipped"
-        passed = not self.outcome.violations
+        passed = not self.outcome.found
         # A control that finds nothing shows that the experiment proves nothing.
-        proves = self.control is None or bool(self.control.violations)
+        proves = self.control is None or bool(self.control.found)
         return "pass" if passed and proves else "FAIL"
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether nothing but bars of time was violated."""
+        return self.outcome is not None and bool(self.outcome.slow) and not self.outcome.violations
+
+    def after(self, first: Row) -> Row:
+        """This row, of the second run, with what the first has found."""
+        if self.outcome is None or first.outcome is None:
+            return self
+        notes = [*self.outcome.notes, *(f"in a first run {text}" for text in first.outcome.slow)]
+        return replace(self, outcome=replace(self.outcome, notes=notes))
 
     @property
     def control_result(self) -> str:
@@ -37,7 +49,7 @@ class Row:
             return "–"
         if self.control is None:
             return "not run"
-        return f"{len(self.control.violations)} violations" if self.control.violations else "NONE"
+        return f"{len(self.control.found)} violations" if self.control.found else "NONE"
 
 
 def _done(row: Row) -> str:
@@ -67,7 +79,7 @@ def as_table(rows: list[Row]) -> Table:
         table.add_row(
             row.experiment.name,
             done,
-            str(len(outcome.violations)),
+            str(len(outcome.found)),
             worst,
             row.experiment.bar,
             row.control_result,
@@ -89,7 +101,7 @@ def as_markdown(rows: list[Row]) -> str:
         cells = (
             row.experiment.name,
             done,
-            str(len(outcome.violations)),
+            str(len(outcome.found)),
             worst,
             row.experiment.bar,
             row.control_result,

@@ -66,7 +66,7 @@ def _restart_once(shop: Shop, outcome: Outcome, buyers: Buyers, *, mode: str) ->
             what=f"PostgreSQL is back from a shutdown ({mode})",
         )
     except TimeoutError as error:
-        outcome.violations.append(str(error))
+        outcome.slow.append(str(error))
         return
     returned = time.monotonic()
     outcome.notes.append(f"{mode}: away for {returned - began:.1f} s")

@@ -40,6 +40,10 @@ _DEFAULTS = dict.fromkeys(
 OWN_VALKEY = "own"
 
 
+class ShopEnded(Exception):
+    """All of the shop has ended by itself."""
+
+
 class Shop:
     """The shop of the checkout `project`, with its data in `folder`; a context manager."""
 
@@ -103,7 +107,7 @@ class Shop:
         try:
             self.wait_until(self._has_all_children, seconds=_START_SECONDS, what="it has started")
             self.wait_until(self.is_whole, seconds=_START_SECONDS, what="the shop is open")
-        except TimeoutError as error:
+        except (TimeoutError, ShopEnded) as error:
             self.stop()
             raise RuntimeError(f"{error} Its log is {self.log}") from error
         self._numbers = self._count_processes()
@@ -215,11 +219,14 @@ class Shop:
     def wait_until(
         self, condition: Callable[[], bool], *, seconds: float, what: str, every: float = 0.1
     ) -> float:
-        """Wait for `condition`; returns the seconds that it took, or raises TimeoutError."""
+        """Wait for `condition`; returns the seconds that it took.
+
+        Raises TimeoutError, and ShopEnded.
+        """
         began = time.monotonic()
         while not condition():
             if not self.is_running():
-                raise TimeoutError(f"The shop has ended before {what}.")
+                raise ShopEnded(f"The shop has ended before {what}.")
             if time.monotonic() - began > seconds:
                 raise TimeoutError(f"It took longer than {seconds:g} s until {what}.")
             time.sleep(every)

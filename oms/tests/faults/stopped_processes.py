@@ -75,7 +75,7 @@ def _stop_once(shop: Shop, outcome: Outcome, buyers: Buyers, number: signal.Sign
         shop.wait_until(shop.is_whole, seconds=2 * _BAR, what="the shop is whole")
         outcome.recovered(time.monotonic() - began, bar=2 * _BAR, what="after SIGTERM")
     except TimeoutError as error:
-        outcome.violations.append(str(error))
+        outcome.slow.append(str(error))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def rate_without(shop: Shop, size: Size) -> Outcome:
     without = buyers.record.rate(since=stopped, until=started)
     outcome.notes.append(f"{before:.0f} orders/s, without Valkey {without:.0f}")
     if without < _KEPT_RATE * before:
-        outcome.violations.append(f"the rate fell from {before:.0f}/s to {without:.0f}/s")
+        outcome.slow.append(f"the rate fell from {before:.0f}/s to {without:.0f}/s")
     outcome.violations += _server_errors(buyers)
     return conclude(outcome, shop, buyers)
 
@@ -103,7 +103,7 @@ def short_outages(shop: Shop, size: Size) -> Outcome:
         try:
             shop.wait_until(shop.is_whole, seconds=_WHOLE_BAR, what="the shop is whole")
         except TimeoutError as error:
-            outcome.violations.append(str(error))
+            outcome.slow.append(str(error))
     ended = sum(not worker.is_running() for worker in workers)
     outcome.notes.append(f"{ended} workers ended and were started again")
     outcome.violations += wait_for_background(shop, seconds=_WHOLE_BAR)
