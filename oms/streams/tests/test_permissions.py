@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from django.db import transaction
+from websockets import ConnectionClosed
 from websockets.sync.client import connect
 
 from notifications.operations.subscriptions import queue_notifications
@@ -147,7 +149,8 @@ def by_web_socket(
     headers = {"Authorization": f"Bearer {token}"} if token else None
     address = f"{url.replace('http', 'ws', 1)}/api/v1/ws"
     with connect(address, additional_headers=headers, proxy=None) as socket:
-        socket.send(json.dumps({"type": "subscribe", "topics": [topic], "after": start}))
+        with suppress(ConnectionClosed):  # the refusal of wrong credentials can be received still
+            socket.send(json.dumps({"type": "subscribe", "topics": [topic], "after": start}))
         answer = json.loads(socket.recv(timeout=20))
         if answer["type"] == "error":
             assert answer["status"] == 401
@@ -175,8 +178,9 @@ def test_what_each_caller_gets(
     right = set() if is_refused else expected(topic, caller, user=user, world=world)
     got = door(url, topic, token=token, start=world.start, number=len(right))
     assert sorted(got) == sorted(right)
-    if not is_refused and caller is not Caller.OTHER:
-        assert right, "the test shows nothing"
+    # Of the others nothing has happened: what they must not get is the buyer's.
+    if caller is Caller.BUYER or (topic, caller) == (Topic.ORDERS, Caller.STAFF):
+        assert right
 
 
 @pytest.mark.parametrize("topic", [Topic.ORDERS, Topic.NOTIFICATIONS])
