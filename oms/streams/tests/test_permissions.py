@@ -155,7 +155,8 @@ def by_web_socket(
             answer = None
         if answer is None or answer["type"] == "error":
             with pytest.raises(ConnectionClosed):
-                socket.recv(timeout=20)
+                while True:
+                    socket.recv(timeout=20)
             assert socket.close_code == 4401
             return ()
         events = [json.loads(socket.recv(timeout=20)) for _ in range(number)]
