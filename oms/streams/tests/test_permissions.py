@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -154,8 +155,9 @@ def by_web_socket(
         except (ConnectionClosed, OSError):  # wrong credentials are refused before a subscription
             answer = None
         if answer is None or answer["type"] == "error":
-            for _ in socket:  # until it is closed
-                pass
+            with suppress(ConnectionClosed, OSError):
+                for _ in socket:  # until it is closed
+                    pass
             assert socket.close_code == 4401
             return ()
         events = [json.loads(socket.recv(timeout=20)) for _ in range(number)]
