@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -27,6 +28,7 @@ _ADDRESS = {
     "country": "DE",
 }
 _TOKEN_SECONDS = 600.0
+_RESOLVERS = 8
 # Longer than every deadline of the shop.
 _TIMEOUT = 20.0
 
@@ -201,14 +203,18 @@ class Buyers:
         """Repeat what is unknown with the same keys; the violations are those that stay unknown."""
         until = time.monotonic() + seconds
         tokens = self.tokens()
-        with httpx.Client(base_url=self._url, timeout=_TIMEOUT) as client:
-            for call in self.record.replied(Reply.UNKNOWN):
-                if call.token in self._customers:
-                    call.token = tokens[self._customers[call.token]]
-                while call.reply is Reply.UNKNOWN and time.monotonic() < until:
-                    self._send(client, call)
-                    if call.reply is Reply.UNKNOWN:
-                        time.sleep(0.2)
+
+        def settle(call: Call) -> None:
+            if call.token in self._customers:
+                call.token = tokens[self._customers[call.token]]
+            while call.reply is Reply.UNKNOWN and time.monotonic() < until:
+                self._send(client, call)
+                if call.reply is Reply.UNKNOWN:
+                    time.sleep(0.2)
+
+        # Thousands after a long outage, more than one client repeats in that time.
+        with self.client() as client, ThreadPoolExecutor(_RESOLVERS) as threads:
+            list(threads.map(settle, self.record.replied(Reply.UNKNOWN)))
         return [
             f"call {call.key} has no answer after {seconds:g} s: {call.status}"
             for call in self.record.replied(Reply.UNKNOWN)

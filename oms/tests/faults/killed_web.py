@@ -26,7 +26,6 @@ _FORGET_KEYS = (
 )
 _KEEP_KEYS = ("DROP TRIGGER fault_forget_key ON http_idempotencyrecord",)
 _REPEATED = 50
-_WORKERS = 2
 _WHOLE_SECONDS = 60.0
 
 
@@ -37,11 +36,7 @@ def kill_during_requests(shop: Shop, size: Size) -> Outcome:
         for _ in range(size.choose(quick=3, full=20)):
             time.sleep(1.5)
             # Never both: calls to nobody would only make the list of what is unknown longer.
-            shop.wait_until(
-                lambda: len(shop.processes("web worker")) == _WORKERS,
-                seconds=_WHOLE_SECONDS,
-                what="the web has its workers",
-            )
+            shop.wait_until(shop.is_whole, seconds=_WHOLE_SECONDS, what="the shop is whole")
             shop.processes("web worker")[0].signal(signal.SIGKILL)
             outcome.count("kills")
     shop.wait_until(shop.is_whole, seconds=_WHOLE_SECONDS, what="the shop is whole")
