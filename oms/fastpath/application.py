@@ -34,6 +34,7 @@ from oms.fastpath.process_lock import HeldLock, ProcessLock
 from oms.fastpath.requests import (
     ClientGone,
     FastPathRequest,
+    Message,
     Receive,
     Scope,
     Send,
@@ -96,11 +97,11 @@ class Application:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
-        if scope.get("client"):
-            self._connections.note_request(scope["client"])
         if scope["type"] == "websocket":
             await self._serve_web_socket(scope, receive, send)
             return
+        if scope.get("client"):
+            self._connections.note_request(scope["client"])
         # CGI's names do not distinguish X_Forwarded_For from X-Forwarded-For, which our proxy sets.
         scope["headers"] = [header for header in scope["headers"] if b"_" not in header[0]]
         request = request_of(scope)
@@ -158,7 +159,16 @@ class Application:
             await send({"type": "websocket.close"})  # answered with 403
             return
         scope.clear()
-        await self._streams.serve_web_socket(request, receive, send)
+        if not self._connections.note_web_socket(request.client):
+            await asyncio.to_thread(self._connections.look)
+
+        async def receive_noted() -> Message:
+            message = await receive()
+            size = len((message.get("text") or "").encode()) + len(message.get("bytes") or b"")
+            self._connections.note_message(request.client, size=size)
+            return message
+
+        await self._streams.serve_web_socket(request, receive_noted, send)
 
     def _start(self) -> None:
         check_middleware()

@@ -1,22 +1,50 @@
-"""Closes connections on which no request arrives.
+"""Closes connections on which no request arrives, and WebSockets with messages without an end.
 
 Granian bounds the headers of a request by the time for which an idle connection is kept, which is
 long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
-clients that only connect, or send a header byte by byte, would hold its connections.
+clients that only connect, or send a header byte by byte, would hold its connections. Of a WebSocket
+it keeps up to 64 MiB in memory until a message ends.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 SECONDS = 10
+# More than the longest message has that is accepted, of 4,096 characters of up to four bytes, with
+# the headers of the handshake.
+_MOST_UNREAD = 65_536
+# The largest header of a frame, and the largest ping (RFC 6455, 5.2 and 5.5).
+_FRAME_BYTES, _PING_BYTES = 14, 131
+# Of Linux's tcp_info: u64 tcpi_bytes_received at byte 128.
+_TCP_INFO_SIZE, _BYTES_RECEIVED = 136, 128
 # Its address and port.
 Client = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _WebSocket:
+    """A WebSocket since `opened`, and how many bytes the shop has `read` of it.
+
+    None for a connection that had requests before, until it is looked at.
+    """
+
+    opened: float
+    read: int | None
+
+    def has_unread(self, received: int) -> bool:
+        """Whether more than one message may have is waiting for its end, of `received` bytes."""
+        if self.read is None:
+            self.read = received
+        pings = _PING_BYTES * (time.monotonic() - self.opened)  # one a second
+        return received > self.read + pings + _MOST_UNREAD
 
 
 class ConnectionWatch:
@@ -31,6 +59,7 @@ class ConnectionWatch:
         self._first_seen: dict[Client, float] = {}
         self._last_request: dict[Client, float] = {}
         self._to_cut: set[Client] = set()
+        self._web_sockets: dict[Client, _WebSocket] = {}
         # By the inode of the socket, which takes a microsecond to find, and the client ten.
         self._served: dict[tuple[int, int], Client] = {}
 
@@ -42,6 +71,23 @@ class ConnectionWatch:
         """A request of `client` has arrived."""
         self._last_request[_plain(client)] = time.monotonic()
 
+    def note_web_socket(self, client: Client) -> bool:
+        """The handshake of a WebSocket has arrived; whether it is the connection's first request.
+
+        If not, `look` must be called before it is accepted: what comes then is counted.
+        """
+        plain = _plain(client)
+        is_first = plain not in self._last_request
+        self.note_request(client)
+        self._web_sockets[plain] = _WebSocket(time.monotonic(), 0 if is_first else None)
+        return is_first
+
+    def note_message(self, client: Client, *, size: int) -> None:
+        """A message of `size` bytes was received from the client's WebSocket."""
+        web_socket = self._web_sockets.get(_plain(client))
+        if web_socket is not None and web_socket.read is not None:
+            web_socket.read += size + _FRAME_BYTES
+
     def forget_ended(self, present: set[Client], *, before: float) -> None:
         """Forget the clients that `look` has not found, but for requests after that time."""
         # Their ports may soon be somebody else's.
@@ -49,6 +95,7 @@ class ConnectionWatch:
         for known in (self._first_seen, self._last_request):
             for client in [c for c, at in known.items() if c not in present and at < before]:
                 del known[client]
+                self._web_sockets.pop(client, None)
 
     def look(self) -> set[Client]:
         """Close what is silent; the clients that are connected. Calls nothing of the event loop."""
@@ -57,7 +104,7 @@ class ConnectionWatch:
         for descriptor in _open_descriptors():
             inode = _inode(descriptor)
             known = self._served.get(inode)
-            if known is not None and known not in self._to_cut:
+            if known is not None and not (known in self._to_cut or known in self._web_sockets):
                 served[inode] = known
                 continue
             with _connection(descriptor) as connection, suppress(OSError):
@@ -66,7 +113,11 @@ class ConnectionWatch:
                 client = _plain(connection.getpeername())  # the socket that listens has none
                 if client in self._last_request:
                     served[inode] = client
-                    is_to_cut = client in self._to_cut
+                    web_socket = self._web_sockets.get(client)
+                    is_to_cut = client in self._to_cut or (
+                        web_socket is not None
+                        and web_socket.has_unread(_bytes_received(connection))
+                    )
                     self._to_cut.discard(client)
                 else:
                     silent.add(client)
@@ -84,6 +135,12 @@ def _plain(client: tuple[str, int | str] | tuple[str, int, int, int]) -> Client:
     Granian 2.8 gives the port of a request as text, against the ASGI specification.
     """
     return client[0].removeprefix("::ffff:"), int(client[1])
+
+
+def _bytes_received(connection: socket.socket) -> int:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    received: int = struct.unpack_from("=Q", info, _BYTES_RECEIVED)[0]
+    return received
 
 
 def _open_descriptors() -> list[int]:
