@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
 import sys
 import time
@@ -61,7 +62,7 @@ class ConnectionWatch:
         self._to_cut: set[Client] = set()
         self._web_sockets: dict[Client, _WebSocket] = {}
         # By the inode of the socket, which takes a microsecond to find, and the client ten.
-        self._served: dict[tuple[int, int], Client] = {}
+        self._served: dict[int, Client] = {}
 
     def cut(self, client: Client) -> None:
         """Close the connection of `client` at the next look: the server would wait for it."""
@@ -100,9 +101,11 @@ class ConnectionWatch:
     def look(self) -> set[Client]:
         """Close what is silent; the clients that are connected. Calls nothing of the event loop."""
         silent: set[Client] = set()
-        served: dict[tuple[int, int], Client] = {}
+        served: dict[int, Client] = {}
         for descriptor in _open_descriptors():
-            inode = _inode(descriptor)
+            inode = _inode_of_socket(descriptor)
+            if inode is None:
+                continue
             known = self._served.get(inode)
             if known is not None and not (known in self._to_cut or known in self._web_sockets):
                 served[inode] = known
@@ -152,13 +155,13 @@ def _open_descriptors() -> list[int]:
         return []
 
 
-def _inode(descriptor: int) -> tuple[int, int]:
-    """The device and the number of the open file."""
+def _inode_of_socket(descriptor: int) -> int | None:
+    """The number of the open socket; None for anything else."""
     try:
         status = os.fstat(descriptor)
     except OSError:  # closed meanwhile
-        return 0, 0
-    return status.st_dev, status.st_ino
+        return None
+    return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
 
 
 @contextmanager

@@ -31,6 +31,10 @@ T = TypeVar("T")
 
 _READERS = 2
 _BEGIN_SECONDS = 5.0
+# Below the time after which proxies close idle connections, usually 60 seconds: what the server
+# sends keeps them open.
+_HEARTBEAT_SECONDS = 15.0
+_BEAT_SECONDS = 0.2
 # How often it is looked whether sessions have expired.
 _SESSIONS_SECONDS = 5.0
 # For the back office, whose sessions may end without an event.
@@ -59,12 +63,13 @@ class Streams:
             of_address=settings.STREAMS_PER_ADDRESS, of_account=settings.STREAMS_PER_ACCOUNT
         )
         self.broadcast = Broadcast(connections=self._connections, read=self.in_thread)
-        self._watch = asyncio.create_task(self._end_expired())
+        self._tasks = [asyncio.create_task(each) for each in (self._beat(), self._end_expired())]
 
     async def close(self) -> None:
         """End all streams and the threads."""
         self.stop()
-        self._watch.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.to_thread(self.broadcast.close)
         self._readers.shutdown(wait=False)
 
@@ -149,6 +154,15 @@ class Streams:
             log.warning("stream_interrupted", error=type(error).__name__)
             subscription.listener.end(Ending.RESTART)
         subscription.behind = None
+
+    async def _beat(self) -> None:
+        """Wake for ever what has had nothing to send: thousands of timers would take memory."""
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            latest = time.monotonic() - _HEARTBEAT_SECONDS
+            for listener, _ in self._connections.all():
+                if listener.quiet_since < latest:
+                    listener.wake()
 
     async def _end_expired(self) -> None:
         """End for ever what belongs to sessions that have ended without an event."""

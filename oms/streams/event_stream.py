@@ -27,7 +27,6 @@ _HEADERS = {
 }
 # Without a blank line, for clients that take every block for an event (httpx-sse 0.4.3).
 _HEARTBEAT = b":\n"
-_HEARTBEAT_SECONDS = 15.0
 # For how long a client may read nothing of what is sent.
 _SEND_SECONDS = 10.0
 
@@ -101,11 +100,11 @@ async def _write(
                 pass
         # Granian returns a future: no task, of which there would be thousands.
         gone = asyncio.ensure_future(receive())
-        gone.add_done_callback(lambda _: listener.end(Ending.GONE))
+        gone.add_done_callback(listener.end_gone)
         while beginning:
             await _send(send, beginning.pop(0))
         while True:
-            await listener.arrival(seconds=_HEARTBEAT_SECONDS)
+            await listener.arrival()
             messages = listener.take()
             if messages:
                 blocks = [each.as_event_stream for each in messages if isinstance(each, Message)]

@@ -44,18 +44,26 @@ class Caller:
 class Listener:
     """One connection of that `kind`, with the messages that wait for it.
 
-    `opened` is on the clock of time.monotonic.
+    `opened` is on the clock of time.monotonic, as is `quiet_since`, when it began to wait.
     """
 
-    __slots__ = ("_arrived", "_timer", "_waiting", "ending", "kind", "opened", "subscriptions")
+    __slots__ = (
+        "_arrived",
+        "_waiting",
+        "ending",
+        "kind",
+        "opened",
+        "quiet_since",
+        "subscriptions",
+    )
 
     def __init__(self, *, kind: str) -> None:
-        self.kind, self.opened = kind, time.monotonic()
+        self.kind = kind
+        self.opened = self.quiet_since = time.monotonic()
         self.ending: Ending | None = None
         self.subscriptions: list[Subscription] = []
         self._waiting: list[Message | Reply] = []
         self._arrived: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def put(self, message: Message | Reply) -> None:
         """Let the message wait; ends a listener for which too many wait already."""
@@ -63,30 +71,31 @@ class Listener:
             self.end(Ending.TOO_SLOW)
             return
         self._waiting.append(message)
-        self._wake()
+        self.wake()
 
     def end(self, ending: Ending) -> None:
         """End the stream as soon as possible; only the first reason counts."""
         if self.ending is None:
             self.ending = ending
-            self._wake()
+            self.wake()
 
-    def arrival(self, *, seconds: float) -> asyncio.Future[None]:
-        """Done once a message waits, after so many seconds, or at the end."""
-        loop = asyncio.get_running_loop()
-        arrived = self._arrived = loop.create_future()
-        self._timer = loop.call_later(seconds, self._wake)
+    def end_gone(self, _: object) -> None:
+        """The client has closed the connection; for a future's callback."""
+        self.end(Ending.GONE)
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Done once a message waits, at the end, or when it is time for a heartbeat."""
+        self.quiet_since = time.monotonic()
+        arrived = self._arrived = asyncio.get_running_loop().create_future()
         if self._waiting or self.ending is not None:
-            self._wake()
+            self.wake()
         return arrived
 
-    def _wake(self) -> None:
-        if self._arrived is None or self._timer is None:
-            return
-        if not self._arrived.done():
-            self._arrived.set_result(None)
-        self._timer.cancel()
-        self._arrived = self._timer = None
+    def wake(self) -> None:
+        """Let the connection look what there is to send: without messages, a heartbeat."""
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
 
     def take(self) -> Sequence[Message | Reply]:
         """All messages that wait."""

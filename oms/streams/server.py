@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from oms.api.handlers import ApiAnswer
 from oms.fastpath.middleware import is_accepted
@@ -28,17 +29,17 @@ class StreamServer:
         path = web_socket.PATH
         return request.path == path and is_accepted(request, path=path)
 
-    async def serve_events(
+    def serve_events(
         self, request: FastPathRequest, receive: Receive, send: Send
-    ) -> ApiAnswer | None:
+    ) -> Coroutine[Any, Any, ApiAnswer | None]:
         """Answer with a stream until it ends; or return the refusal."""
-        return await event_stream.serve_events(request, receive, send, streams=self._streams)
+        return event_stream.serve_events(request, receive, send, streams=self._streams)
 
-    async def serve_web_socket(
+    def serve_web_socket(
         self, request: FastPathRequest, receive: Receive, send: Send
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Serve the connection until it ends."""
-        await web_socket.serve_web_socket(request, receive, send, streams=self._streams)
+        return web_socket.serve_web_socket(request, receive, send, streams=self._streams)
 
     def stop(self) -> None:
         """Let all of them end, and open no more."""

@@ -25,8 +25,6 @@ from oms.streams.topics import Topic, interest_of
 from oms.users.access_tokens import Account
 
 PATH = "/api/v1/ws"
-# Below the time after which proxies close idle connections, usually 60 seconds.
-_HEARTBEAT_SECONDS = 15.0
 _SEND_SECONDS = 10.0
 # Of a message of the client, in characters, and how many of them within a minute.
 _LONGEST = 4_096
@@ -133,14 +131,13 @@ class _Socket:
     async def _write(self) -> None:
         """Send what the listener gets, until it has no more."""
         while True:
-            await self._listener.arrival(seconds=_HEARTBEAT_SECONDS)
+            await self._listener.arrival()
             messages = self._listener.take()
             for message in messages:
                 await _send_text(self._send, message.as_json)
             if not messages:
                 if self._listener.ending is not None:
                     return
-                # What the server sends keeps the connection open in proxies between.
                 await _send_text(self._send, _HEARTBEAT)
 
     # --- What the client sends --------------------------------------------------------------------
