@@ -23,14 +23,20 @@ def test_an_authorisation_is_captured_once_and_its_key_can_be_sent_again(
     reference = charge(gateway, "tok_success", capture=False).provider_reference
     key = str(uuid4())
 
-    captured = gateway.capture(key=key, provider_reference=reference, amount=Decimal("10.00"))
-    again = gateway.capture(key=key, provider_reference=reference, amount=Decimal("10.00"))
+    captured = gateway.capture(
+        key=key, provider_reference=reference, amount=Decimal("10.00"), currency="EUR"
+    )
+    again = gateway.capture(
+        key=key, provider_reference=reference, amount=Decimal("10.00"), currency="EUR"
+    )
 
     assert captured.status is ChargeStatus.CAPTURED
     assert (captured.amount, captured.captured_amount) == (PRICE, Decimal("10.00"))
     assert again == captured
     with pytest.raises(GatewayRejected, match="not_authorized"):
-        gateway.capture(key=str(uuid4()), provider_reference=reference, amount=Decimal("2.50"))
+        gateway.capture(
+            key=str(uuid4()), provider_reference=reference, amount=Decimal("2.50"), currency="EUR"
+        )
 
 
 def test_no_more_is_captured_than_was_authorised(gateway: Gateway) -> None:
@@ -44,6 +50,7 @@ def test_no_more_is_captured_than_was_authorised(gateway: Gateway) -> None:
             key=str(uuid4()),
             provider_reference=authorised.provider_reference,
             amount=PRICE + Decimal("0.01"),
+            currency="EUR",
         )
 
     assert gateway.look_up(key=key) == authorised
@@ -58,7 +65,7 @@ def test_capture_against_void_has_one_winner(gateway: Gateway) -> None:
             if number % 2:
                 return gateway.void(key=str(uuid4()), provider_reference=reference).status
             return gateway.capture(
-                key=str(uuid4()), provider_reference=reference, amount=PRICE
+                key=str(uuid4()), provider_reference=reference, amount=PRICE, currency="EUR"
             ).status
         except GatewayRejected:
             return None
@@ -89,7 +96,11 @@ def test_refunds_are_found_by_their_key_and_add_up_on_the_charge(gateway: Gatewa
     assert gateway.look_up_refund(key=key) is None
 
     refund = gateway.refund(
-        key=key, provider_reference=reference, amount=Decimal("5.00"), reason="damaged"
+        key=key,
+        provider_reference=reference,
+        amount=Decimal("5.00"),
+        currency="EUR",
+        reason="damaged",
     )
 
     assert refund.status is RefundStatus.SUCCEEDED
@@ -107,7 +118,11 @@ def test_concurrent_refunds_never_exceed_what_was_captured(gateway: Gateway) -> 
     def refund(_: int) -> str:
         try:
             gateway.refund(
-                key=str(uuid4()), provider_reference=reference, amount=Decimal("5.00"), reason=""
+                key=str(uuid4()),
+                provider_reference=reference,
+                amount=Decimal("5.00"),
+                currency="EUR",
+                reason="",
             )
         except GatewayRejected as refusal:
             return refusal.code
@@ -127,7 +142,11 @@ def test_a_failed_refund_is_a_result_and_refunds_nothing(gateway: Gateway) -> No
     reference = charge(gateway, "tok_refund_fails", key=key).provider_reference
 
     refund = gateway.refund(
-        key=str(uuid4()), provider_reference=reference, amount=PRICE, reason="cancelled"
+        key=str(uuid4()),
+        provider_reference=reference,
+        amount=PRICE,
+        currency="EUR",
+        reason="cancelled",
     )
 
     assert refund.status is RefundStatus.FAILED

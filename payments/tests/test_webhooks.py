@@ -186,7 +186,7 @@ def test_an_unknown_provider_is_not_found() -> None:
         ({"status": "gone"}, "msg_1"),
         ({"amount": "much"}, "msg_1"),
         ({"captured_amount": "NaN"}, "msg_1"),
-        ({"captured_amount": "-1.00"}, "msg_1"),
+        ({"captured_amount": -100}, "msg_1"),
         ({"id": "c" * 101}, "msg_1"),
         ({"id": 5}, "msg_1"),
     ],

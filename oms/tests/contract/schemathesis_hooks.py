@@ -29,6 +29,7 @@ BEYOND_SCHEMAS = frozenset(
         "currency_mismatch",
         "duplicate",
         "invalid_cursor",
+        "max_decimal_places",
         "no_change",
         "not_found",
         "not_settable",
