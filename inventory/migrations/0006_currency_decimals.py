@@ -16,25 +16,32 @@ class Migration(migrations.Migration):
     dependencies = [("inventory", "0005_field_labels")]
 
     operations = [
-        migrations.RemoveConstraint(model_name="product", name="product_price_in_range"),
         migrations.RunSQL(
             [
                 """
                 -- No rewrite: a numeric without a scale takes every value of numeric(18, 2). The
                 -- checks are taken off meanwhile, or the whole table would be read under the lock.
-                -- squawk-ignore changing-column-type
                 ALTER TABLE inventory_product
-                    ALTER COLUMN price TYPE numeric
+                    -- squawk-ignore ban-drop-constraint
+                    DROP CONSTRAINT product_price_in_range,
+                    -- squawk-ignore changing-column-type
+                    ALTER COLUMN price TYPE numeric,
+                    ADD CONSTRAINT product_price_in_range CHECK (price >= 0 AND price <= 9999999.999) NOT VALID
                 """
             ],
             migrations.RunSQL.noop,
         ),
-        AddConstraintNotValid(
-            model_name="product",
-            constraint=models.CheckConstraint(
-                condition=models.Q(price__gte=Decimal(0), price__lte=Decimal("9999999.999")),
-                name="product_price_in_range",
-            ),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.RemoveConstraint(model_name="product", name="product_price_in_range"),
+                migrations.AddConstraint(
+                    model_name="product",
+                    constraint=models.CheckConstraint(
+                        condition=models.Q(price__gte=0, price__lte=Decimal("9999999.999")),
+                        name="product_price_in_range",
+                    ),
+                ),
+            ],
         ),
         AddConstraintNotValid(
             model_name="product",

@@ -87,7 +87,7 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
     def get_attribute(self, instance: Any) -> Any:
         amount = super().get_attribute(instance)
         currency = getattr(instance, "currency", None)
-        return amount if currency is None else formatted(amount, currency)
+        return amount if amount is None or currency is None else formatted(amount, currency)
 
     def to_representation(self, value: Decimal | str) -> str:
         return f"{value:f}" if isinstance(value, Decimal) else value

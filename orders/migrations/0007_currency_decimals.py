@@ -19,9 +19,10 @@ class Migration(migrations.Migration):
                 """
                 -- No rewrite: a numeric without a scale takes every value of numeric(18, 2). The
                 -- checks are taken off meanwhile, or the whole table would be read under the lock.
-                -- squawk-ignore changing-column-type
                 ALTER TABLE orders_order
+                    -- squawk-ignore ban-drop-constraint
                     DROP CONSTRAINT order_total_not_negative,
+                    -- squawk-ignore changing-column-type
                     ALTER COLUMN total TYPE numeric,
                     ADD CONSTRAINT order_total_not_negative CHECK (total >= 0) NOT VALID
                 """
@@ -33,12 +34,11 @@ class Migration(migrations.Migration):
                 """
                 -- No rewrite: a numeric without a scale takes every value of numeric(18, 2). The
                 -- checks are taken off meanwhile, or the whole table would be read under the lock.
-                -- squawk-ignore changing-column-type
                 ALTER TABLE orders_orderitem
-                    DROP CONSTRAINT order_item_price_not_negative,
-                    DROP CONSTRAINT order_item_total_is_product,
-                    ALTER COLUMN unit_price TYPE numeric,
-                    ALTER COLUMN line_total TYPE numeric,
+                    -- squawk-ignore ban-drop-constraint
+                    DROP CONSTRAINT order_item_price_not_negative, DROP CONSTRAINT order_item_total_is_product,
+                    -- squawk-ignore changing-column-type
+                    ALTER COLUMN unit_price TYPE numeric, ALTER COLUMN line_total TYPE numeric,
                     ADD CONSTRAINT order_item_price_not_negative CHECK (unit_price >= 0) NOT VALID,
                     ADD CONSTRAINT order_item_total_is_product CHECK (line_total = unit_price * quantity) NOT VALID
                 """

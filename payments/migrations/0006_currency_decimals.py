@@ -20,15 +20,11 @@ class Migration(migrations.Migration):
                 """
                 -- No rewrite: a numeric without a scale takes every value of numeric(18, 2). The
                 -- checks are taken off meanwhile, or the whole table would be read under the lock.
-                -- squawk-ignore changing-column-type
                 ALTER TABLE payments_payment
-                    DROP CONSTRAINT payment_amount_positive,
-                    DROP CONSTRAINT payment_captured_within_amount,
-                    DROP CONSTRAINT payment_refunded_within_captured,
-                    DROP CONSTRAINT payment_captured_amount_when_captured,
-                    ALTER COLUMN amount TYPE numeric,
-                    ALTER COLUMN captured_amount TYPE numeric,
-                    ALTER COLUMN refunded_amount TYPE numeric,
+                    -- squawk-ignore ban-drop-constraint
+                    DROP CONSTRAINT payment_amount_positive, DROP CONSTRAINT payment_captured_within_amount, DROP CONSTRAINT payment_refunded_within_captured, DROP CONSTRAINT payment_captured_amount_when_captured,
+                    -- squawk-ignore changing-column-type
+                    ALTER COLUMN amount TYPE numeric, ALTER COLUMN captured_amount TYPE numeric, ALTER COLUMN refunded_amount TYPE numeric,
                     ADD CONSTRAINT payment_amount_positive CHECK (amount > 0) NOT VALID,
                     ADD CONSTRAINT payment_captured_within_amount CHECK (captured_amount >= 0 AND captured_amount <= amount) NOT VALID,
                     ADD CONSTRAINT payment_refunded_within_captured CHECK (refunded_amount >= 0 AND refunded_amount <= captured_amount) NOT VALID,
@@ -42,9 +38,10 @@ class Migration(migrations.Migration):
                 """
                 -- No rewrite: a numeric without a scale takes every value of numeric(18, 2). The
                 -- checks are taken off meanwhile, or the whole table would be read under the lock.
-                -- squawk-ignore changing-column-type
                 ALTER TABLE payments_refund
+                    -- squawk-ignore ban-drop-constraint
                     DROP CONSTRAINT refund_amount_positive,
+                    -- squawk-ignore changing-column-type
                     ALTER COLUMN amount TYPE numeric,
                     ADD CONSTRAINT refund_amount_positive CHECK (amount > 0) NOT VALID
                 """
