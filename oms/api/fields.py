@@ -94,7 +94,9 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
 
     def schema(self, *, output: bool) -> dict[str, Any]:
         """The OpenAPI schema; an `output` has no bounds, since totals exceed those of prices."""
+        described = "at most the decimals"
         if output:
+            described = "exactly the decimals"
             pattern = rf"^-?(0|[1-9][0-9]{{0,15}})(\.[0-9]{{2,{MOST_DECIMALS}}})?$"
         else:
             positive = r"(?!0(\.0+)?$)" if self.is_positive else ""
@@ -106,6 +108,7 @@ class MoneyField(serializers.Field[Decimal, str, str, Any]):
             "type": "string",
             "format": "decimal",
             "pattern": pattern,
+            "description": f"Has {described} that ISO 4217 gives the currency.",
             "examples": ["129.90", "1200", "12.500"],
         }
 

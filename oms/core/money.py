@@ -46,7 +46,7 @@ def in_currency(amount: Decimal, currency: str, *, pointer: str) -> Decimal:
     if exact != amount:
         allowed = f"at most {DECIMALS[currency]}" if DECIMALS[currency] else "no"
         detail = f"An amount in {currency} has {allowed} decimals."
-        raise Invalid([InputError(pointer=pointer, code="max_decimal_places", detail=detail)])
+        raise Invalid([InputError(pointer=pointer, code="invalid", detail=detail)])
     return exact
 
 
