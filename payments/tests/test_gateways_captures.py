@@ -14,7 +14,7 @@ from payments.gateways.base import (
     GatewayRejected,
     RefundStatus,
 )
-from payments.tests.sandbox_process import PRICE, charge
+from payments.tests.sandbox_process import PRICE, SandboxProcess, charge
 
 
 def test_an_authorisation_is_captured_once_and_its_key_can_be_sent_again(
@@ -153,3 +153,52 @@ def test_a_failed_refund_is_a_result_and_refunds_nothing(gateway: Gateway) -> No
     charged = gateway.look_up(key=key)
     assert charged is not None
     assert charged.refunded_amount == 0
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "part", "units"),
+    [
+        ("JPY", "1200", "1", (1200, 1200, 1)),
+        ("ISK", "1200", "1", (1200, 1200, 1)),
+        ("KWD", "12.500", "0.005", (12500, 12500, 5)),
+        ("HUF", "1200.00", "0.01", (120000, 120000, 1)),
+    ],
+)
+def test_amounts_are_sent_and_read_in_the_minor_units_of_their_currency(
+    gateway: Gateway,
+    sandbox: SandboxProcess,
+    currency: str,
+    amount: str,
+    part: str,
+    units: tuple[int, int, int],
+) -> None:
+    whole, key = Decimal(amount), str(uuid4())
+    authorised = charge(
+        gateway, "tok_success", key=key, amount=whole, currency=currency, capture=False
+    )
+    reference = authorised.provider_reference
+
+    captured = gateway.capture(
+        key=key, provider_reference=reference, amount=whole, currency=currency
+    )
+    refund = gateway.refund(
+        key=key,
+        provider_reference=reference,
+        amount=Decimal(part),
+        currency=currency,
+        reason="damaged",
+    )
+
+    assert (str(authorised.amount), str(authorised.captured_amount)) == (
+        amount,
+        str(whole - whole),
+    )
+    assert (str(captured.captured_amount), captured.currency) == (amount, currency)
+    assert str(refund.amount) == part
+    assert refund == gateway.look_up_refund(key=key)
+    after = gateway.look_up(key=key)
+    assert after is not None
+    assert str(after.refunded_amount) == part
+    assert sandbox.rows(
+        "SELECT amount, captured_amount, refunded_amount FROM charges WHERE id = ?", reference
+    ) == [units]

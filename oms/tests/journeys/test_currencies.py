@@ -186,6 +186,7 @@ def test_every_amount_is_the_same_to_the_last_minor_unit_from_placing_to_the_rep
     # The provider's ledger and the database.
     charges = provider.rows(
         "SELECT amount, captured_amount, refunded_amount, currency FROM charges"
+        " ORDER BY amount DESC"
     )
     assert charges == [
         (shop.units[0], shop.units[0], shop.units[2], shop.currency),
