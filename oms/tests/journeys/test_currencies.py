@@ -200,6 +200,11 @@ def test_every_amount_is_the_same_to_the_last_minor_unit_from_placing_to_the_rep
     assert rows("SELECT amount::text, captured_amount::text FROM payments_payment ORDER BY id") == [
         (total, total) for total in shop.totals
     ]
+    nothing = str(Decimal(shop.refund) * 0)
+    assert rows("SELECT refunded_amount::text FROM payments_payment ORDER BY id") == [
+        (shop.refund,),
+        (nothing,),
+    ]
     assert rows("SELECT amount::text FROM payments_refund") == [(shop.refund,)]
 
     # The report, as JSON and CSV.
