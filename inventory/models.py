@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.money import MAX_PRICE, ZERO, CurrencyField, MoneyField
+from oms.core.money import MAX_PRICE, ZERO, CurrencyField, MoneyField, fits_currency
 
 MAX_QUANTITY = 2_000_000_000
 
@@ -75,6 +75,9 @@ class Product(models.Model):
             models.UniqueConstraint(Lower("sku"), name="product_sku_once"),
             models.CheckConstraint(
                 condition=Q(price__gte=ZERO, price__lte=MAX_PRICE), name="product_price_in_range"
+            ),
+            models.CheckConstraint(
+                condition=fits_currency("price"), name="product_price_fits_currency"
             ),
             models.CheckConstraint(
                 condition=Q(low_stock_threshold__lte=MAX_QUANTITY),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from inventory.events import StockRanLow
 from notifications.models import Kind
+from oms.core.currencies import DECIMALS
 from orders.events import (
     OrderCancelled,
     OrderDelivered,
@@ -57,7 +58,9 @@ def money(amount: Decimal, currency: str) -> str:
 
 @lru_cache(maxsize=4096)  # Prices recur, and Django takes 40 µs to format one.
 def _formatted(amount: Decimal, currency: str, language: str) -> str:
-    number = number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)
+    number = number_format(
+        amount, decimal_pos=DECIMALS[currency], use_l10n=True, force_grouping=True
+    )
     return f"{number}\N{NO-BREAK SPACE}{currency}"
 
 

@@ -35,7 +35,8 @@ class OrderRow(OrderRules, _OrderColumns):
 
 
 class ItemRow(NamedTuple):
-    """An item of an order, by the columns of its table; amounts are texts with two decimals."""
+    """An item of an order, by the columns of its table; amounts are texts with exactly the
+    decimals of the order's currency."""
 
     id: UUID
     product_id: UUID

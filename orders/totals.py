@@ -14,10 +14,6 @@ class PricedLine:
     unit_price: Decimal
     quantity: int
 
-    @property
-    def total(self) -> Decimal:
-        return rounded(self.unit_price * self.quantity)
-
 
 @dataclass(frozen=True, kw_only=True)
 class OrderTotals:
@@ -27,7 +23,7 @@ class OrderTotals:
     total: Decimal
 
 
-def order_totals(lines: Iterable[PricedLine]) -> OrderTotals:
-    """The totals of lines in one currency."""
-    totals = tuple(line.total for line in lines)
+def order_totals(lines: Iterable[PricedLine], *, currency: str) -> OrderTotals:
+    """The totals of lines in `currency`, with exactly its decimals."""
+    totals = tuple(rounded(line.unit_price * line.quantity, currency) for line in lines)
     return OrderTotals(lines=totals, total=sum(totals, ZERO))

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.money import ZERO, CurrencyField, MoneyField
+from oms.core.money import ZERO, CurrencyField, MoneyField, fits_currency
 from oms.queue.leases import LeasedWork, lease_indexes
 from payments.states import ACTIVE, OPEN, OPEN_REFUNDS, CaptureMethod, PaymentStatus, RefundStatus
 
@@ -87,6 +87,10 @@ class Payment(LeasedWork):
                 condition=Q(status=PaymentStatus.CAPTURED) | Q(captured_amount=ZERO),
                 name="payment_captured_amount_when_captured",
             ),
+            models.CheckConstraint(
+                condition=fits_currency("amount", "captured_amount", "refunded_amount"),
+                name="payment_amounts_fit_currency",
+            ),
         ]
         indexes = [
             models.Index(fields=["order_id", "id"], name="payment_of_order"),
@@ -145,6 +149,9 @@ class Refund(LeasedWork):
         verbose_name_plural = _("refunds")
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_amount_positive"),
+            models.CheckConstraint(
+                condition=fits_currency("amount"), name="refund_amount_fits_currency"
+            ),
         ]
         indexes = [
             models.Index(fields=["order_id"], name="refund_of_order"),

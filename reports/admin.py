@@ -28,6 +28,8 @@ def _total(field: str, description: Any) -> Any:
     @display(description=description)
     def column(report: DailyReport) -> str:
         value = getattr(_figures(report).totals, field)
+        if callable(value):
+            value = value(report.currency)
         return number(value) if isinstance(value, int) else money(value, report.currency)
 
     column.__name__ = field

@@ -5,23 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from reports.figures import Report, Totals
+from oms.core.money import rounded
+from reports.figures import HourSales, ProductSales, Report, Totals
 
-_FIGURES = (
-    "orders_placed",
-    "orders_confirmed",
-    "orders_cancelled",
-    "units_sold",
-    "gross_sales",
-    "refunds",
-    "net_sales",
-    "average_order_value",
-)
+_COUNTS = ("orders_placed", "orders_confirmed", "orders_cancelled", "units_sold")
+_AMOUNTS = ("gross_sales", "refunds", "net_sales")
+_FIGURES = (*_COUNTS, *_AMOUNTS, "average_order_value")
 CSV_COLUMNS = ("date", "currency", "section", "key", "name", "figure", "value")
 # Spreadsheets evaluate text that begins so as a formula (OWASP, "CSV Injection").
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -30,31 +23,47 @@ Cell = str | int | Decimal | bool | date
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """The API's document, with `date`, or with `date_from`, `date_to` and `days`."""
+    """The API's document, with `date`, or with `date_from`, `date_to` and `days`.
+
+    Amounts have exactly the decimals of the report's currency.
+    """
+    currency = report.currency
     span: dict[str, Any] = {"date": report.first}
     if report.days is not None:
         span = {"date_from": report.first, "date_to": report.last}
     document: dict[str, Any] = {
         **span,
         "timezone": report.timezone,
-        "currency": report.currency,
-        **_figures(report.totals),
-        "top_products": [asdict(product) for product in report.top_products],
+        "currency": currency,
+        **_figures(report.totals, currency),
+        "top_products": [_product(product, currency) for product in report.top_products],
         "by_status": report.by_status,
-        "by_hour": [asdict(hour) for hour in report.by_hour],
+        "by_hour": [_hour(hour, currency) for hour in report.by_hour],
         "generated_at": report.generated_at,
         "is_final": report.is_final,
     }
     if report.days is not None:
         document["days"] = [
-            {"date": day.date, **_figures(day.totals), "is_final": is_final}
+            {"date": day.date, **_figures(day.totals, currency), "is_final": is_final}
             for day, is_final in report.days
         ]
     return document
 
 
-def _figures(totals: Totals) -> dict[str, int | Decimal]:
-    return {name: getattr(totals, name) for name in _FIGURES}
+def _figures(totals: Totals, currency: str) -> dict[str, int | Decimal]:
+    return {
+        **{name: getattr(totals, name) for name in _COUNTS},
+        **{name: rounded(getattr(totals, name), currency) for name in _AMOUNTS},
+        "average_order_value": totals.average_order_value(currency),
+    }
+
+
+def _product(product: ProductSales, currency: str) -> dict[str, Any]:
+    return {**vars(product), "revenue": rounded(product.revenue, currency)}
+
+
+def _hour(hour: HourSales, currency: str) -> dict[str, Any]:
+    return {**vars(hour), "gross_sales": rounded(hour.gross_sales, currency)}
 
 
 def csv_of(document: dict[str, Any]) -> str:

@@ -43,12 +43,12 @@ class Totals:
         """Gross sales less refunds; may be negative."""
         return self.gross_sales - self.refunds
 
-    @property
-    def average_order_value(self) -> Decimal:
-        """Gross sales per confirmed order; 0.00 without orders."""
-        if not self.orders_confirmed:
-            return ZERO
-        return rounded(self.gross_sales / self.orders_confirmed)
+    def average_order_value(self, currency: str) -> Decimal:
+        """Gross sales per confirmed order, to the minor unit of `currency`, halves away from zero.
+
+        Zero without orders.
+        """
+        return rounded(self.gross_sales / max(self.orders_confirmed, 1), currency)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.money import CurrencyField
+from oms.core.money import CurrencyField, MoneyField
 
 
 class DailyReport(models.Model):
@@ -66,7 +66,7 @@ class OpenDayHour(models.Model):
     day = models.ForeignKey(OpenDay, on_delete=models.CASCADE, related_name="+", db_index=False)
     hour = models.DateTimeField()
     orders = models.BigIntegerField()
-    gross_sales = models.DecimalField(max_digits=20, decimal_places=2)
+    gross_sales = MoneyField(max_digits=20)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["day", "hour"], name="open_day_hour_once")]
@@ -83,7 +83,7 @@ class OpenDaySales(models.Model):
     day = models.ForeignKey(OpenDay, on_delete=models.CASCADE, related_name="+", db_index=False)
     product_id = models.UUIDField()
     units = models.BigIntegerField()
-    revenue = models.DecimalField(max_digits=20, decimal_places=2)
+    revenue = MoneyField(max_digits=20)
 
     class Meta:
         constraints = [
@@ -107,7 +107,7 @@ class DailySales(models.Model):
     )
     product_id = models.UUIDField()
     units = models.BigIntegerField()
-    revenue = models.DecimalField(max_digits=20, decimal_places=2)
+    revenue = MoneyField(max_digits=20)
 
     class Meta:
         constraints = [

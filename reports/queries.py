@@ -99,7 +99,7 @@ top_products AS (
     ) AS overall
 )
 SELECT 'placed', (placed_at AT TIME ZONE %(zone)s)::date, NULL::timestamptz, status::text,
-       NULL::text, NULL::uuid, count(*), 0.00
+       NULL::text, NULL::uuid, count(*), 0::numeric
 FROM orders_order
 WHERE placed_at >= %(start)s AND placed_at < %(end)s AND currency = %(currency)s
 GROUP BY 2, 4

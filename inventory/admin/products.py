@@ -32,7 +32,8 @@ from oms.backoffice.admins import OperationAdmin, OperationForm
 from oms.backoffice.display import badge, money_column, number
 from oms.backoffice.object_links import set_order_links
 from oms.core.actor import Actor
-from oms.core.money import CURRENCIES, MAX_PRICE, ZERO
+from oms.core.currencies import CURRENCIES, MOST_DECIMALS
+from oms.core.money import MAX_PRICE, ZERO
 
 _MOVEMENTS_SHOWN = 10
 
@@ -77,8 +78,9 @@ class ProductForm(OperationForm):
         label=_("Price"),
         min_value=ZERO,
         max_value=MAX_PRICE,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget,
+        # The operation refuses more decimals than the chosen currency has.
+        decimal_places=MOST_DECIMALS,
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
     )
     low_stock_threshold = forms.IntegerField(
         label=_("Low stock threshold"),

@@ -21,15 +21,16 @@ from oms.api.filters import (
     TextFilter,
     UUIDFilter,
 )
+from oms.core.currencies import MOST_DECIMALS
 
-_AMOUNT = re.compile(r"^(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?$", flags=re.ASCII)
+_AMOUNT = re.compile(rf"^(0|[1-9][0-9]{{0,15}})(\.[0-9]{{1,{MOST_DECIMALS}}})?$", flags=re.ASCII)
 
 
 class AmountFilter(ApiFilter):
     """An amount of money."""
 
     parameter_schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": _AMOUNT.pattern}
-    invalid = ("no_amount", "Use a decimal with at most two places, such as 129.90.")
+    invalid = ("no_amount", "Use a decimal with at most three places, such as 129.90.")
 
     def parse(self, text: str) -> Decimal:
         if not _AMOUNT.fullmatch(text):

@@ -22,6 +22,7 @@ from oms.api.fields import (
     UUIDField,
 )
 from oms.api.serializers import InputSerializer, OutputSerializer
+from oms.core.money import formatted
 
 _SKU = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", "Letters, digits and . _ / - after a letter or digit."
@@ -65,7 +66,7 @@ def product_document(
         "name": product.name,
         "description": product.description,
         "category": product.category,
-        "price": f"{product.price:.2f}",
+        "price": formatted(product.price, product.currency),
         "currency": product.currency,
         "is_active": product.is_active,
         "available": available,

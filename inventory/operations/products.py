@@ -17,6 +17,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.cache_versions import renew_on_commit
 from oms.core.errors import NotFound, StaleVersion
+from oms.core.money import in_currency
 from oms.db.transactions import transaction, violated_constraint
 from oms.events.publishing import publish
 
@@ -25,10 +26,11 @@ from oms.events.publishing import publish
 def create_product(*, actor: Actor, initial_stock: int = 0, **values: Any) -> Product:
     """Create a product with the fields `values`, and `initial_stock` at the default location.
 
-    Raises SkuTaken.
+    Raises SkuTaken, and Invalid for a price with more decimals than its currency has.
     """
     now = clock.now()
     product = Product(**values, created_at=now, updated_at=now)
+    product.price = in_currency(product.price, product.currency, pointer="/price")
     if Product.objects.filter(sku__iexact=product.sku).exists():
         raise SkuTaken
     _save(product, force_insert=True)
@@ -66,14 +68,22 @@ def change_product(
 ) -> Product:
     """Change the fields `values` of a product.
 
-    Raises NotFound, StaleVersion, SkuTaken, and StockConflict if backorders are turned off while
-    more is reserved than on hand.
+    Raises NotFound, StaleVersion, SkuTaken, Invalid for a price with more decimals than its
+    currency has, and StockConflict if backorders are turned off while more is reserved than on
+    hand.
     """
     product = lock_product(product_id)
     if product is None:
         raise NotFound
     if expected_version is not None and product.version != expected_version:
         raise StaleVersion
+    if not values.keys().isdisjoint({"price", "currency"}):
+        price = in_currency(
+            values.get("price", product.price),
+            values.get("currency", product.currency),
+            pointer="/price" if "price" in values else "/currency",
+        )
+        values = {**values, "price": price}
     changes = {
         name: [getattr(product, name), value]
         for name, value in values.items()

@@ -55,6 +55,7 @@ def test_the_ledger_is_append_only(statement: str) -> None:
         (StockLevel, {"reserved": 2_000_000_001, "backorderable": True}, "stock_reserved_in_range"),
         (Product, {"price": "-0.01"}, "product_price_in_range"),
         (Product, {"price": "10000000"}, "product_price_in_range"),
+        (Product, {"price": "19.901"}, "product_price_fits_currency"),
         (Product, {"low_stock_threshold": 2_000_000_001}, "product_threshold_in_range"),
         (Product, {"low_stock_threshold": -1}, "low_stock_threshold_check"),
         (Product, {"version": -1}, "version_check"),

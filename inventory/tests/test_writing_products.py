@@ -50,7 +50,7 @@ BAD = [
     ("price", "٣", "invalid"),
     ("price", None, "null"),
     ("currency", "eur", "invalid_choice"),
-    ("currency", "JPY", "invalid_choice"),
+    ("currency", "XAU", "invalid_choice"),
     ("currency", "EURO", "invalid_choice"),
     ("is_active", "yes", "invalid"),
     ("is_active", 1, "invalid"),

@@ -17,12 +17,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from oms.api.countries import COUNTRIES
-from oms.core.money import CENT, CURRENCIES, MAX_PRICE, ZERO
+from oms.core.currencies import CURRENCIES, MOST_DECIMALS
+from oms.core.money import MAX_PRICE, ZERO, formatted
 from oms.core.text import has_control_characters
 from oms.core.timestamps import parse_instant
 
 # Zero has no sign: "-0.00" is not an amount.
-_AMOUNT = re.compile(r"(?!-0(\.0*)?\Z)-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?", flags=re.ASCII)
+_AMOUNT = re.compile(
+    rf"(?!-0(\.0*)?\Z)-?(0|[1-9][0-9]{{0,15}})(\.[0-9]{{1,{MOST_DECIMALS}}})?", flags=re.ASCII
+)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", flags=re.ASCII | re.IGNORECASE)
 
 
@@ -52,51 +55,61 @@ class BooleanField(serializers.BooleanField):
 
 
 class MoneyField(serializers.Field[Decimal, str, str, Any]):
-    """An amount of money as a decimal string with at most two places, never a JSON number.
+    """An amount of money as a decimal string, never a JSON number.
 
-    From `min_value` to `max_value`; the output always has two places.
+    From zero, or above zero if `is_positive`, to `max_value`. As input it may have as many decimals
+    as any currency has; the operation refuses more than its own has (`in_currency`). As output it
+    has exactly the decimals of the object's `currency`; an object without one has exact amounts.
     """
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid": 'Use a decimal string with at most two places, such as "129.90".',
-        "min_value": "Must be at least {bound}.",
+        "invalid": 'Use a string with at most the decimals of the currency, such as "129.90".',
+        "min_value": "Must be {allowed}.",
         "max_value": "Must be at most {bound}.",
     }
 
     def __init__(
-        self, *, min_value: Decimal = ZERO, max_value: Decimal = MAX_PRICE, **options: Any
+        self, *, is_positive: bool = False, max_value: Decimal = MAX_PRICE, **options: Any
     ) -> None:
-        self.min_value, self.max_value = min_value, max_value
+        self.is_positive, self.max_value = is_positive, max_value
         super().__init__(**options)
 
     def to_internal_value(self, data: Any) -> Decimal:
         if not isinstance(data, str) or not _AMOUNT.fullmatch(data):
             self.fail("invalid")
-        amount = Decimal(data).quantize(CENT)
-        if amount < self.min_value:
-            self.fail("min_value", bound=self.min_value)
+        amount = Decimal(data)
+        if amount < ZERO or (self.is_positive and not amount):
+            self.fail("min_value", allowed="more than 0" if self.is_positive else "0 or more")
         if amount > self.max_value:
             self.fail("max_value", bound=self.max_value)
         return amount
 
-    def to_representation(self, value: Decimal) -> str:
-        return f"{value:.2f}"
+    def get_attribute(self, instance: Any) -> Any:
+        amount = super().get_attribute(instance)
+        currency = getattr(instance, "currency", None)
+        return amount if amount is None or currency is None else formatted(amount, currency)
+
+    def to_representation(self, value: Decimal | str) -> str:
+        return f"{value:f}" if isinstance(value, Decimal) else value
 
     def schema(self, *, output: bool) -> dict[str, Any]:
         """The OpenAPI schema; an `output` has no bounds, since totals exceed those of prices."""
+        described = "at most the decimals"
         if output:
-            pattern = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
+            described = "exactly the decimals"
+            pattern = rf"^-?(0|[1-9][0-9]{{0,15}})(\.[0-9]{{2,{MOST_DECIMALS}}})?$"
         else:
-            sign = "-?" if self.min_value < ZERO else ""
-            positive = r"(?!0(\.0{1,2})?$)" if self.min_value > ZERO else ""
-            # All maxima are powers of ten less a cent: the number of digits expresses them.
+            positive = r"(?!0(\.0+)?$)" if self.is_positive else ""
+            # All maxima have nines only: the number of digits expresses them.
             digits = len(str(int(self.max_value))) - 1
-            pattern = rf"^{positive}{sign}(0|[1-9][0-9]{{0,{digits}}})(\.[0-9]{{1,2}})?$"
+            decimals = rf"(\.[0-9]{{1,{MOST_DECIMALS}}})?"
+            pattern = rf"^{positive}(0|[1-9][0-9]{{0,{digits}}}){decimals}$"
         return {
             "type": "string",
             "format": "decimal",
             "pattern": pattern,
-            "examples": ["129.90"],
+            "description": f"Has {described} that ISO 4217 gives the currency.",
+            "examples": ["129.90", "1200", "12.500"],
         }
 
 
@@ -204,7 +217,7 @@ class CountryField(_CodeField):
 
 @extend_schema_field({"type": "string", "enum": sorted(CURRENCIES)})
 class CurrencyField(_CodeField):
-    """An ISO 4217 currency code in capitals, of a currency with hundredths."""
+    """An ISO 4217 currency code in capitals."""
 
     codes = CURRENCIES
     length = 3

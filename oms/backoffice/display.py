@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from oms.core.currencies import DECIMALS
+
 EMPTY = "–"
 
 
@@ -36,10 +38,10 @@ def choice_badge(obj: Any, field: str, colours: Mapping[Any, str]) -> SafeString
 
 
 def money(amount: Decimal | None, currency: str) -> str:
-    """Such as "1,234.50 EUR"."""
+    """Such as "1,234.50 EUR" or "1,234 JPY"."""
     if amount is None:
         return EMPTY
-    return f"{number_format(amount, 2, force_grouping=True)} {currency}"
+    return f"{number_format(amount, DECIMALS[currency], force_grouping=True)} {currency}"
 
 
 def number(value: int) -> str:

@@ -172,7 +172,8 @@ def _expire(order: DemoOrder) -> None:
 
 def _refund_part(order: DemoOrder) -> None:
     payment = order.payment()
-    amount = rounded(payment.amount * order.random.choice((10, 20, 25, 50)) / 100)
+    share = order.random.choice((10, 20, 25, 50))
+    amount = rounded(payment.amount * share / 100, payment.currency)
     reason = order.random.choice(("Arrived late.", "Scratched in transit."))
     refund_payment(actor=order.staff, payment_id=payment.id, amount=amount, reason=reason)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 from django.db.models import Q, Sum
 
+from oms.core.money import ZERO, to_minor_units
 from payments.models import Payment, Refund
 from payments.sandbox.imports import PastCharge, PastRefund, import_past
 from payments.states import PaymentStatus, RefundStatus
@@ -29,8 +29,8 @@ def write_provider_ledger(path: Path) -> None:
             PastCharge(
                 id=payment.provider_reference,
                 key=str(payment.id),
-                amount=_minor_units(payment.amount),
-                refunded_amount=_minor_units(payment.settled or Decimal(0)),
+                amount=to_minor_units(payment.amount, payment.currency),
+                refunded_amount=to_minor_units(payment.settled or ZERO, payment.currency),
                 currency=payment.currency,
                 token=payment.token,
                 reference=str(payment.order_id),
@@ -45,14 +45,10 @@ def write_provider_ledger(path: Path) -> None:
                 id=refund.provider_reference,
                 key=str(refund.id),
                 charge_id=refund.payment.provider_reference,
-                amount=_minor_units(refund.amount),
+                amount=to_minor_units(refund.amount, refund.currency),
                 reason=refund.reason,
                 at=refund.updated_at,
             )
             for refund in refunds.iterator()
         ),
     )
-
-
-def _minor_units(amount: Decimal) -> int:
-    return int(amount * 100)

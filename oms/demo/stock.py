@@ -13,6 +13,7 @@ from inventory.operations.adjustments import AdjustmentReason, Change, adjust_st
 from inventory.operations.locations import create_location
 from inventory.operations.products import create_product, default_location
 from oms.core.actor import Actor
+from oms.core.money import rounded
 from oms.demo.products import DemoProduct
 from oms.demo.scenarios import PlannedOrder
 
@@ -48,7 +49,7 @@ def create_products(
             name=item.name,
             description=item.description,
             category=item.category,
-            price=item.price,
+            price=rounded(item.price, settings.SHOP_CURRENCY),
             currency=settings.SHOP_CURRENCY,
             is_active=item.is_active,
             backorderable=item.backorderable,

@@ -10,10 +10,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from oms.core.currencies import CURRENCIES
 from oms.settings.environment import DEBUG, SANDBOX_PORT, env, secret
 
 SHOP_NAME = env.str("SHOP_NAME", default="Northwind Supply")
 SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
+if SHOP_CURRENCY not in CURRENCIES:
+    raise ImproperlyConfigured("SHOP_CURRENCY is an ISO 4217 code in capitals, such as EUR.")
 BUSINESS_TIME_ZONE = ZoneInfo(env.str("BUSINESS_TIME_ZONE", default="Europe/Berlin"))
 ORDER_EXPIRY = timedelta(minutes=env.int("ORDER_EXPIRY_MINUTES", default=30))
 

@@ -14,6 +14,7 @@ from django.contrib.auth.hashers import make_password
 
 from inventory.operations.products import change_product, create_product
 from oms.core.actor import system
+from oms.core.money import rounded
 from oms.users.models import User
 from oms.users.operations.sessions import log_in
 
@@ -63,7 +64,7 @@ def products_on_sale(*, run: str, stocks: Sequence[int]) -> Iterator[list[Stocke
                 actor=_ACTOR,
                 sku=f"STRESS-{run}-{number}",
                 name=f"Stress test {run}, product {number}",
-                price=Decimal("9.90") + number,
+                price=rounded(Decimal("9.90") + number, settings.SHOP_CURRENCY),
                 currency=settings.SHOP_CURRENCY,
                 category="stress test",
                 initial_stock=stock,

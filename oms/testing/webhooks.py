@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
 from oms.core import clock
+from oms.core.money import to_minor_units
 from payments.models import Payment, Refund
 from payments.signatures import sign
 
@@ -18,15 +18,15 @@ WEBHOOKS = "/api/v1/payments/webhooks/sandbox"
 
 def charge_of(payment: Payment, status: str = "captured") -> dict[str, Any]:
     """The payment's charge as the sandbox provider shows it."""
-    captured = payment.amount if status == "captured" else Decimal("0.00")
+    amount = to_minor_units(payment.amount, payment.currency)
     return {
         "id": f"ch_{payment.id}",
         "idempotency_key": str(payment.id),
         "status": status,
-        "amount": f"{payment.amount:.2f}",
+        "amount": amount,
         "currency": payment.currency,
-        "captured_amount": f"{captured:.2f}",
-        "refunded_amount": "0.00",
+        "captured_amount": amount if status == "captured" else 0,
+        "refunded_amount": 0,
         "decline_code": "card_declined" if status == "declined" else None,
         "decline_message": "No." if status == "declined" else None,
     }
@@ -39,7 +39,8 @@ def refund_of(refund: Refund) -> dict[str, Any]:
         "idempotency_key": str(refund.id),
         "status": "succeeded",
         "charge_id": refund.payment.provider_reference,
-        "amount": f"{refund.amount:.2f}",
+        "amount": to_minor_units(refund.amount, refund.currency),
+        "currency": refund.currency,
     }
 
 

@@ -17,7 +17,8 @@ from unfold.widgets import (
 
 from oms.backoffice.actions import ActionForm
 from oms.backoffice.display import money
-from oms.core.money import CENT
+from oms.core.currencies import DECIMALS
+from oms.core.money import minor_unit
 from orders.operations.fulfilling import ShippedItem
 
 
@@ -83,13 +84,6 @@ class RefundForm(ActionForm):
     payment = forms.TypedChoiceField(
         label=_("Payment"), coerce=UUID, widget=UnfoldAdminSelectWidget
     )
-    amount = forms.DecimalField(
-        label=_("Amount"),
-        min_value=CENT,
-        max_digits=18,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget,
-    )
     reason = _text(_("Reason"), max_length=500)
     restock = forms.BooleanField(
         label=_("Restock items"),
@@ -113,6 +107,15 @@ class RefundForm(ActionForm):
             )
             for payment in payments
         ]
-        self.initial["amount"] = max((payment.refundable for payment in payments), default=CENT)
+        currency = self.subject.order.currency
+        self.fields["amount"] = forms.DecimalField(
+            label=_("Amount"),
+            min_value=minor_unit(currency),
+            max_digits=18,
+            decimal_places=DECIMALS[currency],
+            initial=max((payment.refundable for payment in payments), default=None),
+            widget=UnfoldAdminDecimalFieldWidget,
+        )
+        self.order_fields(["payment", "amount"])
         if not self.subject.order.has_shipped_anything:
             del self.fields["restock"]

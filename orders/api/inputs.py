@@ -19,15 +19,14 @@ from oms.api.fields import (
     UUIDField,
 )
 from oms.api.serializers import InputSerializer
-from oms.core.money import CENT
 from orders.states import OrderStatus
 from payments.gateways.registry import GATEWAYS
 
 MAX_LINES = 100
 MAX_QUANTITY = 10_000
 MAX_BULK = 500
-# More than the total of any order, less than the column holds.
-_MAX_AMOUNT = Decimal("9999999999999999.99")
+# More than the total of any order.
+_MAX_AMOUNT = Decimal("9999999999999999.999")
 
 Lines: TypeAlias = serializers.ListSerializer[Any]
 
@@ -135,6 +134,6 @@ class ShipmentInput(InputSerializer):
 class RefundInput(InputSerializer):
     """A refund, of everything that is left if `amount` is missing."""
 
-    amount = MoneyField(min_value=CENT, max_value=_MAX_AMOUNT, required=False)
+    amount = MoneyField(is_positive=True, max_value=_MAX_AMOUNT, required=False)
     reason = CharField(max_length=500)
     restock = BooleanField(default=False)

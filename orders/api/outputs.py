@@ -21,6 +21,7 @@ from oms.api.fields import (
 )
 from oms.api.serializers import OutputSerializer
 from oms.core.actor import Actor
+from oms.core.money import formatted
 from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order
 from orders.operations.allowed_actions import allowed_actions
@@ -44,7 +45,7 @@ def order_document(
         "payment_status": str(order.payment_status),
         "fulfilment_status": str(order.fulfilment_status),
         "currency": order.currency,
-        "total": f"{order.total:.2f}",
+        "total": formatted(order.total, order.currency),
         "items": [
             {
                 "id": item.id,

@@ -14,7 +14,7 @@ from django.db.models.functions import Reverse
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.money import ZERO, CurrencyField, MoneyField
+from oms.core.money import ZERO, CurrencyField, MoneyField, fits_currency
 from orders.errors import InvalidTransition
 from orders.rules import OrderRules
 from orders.states import FulfilmentState, OrderStatus, PaymentState
@@ -84,6 +84,9 @@ class Order(OrderRules, models.Model):
                 name="order_fulfilment_status_known",
             ),
             models.CheckConstraint(condition=Q(total__gte=ZERO), name="order_total_not_negative"),
+            models.CheckConstraint(
+                condition=fits_currency("total"), name="order_total_fits_currency"
+            ),
             # Reports count by these times.
             models.CheckConstraint(
                 condition=Q(status=OrderStatus.CANCELLED, cancelled_at__isnull=False)

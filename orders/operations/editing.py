@@ -13,6 +13,7 @@ from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.ids import new_id
+from oms.core.money import rounded
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotEditable
@@ -158,11 +159,12 @@ def _save_items(
                 sku=kept.sku if kept else product.sku,
                 name=kept.name if kept else product.name,
                 quantity=line.quantity,
-                unit_price=kept.unit_price if kept else product.price,
+                unit_price=kept.unit_price if kept else rounded(product.price, order.currency),
             )
         )
     totals = order_totals(
-        PricedLine(unit_price=item.unit_price, quantity=item.quantity) for item in items
+        (PricedLine(unit_price=item.unit_price, quantity=item.quantity) for item in items),
+        currency=order.currency,
     )
     for item, line_total in zip(items, totals.lines, strict=True):
         item.line_total = line_total

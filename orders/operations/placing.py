@@ -15,6 +15,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
 from oms.core.ids import new_id, order_number
+from oms.core.money import formatted
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction, transaction_required
@@ -138,11 +139,15 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
 def _built(placement: Placement, *, batch: _Batch) -> Placed:
     products = [batch.stock.product(item.product_id) for item in placement.items]
     known = [product for product in products if product is not None]
+    currency = known[0].currency
     totals = order_totals(
-        PricedLine(unit_price=product.price, quantity=item.quantity)
-        for product, item in zip(known, placement.items, strict=True)
+        (
+            PricedLine(unit_price=product.price, quantity=item.quantity)
+            for product, item in zip(known, placement.items, strict=True)
+        ),
+        currency=currency,
     )
-    order = _new_order(placement, total=totals.total, currency=known[0].currency, at=batch.at)
+    order = _new_order(placement, total=totals.total, currency=currency, at=batch.at)
     items = tuple(
         ItemRow(
             id=new_id(),
@@ -150,8 +155,8 @@ def _built(placement: Placement, *, batch: _Batch) -> Placed:
             sku=product.sku,
             name=product.name,
             quantity=item.quantity,
-            unit_price=f"{product.price:.2f}",
-            line_total=f"{line_total:.2f}",
+            unit_price=formatted(product.price, currency),
+            line_total=formatted(line_total, currency),
             quantity_shipped=0,
             quantity_returned=0,
         )

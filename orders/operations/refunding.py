@@ -32,7 +32,8 @@ def refund_payment(
     """Refund `amount` of a payment, by default the remaining amount.
 
     With `restock` all shipped and not yet returned items of the order return to stock, for any
-    amount: a shop may retain part of the payment. Raises NotFound and RefundExceedsCaptured.
+    amount: a shop may retain part of the payment. Raises NotFound, RefundExceedsCaptured, and
+    Invalid for an amount with more decimals than its currency has.
     """
     order_id = order_of_payment(payment_id)
     # Payments of deleted orders can be refunded too.

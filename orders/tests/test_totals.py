@@ -21,12 +21,12 @@ LINES = st.lists(
 
 
 def test_no_lines_total_zero() -> None:
-    assert order_totals([]).total == Decimal("0.00")
+    assert order_totals([], currency="EUR").total == Decimal("0.00")
 
 
 @given(LINES)
 def test_totals_are_exact_to_the_cent(lines: list[PricedLine]) -> None:
-    totals = order_totals(lines)
+    totals = order_totals(lines, currency="EUR")
 
     cents = [int(line.unit_price * 100) * line.quantity for line in lines]
     assert [int(total * 100) for total in totals.lines] == cents

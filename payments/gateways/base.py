@@ -124,6 +124,9 @@ class Gateway(Protocol):
     `parse_event` is a network call and refuses to run inside a transaction; it raises
     GatewayUnknownOutcome, GatewayRejected or GatewayMisconfigured, and DeadlineExceeded if the
     deadline had passed before anything was sent.
+
+    Amounts are in ISO 4217's decimals of their currency. Each gateway sends and reads them by its
+    provider's own rule, which may differ; ValueError for one that the rule cannot express.
     """
 
     def charge(
@@ -141,14 +144,22 @@ class Gateway(Protocol):
         `reference` is the order's id. A decline is a result, not an error.
         """
 
-    def capture(self, *, key: str, provider_reference: str, amount: Decimal) -> ChargeResult:
+    def capture(
+        self, *, key: str, provider_reference: str, amount: Decimal, currency: str
+    ) -> ChargeResult:
         """Capture `amount` of an authorized charge; the rest is released."""
 
     def void(self, *, key: str, provider_reference: str) -> ChargeResult:
         """Release an authorized charge that was not captured."""
 
     def refund(
-        self, *, key: str, provider_reference: str, amount: Decimal, reason: str
+        self,
+        *,
+        key: str,
+        provider_reference: str,
+        amount: Decimal,
+        currency: str,
+        reason: str,
     ) -> RefundResult:
         """Refund `amount` of a captured charge. Failure is a result, not an error."""
 

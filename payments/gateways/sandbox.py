@@ -10,7 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from django.conf import settings
 
-from oms.core.money import rounded
+from oms.core.currencies import CURRENCIES
+from oms.core.money import from_minor_units, to_minor_units
 from oms.db.transactions import durable
 from payments.gateways.base import (
     ChargeResult,
@@ -30,7 +31,9 @@ Item = TypeVar("Item")
 
 # As long as payments.models stores it.
 _Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-_Amount = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,16}\.[0-9]{2}\Z")]
+# In minor units of the currency by ISO 4217.
+_Amount = Annotated[int, msgspec.Meta(ge=0, lt=10**18)]
+_Currency = Annotated[str, msgspec.Meta(pattern=rf"\A({'|'.join(sorted(CURRENCIES))})\Z")]
 
 
 class _Charge(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ class _Charge(msgspec.Struct, frozen=True):
     idempotency_key: str
     status: ChargeStatus
     amount: _Amount
-    currency: str
+    currency: _Currency
     captured_amount: _Amount
     refunded_amount: _Amount
     decline_code: str | None
@@ -48,10 +51,10 @@ class _Charge(msgspec.Struct, frozen=True):
         return ChargeResult(
             status=self.status,
             provider_reference=self.id,
-            amount=Decimal(self.amount),
+            amount=from_minor_units(self.amount, self.currency),
             currency=self.currency,
-            captured_amount=Decimal(self.captured_amount),
-            refunded_amount=Decimal(self.refunded_amount),
+            captured_amount=from_minor_units(self.captured_amount, self.currency),
+            refunded_amount=from_minor_units(self.refunded_amount, self.currency),
             decline_code=self.decline_code or "",
             decline_message=self.decline_message or "",
         )
@@ -62,13 +65,14 @@ class _Refund(msgspec.Struct, frozen=True):
     status: RefundStatus
     charge_id: str
     amount: _Amount
+    currency: _Currency
 
     def result(self) -> RefundResult:
         return RefundResult(
             status=self.status,
             provider_reference=self.id,
             charge_reference=self.charge_id,
-            amount=Decimal(self.amount),
+            amount=from_minor_units(self.amount, self.currency),
         )
 
 
@@ -109,7 +113,7 @@ class SandboxGateway(Gateway):
         reference: str,
     ) -> ChargeResult:
         body = {
-            "amount": _text(amount),
+            "amount": to_minor_units(amount, currency),
             "currency": currency,
             "token": token,
             "capture": capture,
@@ -118,9 +122,12 @@ class SandboxGateway(Gateway):
         return _call("POST", "/v1/charges", _Charge, key=key, body=body).result()
 
     @durable
-    def capture(self, *, key: str, provider_reference: str, amount: Decimal) -> ChargeResult:
+    def capture(
+        self, *, key: str, provider_reference: str, amount: Decimal, currency: str
+    ) -> ChargeResult:
         path = f"/v1/charges/{provider_reference}/capture"
-        return _call("POST", path, _Charge, key=key, body={"amount": _text(amount)}).result()
+        body = {"amount": to_minor_units(amount, currency)}
+        return _call("POST", path, _Charge, key=key, body=body).result()
 
     @durable
     def void(self, *, key: str, provider_reference: str) -> ChargeResult:
@@ -129,9 +136,19 @@ class SandboxGateway(Gateway):
 
     @durable
     def refund(
-        self, *, key: str, provider_reference: str, amount: Decimal, reason: str
+        self,
+        *,
+        key: str,
+        provider_reference: str,
+        amount: Decimal,
+        currency: str,
+        reason: str,
     ) -> RefundResult:
-        body = {"charge_id": provider_reference, "amount": _text(amount), "reason": reason}
+        body = {
+            "charge_id": provider_reference,
+            "amount": to_minor_units(amount, currency),
+            "reason": reason,
+        }
         return _call("POST", "/v1/refunds", _Refund, key=key, body=body).result()
 
     @durable
@@ -177,12 +194,6 @@ class SandboxGateway(Gateway):
             key=data.idempotency_key,
             result=result,
         )
-
-
-def _text(amount: Decimal) -> str:
-    if amount != rounded(amount):
-        raise ValueError(f"{amount} is not in whole hundredths.")
-    return f"{amount:.2f}"
 
 
 def _call(

@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.ids import new_id
-from oms.core.money import ZERO
+from oms.core.money import ZERO, rounded
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required, violated_constraint
@@ -32,8 +32,6 @@ PROCESS_TASK = "payments.drain"
 _INITIAL = {
     "requested_action": "",
     "status": "created",
-    "captured_amount": ZERO,
-    "refunded_amount": ZERO,
     "provider_reference": "",
     "failure_code": "",
     "failure_message": "",
@@ -43,7 +41,7 @@ _INITIAL = {
 }
 _COLUMNS = (
     *("id", "order_id", "provider", "token", "amount", "currency", "capture_method"),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "captured_amount", "refunded_amount"),
     *_INITIAL,
 )
 
@@ -59,6 +57,11 @@ class NewPayment:
     amount: Decimal
     currency: str
     capture_method: CaptureMethod
+
+    @property
+    def nothing(self) -> Decimal:
+        """Zero with the decimals of the currency: what is captured and refunded of it so far."""
+        return rounded(ZERO, self.currency)
 
     def requested(self) -> PaymentRequested:
         """The event that the caller publishes with it."""
@@ -85,6 +88,7 @@ def create_payments(
             (
                 *(payment.id, payment.order_id, payment.provider, payment.token, payment.amount),
                 *(payment.currency, payment.capture_method.value, at, at),
+                *(payment.nothing, payment.nothing),
                 *_INITIAL.values(),
             )
             for payment in new
@@ -115,7 +119,13 @@ def request_payment(
         capture_method=CaptureMethod(settings.PAYMENT_CAPTURE),
     )
     try:
-        payment = Payment.objects.create(**asdict(new), created_at=now, updated_at=now)
+        payment = Payment.objects.create(
+            **asdict(new),
+            captured_amount=new.nothing,
+            refunded_amount=new.nothing,
+            created_at=now,
+            updated_at=now,
+        )
     except IntegrityError as error:
         if violated_constraint(error) == "payment_one_active_for_order":
             raise PaymentInProgress from error

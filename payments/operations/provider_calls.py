@@ -50,7 +50,12 @@ def _capture_or_void(gateway: Gateway, payment: Payment) -> ChargeResult:
     key, reference = str(payment.id), payment.provider_reference
     try:
         if payment.requested_action == RequestedAction.CAPTURE:
-            return gateway.capture(key=key, provider_reference=reference, amount=payment.amount)
+            return gateway.capture(
+                key=key,
+                provider_reference=reference,
+                amount=payment.amount,
+                currency=payment.currency,
+            )
         return gateway.void(key=key, provider_reference=reference)
     except GatewayRejected:
         # An earlier call without a response may have done the opposite.
@@ -71,6 +76,7 @@ def call_for_refund(refund: Refund) -> RefundResult:
         key=str(refund.id),
         provider_reference=payment.provider_reference,
         amount=refund.amount,
+        currency=refund.currency,
         reason=refund.reason,
     )
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.money import formatted, in_currency
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from oms.queue.wakeups import wake_on_commit
@@ -29,7 +30,8 @@ def request_refund(
 ) -> Refund:
     """Create a refund of `amount`, or of the remaining amount; a worker sends it.
 
-    Raises NotFound, and RefundExceedsCaptured if less is left or nothing.
+    Raises NotFound, Invalid for more decimals than the currency has, and RefundExceedsCaptured if
+    less is left or nothing.
     """
     payment = lock_payment(payment_id)
     if payment is None:
@@ -41,9 +43,11 @@ def _create_refund(
     payment: Payment, *, actor: Actor, amount: Decimal | None, reason: str, at: datetime
 ) -> Refund:
     amount = payment.refundable if amount is None else amount
+    amount = in_currency(amount, payment.currency, pointer="/amount")
     if amount <= 0 or amount > payment.refundable:
         raise RefundExceedsCaptured(
-            captured=str(payment.captured_amount), refundable=str(payment.refundable)
+            captured=formatted(payment.captured_amount, payment.currency),
+            refundable=formatted(payment.refundable, payment.currency),
         )
     payment.refunded_amount += amount
     payment.updated_at = at

@@ -40,7 +40,7 @@ _INSERT_REFUND = """
 class PastCharge:
     """A charge that was captured, or declined if there is a `decline_code`.
 
-    Amounts are in hundredths of `currency`; `refunded_amount` is the sum of its refunds.
+    Amounts are in minor units of `currency`; `refunded_amount` is the sum of its refunds.
     """
 
     id: str

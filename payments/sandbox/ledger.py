@@ -19,7 +19,7 @@ from payments.sandbox import objects
 from payments.sandbox.errors import ApiError
 from payments.sandbox.objects import Object
 from payments.sandbox.outbox import Outbox, Webhook
-from payments.sandbox.requests import ChargeBody, Kind, RefundBody, VoidBody, Write, hundredths
+from payments.sandbox.requests import ChargeBody, Kind, RefundBody, VoidBody, Write
 from payments.sandbox.tokens import TOKENS
 
 _SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
@@ -88,7 +88,11 @@ class Ledger:
         if kind == "charge":
             row = self._row("SELECT * FROM charges WHERE idempotency_key = ?", key)
         elif kind == "refund":
-            row = self._row("SELECT * FROM refunds WHERE idempotency_key = ?", key)
+            row = self._row(
+                "SELECT refunds.*, currency FROM refunds JOIN charges ON charges.id = charge_id"
+                " WHERE refunds.idempotency_key = ?",
+                key,
+            )
         else:
             row = self._row(
                 "SELECT * FROM settlements WHERE kind = ? AND idempotency_key = ?", kind, key
@@ -127,8 +131,7 @@ class Ledger:
             elif isinstance(body, VoidBody):
                 charge_id = self._capture_or_void(write, "voided", amount=0)
             else:
-                amount = hundredths(body.amount) if body.amount else None
-                charge_id = self._capture_or_void(write, "captured", amount=amount)
+                charge_id = self._capture_or_void(write, "captured", amount=body.amount)
             row = self._charge_row(charge_id)
             charge = objects.charge(row)
             states = [(charge, _now())]
@@ -138,7 +141,7 @@ class Ledger:
             return charge, True
 
     def _charge(self, write: Write, body: ChargeBody) -> str:
-        behaviour, amount = TOKENS[body.token], hundredths(body.amount)
+        behaviour, amount = TOKENS[body.token], body.amount
         if behaviour.decline_code:
             status = "declined"
         else:
@@ -178,7 +181,7 @@ class Ledger:
         return write.charge_id
 
     def _refund(self, write: Write, body: RefundBody, *, duplicate_webhooks: bool) -> Object:
-        charge, amount = self._charge_row(body.charge_id), hundredths(body.amount)
+        charge, amount = self._charge_row(body.charge_id), body.amount
         if amount > charge["captured_amount"] - charge["refunded_amount"]:
             raise ApiError(
                 409, "refund_exceeds_captured", "The amount exceeds what is left to refund."

@@ -1,4 +1,7 @@
-"""Charges and refunds as the API and webhooks present them."""
+"""Charges and refunds as the API and webhooks present them.
+
+Amounts are integers in minor units of the currency by ISO 4217: 1250 is 12.50 EUR or 1250 JPY.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,12 @@ def charge(row: sqlite3.Row) -> Object:
     """A row of the table charges, presented."""
     return {
         **_presented(row),
-        "captured_amount": _money(row["captured_amount"]),
-        "refunded_amount": _money(row["refunded_amount"]),
         "metadata": json.loads(row["metadata"]),
     }
 
 
 def refund(row: sqlite3.Row) -> Object:
-    """A row of the table refunds, presented."""
+    """A row of the table refunds with its charge's currency, presented."""
     return _presented(row)
 
 
@@ -39,8 +40,8 @@ def previous_state(charge: Object) -> Object:
     return {
         **charge,
         "status": _PREVIOUS_STATUS[charge["status"]],
-        "captured_amount": _money(0),
-        "refunded_amount": _money(0),
+        "captured_amount": 0,
+        "refunded_amount": 0,
         "decline_code": None,
         "decline_message": None,
     }
@@ -52,9 +53,4 @@ def timestamp(at: datetime) -> str:
 
 
 def _presented(row: sqlite3.Row) -> Object:
-    members = {name: row[name] for name in row.keys() if name not in _PRIVATE}  # noqa: SIM118
-    return {**members, "amount": _money(row["amount"])}
-
-
-def _money(hundredths: int) -> str:
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+    return {name: row[name] for name in row.keys() if name not in _PRIVATE}  # noqa: SIM118

@@ -17,8 +17,8 @@ _MEMBER = re.compile(r"`\$\.(\w+)|required field `(\w+)`")
 
 _Text = Annotated[str, msgspec.Meta(max_length=500, pattern=r"\A[^\x00]*\Z")]
 _RequiredText = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"\A[^\x00]*\Z")]
-# Such as "12.50", above zero.
-_Amount = Annotated[str, msgspec.Meta(pattern=r"\A(?=.*[1-9])[0-9]{1,16}\.[0-9]{2}\Z")]
+# In minor units of the currency by ISO 4217; SQLite's integers have 64 bits.
+_Amount = Annotated[int, msgspec.Meta(gt=0, lt=10**18)]
 
 Kind: TypeAlias = Literal["charge", "capture", "void", "refund"]
 
@@ -97,8 +97,3 @@ def parse_write(*, kind: Kind, key: str, body: bytes, charge_id: str = "") -> Wr
         body=parsed,
         charge_id=charge_id,
     )
-
-
-def hundredths(amount: str) -> int:
-    """A validated amount such as "12.50" in hundredths of its currency."""
-    return int(amount.replace(".", ""))

@@ -1,4 +1,5 @@
--- Money is in hundredths of the currency, so that sums are exact.
+-- Money is in minor units of the currency by ISO 4217: sums are exact, and the provider needs to know
+-- no currency.
 CREATE TABLE IF NOT EXISTS charges (
     position         INTEGER PRIMARY KEY AUTOINCREMENT,
     id               TEXT NOT NULL UNIQUE,

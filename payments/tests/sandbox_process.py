@@ -43,13 +43,14 @@ def charge(
     *,
     key: str | None = None,
     amount: Decimal = PRICE,
+    currency: str = "EUR",
     capture: bool = True,
 ) -> ChargeResult:
     """Charge `token` under `key`, or under a new key."""
     return gateway.charge(
         key=key or str(uuid4()),
         amount=amount,
-        currency="EUR",
+        currency=currency,
         token=token,
         capture=capture,
         reference="order-1",

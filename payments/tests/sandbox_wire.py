@@ -10,7 +10,7 @@ import httpx
 from payments.tests.sandbox_process import API_KEY, SandboxProcess
 
 BODY = {
-    "amount": "12.50",
+    "amount": 1250,
     "currency": "EUR",
     "token": "tok_success",
     "capture": True,

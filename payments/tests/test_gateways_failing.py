@@ -130,7 +130,7 @@ def test_past_the_deadline_nothing_is_sent(gateway: Gateway) -> None:
 
 
 def test_an_amount_with_a_fraction_of_a_cent_is_never_sent(gateway: Gateway) -> None:
-    with pytest.raises(ValueError, match="hundredths"):
+    with pytest.raises(ValueError, match="minor units"):
         charge(gateway, "tok_success", amount=Decimal("1.005"))
 
 

@@ -19,7 +19,7 @@ from payments.sandbox.requests import ChargeBody, RefundBody, Write
 from payments.sandbox.webhooks import WebhookDispatcher
 from payments.tests.sandbox_process import WebhookReceiver
 
-BODY = ChargeBody(amount="12.50", currency="EUR", token="tok_success")
+BODY = ChargeBody(amount=1250, currency="EUR", token="tok_success")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def charge(ledger: Ledger, key: str) -> str:
 
 
 def test_a_rejected_write_leaves_the_others_alone(ledger: Ledger) -> None:
-    body = RefundBody(charge_id=charge(ledger, "one"), amount="12.51")
+    body = RefundBody(charge_id=charge(ledger, "one"), amount=1251)
     with pytest.raises(ApiError):
         ledger.record(Write(kind="refund", key="too much", fingerprint="f", body=body))
     charge(ledger, "two")

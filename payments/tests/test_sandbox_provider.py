@@ -31,10 +31,10 @@ def test_a_charge_shows_all_of_the_contract(api: httpx.Client) -> None:
     assert charge == {
         "idempotency_key": key,
         "status": "captured",
-        "amount": "12.50",
+        "amount": 1250,
         "currency": "EUR",
-        "captured_amount": "12.50",
-        "refunded_amount": "0.00",
+        "captured_amount": 1250,
+        "refunded_amount": 0,
         "reference": "order-1",
         "metadata": {"basket": [1, 2]},
         "decline_code": None,
@@ -70,15 +70,15 @@ def test_the_same_key_and_body_is_replayed_and_another_body_is_422(
 
 def test_a_refund_key_with_another_amount_is_422(api: httpx.Client) -> None:
     charge, key = post(api, "/v1/charges", BODY).json(), str(uuid4())
-    body = {"charge_id": charge["id"], "amount": "1.00", "reason": "damaged"}
+    body = {"charge_id": charge["id"], "amount": 100, "reason": "damaged"}
     assert post(api, "/v1/refunds", body, key).status_code == 201
 
     assert post(api, "/v1/refunds", body, key).status_code == 200
-    assert code(post(api, "/v1/refunds", {**body, "amount": "2.00"}, key)) == (
+    assert code(post(api, "/v1/refunds", {**body, "amount": 200}, key)) == (
         422,
         "idempotency_key_reused",
     )
-    assert api.get(f"/v1/charges/{charge['id']}").json()["refunded_amount"] == "1.00"
+    assert api.get(f"/v1/charges/{charge['id']}").json()["refunded_amount"] == 100
 
 
 def test_a_capture_key_on_another_charge_is_422(api: httpx.Client) -> None:
@@ -111,11 +111,11 @@ def test_without_the_api_key_everything_but_health_is_401(
         ({"token": "tok_not_known"}, "unknown_token"),
         ({"token": None}, "invalid_token"),
         ({"amount": 12.5}, "invalid_amount"),
-        ({"amount": "0.00"}, "invalid_amount"),
-        ({"amount": "-1.00"}, "invalid_amount"),
-        ({"amount": "1.005"}, "invalid_amount"),
-        ({"amount": "١.٠٠"}, "invalid_amount"),
-        ({"amount": "1" * 17 + ".00"}, "invalid_amount"),
+        ({"amount": 0}, "invalid_amount"),
+        ({"amount": -100}, "invalid_amount"),
+        ({"amount": 100.5}, "invalid_amount"),
+        ({"amount": "12.50"}, "invalid_amount"),
+        ({"amount": 10**18}, "invalid_amount"),
         ({"currency": "eur"}, "invalid_currency"),
         ({"capture": "yes"}, "invalid_capture"),
         ({"reference": "\x00"}, "invalid_reference"),
@@ -157,11 +157,11 @@ def test_unsupported_requests_are_404_405_or_413(api: httpx.Client) -> None:
 
 
 def test_a_chunked_body_is_read(api: httpx.Client) -> None:
-    chunks = iter([b'{"amount": "1.00", "currency": "EUR", ', b'"token": "tok_success"}'])
+    chunks = iter([b'{"amount": 100, "currency": "EUR", ', b'"token": "tok_success"}'])
 
     response = api.post("/v1/charges", content=chunks, headers={"Idempotency-Key": "chunked"})
 
-    assert (response.status_code, response.json()["amount"]) == (201, "1.00")
+    assert (response.status_code, response.json()["amount"]) == (201, 100)
 
 
 def test_the_ledger_is_paginated(api: httpx.Client) -> None:

@@ -129,11 +129,17 @@ def test_captures_voids_and_refunds_are_sent(
 ) -> None:
     gateway = connect(sender)
     _, captured = charge(gateway, "tok_success", capture=False)
-    gateway.capture(key=str(uuid4()), provider_reference=captured.provider_reference, amount=PRICE)
+    gateway.capture(
+        key=str(uuid4()),
+        provider_reference=captured.provider_reference,
+        amount=PRICE,
+        currency="EUR",
+    )
     refund = gateway.refund(
         key=(refund_key := str(uuid4())),
         provider_reference=captured.provider_reference,
         amount=PRICE,
+        currency="EUR",
         reason="",
     )
     _, voided = charge(gateway, "tok_success", capture=False)
@@ -157,7 +163,11 @@ def test_a_failed_refund_is_sent_as_failed(
     gateway = connect(sender)
     _, charged = charge(gateway, "tok_refund_fails")
     gateway.refund(
-        key=str(uuid4()), provider_reference=charged.provider_reference, amount=PRICE, reason=""
+        key=str(uuid4()),
+        provider_reference=charged.provider_reference,
+        amount=PRICE,
+        currency="EUR",
+        reason="",
     )
 
     result = arrived(receiver, 2)[1].result
@@ -220,7 +230,12 @@ def test_a_capture_with_duplicate_webhooks_is_sent_before_its_authorization(
 ) -> None:
     gateway = connect(sender)
     _, charged = charge(gateway, "tok_duplicate_webhook", capture=False)
-    gateway.capture(key=str(uuid4()), provider_reference=charged.provider_reference, amount=PRICE)
+    gateway.capture(
+        key=str(uuid4()),
+        provider_reference=charged.provider_reference,
+        amount=PRICE,
+        currency="EUR",
+    )
 
     types = [report.type for report in arrived(receiver, 6)[3:]]
 

@@ -8,8 +8,8 @@ from datetime import date
 
 from django.http import QueryDict
 
+from oms.core.currencies import CURRENCIES
 from oms.core.errors import InputError
-from oms.core.money import CURRENCIES
 from oms.http.queries import InvalidQuery, query_error
 from reports.operations.reporting import EARLIEST, LATEST, MAX_DAYS
 

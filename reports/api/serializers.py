@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from rest_framework import serializers
 
 from oms.api.fields import CurrencyField, InstantField, IntegerField, MoneyField, UUIDField
@@ -23,10 +21,10 @@ class _FiguresOutput(OutputSerializer):
     units_sold = _count("Units on the confirmed orders.")
     gross_sales = MoneyField(help_text="Totals of the confirmed orders.")
     refunds = MoneyField(help_text="Refunds that succeeded.")
-    net_sales = MoneyField(
-        min_value=Decimal("-9999999.99"), help_text="Gross sales less refunds; may be negative."
+    net_sales = MoneyField(help_text="Gross sales less refunds; may be negative.")
+    average_order_value = MoneyField(
+        help_text="Gross sales per order, rounded half up; zero without orders."
     )
-    average_order_value = MoneyField(help_text="Gross sales per order; 0.00 without orders.")
 
 
 class TopProductOutput(OutputSerializer):

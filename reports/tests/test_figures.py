@@ -77,7 +77,7 @@ def test_a_day_adds_up_to_the_cent(books: Books) -> None:
         refunds=Decimal("20.99"),
     )
     assert made.totals.net_sales == Decimal("112.22")
-    assert made.totals.average_order_value == Decimal("33.30")
+    assert made.totals.average_order_value("EUR") == Decimal("33.30")
     assert [(p.sku, p.name, p.units, p.revenue) for p in made.top_products] == [
         ("MUG", "The MUG", 6, Decimal("60.00")),
         ("TEAPOT", "The TEAPOT", 1, Decimal("49.90")),
@@ -106,7 +106,7 @@ def test_a_day_without_orders_is_all_zeros(books: Books) -> None:
         gross_sales=Decimal("0.00"),
         refunds=Decimal("0.00"),
     )
-    assert str(made.totals.average_order_value) == "0.00"
+    assert str(made.totals.average_order_value("EUR")) == "0.00"
     assert made.top_products == ()
     assert made.by_status == {}
     assert {hour.orders for hour in made.by_hour} == {0}

@@ -10,7 +10,6 @@ from django.db import connection
 
 from inventory.models import Product
 from inventory.queries import ProductRow
-from oms.core.money import MAX_PRICE
 from oms.db.pipeline import Pipeline, execute, rows_of
 from oms.http.payloads import encode
 from oms.testing.factories import make_customer, make_product
@@ -22,8 +21,8 @@ from orders.rows import OrderRow
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("price", ["0.00", "0.10", "100.00", MAX_PRICE])
-def test_rows_of_products_equal_those_of_the_orm(price: str | Decimal) -> None:
+@pytest.mark.parametrize("price", ["0.00", "0.10", "100.00", "9999999.99"])
+def test_rows_of_products_equal_those_of_the_orm(price: str) -> None:
     make_product(name="Ärmel „ß“ \U0001f9e6", price=Decimal(price), description="a\nb\\")
 
     [row] = rows_of(ProductRow, Product.objects.all())

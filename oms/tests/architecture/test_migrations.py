@@ -91,6 +91,55 @@ def test_migrations_are_online_and_compatible_with_the_version_before() -> None:
     assert {name: reports for name, reports in found.items() if reports} == {}
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("migration", "columns"),
+    [
+        (("orders", "0007_currency_decimals"), {"orders_order": ["total"]}),
+        (
+            ("orders", "0007_currency_decimals"),
+            {"orders_orderitem": ["unit_price", "line_total"]},
+        ),
+        (
+            ("payments", "0006_currency_decimals"),
+            {"payments_payment": ["amount", "captured_amount", "refunded_amount"]},
+        ),
+        (("payments", "0006_currency_decimals"), {"payments_refund": ["amount"]}),
+        (("inventory", "0006_currency_decimals"), {"inventory_product": ["price"]}),
+        (("reports", "0004_currency_decimals"), {"reports_dailysales": ["revenue"]}),
+    ],
+)
+def test_columns_of_amounts_are_widened_without_rewriting_their_tables(
+    migration: tuple[str, str], columns: dict[str, list[str]]
+) -> None:
+    [(table, names)] = columns.items()
+    # As the release before left them; today's 0001 makes the new type at once.
+    old = ", ".join(f"ALTER {name} TYPE numeric(18, 2)" for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} {old}")
+        file = _file_of(table)
+        found = MigrationLoader(connection).disk_migrations[migration]
+        for operation in found.operations:
+            for part in getattr(operation, "database_operations", [operation]):
+                for sql in getattr(part, "sql", []):
+                    cursor.execute(sql)
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns"
+            " WHERE table_name = %s AND data_type = 'numeric' AND numeric_scale IS NULL",
+            [table],
+        )
+        assert {name for (name,) in cursor.fetchall()} == set(names)
+
+    assert _file_of(table) == file
+
+
+def _file_of(table: str) -> int:
+    """The number of the file that has the table's rows; a rewritten table has another."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_relation_filenode(%s)", [table])
+        return int(cursor.fetchone()[0])
+
+
 @pytest.mark.parametrize(
     ("sql", "rule"),
     [

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from oms.core import clock
 from oms.core.ids import new_id
+from oms.core.money import to_minor_units
 from oms.testing import factories
 from oms.testing.factories import make_product
 from oms.testing.ordering import payment_of, place
@@ -37,10 +38,10 @@ def body_about(payment: Payment, **changes: Any) -> bytes:
         "id": f"ch_{payment.id}",
         "idempotency_key": str(payment.id),
         "status": "captured",
-        "amount": f"{payment.amount:.2f}",
+        "amount": to_minor_units(payment.amount, payment.currency),
         "currency": payment.currency,
-        "captured_amount": f"{payment.amount:.2f}",
-        "refunded_amount": "0.00",
+        "captured_amount": to_minor_units(payment.amount, payment.currency),
+        "refunded_amount": 0,
         "decline_code": None,
         "decline_message": None,
         **changes,

@@ -40,6 +40,8 @@ BEYOND_SCHEMAS = frozenset(
 # The ends of a report's range: each alone is well formed, and together they may not be valid.
 _RANGE = frozenset({"date", "date_from", "date_to"})
 _RANGE_CODES = frozenset({"conflict", "out_of_range", "required"})
+# Amounts of which the currency, and so how many decimals they may have, is another value.
+_AMOUNTS = frozenset({"/price", "/amount"})
 
 
 @schemathesis.hook
@@ -81,6 +83,7 @@ def is_beyond_schemas(problem: dict[str, Any]) -> bool:
     return bool(errors) and all(
         error["code"] in BEYOND_SCHEMAS
         or (error.get("parameter") in _RANGE and error["code"] in _RANGE_CODES)
+        or (error.get("pointer") in _AMOUNTS and error["code"] == "invalid")
         for error in errors
     )
 

@@ -102,6 +102,8 @@ def test_every_answer_is_one_that_the_document_describes(
         ([{"code": "required", "parameter": "date_to"}], True),
         ([{"code": "not_found"}, {"code": "max_length"}], False),
         ([{"code": "required", "pointer": "/items"}], False),
+        ([{"code": "invalid", "pointer": "/price"}], True),
+        ([{"code": "invalid", "pointer": "/name"}], False),
         ([], False),
     ],
 )

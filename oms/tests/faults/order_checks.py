@@ -121,6 +121,6 @@ def _wrong_money(shop: Shop, ids: list[list[str]], payments: list[Any]) -> list[
         if (Decimal(there) / 100, Decimal(back) / 100) != (captured, refunded):
             violations.append(
                 f"payment {payment}: {captured} captured and {refunded} refunded, the provider"
-                f" has {there} and {back} hundredths"
+                f" has {there} and {back} minor units"
             )
     return violations

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oms.core import clock
-from oms.core.money import CURRENCIES
+from oms.core.currencies import CURRENCIES, DECIMALS
 from oms.http.payloads import encode
 from reports.documents import csv_of, document_of
 from reports.figures import Report
@@ -64,6 +64,7 @@ def _day(text: str) -> date:
 
 def _show(report: Report, console: Console) -> None:
     totals, currency = report.totals, report.currency
+    decimals, average = DECIMALS[currency], totals.average_order_value(currency)
     state = "final" if report.is_final else "live"
     console.print(
         Text.assemble(
@@ -79,10 +80,10 @@ def _show(report: Report, console: Console) -> None:
         ("Orders confirmed", f"{totals.orders_confirmed:,}"),
         ("Orders cancelled", f"{totals.orders_cancelled:,}"),
         ("Units sold", f"{totals.units_sold:,}"),
-        ("Gross sales", f"{totals.gross_sales:,.2f} {currency}"),
-        ("Refunds", f"{totals.refunds:,.2f} {currency}"),
-        ("Net sales", Text(f"{totals.net_sales:,.2f} {currency}", style="bold green")),
-        ("Average order", f"{totals.average_order_value:,.2f} {currency}"),
+        ("Gross sales", f"{totals.gross_sales:,.{decimals}f} {currency}"),
+        ("Refunds", f"{totals.refunds:,.{decimals}f} {currency}"),
+        ("Net sales", Text(f"{totals.net_sales:,.{decimals}f} {currency}", style="bold green")),
+        ("Average order", f"{average:,.{decimals}f} {currency}"),
     ):
         figures.add_row(label, value)
     console.print(figures)
@@ -94,7 +95,7 @@ def _show(report: Report, console: Console) -> None:
         for sold in report.top_products:
             # Text, because a name may contain markup of rich.
             names = Text(sold.name), Text(sold.sku)
-            table.add_row(*names, f"{sold.units:,}", f"{sold.revenue:,.2f}")
+            table.add_row(*names, f"{sold.units:,}", f"{sold.revenue:,.{decimals}f}")
         console.print(table)
     if totals.orders_confirmed:
         table = _table("By hour", "Hour", "", "Orders", f"Gross, {currency}")
@@ -102,7 +103,7 @@ def _show(report: Report, console: Console) -> None:
         for hour in report.by_hour:
             bar = "█" * round(_BAR * hour.gross_sales / highest) if highest else ""
             start = f"{hour.hour[11:16]} {hour.hour[19:]}"
-            table.add_row(start, bar, f"{hour.orders:,}", f"{hour.gross_sales:,.2f}")
+            table.add_row(start, bar, f"{hour.orders:,}", f"{hour.gross_sales:,.{decimals}f}")
         console.print(table)
 
 
