@@ -19,4 +19,5 @@ def staff_actor(request: HttpRequest) -> Actor:
         request_id=getattr(request, "request_id", ""),
         ip=getattr(request, "client_address", None),
         is_superuser=user.is_superuser,
+        permissions=user.permissions,
     )

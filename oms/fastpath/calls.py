@@ -120,6 +120,7 @@ class FastPathCall(ApiCall):
             email=account.email,
             is_staff=account.is_staff,
             is_superuser=account.is_superuser,
+            permissions=account.permissions,
             request_id=self.request_id,
             ip=self.address,
         )

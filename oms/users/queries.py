@@ -29,4 +29,5 @@ def staff_account(user_id: UUID) -> Account | None:
         email=user.email,
         is_staff=True,
         is_superuser=user.is_superuser,
+        permissions=user.permissions,
     )
