@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from oms.core.errors import NotFound, PermissionDenied
-from oms.core.permissions import NO_PERMISSIONS, Permission
+from oms.core.permissions import ALL_PERMISSIONS, NO_PERMISSIONS, Permission
 
 # The request id of events that a seed creates.
 SEED_REQUEST_ID = "demo-shop"
@@ -44,11 +44,16 @@ class Actor:
         """Whether what belongs to the customer `customer_id` is this actor's own."""
         return self.id is not None and self.id == customer_id
 
-    def may(self, permission: Permission) -> bool:
-        """Whether this actor has the permission: as staff or a superuser, or is the system."""
+    @property
+    def held(self) -> frozenset[Permission]:
+        """The permissions in force: all of superusers and of the system, none of customers."""
         if self.kind is ActorKind.STAFF:
-            return self.is_superuser or permission in self.permissions
-        return self.kind is ActorKind.SYSTEM
+            return ALL_PERMISSIONS if self.is_superuser else self.permissions
+        return ALL_PERMISSIONS if self.kind is ActorKind.SYSTEM else NO_PERMISSIONS
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this actor has the permission."""
+        return permission in self.held
 
     def require(self, *permissions: Permission) -> None:
         """Raise PermissionDenied for the first of the permissions that this actor lacks."""

@@ -47,6 +47,7 @@ class Permission(StrEnum):
 
 
 NO_PERMISSIONS: frozenset[Permission] = frozenset()
+ALL_PERMISSIONS = frozenset(Permission)
 
 
 def _area(*areas: str) -> frozenset[Permission]:
@@ -59,7 +60,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "stock_keeper": _area("stock", "returns") | {Permission.PRODUCTS_EDIT, Permission.ORDERS_VIEW},
     "accountant": _area("payments", "reports", "audit")
     | {Permission.ORDERS_VIEW, Permission.CUSTOMERS_VIEW},
-    "manager": frozenset(Permission) - {Permission.STAFF_MANAGE},
+    "manager": ALL_PERMISSIONS - {Permission.STAFF_MANAGE},
 }
 """The permissions of each role, as a migration makes them; a shop may change them afterwards."""
 

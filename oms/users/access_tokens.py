@@ -11,6 +11,8 @@ from uuid import UUID
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
+from oms.core.actor import Actor
+from oms.core.actor import account as actor_of_account
 from oms.core.permissions import NO_PERMISSIONS, Permission, permissions_of_codes
 from oms.db.pipeline import Pipeline, Result
 from oms.users.granted import GRANTED_CODES
@@ -66,6 +68,18 @@ class Account(NamedTuple):
     # What was granted to staff; superusers need none.
     permissions: frozenset[Permission]
 
+    def actor(self, *, request_id: str = "", ip: str | None = None) -> Actor:
+        """The actor that the account is to operations."""
+        return actor_of_account(
+            id=self.id,
+            email=self.email,
+            is_staff=self.is_staff,
+            is_superuser=self.is_superuser,
+            permissions=self.permissions,
+            request_id=request_id,
+            ip=ip,
+        )
+
     @property
     def is_authenticated(self) -> bool:
         return True
@@ -109,7 +123,8 @@ def _verify(token: str) -> AccessClaims | None:
 
 def _account(row: tuple[Any, ...]) -> Account:
     *columns, codes = row
-    return Account(*columns, NO_PERMISSIONS if codes is None else permissions_of_codes(codes))
+    permissions = NO_PERMISSIONS if codes is None else permissions_of_codes(codes)
+    return Account._make((*columns, permissions))
 
 
 class AccountQuery:
