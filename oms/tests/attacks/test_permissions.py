@@ -1,6 +1,6 @@
 """Every call asks staff for its permissions, by both fronts, and for nothing else.
 
-What each call needs is in `EXPECTED`; the back office's pages are in test_back_office_access.py.
+What each call needs is in `EXPECTED`; the back office has test_back_office_permissions.py.
 """
 
 from __future__ import annotations
