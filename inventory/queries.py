@@ -13,8 +13,9 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from inventory.models import MovementKind, Product, StockLevel, StockMovement
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result, execute
 
 if TYPE_CHECKING:
@@ -61,13 +62,13 @@ _AVAILABLE = """
 
 
 def products_visible_to(*, actor: Actor) -> QuerySet[Product]:
-    """The products that `actor` may see; inactive ones only for staff.
+    """The products that `actor` may see; inactive ones only for those who `sees_inactive` names.
 
     What is available of them is read by `available_of`: it changes with each order, and the
     products hardly ever.
     """
     products = Product.objects.all()
-    return products if _sees_inactive(actor) else products.filter(is_active=True)
+    return products if sees_inactive(actor) else products.filter(is_active=True)
 
 
 def products_in_stock(products: QuerySet[Product], *, in_stock: bool) -> QuerySet[Product]:
@@ -109,13 +110,17 @@ def query_products(
 
 def visible_product(product: ProductRow | None, *, actor: Actor) -> ProductRow:
     """The product. Raises NotFound if there is none or the actor may not see it."""
-    if product is None or not (product.is_active or _sees_inactive(actor)):
+    if product is None or not (product.is_active or sees_inactive(actor)):
         raise NotFound
     return product
 
 
-def _sees_inactive(actor: Actor) -> bool:
-    return actor.kind in (ActorKind.STAFF, ActorKind.SYSTEM)
+def sees_inactive(actor: Actor) -> bool:
+    """Whether `actor` may see products that are not on sale, and what staff see of all.
+
+    Those who edit products, and those who look after the stock.
+    """
+    return actor.may(Permission.STOCK_VIEW) or actor.may(Permission.PRODUCTS_EDIT)
 
 
 def find_product(*, actor: Actor, product_id: UUID) -> ProductRow:
@@ -182,15 +187,20 @@ def stock_of_product(*, actor: Actor, product_id: UUID) -> ProductStock:
     )
 
 
-def low_stock_products() -> QuerySet[StockedProduct]:
-    """The products whose `available` is at or below their threshold; in no order yet."""
+def low_stock_products(*, actor: Actor) -> QuerySet[StockedProduct]:
+    """The products whose `available` is at or below their threshold; in no order yet.
+
+    Raises PermissionDenied.
+    """
+    actor.require(Permission.STOCK_VIEW)
     return Product.objects.annotate(available=_available()).filter(
         available__lte=F("low_stock_threshold")
     )
 
 
-def stock_movements() -> QuerySet[StockMovement]:
-    """The ledger with its products and locations; in no order yet."""
+def stock_movements(*, actor: Actor) -> QuerySet[StockMovement]:
+    """The ledger with its products and locations; in no order yet. Raises PermissionDenied."""
+    actor.require(Permission.STOCK_VIEW)
     return StockMovement.objects.select_related("product", "location")
 
 

@@ -22,6 +22,7 @@ from oms.backoffice.display import badge_column
 from oms.backoffice.filters import CreationDateFilter
 from oms.backoffice.object_links import OrderRowsAdmin, order_query
 from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from oms.users.models import User
 
 STATE_COLOURS = {
@@ -42,16 +43,18 @@ def _retry(actor: Actor, notification: Any, values: Mapping[str, Any]) -> str:
 def _sent_to(email: str) -> Q:
     """The notifications to that address, found by the index of recipients.
 
-    Only low stock alerts have no recipient; they have an index of their own.
+    Only low stock alerts have no recipient; they are in the index of rare kinds.
     """
     user = User.objects.with_email(email).first()
+    own = Q() if user is None else Q(recipient=user)
     if user is None or user.is_staff:
-        return Q(kind=Kind.LOW_STOCK, email__iexact=email)
-    return Q(recipient=user)
+        own |= Q(kind=Kind.LOW_STOCK, email__iexact=email)
+    return own
 
 
 @admin.register(Notification)
 class NotificationAdmin(OrderRowsAdmin):
+    view_permissions = (Permission.CUSTOMERS_VIEW,)
     list_display = (
         "created_at",
         "kind",
@@ -95,12 +98,20 @@ class NotificationAdmin(OrderRowsAdmin):
             label=_("Resend"),
             icon="forward_to_inbox",
             run=_retry,
+            permissions=(Permission.CUSTOMERS_VIEW,),
             is_available=lambda notification: notification.is_retryable,
             variant=ActionVariant.PRIMARY,
             explanation=_("Sends the e-mail now and starts a new series of attempts."),
         ),
     )
-    bulk_actions = (AdminAction(name="retry_all", label=_("Resend"), run=_retry),)
+    bulk_actions = (
+        AdminAction(
+            name="retry_all",
+            label=_("Resend"),
+            run=_retry,
+            permissions=(Permission.CUSTOMERS_VIEW,),
+        ),
+    )
 
     def search_query(self, term: str) -> Q:
         return order_query(term, id_fields=("pk", "recipient_id")) or _sent_to(term)

@@ -12,7 +12,9 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
-from notifications.models import Notification
+from notifications.messages import PASSWORD_LINK
+from notifications.models import Kind, Notification
+from oms.users.operations.password_links import password_link
 
 
 def compose_mail(notification: Notification) -> EmailMultiAlternatives:
@@ -20,8 +22,14 @@ def compose_mail(notification: Notification) -> EmailMultiAlternatives:
 
     The Message-ID never changes, so receivers can detect a duplicate (RFC 5322, section 3.6.4). All
     mails about an order reference the same id, so mail programs show them as one thread.
-    Auto-Submitted suppresses out-of-office replies (RFC 3834).
+    Auto-Submitted suppresses out-of-office replies (RFC 3834). Secret links are made here, so that
+    nothing but the mail itself contains them.
     """
+    texts = [notification.body, notification.body_html]
+    if notification.kind == Kind.STAFF_INVITED and notification.recipient_id is not None:
+        link = password_link(notification.recipient_id)
+        texts = [text.replace(PASSWORD_LINK, link) for text in texts]
+    body, body_html = texts
     sender, domain, list_id = _sender(settings.DEFAULT_FROM_EMAIL, settings.SHOP_NAME)
     headers = {
         "Message-ID": notification.message_id,
@@ -32,11 +40,11 @@ def compose_mail(notification: Notification) -> EmailMultiAlternatives:
         headers["References"] = f"<order-{notification.order_id}@{domain}>"
     return _Mail(
         subject=notification.subject,
-        body=notification.body,
+        body=body,
         from_email=sender,
         to=[notification.email],
         headers=headers,
-        alternatives=[(notification.body_html, "text/html")],
+        alternatives=[(body_html, "text/html")],
     )
 
 

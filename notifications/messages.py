@@ -32,6 +32,9 @@ from orders.states import OrderStatus, PaymentState
 
 Lines = tuple[LineSummary, ...]
 
+# In the text of a mail; the link, which is a secret, takes its place when the mail is sent.
+PASSWORD_LINK = "{password_link}"  # noqa: S105
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
@@ -200,6 +203,28 @@ def low_stock_message(event: StockRanLow) -> Message:
             (_("Low stock threshold"), str(event.threshold)),
         ),
         link=f"{settings.PUBLIC_URL}/admin/inventory/product/{event.product_id}/change/",
+    )
+
+
+def staff_invited_message() -> Message:
+    """The message to a new member of the staff, with PASSWORD_LINK in place of the link."""
+    shop = {"shop": settings.SHOP_NAME}
+    days = settings.PASSWORD_RESET_TIMEOUT // (24 * 60 * 60)
+    validity = ngettext(
+        "The link works once, and for %(days)d day.",
+        "The link works once, and for %(days)d days.",
+        days,
+    )
+    return Message(
+        kind=Kind.STAFF_INVITED,
+        subject=_("Set your password for %(shop)s") % shop,
+        headline=_("Welcome to the team"),
+        paragraphs=(
+            _("You have an account for the back office of %(shop)s. Set your password to log in.")
+            % shop,
+            validity % {"days": days},
+        ),
+        link=PASSWORD_LINK,
     )
 
 

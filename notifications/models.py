@@ -27,6 +27,7 @@ class Kind(models.TextChoices):
     ORDER_EXPIRED = "order_expired", _("order expired")
     ORDER_REFUNDED = "order_refunded", _("order refunded")
     LOW_STOCK = "low_stock", _("low stock")
+    STAFF_INVITED = "staff_invited", _("staff invited")
 
 
 class DeliveryState(models.TextChoices):
@@ -46,6 +47,7 @@ RARE_KINDS = (
     Kind.ORDER_EXPIRED,
     Kind.ORDER_REFUNDED,
     Kind.LOW_STOCK,
+    Kind.STAFF_INVITED,
 )
 # Staff may send these again.
 RETRYABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
@@ -54,7 +56,8 @@ RETRYABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
 class Notification(LeasedWork):
     """A message as rendered when its event was handled.
 
-    `recipient` is the customer; mail to staff has only an address. An e-mail's `message_id` never
+    `recipient` is the customer, or the new member of the staff; other mail to staff has only an
+    address. An e-mail's `message_id` never
     changes, so receivers can detect a duplicate.
     """
 
@@ -130,7 +133,7 @@ class Notification(LeasedWork):
             ),
             models.Index(
                 fields=["kind", "-id"],
-                name="notification_of_rare_kind",
+                name="notification_rare_kinds",
                 condition=Q(kind__in=RARE_KINDS),
             ),
             models.Index(

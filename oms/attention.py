@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth import get_permission_codename
+from django.contrib import admin
 from django.db import models
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -44,11 +45,9 @@ class WorkKind:
     count: Callable[[], int]
     retry: Callable[[], list[str]] | None = None
 
-    @property
-    def permission(self) -> str:
-        """The permission to see the list."""
-        options = self.model._meta
-        return f"{options.app_label}.{get_permission_codename('view', options)}"
+    def is_visible(self, request: HttpRequest) -> bool:
+        """Whether the user may see the list."""
+        return admin.site.get_model_admin(self.model).has_view_permission(request)
 
     @property
     def url(self) -> str:

@@ -16,10 +16,12 @@ from django.utils.translation import ngettext
 
 from inventory.models import Product
 from oms.attention import KINDS
+from oms.backoffice.actors import may
 from oms.backoffice.display import money, number
 from oms.core import clock
 from oms.core.clock import Period
 from oms.core.money import ZERO
+from oms.core.permissions import Permission
 from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
@@ -41,24 +43,21 @@ class Figure:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The context of the page, limited to what the user may see."""
-    user: Any = request.user
     day = clock.business_date(clock.now())
     today = clock.business_days(day, day)
     context["figures"] = [
         figure
         for permission, figures in _FIGURES
-        if user.has_perm(permission)
+        if may(request, permission)
         for figure in figures(today)
     ]
-    context["attention"] = [
-        (kind, kind.count()) for kind in KINDS if user.has_perm(kind.permission)
-    ]
-    if user.has_perm("orders.view_order"):
+    context["attention"] = [(kind, kind.count()) for kind in KINDS if kind.is_visible(request)]
+    if may(request, Permission.ORDERS_VIEW):
         orders = Order.objects.filter(deleted_at=None).select_related("customer")
         context["latest_orders"] = orders.order_by("-id")[:_ROWS]
         context["status_colours"] = STATUS_COLOURS
         context["payment_colours"] = PAYMENT_COLOURS
-    if user.has_perm("inventory.view_product"):
+    if may(request, Permission.STOCK_VIEW):
         context["low_products"] = _low_products().order_by("available", "name")[:_ROWS]
     return context
 
@@ -123,10 +122,10 @@ def _low_stock(today: Period) -> Iterator[Figure]:
     )
 
 
-_FIGURES: tuple[tuple[str, Callable[[Period], Iterator[Figure]]], ...] = (
-    ("orders.view_order", _sales),
-    ("orders.view_order", _work),
-    ("inventory.view_product", _low_stock),
+_FIGURES: tuple[tuple[Permission, Callable[[Period], Iterator[Figure]]], ...] = (
+    (Permission.ORDERS_VIEW, _sales),
+    (Permission.ORDERS_VIEW, _work),
+    (Permission.STOCK_VIEW, _low_stock),
 )
 
 

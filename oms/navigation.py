@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -70,11 +72,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, name = model.split(".")
+    owner = admin.site.get_model_admin(apps.get_model(model))
 
+    # A function, because django-unfold copies the entries deeply.
     def is_permitted(request: HttpRequest) -> bool:
-        user: Any = request.user
-        return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+        return owner.has_view_permission(request)
 
     return is_permitted
 

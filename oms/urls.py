@@ -11,6 +11,7 @@ from oms.http.methods import read_only
 from oms.streams.back_office import stream_ticket
 from oms.streams.pages import live
 from oms.users.admin.own_password import OwnPasswordView
+from oms.users.admin.password_link import PasswordLinkView
 
 admin.autodiscover()
 
@@ -23,6 +24,7 @@ urlpatterns = [
         admin.site.admin_view(OwnPasswordView.as_view()),
         name="own-password",
     ),
+    path("admin/password/set/", PasswordLinkView.as_view(), name="password-link"),
     path("admin/stream/ticket/", admin.site.admin_view(stream_ticket), name="stream-ticket"),
     path("admin/", admin.site.urls),
     path("live", read_only(live), name="live"),

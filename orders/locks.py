@@ -10,22 +10,32 @@ from django.db.models import Q
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, StaleVersion
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction_required
 from orders.models import Order, OrderItem
 from orders.states import OrderStatus, PaymentState
 
 
 @transaction_required
-def lock_order(order_id: UUID, *, actor: Actor, expected_version: int | None = None) -> Order:
-    """The order, locked.
+def lock_order(
+    order_id: UUID,
+    *,
+    actor: Actor,
+    permissions: Sequence[Permission] = (),
+    expected_version: int | None = None,
+) -> Order:
+    """The order, locked; `permissions` are what staff need besides that to view orders.
 
-    Raises NotFound if there is none, it is deleted, or the actor may not see it, and
-    StaleVersion if its version is not `expected_version`.
+    Customers need none for their own orders. Raises NotFound if there is none, it is deleted, or it
+    is another customer's, PermissionDenied, and StaleVersion if its version is not
+    `expected_version`.
     """
     order = (
         Order.objects.select_for_update(no_key=True).filter(pk=order_id, deleted_at=None).first()
     )
-    if order is None or not actor.may_see_of(order.customer_id):
+    customer_id = None if order is None else order.customer_id
+    actor.require_for(customer_id, Permission.ORDERS_VIEW, *permissions)
+    if order is None:
         raise NotFound
     if expected_version is not None and order.version != expected_version:
         raise StaleVersion

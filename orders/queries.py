@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from oms.core.actor import Actor, ActorKind
 from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result
 from oms.events.history import earliest_event_of
 from orders.models import Order, Shipment
@@ -187,18 +188,26 @@ def orders_of(customer_id: UUID) -> QuerySet[Order]:
     return all_orders().filter(customer_id=customer_id)
 
 
-def visible_order(order: OrderRow | None, *, actor: Actor) -> OrderRow:
-    """The order. Raises NotFound if there is none or the actor may not see it."""
-    if order is None or not actor.may_see_of(order.customer_id):
+def visible_order(
+    order: OrderRow | None, *, actor: Actor, permissions: Sequence[Permission] = ()
+) -> OrderRow:
+    """The order; `permissions` are what staff need besides that to view orders.
+
+    Customers need none for their own orders. Raises NotFound if there is none or it is another
+    customer's, and PermissionDenied.
+    """
+    customer_id = None if order is None else order.customer_id
+    actor.require_for(customer_id, Permission.ORDERS_VIEW, *permissions)
+    if order is None:
         raise NotFound
     return order
 
 
-def find_order(order_id: UUID, *, actor: Actor) -> OrderRow:
-    """The order. Raises NotFound if there is none that the actor may see."""
+def find_order(order_id: UUID, *, actor: Actor, permissions: Sequence[Permission] = ()) -> OrderRow:
+    """The order with that id, if it is a `visible_order`."""
     with Pipeline() as pipeline:
         orders = query_orders([order_id], pipeline=pipeline).rows()
-    return visible_order(orders[0] if orders else None, actor=actor)
+    return visible_order(orders[0] if orders else None, actor=actor, permissions=permissions)
 
 
 def items_of(order_ids: Collection[UUID]) -> Mapping[UUID, Sequence[ItemRow]]:

@@ -16,6 +16,7 @@ import structlog
 from django.db import connection
 from django.db import transaction as django_transaction
 
+from oms.core.actor import system
 from oms.db.transactions import transaction
 from oms.queue.leases import given_up
 from oms.reconcile.checks import SHOWN, Check, Finding, Violation
@@ -100,7 +101,7 @@ def retry_abandoned_refunds() -> list[str]:
 def _retry_abandoned(model: type[Payment] | type[Refund]) -> list[str]:
     retried = []
     for work in given_up(model).order_by("id"):
-        retry_now(work=work)
+        retry_now(actor=system("reconcile"), work=work)
         retried.append(f"{work._meta.model_name} {work.pk}: {work.status}, will be retried")
         log.info("reconcile_repaired", kind=work._meta.model_name, id=str(work.pk))
     return retried

@@ -9,6 +9,9 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
 
+from oms.core.actor import Actor
+from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result
 from oms.queue import leases
 from payments.models import Payment, Refund
@@ -26,20 +29,33 @@ class Requested(Protocol):
     def currency(self) -> str: ...
 
 
-def all_payments() -> QuerySet[Payment]:
-    """Every payment with its refunds."""
+def all_payments(*, actor: Actor) -> QuerySet[Payment]:
+    """Every payment with its refunds, for staff. Raises PermissionDenied."""
+    actor.require(Permission.PAYMENTS_VIEW)
+    return _with_refunds()
+
+
+def _with_refunds() -> QuerySet[Payment]:
     refunds = Prefetch("refunds", Refund.objects.order_by("id"))
     return Payment.objects.prefetch_related(refunds)
 
 
 def payments_of(order_id: UUID) -> QuerySet[Payment]:
     """The payments of the order with their refunds, oldest first."""
-    return all_payments().filter(order_id=order_id).order_by("id")
+    return _with_refunds().filter(order_id=order_id).order_by("id")
 
 
 def refunds_of(payment_id: UUID) -> QuerySet[Refund]:
     """The refunds of the payment, oldest first."""
     return Refund.objects.filter(payment_id=payment_id).order_by("id")
+
+
+def find_refunds(payment_id: UUID, *, actor: Actor) -> QuerySet[Refund]:
+    """The refunds of the payment, for staff. Raises PermissionDenied and NotFound."""
+    actor.require(Permission.PAYMENTS_VIEW)
+    if not Payment.objects.filter(pk=payment_id).exists():
+        raise NotFound
+    return refunds_of(payment_id)
 
 
 def order_of_payment(payment_id: UUID) -> UUID | None:

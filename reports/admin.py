@@ -14,6 +14,7 @@ from unfold.decorators import display
 
 from oms.backoffice.admins import ReadOnlyAdmin
 from oms.backoffice.display import link, money, number
+from oms.core.permissions import Permission
 from reports.figures import DayFigures
 from reports.models import DailyReport
 
@@ -51,6 +52,7 @@ _SALES = (
 
 @admin.register(DailyReport)
 class DailyReportAdmin(ReadOnlyAdmin):
+    view_permissions = (Permission.REPORTS_VIEW,)
     list_display = ("date", *_ORDERS, *_SALES)
     list_filter = (("date", RangeDateFilter),)
     date_hierarchy = "date"

@@ -15,11 +15,14 @@ from inventory.models import Location
 from inventory.operations.locations import change_location, create_location
 from oms.backoffice.admins import OperationAdmin
 from oms.core.actor import Actor
+from oms.core.permissions import Permission
 
 
 @admin.register(Location)
 class LocationAdmin(OperationAdmin):
     object_type = "location"
+    view_permissions = (Permission.STOCK_VIEW,)
+    add_permissions = change_permissions = (Permission.STOCK_ADJUST,)
     list_display = ("name", "code", "priority", "is_default", "products_held")
     search_fields = ("name", "code")
     fields = ("name", "code", "priority", "is_default")

@@ -13,6 +13,7 @@ from inventory.models import MovementKind, Product, StockMovement
 from oms.backoffice.display import badge_column, link, signed
 from oms.backoffice.filters import CreationDateFilter
 from oms.backoffice.object_links import OrderRowsAdmin, as_uuid, order_query
+from oms.core.permissions import Permission
 
 KIND_COLOURS: dict[str, str] = {
     MovementKind.RECEIVE: "success",
@@ -27,6 +28,7 @@ _KIND = badge_column("kind", KIND_COLOURS, _("type"))
 
 @admin.register(StockMovement)
 class StockMovementAdmin(OrderRowsAdmin):
+    view_permissions = (Permission.STOCK_VIEW,)
     list_display = (
         "created_at",
         "product_link",

@@ -28,12 +28,14 @@ from inventory.admin.movements import KIND_COLOURS
 from inventory.models import MAX_QUANTITY, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.backoffice.actions import AdminAction
+from oms.backoffice.actors import may
 from oms.backoffice.admins import OperationAdmin, OperationForm
 from oms.backoffice.display import badge, money_column, number
 from oms.backoffice.object_links import set_order_links
 from oms.core.actor import Actor
 from oms.core.currencies import CURRENCIES, MOST_DECIMALS
 from oms.core.money import MAX_PRICE, ZERO
+from oms.core.permissions import Permission
 
 _MOVEMENTS_SHOWN = 10
 
@@ -135,6 +137,9 @@ class ProductForm(OperationForm):
 @admin.register(Product)
 class ProductAdmin(OperationAdmin):
     object_type = "product"
+    view_permissions = (Permission.STOCK_VIEW,)
+    add_permissions = (Permission.PRODUCTS_EDIT, Permission.PRODUCTS_PRICE)
+    change_permissions = (Permission.PRODUCTS_EDIT,)
     form = ProductForm
     list_display = (
         "name",
@@ -175,6 +180,7 @@ class ProductAdmin(OperationAdmin):
             label=_("Adjust stock"),
             icon="inventory",
             run=adjust,
+            permissions=(Permission.STOCK_ADJUST,),
             form=AdjustmentForm,
             variant=ActionVariant.PRIMARY,
             explanation=_("Recorded in the stock ledger with your name, the reason and the note."),
@@ -208,6 +214,10 @@ class ProductAdmin(OperationAdmin):
             context |= _stock_context(context["original"])
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        sets_prices = obj is None or may(request, Permission.PRODUCTS_PRICE)
+        return () if sets_prices else ("price", "currency")
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> Product:
         return create_product(actor=actor, **values)

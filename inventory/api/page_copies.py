@@ -16,7 +16,7 @@ from django.db import connection
 
 from inventory.api.filters import ProductFilters
 from inventory.api.serializers import product_document
-from inventory.queries import ProductRow, ids_as_text, products_visible_to
+from inventory.queries import ProductRow, ids_as_text, products_visible_to, sees_inactive
 from oms.api.handlers import ListQuery
 from oms.api.keyset import Page
 from oms.core.actor import Actor
@@ -73,13 +73,14 @@ def load_page(query: ListQuery, *, actor: Actor) -> PageCopy:
     """The page that `actor` sees, from the database."""
     products = ProductFilters.narrowed(products_visible_to(actor=actor), query.values)
     page = query.page.page(rows_of(ProductRow, query.page.of(products)))
+    for_staff = sees_inactive(actor)
     documents = [
-        product_document(product, available=0, for_staff=actor.is_staff) for product in page.rows
+        product_document(product, available=0, for_staff=for_staff) for product in page.rows
     ]
     body = encode({**page.links(query.url, query.params), "results": documents})
     return PageCopy(
         page=page,
-        for_staff=actor.is_staff,
+        for_staff=for_staff,
         ids=ids_as_text(product.id for product in page.rows),
         # Inside of a text its quotation marks would be escaped.
         template=body.replace(b"%", b"%%").replace(b'"available":0,', b'"available":%d,'),

@@ -14,6 +14,7 @@ from inventory.queries import (
     ProductRow,
     available_of_text,
     query_products,
+    sees_inactive,
     visible_product,
 )
 from oms.api.handlers import ApiAnswer, ApiCall, Handler
@@ -68,12 +69,12 @@ class ReadProducts(Handler):
 def etag_of_product(product: ProductRow, *, available: int, actor: Actor) -> str:
     """The ETag of a product: the available quantity changes without a new version, and staff see
     more."""
-    variant = f"{available}-staff" if actor.is_staff else str(available)
+    variant = f"{available}-staff" if sees_inactive(actor) else str(available)
     return etag_for(product.version, variant=variant)
 
 
 def _key(call: ApiCall) -> Any:
-    return call.data if call.name == "product" else (call.data.key, call.actor.is_staff)
+    return call.data if call.name == "product" else (call.data.key, sees_inactive(call.actor))
 
 
 def _page_answer(call: ApiCall, page: PageCopy, available: tuple[int, ...]) -> ApiAnswer:
@@ -91,6 +92,8 @@ def _product_answer(call: ApiCall, found: ProductRow | None, available: Sequence
     [quantity] = available
     answer = call.tagged(etag_of_product(product, available=quantity, actor=call.actor))
     if answer.status == HTTPStatus.OK:
-        document = product_document(product, available=quantity, for_staff=call.actor.is_staff)
+        document = product_document(
+            product, available=quantity, for_staff=sees_inactive(call.actor)
+        )
         answer.body = encode(document)
     return answer

@@ -28,6 +28,7 @@ from inventory.operations.products import change_product, create_product
 from inventory.queries import (
     available_of,
     low_stock_products,
+    sees_inactive,
     stock_movements,
     stock_of_product,
 )
@@ -35,6 +36,7 @@ from oms.api.documentation import documented
 from oms.api.handlers import fast_path
 from oms.api.permissions import AllowAny, IsStaff
 from oms.api.views import ApiView, ApiViewSet
+from oms.core.permissions import Permission
 
 
 class ProductViewSet(ApiViewSet):
@@ -52,7 +54,10 @@ class ProductViewSet(ApiViewSet):
 
     @documented(
         summary="List products",
-        description="Newest first, unless `ordering` says otherwise. Inactive ones only for staff.",
+        description=(
+            "Newest first, unless `ordering` says otherwise. Inactive ones only for staff with"
+            " `stock.view` or `products.edit`."
+        ),
         response=StaffProductOutput,
         response_example=examples.PRODUCT,
         versioned=True,
@@ -119,14 +124,18 @@ class ProductViewSet(ApiViewSet):
 
     @documented(
         summary="Show the stock of a product",
-        description="Staff also see the quantities on hand and reserved, in total and by location.",
+        description=(
+            "Staff with `stock.view` also see the quantities on hand and reserved, in total and by"
+            " location."
+        ),
         response=StaffInventoryOutput,
         response_example=examples.INVENTORY,
     )
     @action(detail=True, methods=["get"])
     def inventory(self, request: Request, id: str) -> Response:
         stock = stock_of_product(actor=self.actor, product_id=self.path_id())
-        output = StaffInventoryOutput if self.actor.is_staff else InventoryOutput
+        sees_all = self.actor.may(Permission.STOCK_VIEW)
+        output = StaffInventoryOutput if sees_all else InventoryOutput
         return Response(output(stock).data)
 
     def _change(self, *, partial: bool) -> Response:
@@ -140,7 +149,9 @@ class ProductViewSet(ApiViewSet):
 
     def _changed(self, product: Product, *, status: int) -> Response:
         [available] = available_of([product.id])
-        document = product_document(product, available=available, for_staff=self.actor.is_staff)
+        document = product_document(
+            product, available=available, for_staff=sees_inactive(self.actor)
+        )
         return self.versioned(product.version, document, status=status)
 
 
@@ -182,7 +193,7 @@ class MovementView(ApiView):
         response_example=examples.MOVEMENT,
     )
     def get(self, request: Request) -> Response:
-        return self.page(stock_movements(), MovementOutput)
+        return self.page(stock_movements(actor=self.actor), MovementOutput)
 
 
 class LowStockView(ApiView):
@@ -201,4 +212,4 @@ class LowStockView(ApiView):
         response_example=examples.STAFF_PRODUCT,
     )
     def get(self, request: Request) -> Response:
-        return self.page(low_stock_products(), StaffProductOutput)
+        return self.page(low_stock_products(actor=self.actor), StaffProductOutput)

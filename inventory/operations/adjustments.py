@@ -16,6 +16,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import InputError, Invalid
 from oms.core.ids import new_id
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 
@@ -62,9 +63,11 @@ def adjust_stock(
 ) -> StockMovement:
     """Adjust the quantity on hand of a product at a location, by default the default location.
 
-    Raises Invalid for an unknown product or location or an empty change, and StockConflict if the
-    result is below zero or the reserved quantity, or `expected_on_hand` is wrong.
+    Raises PermissionDenied, Invalid for an unknown product or location or an empty change, and
+    StockConflict if the result is below zero or the reserved quantity, or `expected_on_hand` is
+    wrong.
     """
+    actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
     # Locked, because a new level copies its `backorderable`.
     product = lock_product(product_id)
     if product is None:

@@ -13,6 +13,7 @@ from inventory.locks import lock_location
 from inventory.models import Location
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.transactions import RetryTransaction, transaction, violated_constraint
 from oms.events.publishing import publish
 
@@ -21,7 +22,11 @@ from oms.events.publishing import publish
 def create_location(
     *, actor: Actor, code: str, name: str, priority: int = 100, is_default: bool = False
 ) -> Location:
-    """Create a location; a new default replaces the previous one. Raises CodeTaken."""
+    """Create a location; a new default replaces the previous one.
+
+    Raises PermissionDenied and CodeTaken.
+    """
+    actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
     if Location.objects.filter(code=code).exists():
         raise CodeTaken
     if is_default:
@@ -36,8 +41,10 @@ def create_location(
 def change_location(*, actor: Actor, location_id: UUID, values: dict[str, Any]) -> Location:
     """Change the fields `values` of a location.
 
-    Raises NotFound, CodeTaken, and NoDefaultLocation if no default location would remain.
+    Raises PermissionDenied, NotFound, CodeTaken, and NoDefaultLocation if no default location
+    would remain.
     """
+    actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
     location = lock_location(location_id)
     if location is None:
         raise NotFound

@@ -18,16 +18,23 @@ from oms.core.actor import Actor
 from oms.core.cache_versions import renew_on_commit
 from oms.core.errors import NotFound, StaleVersion
 from oms.core.money import in_currency
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction, violated_constraint
 from oms.events.publishing import publish
+
+_PRICED = ("price", "currency")
 
 
 @transaction
 def create_product(*, actor: Actor, initial_stock: int = 0, **values: Any) -> Product:
     """Create a product with the fields `values`, and `initial_stock` at the default location.
 
-    Raises SkuTaken, and Invalid for a price with more decimals than its currency has.
+    It needs the permission to set prices, and with stock the one to receive it. Raises
+    PermissionDenied, SkuTaken, and Invalid for a price with more decimals than its currency has.
     """
+    actor.require(Permission.PRODUCTS_EDIT, Permission.PRODUCTS_PRICE)
+    if initial_stock:
+        actor.require(Permission.STOCK_RECEIVE)
     now = clock.now()
     product = Product(**values, created_at=now, updated_at=now)
     product.price = in_currency(product.price, product.currency, pointer="/price")
@@ -68,10 +75,11 @@ def change_product(
 ) -> Product:
     """Change the fields `values` of a product.
 
-    Raises NotFound, StaleVersion, SkuTaken, Invalid for a price with more decimals than its
-    currency has, and StockConflict if backorders are turned off while more is reserved than on
-    hand.
+    Another price or currency needs the permission to set prices. Raises PermissionDenied, NotFound,
+    StaleVersion, SkuTaken, Invalid for a price with more decimals than its currency has, and
+    StockConflict if backorders are turned off while more is reserved than on hand.
     """
+    actor.require(Permission.PRODUCTS_EDIT)
     product = lock_product(product_id)
     if product is None:
         raise NotFound
@@ -91,6 +99,8 @@ def change_product(
     }
     if not changes:
         return product
+    if not changes.keys().isdisjoint(_PRICED):
+        actor.require(Permission.PRODUCTS_PRICE)
     now = clock.now()
     for name in changes:
         setattr(product, name, values[name])

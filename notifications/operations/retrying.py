@@ -13,7 +13,8 @@ from notifications.events import NotificationRetried
 from notifications.models import DeliveryState, Notification
 from notifications.operations.subscriptions import SEND_TASK
 from oms.core.actor import Actor
-from oms.core.errors import Forbidden, NotFound
+from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from oms.queue.leases import given_up
@@ -26,10 +27,9 @@ log = structlog.get_logger(__name__)
 def retry_notification(*, actor: Actor, notification_id: UUID) -> None:
     """Send a failed or undeliverable mail again at once, with all its attempts renewed.
 
-    Raises Forbidden unless the actor is staff, NotFound and NotificationNotRetryable.
+    Raises PermissionDenied, NotFound and NotificationNotRetryable.
     """
-    if not actor.is_staff:
-        raise Forbidden
+    actor.require(Permission.CUSTOMERS_VIEW)
     notification = (
         Notification.objects.select_for_update(no_key=True).filter(pk=notification_id).first()
     )

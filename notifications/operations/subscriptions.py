@@ -8,17 +8,24 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import translation
 
 from inventory.events import StockRanLow
 from notifications.events import NotificationCreated
 from notifications.mail import mail_domain
-from notifications.messages import ORDER_MESSAGES, Message, low_stock_message
+from notifications.messages import (
+    ORDER_MESSAGES,
+    Message,
+    low_stock_message,
+    staff_invited_message,
+)
 from notifications.models import Channel, DeliveryState, Notification
 from notifications.rendering import render_mail
 from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import new_id
+from oms.core.permissions import Permission
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import execute, rows_of
 from oms.db.transactions import transaction_required
@@ -26,14 +33,16 @@ from oms.events.publishing import publish
 from oms.events.relay import RecordedEvent
 from oms.events.types import DomainEvent
 from oms.queue.wakeups import wake_on_commit
+from oms.users.events import StaffInvited
 from oms.users.models import User
+from oms.users.queries import staff_with
 from orders.events import OrderEvent, ShipmentSent
 from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 
 # The Celery task that sends due mail.
 SEND_TASK = "notifications.drain"
 
-EVENT_TYPES: tuple[type[DomainEvent], ...] = (*ORDER_MESSAGES, StockRanLow)
+EVENT_TYPES: tuple[type[DomainEvent], ...] = (*ORDER_MESSAGES, StockRanLow, StaffInvited)
 
 _SUBJECT_LENGTH = 255
 # The values of a row by column.
@@ -50,9 +59,10 @@ class _Recipient(NamedTuple):
 def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     """Insert the notifications of `events`; workers send the e-mails.
 
-    Customers get an e-mail and an in-app notification for each event of their orders, all active
-    staff an e-mail for a product that is low on stock. The number of statements does not depend on
-    the number of events. An event that was handled before changes nothing.
+    Customers get an e-mail and an in-app notification for each event of their orders, staff who may
+    view the stock an e-mail for a product that is low, and new staff one with a link to set the
+    password. The number of statements does not depend on the number of events. An event that was
+    handled before changes nothing.
     """
     # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine, with
     # nothing locked but the consumer's own offset.
@@ -96,11 +106,12 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
     shipments = shipment_lines_of(
         {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
     )
-    customers = {
-        customer.id: customer
-        for customer in _recipients(pk__in={event.customer_id for event in order_events})
-    }
-    staff = _recipients(is_staff=True, is_active=True) if len(order_events) < len(events) else []
+    invited = [event.fact.user_id for event in events if isinstance(event.fact, StaffInvited)]
+    ids = {*invited, *(event.customer_id for event in order_events)}
+    people = {person.id: person for person in _recipients(User.objects.filter(pk__in=ids))}
+    staff = []
+    if len(order_events) + len(invited) < len(events):
+        staff = _recipients(staff_with(Permission.STOCK_VIEW))
     now = clock.now()
     mails, in_app = [], []
     for event in events:
@@ -112,11 +123,16 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
                 for person in staff
             ]
             continue
+        if isinstance(fact, StaffInvited):
+            message, person = staff_invited_message(), people[fact.user_id]
+            row = _row(event.id, message, recipient=person, at=now)
+            mails.append(row | _mail(message, recipient=person) | {"recipient_id": person.id})
+            continue
         assert isinstance(fact, OrderEvent)
         order = orders[fact.order_id]
         lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
         message = ORDER_MESSAGES[type(fact)](fact, order, lines)
-        customer = customers[fact.customer_id]
+        customer = people[fact.customer_id]
         row = _row(event.id, message, recipient=customer, at=now) | {
             "recipient_id": customer.id,
             "order_id": order.id,
@@ -138,8 +154,8 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
     return mails, in_app
 
 
-def _recipients(**conditions: Any) -> list[_Recipient]:
-    return rows_of(_Recipient, User.objects.filter(**conditions).order_by("id"))
+def _recipients(users: QuerySet[User]) -> list[_Recipient]:
+    return rows_of(_Recipient, users.order_by("id"))
 
 
 def _row(event_id: UUID, message: Message, *, recipient: _Recipient, at: datetime) -> _Row:

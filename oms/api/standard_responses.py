@@ -14,9 +14,11 @@ from oms.core.errors import (
     Invalid,
     NotFound,
     OperationError,
+    PermissionDenied,
     StaleVersion,
     Unavailable,
 )
+from oms.core.permissions import Permission
 from oms.db.transactions import DatabaseBusy
 from oms.http.operations.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from oms.http.payloads import MalformedJson
@@ -164,6 +166,12 @@ def may_be_stale(
     return StaleVersion in declared or (is_versioned and method in ("PUT", "PATCH", "DELETE"))
 
 
+def _example_of(refusal: type[OperationError]) -> Problem:
+    if refusal is PermissionDenied:
+        return problem_of_refusal(PermissionDenied(Permission.ORDERS_VIEW))
+    return problem_of_class(refusal)
+
+
 def errors_of(
     *,
     method: str,
@@ -191,10 +199,10 @@ def errors_of(
         refusals += [IdempotencyInProgress, IdempotencyKeyReused]
     refusals += [Unavailable, DatabaseBusy, DeadlineExceeded]
 
-    problems += [problem_of_class(refusal) for refusal in refusals]
+    problems += [_example_of(refusal) for refusal in refusals]
     problems.append(problem_of_status(401, detail="Authentication is required."))
     if is_for_staff:
-        problems.append(problem_of_status(403, detail="You don't have permission to do this."))
+        problems.append(_example_of(PermissionDenied))
     if "{" in path:
         # A word in place of an id may be another route with fewer methods, such as /orders/bulk.
         problems.append(problem_of_status(405))

@@ -21,6 +21,7 @@ from oms.backoffice.display import badge
 from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter, GivenUpFilter
 from oms.backoffice.object_links import as_uuid, find_order
 from oms.core.actor import Actor, ActorKind, anonymous
+from oms.core.permissions import Permission
 from oms.events.dead_letters import retry_dead_letter
 from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.types import event_types
@@ -62,6 +63,7 @@ class ActorKindFilter(DropdownFilter):
 
 @admin.register(Event)
 class EventAdmin(LargeTableAdmin):
+    view_permissions = (Permission.AUDIT_VIEW,)
     list_display = ("occurred_at", "name", "object", "actor", "actor_type", "ip_address")
     list_filter = (EventTypeFilter, ActorKindFilter, ("occurred_at", CreationDateFilter))
     search_fields = ("request_id",)
@@ -122,12 +124,13 @@ class EventAdmin(LargeTableAdmin):
 
 
 def _retry(actor: Actor, dead_letter: Any, values: Mapping[str, Any]) -> str:
-    retry_dead_letter(dead_letter_id=dead_letter.pk)
+    retry_dead_letter(actor=actor, dead_letter_id=dead_letter.pk)
     return gettext("Retry scheduled. The event leaves this list once it is handled.")
 
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
+    view_permissions = (Permission.AUDIT_VIEW,)
     list_display = ("created_at", "consumer", "event_link", "state", "attempts", "next_attempt_at")
     list_display_links = ("created_at",)
     list_select_related = ("event",)
@@ -147,10 +150,18 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             label=_("Retry now"),
             icon="refresh",
             run=_retry,
+            permissions=(Permission.AUDIT_VIEW,),
             explanation=_("Delivers the event again and starts a new series of attempts."),
         ),
     )
-    bulk_actions = (AdminAction(name="retry_all", label=_("Retry now"), run=_retry),)
+    bulk_actions = (
+        AdminAction(
+            name="retry_all",
+            label=_("Retry now"),
+            run=_retry,
+            permissions=(Permission.AUDIT_VIEW,),
+        ),
+    )
 
     @display(description=_("event"))
     def event_link(self, dead_letter: DeadLetter) -> SafeString | str:
@@ -169,5 +180,6 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 @admin.register(ConsumerOffset)
 class ConsumerOffsetAdmin(ReadOnlyAdmin):
+    view_permissions = (Permission.AUDIT_VIEW,)
     list_display = fields = ("consumer", "position", "updated_at")
     ordering = ("consumer",)

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from oms.db.pipeline import execute
 from oms.events.models import Event
 from oms.events.types import event_types
@@ -25,8 +27,9 @@ _SPANS = """
 """
 
 
-def audit_entries() -> QuerySet[Event]:
-    """All audit entries, one for each event, unsorted."""
+def audit_entries(*, actor: Actor) -> QuerySet[Event]:
+    """All audit entries, one for each event, unsorted. Raises PermissionDenied."""
+    actor.require(Permission.AUDIT_VIEW)
     return Event.objects.all()
 
 

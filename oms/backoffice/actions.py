@@ -6,7 +6,7 @@ does not allow is not offered, and opening its URL directly shows a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,11 +26,12 @@ from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
 
-from oms.backoffice.actors import staff_actor
+from oms.backoffice.actors import may, staff_actor
 from oms.backoffice.form_errors import add_errors, error_text
 from oms.backoffice.text_fields import forbid_control_characters
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
+from oms.core.permissions import Permission
 
 Text = str | Promise
 
@@ -53,20 +54,21 @@ class AdminAction:
 
     `run` receives the actor, the subject and the form's cleaned data, returns the message of
     success, and raises OperationError. `is_available` says whether the subject allows the action;
-    in bulk the operation decides. All `permissions`, such as "orders.change_order", are required;
-    by default the model's change permission. `in_menu` moves the button to the "More" menu.
+    in bulk the operation decides. All `permissions` are required, besides those to view the object,
+    and what `permissions_for` adds for the subject. `in_menu` moves the button to the "More" menu.
     `details` are lines about the subject shown on the page.
     """
 
     name: str
     label: Text
     run: Callable[[Actor, Any, Mapping[str, Any]], Text]
+    permissions: tuple[Permission, ...]
+    permissions_for: Callable[[Any], Collection[Permission]] = lambda subject: ()
     icon: str = ""
     is_available: Callable[[Any], bool] = lambda subject: True
     form: type[ActionForm] = ActionForm
     explanation: Text = ""
     variant: ActionVariant = ActionVariant.DEFAULT
-    permissions: tuple[str, ...] = ()
     in_menu: bool = False
     details: Callable[[Any], Sequence[Text]] = lambda subject: ()
 
@@ -96,12 +98,12 @@ class ActionsMixin(ModelAdmin):
         return obj
 
     def has_action_permission(
-        self, request: HttpRequest, action: AdminAction, obj: Any = None
+        self, request: HttpRequest, action: AdminAction, subject: Any = None
     ) -> bool:
-        """Whether the user may run the action, available or not."""
-        change = f"{self.opts.app_label}.change_{self.opts.model_name}"
-        user: Any = request.user
-        return all(user.has_perm(permission) for permission in action.permissions or (change,))
+        """Whether the user may run the action, available or not, on the subject if there is one."""
+        if not (self.has_view_permission(request) and may(request, *action.permissions)):
+            return False
+        return subject is None or may(request, *action.permissions_for(subject))
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """The available actions that the user may run."""
@@ -114,7 +116,7 @@ class ActionsMixin(ModelAdmin):
         return [
             self.get_unfold_action(action.name)
             for action in self.object_actions
-            if self.has_action_permission(request, action, obj) and action.is_available(subject)
+            if self.has_action_permission(request, action, subject) and action.is_available(subject)
         ]
 
     def _action_page(
@@ -126,11 +128,11 @@ class ActionsMixin(ModelAdmin):
                 request, self.opts, object_id
             )
             return missing
-        if not self.has_action_permission(request, action, obj):
+        subject = self.subject_of(obj)
+        if not self.has_action_permission(request, action, subject):
             raise PermissionDenied
         page = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
         back = reverse(f"{page}_change", args=[obj.pk])
-        subject = self.subject_of(obj)
         if not action.is_available(subject):
             text = _("“%(action)s” isn't available for %(object)s in its current state.")
             messages.error(request, text % {"action": action.label, "object": obj})

@@ -6,17 +6,28 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from oms.core.actor import Actor, ActorKind
+from oms.core.actor import Actor, account
+from oms.core.permissions import Permission
 
 
 def staff_actor(request: HttpRequest) -> Actor:
     """The staff user of an authorised request to the admin site, labelled by e-mail."""
     user: Any = request.user
-    return Actor(
-        kind=ActorKind.STAFF,
+    return account(
         id=user.pk,
-        label=user.email,
+        email=user.email,
+        is_staff=True,
+        is_superuser=user.is_superuser,
+        permissions=user.permissions,
         request_id=getattr(request, "request_id", ""),
         ip=getattr(request, "client_address", None),
-        is_superuser=user.is_superuser,
+    )
+
+
+def may(request: HttpRequest, *permissions: Permission) -> bool:
+    """Whether the user of a request to the admin site has all of the permissions."""
+    user: Any = request.user
+    # Django also asks on pages without a login.
+    return bool(user.is_active and user.is_staff) and staff_actor(request).held.issuperset(
+        permissions
     )

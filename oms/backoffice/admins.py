@@ -16,11 +16,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from oms.backoffice.actions import ActionsMixin
-from oms.backoffice.actors import staff_actor
+from oms.backoffice.actors import may, staff_actor
 from oms.backoffice.form_errors import add_errors
 from oms.backoffice.text_fields import forbid_control_characters
 from oms.core.actor import Actor
 from oms.core.errors import OperationError
+from oms.core.permissions import Permission
 from oms.db.transactions import with_retries
 
 
@@ -52,10 +53,12 @@ class BoundedPaginator(Paginator[Any]):
 class BaseAdmin(ActionsMixin):
     """What all admin pages share: nothing is deleted, and the event log is the only log.
 
-    An admin with an `object_type`, as events name it, also names and finds its objects for the
-    pages of other apps, which know them by their ids alone: see oms/backoffice/object_links.py.
+    `view_permissions` are those that show the list and the objects. An admin with an `object_type`,
+    as events name it, also names and finds its objects for the pages of other apps, which know them
+    by their ids alone: see oms/backoffice/object_links.py.
     """
 
+    view_permissions: ClassVar[tuple[Permission, ...]]
     object_type: ClassVar[str] = ""
     list_filter_submit = True
     list_per_page = 50
@@ -72,6 +75,12 @@ class BaseAdmin(ActionsMixin):
     def find_object(self, name: str) -> UUID | None:
         """The id of the object with exactly that name."""
         return None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, *self.view_permissions)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -145,11 +154,19 @@ class OperationForm(forms.ModelForm[models.Model]):
 
 
 class OperationAdmin(BaseAdmin):
-    """Objects that are added and changed by operations."""
+    """Objects that are added and changed by operations, by those with the permissions."""
 
+    add_permissions: ClassVar[tuple[Permission, ...]]
+    change_permissions: ClassVar[tuple[Permission, ...]]
     form = OperationForm
     # Error codes of the operations → form fields.
     error_fields: ClassVar[Mapping[str, str]] = {}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and may(request, *self.add_permissions)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request, obj) and may(request, *self.change_permissions)
 
     def create(self, actor: Actor, values: Mapping[str, Any]) -> models.Model:
         """Create the object from the `values` of the add form."""

@@ -21,6 +21,11 @@ class BackOfficeSite(UnfoldAdminSite):
     enable_nav_sidebar = True
     empty_value_display = EMPTY
 
+    def get_urls(self) -> list[Any]:
+        """Without the redirects to public pages, which nothing here has."""
+        urls = super().get_urls()
+        return [url for url in urls if getattr(url, "name", "") != "view_on_site"]
+
     def admin_view(
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., HttpResponseBase]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from oms.core.errors import NotFound, PermissionDenied
+from oms.core.permissions import ALL_PERMISSIONS, NO_PERMISSIONS, Permission
+
 # The request id of events that a seed creates.
 SEED_REQUEST_ID = "demo-shop"
 
@@ -21,8 +24,8 @@ class ActorKind(StrEnum):
 class Actor:
     """Who performs an operation, and from where; every event of the log names one.
 
-    `label` is for people: an e-mail address, or the name of a part of the system. Only staff can be
-    superusers; the log does not record it.
+    `label` is for people: an e-mail address, or the name of a part of the system. Only staff have
+    `permissions` or are superusers, who have all; the log records neither.
     """
 
     kind: ActorKind
@@ -31,16 +34,44 @@ class Actor:
     request_id: str = ""
     ip: str | None = None
     is_superuser: bool = False
+    permissions: frozenset[Permission] = NO_PERMISSIONS
 
     @property
     def is_staff(self) -> bool:
         return self.kind is ActorKind.STAFF
 
-    def may_see_of(self, customer_id: UUID | None) -> bool:
-        """Whether this actor may see and change what belongs to the customer `customer_id`."""
-        return self.kind in (ActorKind.STAFF, ActorKind.SYSTEM) or (
-            self.id is not None and self.id == customer_id
-        )
+    def owns(self, customer_id: UUID | None) -> bool:
+        """Whether what belongs to the customer `customer_id` is this actor's own."""
+        return self.id is not None and self.id == customer_id
+
+    @property
+    def held(self) -> frozenset[Permission]:
+        """The permissions in force: all of superusers and of the system, none of customers."""
+        if self.kind is ActorKind.STAFF:
+            return ALL_PERMISSIONS if self.is_superuser else self.permissions
+        return ALL_PERMISSIONS if self.kind is ActorKind.SYSTEM else NO_PERMISSIONS
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this actor has the permission."""
+        return permission in self.held
+
+    def require(self, *permissions: Permission) -> None:
+        """Raise PermissionDenied for the first of the permissions that this actor lacks."""
+        for permission in permissions:
+            if not self.may(permission):
+                raise PermissionDenied(permission)
+
+    def require_for(self, customer_id: UUID | None, *permissions: Permission) -> None:
+        """Raise unless it is this actor's own, or this actor has the permissions.
+
+        Raises NotFound for other customers, who do not learn what there is, and PermissionDenied
+        for staff. `customer_id` is None for what does not exist.
+        """
+        if self.owns(customer_id):
+            return
+        if self.kind in (ActorKind.CUSTOMER, ActorKind.ANONYMOUS):
+            raise NotFound
+        self.require(*permissions)
 
 
 def anonymous(*, request_id: str = "", ip: str | None = None) -> Actor:
@@ -54,6 +85,7 @@ def account(
     email: str,
     is_staff: bool,
     is_superuser: bool,
+    permissions: frozenset[Permission] = NO_PERMISSIONS,
     request_id: str = "",
     ip: str | None = None,
 ) -> Actor:
@@ -65,6 +97,7 @@ def account(
         request_id=request_id,
         ip=ip,
         is_superuser=is_staff and is_superuser,
+        permissions=permissions if is_staff else NO_PERMISSIONS,
     )
 
 

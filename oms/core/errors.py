@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from oms.core.permissions import Permission
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputError:
@@ -67,6 +69,17 @@ class Forbidden(OperationError):
     """You don't have permission to do this."""
 
     code = "permission_denied"
+
+
+class PermissionDenied(Forbidden):
+    """You lack the permission for this; `permission` names it."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+        super().__init__(
+            f"You need the permission “{permission.label}” ({permission}) for this.",
+            permission=permission.value,
+        )
 
 
 class NotFound(OperationError):

@@ -13,6 +13,8 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
+from oms.core.actor import Actor, system
+from oms.core.permissions import Permission
 from oms.events.models import DeadLetter
 from oms.events.publishing import RELAY_TASK
 from oms.events.relay import BATCH, Consumer, try_to_handle
@@ -54,8 +56,12 @@ def retry_failed_events(consumer: Consumer, *, deadline: float = inf) -> int:
     return succeeded
 
 
-def retry_dead_letter(*, dead_letter_id: int) -> None:
-    """Let a failed event be retried at once, with all its attempts again."""
+def retry_dead_letter(*, actor: Actor, dead_letter_id: int) -> None:
+    """Let a failed event be retried at once, with all its attempts again.
+
+    Raises PermissionDenied.
+    """
+    actor.require(Permission.AUDIT_VIEW)
     DeadLetter.objects.filter(pk=dead_letter_id).update(next_attempt_at=Now(), attempts=0)
     wake_on_commit(RELAY_TASK)
 
@@ -63,9 +69,9 @@ def retry_dead_letter(*, dead_letter_id: int) -> None:
 @transaction.atomic
 def retry_dead_letters() -> list[str]:
     """Let every dead letter be retried; a sentence for each, which is logged too."""
-    retried = []
+    retried, actor = [], system("reconcile")
     for letter in given_up(DeadLetter).order_by("event_id"):
-        retry_dead_letter(dead_letter_id=letter.pk)
+        retry_dead_letter(actor=actor, dead_letter_id=letter.pk)
         retried.append(f"event {letter.event_id}: will be retried by {letter.consumer}")
         log.info("reconcile_repaired", kind="event", id=str(letter.event_id))
     return retried

@@ -13,7 +13,6 @@ from django.conf import settings
 
 from oms.api.handlers import ApiCall, ListQuery, list_query
 from oms.api.keyset import PARAMETERS
-from oms.core.actor import account as account_actor
 from oms.core.actor import anonymous
 from oms.fastpath.middleware import is_accepted, site_of
 from oms.fastpath.requests import FastPathRequest
@@ -115,14 +114,7 @@ class FastPathCall(ApiCall):
         account = accounts.get(self.claims.session_id)
         if account is None or account.id != self.claims.user_id or not self.route.allows(account):
             return False
-        self.actor = account_actor(
-            id=account.id,
-            email=account.email,
-            is_staff=account.is_staff,
-            is_superuser=account.is_superuser,
-            request_id=self.request_id,
-            ip=self.address,
-        )
+        self.actor = account.actor(request_id=self.request_id, ip=self.address)
         return True
 
 

@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from oms.api.decoders import Decoder, compiled
 from oms.api.handlers import FastPath, fast_path_of
 from oms.api.views import ApiView
+from oms.core.permissions import NO_PERMISSIONS
 from oms.http.route_limits import limit_names
 from oms.users.access_tokens import Account
 
@@ -74,7 +75,14 @@ class Route:
 
 def _account(*, is_staff: bool) -> Account:
     id = UUID(_ANY)
-    return Account(session_id=id, id=id, email="", is_staff=is_staff, is_superuser=False)
+    return Account(
+        session_id=id,
+        id=id,
+        email="",
+        is_staff=is_staff,
+        is_superuser=False,
+        permissions=NO_PERMISSIONS,
+    )
 
 
 def find_route(method: str, path: str) -> tuple[Route | None, UUID | None]:

@@ -87,6 +87,7 @@ def actor_of(request: HttpRequest) -> Actor:
         email=user.email,
         is_staff=user.is_staff,
         is_superuser=user.is_superuser,
+        permissions=user.permissions,
         request_id=request_id,
         ip=ip,
     )

@@ -124,6 +124,7 @@ RATE_LIMITED_ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     # Both logins share the limits, so using both does not allow more attempts.
     ("POST", "admin:login"): _LOGIN,
     ("POST", "own-password"): ("password_user",),
+    ("POST", "password-link"): ("token_address",),
     ("POST", "orders"): ("place_user",),
     ("POST", "orders-bulk"): ("place_user",),
     # Payment providers call in bursts from one address, and sign what they send.

@@ -20,6 +20,8 @@ from oms.api.permissions import AllowAny, IsAuthenticated, IsStaff
 from oms.api.serializers import OutputSerializer
 from oms.api.standard_responses import EXAMPLE_ID
 from oms.api.views import ApiView
+from oms.core.errors import PermissionDenied
+from oms.core.permissions import Permission
 from oms.events.models import Event
 from oms.streams.facts import types_as_markdown, types_for_customers, types_for_staff
 from oms.streams.feed import (
@@ -78,9 +80,11 @@ Server-Sent Events: `id` is the event's, `event` its type, `data` its data, as i
 
 | Topic | What | Who |
 | --- | --- | --- |
-| `orders` | The events of your orders; of all orders, payments and refunds for staff | signed in |
+| `orders` | The events of your orders; for staff those of all orders | signed in |
 | `notifications` | `notification.created` for each of your new in-app notifications | signed in |
 | `inventory` | `inventory.changed` with a product's present stock, once a second at most | all |
+
+Staff need `orders.view` for `orders`, and see payments and refunds with `payments.view`.
 
 The first event is `stream.opened`, whose `id` is the position from which on nothing is missed. A
 client that connects again with `Last-Event-ID` (browsers do so by themselves) or `after` gets all
@@ -143,12 +147,12 @@ _PARAMETERS = {
 
 
 def _feed_documentation(
-    summary: str, *, types: Sequence[str], filters: type[ApiFilterSet]
+    summary: str, *, types: Sequence[str], filters: type[ApiFilterSet], more: str = ""
 ) -> documented:
     size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}
     return documented(
         summary=summary,
-        description=f"{_FOLLOWING}\n\n{types_as_markdown(types)}",
+        description=f"{_FOLLOWING} {more}\n\n{types_as_markdown(types)}",
         response=EventPageOutput,
         response_example=_EXAMPLE,
         errors=[EventsArchived],
@@ -181,7 +185,7 @@ class _Feed(ApiView):
         params = self.request.query_params.dict()
         values, limit = filters.cleaned(params), page_size(params)
         scope = FeedScope(
-            types=[values["type"]] if "type" in values else types,
+            types=[type_ for type_ in types if values.get("type", type_) == type_],
             customer_id=customer_id,
             order_id=values.get("order_id"),
         )
@@ -213,10 +217,14 @@ class AllEvents(_Feed):
     permission_classes = [IsStaff]
 
     @_feed_documentation(
-        "Follow all orders and products", types=types_for_staff(), filters=AllEventFilters
+        "Follow all orders and products",
+        types=types_for_staff(),
+        filters=AllEventFilters,
+        more="Payments and refunds need `payments.view` too, products and locations `stock.view`.",
     )
     def get(self, request: Request) -> Response:
-        return self.answer(types_for_staff(), filters=AllEventFilters)
+        self.actor.require(Permission.ORDERS_VIEW)
+        return self.answer(types_for_staff(self.actor.held), filters=AllEventFilters)
 
 
 class TicketOutput(OutputSerializer):
@@ -243,7 +251,7 @@ class Stream(ApiView):
             for name, text in _STREAM_PARAMETERS.items()
         },
         headers={LAST_EVENT_ID: "The id of the last event received; goes before `after`."},
-        errors=[EventsArchived],
+        errors=[EventsArchived, PermissionDenied],
     )
     def get(self, request: Request) -> HttpResponse:
         """Check the request, and let the client try again: without ASGI no stream stays open."""

@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
+from oms.backoffice.actors import may
+from oms.core.permissions import Permission
 from oms.streams.feed import FeedScope, latest_position
 from oms.streams.tickets import issue_ticket
 from oms.streams.topics import types_of_all_orders
@@ -35,7 +37,7 @@ class LogPositionMiddleware:
             match is not None
             and (match.app_name, request.method) == ("admin", "GET")
             and match.url_name in _WITH_BADGE
-            and request.user.has_perm("orders.view_order")
+            and may(request, Permission.ORDERS_VIEW)
         ):
             position = latest_position(FeedScope(types=()))
             request.log_position = position  # type: ignore[attr-defined]  # for the template
@@ -49,7 +51,8 @@ def stream_ticket(request: HttpRequest) -> HttpResponse:
     """
     user = request.user
     assert isinstance(user, User)  # the site lets nobody else in
-    if not user.has_perm("orders.view_order"):
+    if not may(request, Permission.ORDERS_VIEW):
         raise PermissionDenied
+    types = types_of_all_orders(with_payments=may(request, Permission.PAYMENTS_VIEW))
     ticket = issue_ticket(user_id=user.id, session_id=None)
-    return JsonResponse({"ticket": ticket, "types": types_of_all_orders()}, status=201)
+    return JsonResponse({"ticket": ticket, "types": types}, status=201)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args, get_type_hints
 
 from notifications.events import NotificationCreated
+from oms.core.permissions import ALL_PERMISSIONS, Permission
 from oms.events.types import DomainEvent, event_types
 from orders.events import OrderEvent
 
-# Who logs in and what staff may is in the audit trail alone.
-_OF_STAFF = frozenset({"order", "payment", "refund", "product", "location"})
+# What staff need to follow the events of each kind of object. Who logs in and what staff may is in
+# the audit trail alone.
+_NEEDED = {
+    "order": Permission.ORDERS_VIEW,
+    "payment": Permission.PAYMENTS_VIEW,
+    "refund": Permission.PAYMENTS_VIEW,
+    "product": Permission.STOCK_VIEW,
+    "location": Permission.STOCK_VIEW,
+}
 
 
 @cache
@@ -27,11 +35,13 @@ def types_of_orders() -> tuple[str, ...]:
     return tuple(type_ for type_, cls in event_types().items() if issubclass(cls, OrderEvent))
 
 
-@cache
-def types_for_staff() -> tuple[str, ...]:
-    """The types of events that staff may follow, of all orders and products."""
+@lru_cache(maxsize=1_000)
+def types_for_staff(held: frozenset[Permission] = ALL_PERMISSIONS) -> tuple[str, ...]:
+    """The types of events that staff with these permissions may follow."""
     return tuple(
-        sorted(type_ for type_, cls in event_types().items() if cls.object_type in _OF_STAFF)
+        sorted(
+            type_ for type_, cls in event_types().items() if _NEEDED.get(cls.object_type) in held
+        )
     )
 
 

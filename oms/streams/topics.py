@@ -10,6 +10,7 @@ from uuid import UUID
 
 from notifications.events import NotificationCreated
 from oms.core.errors import NotAuthenticated
+from oms.core.permissions import Permission
 from oms.events.types import event_types
 from oms.streams.facts import types_of_orders
 from oms.streams.feed import FeedEvent, FeedScope
@@ -29,10 +30,10 @@ _MONEY = ("payment", "refund")
 
 
 @cache
-def types_of_all_orders() -> tuple[str, ...]:
-    """The types of events of orders, their payments and refunds, for staff."""
+def types_of_all_orders(*, with_payments: bool = True) -> tuple[str, ...]:
+    """The types of events of orders and, unless left out, of their payments and refunds."""
     money = (type_ for type_, cls in event_types().items() if cls.object_type in _MONEY)
-    return (*types_of_orders(), *money)
+    return (*types_of_orders(), *(money if with_payments else ()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +64,20 @@ def topic_of(event: FeedEvent) -> Topic:
 def interest_of(
     account: Account | None, *, topics: Collection[Topic], product_id: UUID | None
 ) -> Interest:
-    """What the caller may follow. Raises NotAuthenticated."""
+    """What the caller may follow: staff all orders, customers their own.
+
+    Raises NotAuthenticated, and PermissionDenied for staff who may not view orders.
+    """
     if account is None and not set(topics) <= {Topic.INVENTORY}:
         raise NotAuthenticated
     wanted = frozenset(topics)
-    follows_all = account is not None and account.is_staff and Topic.ORDERS in wanted
+    follows_all, sees_payments = False, False
+    if account is not None and account.is_staff and Topic.ORDERS in wanted:
+        actor = account.actor()
+        actor.require(Permission.ORDERS_VIEW)
+        follows_all, sees_payments = True, actor.may(Permission.PAYMENTS_VIEW)
     user_id = None if account is None else account.id
-    types = _types_of(wanted, follows_all=follows_all)
+    types = _types_of(wanted, follows_all=follows_all, sees_payments=sees_payments)
     return Interest(
         topics=wanted,
         scope=FeedScope(types=types, customer_id=None if follows_all else user_id)
@@ -81,11 +89,15 @@ def interest_of(
 
 
 @cache
-def _types_of(topics: frozenset[Topic], *, follows_all: bool) -> frozenset[str]:
+def _types_of(
+    topics: frozenset[Topic], *, follows_all: bool, sees_payments: bool
+) -> frozenset[str]:
     """The types of the events that are about the topics, of all orders or of the caller's own."""
     types: list[str] = []
     if Topic.NOTIFICATIONS in topics:
         types.append(NotificationCreated.type)
     if Topic.ORDERS in topics:
-        types += types_of_all_orders() if follows_all else types_of_orders()
+        types += (
+            types_of_all_orders(with_payments=sees_payments) if follows_all else types_of_orders()
+        )
     return frozenset(types)

@@ -5,15 +5,18 @@ Products are made by the operation that the shop itself uses, so ledger, levels 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.contrib.auth.models import Permission as PermissionRow
 from rest_framework.test import APIClient
 
 from inventory.models import Location, Product
 from inventory.operations.products import create_product
-from oms.core.actor import Actor, ActorKind, system
+from oms.core.actor import Actor, ActorKind, account, system
+from oms.core.permissions import Permission
 from oms.users.models import User
 from oms.users.operations.sessions import TokenPair, log_in
 
@@ -32,17 +35,35 @@ def make_customer(*, email: str = "", password: str = PASSWORD, **fields: Any) -
     return User.objects.create_user(email or f"customer{number}@example.com", password, **fields)
 
 
-def make_staff(*, email: str = "", **fields: Any) -> User:
-    """A saved, active member of the staff, who is no superuser."""
+def make_staff(
+    *, email: str = "", permissions: Collection[str] = tuple(Permission), **fields: Any
+) -> User:
+    """A saved, active member of the staff with these permissions, who is no superuser.
+
+    By default with all permissions.
+    """
     number = next(_numbers)
     fields.setdefault("full_name", f"Staff {number}")
-    return make_customer(email=email or f"staff{number}@example.com", is_staff=True, **fields)
+    user = make_customer(email=email or f"staff{number}@example.com", is_staff=True, **fields)
+    if permissions and not user.is_superuser:
+        user.user_permissions.set(permission_rows(permissions))
+    return user
+
+
+def permission_rows(permissions: Collection[str]) -> list[Any]:
+    """The rows of the permissions, for `user_permissions` and groups."""
+    return list(PermissionRow.objects.filter(codename__in=permissions))
 
 
 def actor_for(user: User) -> Actor:
     """The actor that `user` is to operations."""
-    kind = ActorKind.STAFF if user.is_staff else ActorKind.CUSTOMER
-    return Actor(kind=kind, id=user.id, label=user.email, is_superuser=user.is_superuser)
+    return account(
+        id=user.id,
+        email=user.email,
+        is_staff=user.is_staff,
+        is_superuser=user.is_superuser,
+        permissions=user.permissions,
+    )
 
 
 def make_product(*, stock: int = 10, **fields: Any) -> Product:

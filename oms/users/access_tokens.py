@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
+from oms.core.actor import Actor
+from oms.core.actor import account as actor_of_account
+from oms.core.permissions import NO_PERMISSIONS, Permission, permissions_of_codes
 from oms.db.pipeline import Pipeline, Result
+from oms.users.granted import GRANTED_CODES
 from oms.users.operations.sessions import SESSION_CLAIM
 from oms.users.signing_keys import AccessToken
 
@@ -24,12 +28,14 @@ _verified: dict[str, AccessClaims] = {}
 # addresses; without this the fast path would lock stock for each of their calls first.
 _ended: set[UUID] = set()
 
-_ACCOUNTS = """
-    SELECT session.id, account.id, account.email, account.is_staff, account.is_superuser
+# Customers and superusers have none granted, and cost nothing more.
+_ACCOUNTS = f"""
+    SELECT session.id, account.id, account.email, account.is_staff, account.is_superuser,
+           CASE WHEN account.is_staff AND NOT account.is_superuser THEN {GRANTED_CODES} END
     FROM users_session AS session
     JOIN users_user AS account ON account.id = session.user_id
     WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
-"""
+"""  # noqa: S608
 
 _OPEN = """
     SELECT session.id FROM users_session AS session
@@ -59,6 +65,20 @@ class Account(NamedTuple):
     email: str
     is_staff: bool
     is_superuser: bool
+    # What was granted to staff; superusers need none.
+    permissions: frozenset[Permission]
+
+    def actor(self, *, request_id: str = "", ip: str | None = None) -> Actor:
+        """The actor that the account is to operations."""
+        return actor_of_account(
+            id=self.id,
+            email=self.email,
+            is_staff=self.is_staff,
+            is_superuser=self.is_superuser,
+            permissions=self.permissions,
+            request_id=request_id,
+            ip=ip,
+        )
 
     @property
     def is_authenticated(self) -> bool:
@@ -101,6 +121,12 @@ def _verify(token: str) -> AccessClaims | None:
         return None
 
 
+def _account(row: tuple[Any, ...]) -> Account:
+    *columns, codes = row
+    permissions = NO_PERMISSIONS if codes is None else permissions_of_codes(codes)
+    return Account._make((*columns, permissions))
+
+
 class AccountQuery:
     """The accounts of sessions: one statement of the pipeline, none for no sessions."""
 
@@ -108,7 +134,7 @@ class AccountQuery:
         self._session_ids = session_ids
         self._result: Result[Account] | None = None
         if session_ids:
-            self._result = pipeline.query(_ACCOUNTS, [list(session_ids)], make=Account._make)
+            self._result = pipeline.query(_ACCOUNTS, [list(session_ids)], make=_account)
 
     def by_session(self) -> Mapping[UUID, Account]:
         """The accounts by session; without sessions that were revoked or whose user is inactive."""

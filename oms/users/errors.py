@@ -1,6 +1,6 @@
 """Errors of operations on users."""
 
-from oms.core.errors import Conflict, Forbidden, NotAuthenticated
+from oms.core.errors import Conflict, Forbidden, Invalid, NotAuthenticated
 
 
 class EmailTaken(Conflict):
@@ -22,7 +22,7 @@ class TokenInvalid(NotAuthenticated):
 
 
 class SuperuserNeeded(Forbidden):
-    """Only superusers may change other staff accounts and permissions."""
+    """Only superusers may change superusers, and make others superusers."""
 
     code = "superuser_needed"
 
@@ -31,6 +31,18 @@ class OwnRights(Forbidden):
     """You can't deactivate your own account or change its staff or superuser status."""
 
     code = "own_rights"
+
+
+class RoleRenamed(Conflict):
+    """The roles that come with the shop keep their names."""
+
+    code = "role_renamed"
+
+
+class PasswordLinkInvalid(Invalid):
+    """The link is invalid, was used, or has expired. Ask for a new one."""
+
+    code = "password_link_invalid"
 
 
 class GroupNameTaken(Conflict):

@@ -41,9 +41,17 @@ class SessionRevoked(DomainEvent):
 
 @event("user.password_set")
 class PasswordSet(DomainEvent):
-    """A password was set by staff, or changed in the back office."""
+    """A password was set by staff or by a mailed link, or changed in the back office."""
 
     user_id: UUID
+
+
+@event("user.invited")
+class StaffInvited(DomainEvent):
+    """A member of the staff is to get a mail with a link to set the password."""
+
+    user_id: UUID
+    email: str
 
 
 @event("group.changed")

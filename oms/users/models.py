@@ -13,9 +13,12 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
+from oms.core.permissions import NO_PERMISSIONS, Permission
+from oms.users.granted import granted_permissions
 
 
 class UserManager(BaseUserManager["User"]):
@@ -75,6 +78,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        # Those of oms.core.permissions are the only ones; Django's for each model are not asked.
+        default_permissions = ()
+        permissions = [(permission.value, permission.label) for permission in Permission]
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
         # Staff search by any part of the address, name or phone number.
         indexes = [
@@ -102,6 +108,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         return salted_hmac(
             salt, f"{self.password}{version}", secret=secret, algorithm="sha256"
         ).hexdigest()
+
+    @cached_property
+    def permissions(self) -> frozenset[Permission]:
+        """What was granted to a member of the staff, read once; superusers need none."""
+        if not self.is_staff or self.is_superuser:
+            return NO_PERMISSIONS
+        return granted_permissions(self.id)
 
     def get_full_name(self) -> str:
         return self.full_name

@@ -4,18 +4,54 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.contrib.auth.models import Permission as PermissionRow
+from django.db.models import Q, QuerySet
+
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.users.access_tokens import Account
 from oms.users.models import User
 
 
 def find_user(*, actor: Actor, user_id: UUID) -> User:
-    """The user; customers see only themselves. Raises NotFound."""
-    user = User.objects.filter(pk=user_id).first() if actor.may_see_of(user_id) else None
+    """The user; customers see only themselves, and who manages staff sees them too.
+
+    Raises NotFound and PermissionDenied.
+    """
+    actor.require_for(user_id)
+    user = User.objects.filter(pk=user_id).first()
+    if not (user is not None and user.is_staff and actor.may(Permission.STAFF_MANAGE)):
+        actor.require_for(user_id, Permission.CUSTOMERS_VIEW)
     if user is None:
         raise NotFound
     return user
+
+
+def staff_members(*, actor: Actor) -> QuerySet[User]:
+    """The staff with their groups and permissions, unsorted. Raises PermissionDenied."""
+    actor.require(Permission.STAFF_MANAGE)
+    return User.objects.filter(is_staff=True).prefetch_related("groups", "user_permissions")
+
+
+def find_staff_member(*, actor: Actor, user_id: UUID) -> User:
+    """The member of the staff. Raises PermissionDenied and NotFound."""
+    user = staff_members(actor=actor).filter(pk=user_id).first()
+    if user is None:
+        raise NotFound
+    return user
+
+
+def staff_with(permission: Permission) -> QuerySet[User]:
+    """The active staff who have the permission."""
+    rows = PermissionRow.objects.filter(codename=permission.value)
+    return User.objects.filter(
+        Q(is_superuser=True)
+        | Q(pk__in=User.objects.filter(user_permissions__in=rows).values("pk"))
+        | Q(pk__in=User.objects.filter(groups__permissions__in=rows).values("pk")),
+        is_staff=True,
+        is_active=True,
+    )
 
 
 def staff_account(user_id: UUID) -> Account | None:
@@ -29,4 +65,5 @@ def staff_account(user_id: UUID) -> Account | None:
         email=user.email,
         is_staff=True,
         is_superuser=user.is_superuser,
+        permissions=user.permissions,
     )

@@ -12,6 +12,7 @@ from unfold.enums import ActionVariant
 from oms.backoffice.actions import AdminAction
 from oms.backoffice.display import money
 from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from orders.admin.forms import (
     CancelForm,
     CarrierForm,
@@ -24,12 +25,16 @@ from orders.admin.presenter import OrderPresenter
 from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ship_items
 from orders.operations.refunding import refund_payment
-from orders.operations.status_changes import allowed_for_staff, set_order_status
+from orders.operations.status_changes import (
+    allowed_for_staff,
+    permission_for,
+    set_order_status,
+)
 from orders.states import OrderStatus
 from payments.operations.refunds import request_capture, request_void
 
 Values = Mapping[str, Any]
-_CHANGE_PAYMENT = ("orders.change_order", "payments.change_payment")
+_HANDLE_PAYMENT = (Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY)
 _CANCELLATION = _("Releases the reserved stock and refunds any payment. This can't be undone.")
 
 
@@ -103,6 +108,11 @@ def _has_authorised_payment(subject: OrderPresenter) -> bool:
     return subject.authorised_payment is not None
 
 
+def _refund_permission(subject: OrderPresenter) -> Sequence[Permission]:
+    """What cancelling needs besides, as it refunds what was paid."""
+    return [Permission.PAYMENTS_REFUND] if subject.refundable_payments else []
+
+
 def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
     return [f"{item.left_to_ship} × {item.name} ({item.sku})" for item in subject.items_to_ship]
 
@@ -110,6 +120,7 @@ def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
 OBJECT_ACTIONS = (
     AdminAction(
         name="confirm",
+        permissions=(Permission.ORDERS_EDIT,),
         label=_("Confirm"),
         icon="check",
         run=_set_status(OrderStatus.CONFIRMED),
@@ -119,6 +130,7 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="ship",
+        permissions=(Permission.ORDERS_SHIP,),
         label=_("Ship"),
         icon="local_shipping",
         run=_ship,
@@ -130,6 +142,7 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="ship_part",
+        permissions=(Permission.ORDERS_SHIP,),
         in_menu=True,
         label=_("Ship some items"),
         icon="package_2",
@@ -142,6 +155,8 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="start_processing",
+        permissions=(),
+        permissions_for=lambda subject: [permission_for(subject.order, OrderStatus.PROCESSING)],
         label=_("Start processing"),
         icon="play_arrow",
         run=_set_status(OrderStatus.PROCESSING),
@@ -150,6 +165,7 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="release",
+        permissions=(Permission.ORDERS_HOLD,),
         label=_("Release hold"),
         icon="lock_open",
         run=_set_status(OrderStatus.CONFIRMED),
@@ -159,6 +175,7 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="deliver",
+        permissions=(Permission.ORDERS_SHIP,),
         label=_("Mark as delivered"),
         icon="task_alt",
         run=_set_status(OrderStatus.DELIVERED),
@@ -168,6 +185,7 @@ OBJECT_ACTIONS = (
     ),
     AdminAction(
         name="hold",
+        permissions=(Permission.ORDERS_HOLD,),
         in_menu=True,
         label=_("Put on hold"),
         icon="pause",
@@ -183,7 +201,7 @@ OBJECT_ACTIONS = (
         icon="payments",
         run=_capture,
         is_available=_has_authorised_payment,
-        permissions=_CHANGE_PAYMENT,
+        permissions=_HANDLE_PAYMENT,
         explanation=_("Charges the authorised amount to the customer."),
     ),
     AdminAction(
@@ -193,7 +211,7 @@ OBJECT_ACTIONS = (
         icon="money_off",
         run=_void,
         is_available=_has_authorised_payment,
-        permissions=_CHANGE_PAYMENT,
+        permissions=_HANDLE_PAYMENT,
         variant=ActionVariant.DANGER,
         explanation=_("Releases the authorised amount. It can't be captured afterwards."),
     ),
@@ -205,11 +223,13 @@ OBJECT_ACTIONS = (
         run=_refund,
         is_available=lambda subject: bool(subject.refundable_payments),
         form=RefundForm,
-        permissions=("orders.change_order", "payments.add_refund"),
+        permissions=(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND),
         explanation=_("Refunds to the original payment method. The order's status doesn't change."),
     ),
     AdminAction(
         name="cancel",
+        permissions=(Permission.ORDERS_CANCEL,),
+        permissions_for=_refund_permission,
         label=_("Cancel order"),
         icon="cancel",
         run=_cancel,
@@ -224,12 +244,20 @@ OBJECT_ACTIONS = (
 BULK_ACTIONS = (
     AdminAction(
         name="start_processing_all",
+        permissions=(Permission.ORDERS_SHIP,),
         label=_("Start processing"),
         run=_set_status(OrderStatus.PROCESSING),
     ),
-    AdminAction(name="ship_all", label=_("Ship all items"), run=_ship, form=CarrierForm),
+    AdminAction(
+        name="ship_all",
+        label=_("Ship all items"),
+        run=_ship,
+        permissions=(Permission.ORDERS_SHIP,),
+        form=CarrierForm,
+    ),
     AdminAction(
         name="cancel_all",
+        permissions=(Permission.ORDERS_CANCEL,),
         label=_("Cancel orders"),
         run=_cancel,
         form=CancelForm,

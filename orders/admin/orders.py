@@ -14,10 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import MultipleChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.backoffice.actors import may
 from oms.backoffice.admins import LargeTableAdmin
 from oms.backoffice.display import badge_column, money, money_column
 from oms.backoffice.filters import CreationDateFilter
 from oms.backoffice.object_links import as_uuid
+from oms.core.permissions import Permission
 from orders.admin.actions import BULK_ACTIONS, OBJECT_ACTIONS
 from orders.admin.history import history_lines
 from orders.admin.presenter import OrderPresenter
@@ -46,6 +48,7 @@ _STATUSES = (
 @admin.register(Order)
 class OrderAdmin(LargeTableAdmin):
     object_type = "order"
+    view_permissions = (Permission.ORDERS_VIEW,)
     list_display = ("number", "customer", "placed", money_column("total", _("total")), *_STATUSES)
     list_select_related = ("customer",)
     list_filter = (
@@ -93,6 +96,11 @@ class OrderAdmin(LargeTableAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         context |= _page_context(OrderPresenter(context["original"]))
+        context |= {
+            "sees_payments": may(request, Permission.PAYMENTS_VIEW),
+            "sees_products": may(request, Permission.STOCK_VIEW),
+            "sees_customers": may(request, Permission.CUSTOMERS_VIEW),
+        }
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 

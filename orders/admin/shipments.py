@@ -16,6 +16,7 @@ from unfold.decorators import display
 from oms.backoffice.admins import LargeTableAdmin
 from oms.backoffice.display import badge_column, link
 from oms.backoffice.filters import CreationDateFilter
+from oms.core.permissions import Permission
 from orders.admin.statuses import SHIPMENT_COLOURS
 from orders.models import Order, Shipment, ShipmentItem
 
@@ -47,6 +48,7 @@ class ShipmentItemInline(TabularInline):
 
 @admin.register(Shipment)
 class ShipmentAdmin(LargeTableAdmin):
+    view_permissions = (Permission.ORDERS_VIEW,)
     list_display = (
         "shipped_at",
         "order_link",

@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from oms.api.documentation import documented
 from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
-from oms.core.errors import NotFound
+from oms.core.errors import PermissionDenied
+from oms.core.permissions import Permission
 from orders.api.inputs import PaymentChoiceInput, RefundInput
 from orders.errors import OrderNotPayable
 from orders.operations.paying import pay_order
@@ -20,7 +21,7 @@ from orders.queries import find_order
 from payments.api.examples import NEW_PAYMENT, PAYMENT, REFUND
 from payments.api.serializers import PaymentOutput, RefundOutput
 from payments.errors import PaymentInProgress, RefundExceedsCaptured
-from payments.queries import order_of_payment, payments_of, refunds_of
+from payments.queries import find_refunds, payments_of
 
 
 class OrderPayments(ApiViewSet):
@@ -33,9 +34,10 @@ class OrderPayments(ApiViewSet):
         description="All payments of the order, newest first.",
         response=PaymentOutput,
         response_example=PAYMENT,
+        errors=[PermissionDenied],
     )
     def list(self, request: Request, id: Any) -> Response:
-        order = find_order(self.path_id(), actor=self.actor)
+        order = find_order(self.path_id(), actor=self.actor, permissions=[Permission.PAYMENTS_VIEW])
         return self.page(payments_of(order.id), PaymentOutput)
 
     @documented(
@@ -49,7 +51,7 @@ class OrderPayments(ApiViewSet):
         status=202,
         request_example={"provider": "sandbox", "token": "tok_success"},
         response_example=NEW_PAYMENT,
-        errors=[PaymentInProgress, OrderNotPayable],
+        errors=[PaymentInProgress, OrderNotPayable, PermissionDenied],
     )
     def create(self, request: Request, id: Any) -> Response:
         choice = PaymentChoice(**self.parse(PaymentChoiceInput))
@@ -69,10 +71,7 @@ class PaymentRefunds(ApiViewSet):
         response_example=REFUND,
     )
     def list(self, request: Request, id: Any) -> Response:
-        payment_id = self.path_id()
-        if order_of_payment(payment_id) is None:
-            raise NotFound
-        return self.page(refunds_of(payment_id), RefundOutput)
+        return self.page(find_refunds(self.path_id(), actor=self.actor), RefundOutput)
 
     @documented(
         summary="Refund a payment",

@@ -13,7 +13,8 @@ from django.db.models import Q, QuerySet
 from oms.api.handlers import ApiAnswer, ApiCall, Handler, ListQuery
 from oms.api.keyset import Page, PageRequest
 from oms.core.actor import Actor
-from oms.core.errors import NotFound
+from oms.core.errors import NotFound, PermissionDenied
+from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, rows_of
 from oms.http.etags import etag_for, etag_of_list
 from oms.http.payloads import encode
@@ -75,9 +76,15 @@ class ReadOrders(Handler):
         )
 
     def answers(self, calls: Sequence[ApiCall]) -> list[ApiAnswer]:
-        pages = iter(self._pages([call for call in calls if call.name in _LISTS]))
-        single = iter(self._single([call for call in calls if call.name not in _LISTS]))
-        return [next(pages if call.name in _LISTS else single) for call in calls]
+        allowed = [call for call in calls if _may_read(call)]
+        pages = iter(self._pages([call for call in allowed if call.name in _LISTS]))
+        single = iter(self._single([call for call in allowed if call.name not in _LISTS]))
+        return [
+            next(pages if call.name in _LISTS else single)
+            if _may_read(call)
+            else call.refused(PermissionDenied(Permission.ORDERS_VIEW))
+            for call in calls
+        ]
 
     def _single(self, calls: Sequence[ApiCall]) -> list[ApiAnswer]:
         if self._orders is None:
@@ -137,8 +144,13 @@ def _of_order(call: ApiCall, order: OrderRow | None) -> ApiAnswer:
     """The answer but for its body: 200, 304, or the refusal."""
     try:
         return call.tagged(etag_for(visible_order(order, actor=call.actor).version))
-    except NotFound as error:
+    except (NotFound, PermissionDenied) as error:
         return call.refused(error)
+
+
+def _may_read(call: ApiCall) -> bool:
+    """Whether the caller may read the list; of single orders it is not known yet."""
+    return call.name != "all_orders" or call.actor.may(Permission.ORDERS_VIEW)
 
 
 def _owner(call: ApiCall) -> UUID | None:
@@ -147,8 +159,8 @@ def _owner(call: ApiCall) -> UUID | None:
 
 
 def _page_key(call: ApiCall) -> Any:
-    # All staff see the same list of all orders, as `_etag_of` has it.
-    return _owner(call), call.data.key
+    # Staff with the same permissions see the same list of all orders, as `_etag_of` has it.
+    return _owner(call), call.data.key, call.actor.held
 
 
 def _selection(call: ApiCall) -> NewestPage | QuerySet[Any] | list[OrderRow]:
@@ -190,7 +202,8 @@ def _rows_changed_since(
 def _etag_of(page: Page[OrderRow], *, actor: Actor) -> str:
     """The ETag of a page: all that is shown of an order follows from its version and the actor."""
     versions = [(order.id.int, order.version) for order in page.rows]
-    return etag_of_list([actor.kind.value, page.next, page.previous, versions])
+    held = sorted(actor.held) if actor.is_staff else []
+    return etag_of_list([actor.kind.value, held, page.next, page.previous, versions])
 
 
 def _body(call: ApiCall, page: Page[OrderRow], items: Mapping[UUID, Sequence[ItemRow]]) -> bytes:

@@ -12,6 +12,7 @@ from oms.api.documentation import documented
 from oms.api.handlers import fast_path
 from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
+from oms.core.errors import PermissionDenied
 from orders.api import examples
 from orders.api.inputs import StatusInput
 from orders.api.outputs import OrderOutput, OrderStatusOutput, order_document
@@ -43,6 +44,7 @@ class OrderStatuses(ChangingViewSet):
         description="The order's three statuses and its status history.",
         response=OrderStatusOutput,
         response_example=examples.ORDER_STATUS,
+        errors=[PermissionDenied],
         versioned=True,
     )
     @fast_path(ReadOrders, "status")

@@ -13,6 +13,8 @@ from inventory.errors import OutOfStock
 from oms.api.documentation import documented
 from oms.api.handlers import fast_path
 from oms.api.permissions import IsCustomer
+from oms.core.errors import PermissionDenied
+from oms.core.permissions import Permission
 from oms.http.payloads import encode
 from oms.http.queries import InvalidQuery, query_error
 from orders.api import examples
@@ -126,6 +128,7 @@ class Orders(ChangingViewSet):
         description="An order with its items, and what `expand` adds.",
         response=ExpandedOrderOutput,
         response_example=examples.ORDER,
+        errors=[PermissionDenied],
         parameters=_EXPAND,
         versioned=True,
     )
@@ -135,7 +138,8 @@ class Orders(ChangingViewSet):
         return self._expanded(expansions) if expansions else self.handle()
 
     def _expanded(self, expansions: frozenset[str]) -> Response:
-        order = find_order(self.path_id(), actor=self.actor)
+        needed = [Permission.PAYMENTS_VIEW] if "payments" in expansions else []
+        order = find_order(self.path_id(), actor=self.actor, permissions=needed)
         data = order_document(order, items_of([order.id])[order.id], actor=self.actor)
         if "payments" in expansions:
             data["payments"] = PaymentOutput(payments_of(order.id), many=True).data
@@ -161,7 +165,7 @@ class Orders(ChangingViewSet):
             "note": "Leave it with the neighbours.",
         },
         response_example=examples.ORDER,
-        errors=[OutOfStock, OrderNotEditable],
+        errors=[OutOfStock, OrderNotEditable, PermissionDenied],
         error_examples=_SHORT,
         versioned=True,
     )
@@ -188,7 +192,7 @@ class Orders(ChangingViewSet):
             "An order that is cancelled or expired, or pending and unpaid, which is cancelled"
             " first. It disappears from every list; the ledgers keep it."
         ),
-        errors=[OrderNotDeletable],
+        errors=[OrderNotDeletable, PermissionDenied],
         versioned=True,
     )
     def destroy(self, request: Request, id: Any) -> Response:
@@ -206,7 +210,7 @@ class Orders(ChangingViewSet):
         response=OrderOutput,
         request_example={"reason": "Ordered by mistake."},
         response_example=examples.CANCELLED_ORDER,
-        errors=[InvalidTransition],
+        errors=[InvalidTransition, PermissionDenied],
         error_examples=examples.ILLEGAL_STEP,
         versioned=True,
     )

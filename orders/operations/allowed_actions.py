@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
 from oms.core.actor import Actor
-from orders.operations.status_changes import allowed_for_staff
+from oms.core.permissions import NO_PERMISSIONS, Permission
+from orders.operations.status_changes import allowed_for_staff, permission_for
 from orders.rules import OrderRules
 from orders.states import OrderStatus, PaymentState
 
@@ -44,19 +45,22 @@ class OwnedOrder(Protocol):
 
 
 def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
-    """The actions that the order's statuses allow the actor, in the order above.
+    """The actions that the order's statuses and the actor's permissions allow, as above.
 
-    Depends on the order alone, so it is valid for the order's version. An action can still fail for
-    other reasons: backordered items that are not in stock, or refunds in progress.
+    Depends on the order and the permissions alone, so it is valid for the order's version. An
+    action can still fail for other reasons: backordered items that are not in stock, or refunds in
+    progress.
     """
-    if not actor.may_see_of(order.customer_id):
+    is_own = actor.owns(order.customer_id)
+    if not (is_own or actor.may(Permission.ORDERS_VIEW)):
         return ()
     return _actions(
         order.status,
         order.payment_status,
         order.fulfilment_status,
         is_free=order.total <= 0,
-        for_staff=actor.is_staff,
+        is_own=is_own,
+        held=actor.held,
     )
 
 
@@ -68,10 +72,16 @@ class _State(OrderRules):
     total: Any
 
 
-# A few hundred combinations; a list needs the actions of each order.
-@cache
+# A few hundred combinations for each set of permissions; a list needs the actions of each order.
+@lru_cache(maxsize=20_000)
 def _actions(
-    status: str, payment_status: str, fulfilment_status: str, *, is_free: bool, for_staff: bool
+    status: str,
+    payment_status: str,
+    fulfilment_status: str,
+    *,
+    is_free: bool,
+    is_own: bool,
+    held: frozenset[Permission],
 ) -> tuple[str, ...]:
     order = _State(
         status=status,
@@ -79,15 +89,35 @@ def _actions(
         fulfilment_status=fulfilment_status,
         total=0 if is_free else 1,
     )
-    offered = {
-        "edit": order.is_awaiting_payment,
-        "pay": order.is_payable,
-        "cancel": OrderStatus.CANCELLED in order.allowed,
-        "delete": order.is_deletable,
+    is_refundable = order.payment_status in _REFUNDABLE and not is_free
+    refund = {Permission.PAYMENTS_REFUND} if is_refundable else NO_PERMISSIONS
+    # Each with what staff need for the order of another.
+    own = {
+        "edit": (order.is_awaiting_payment, {Permission.ORDERS_EDIT}),
+        "pay": (order.is_payable, {Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY}),
+        "cancel": (OrderStatus.CANCELLED in order.allowed, {Permission.ORDERS_CANCEL, *refund}),
+        "delete": (order.is_deletable, {Permission.ORDERS_CANCEL}),
     }
-    if for_staff:
-        by_hand = allowed_for_staff(order)
-        offered |= {f"set_status:{s.value}": s in by_hand for s in OrderStatus}
-        offered["ship"] = order.is_shippable
-        offered["refund"] = order.payment_status in _REFUNDABLE and not is_free
-    return tuple(action for action, is_offered in offered.items() if is_offered)
+    actions = [
+        action
+        for action, (is_offered, needed) in own.items()
+        if is_offered and (is_own or needed <= held)
+    ]
+    by_hand = allowed_for_staff(order)
+    of_staff = {
+        f"set_status:{status.value}": (
+            status in by_hand,
+            {permission_for(order, status)}
+            | (refund if status is OrderStatus.CANCELLED and not is_own else NO_PERMISSIONS),
+        )
+        for status in OrderStatus
+    }
+    of_staff["ship"] = (order.is_shippable, {Permission.ORDERS_SHIP})
+    of_staff["refund"] = (is_refundable, {Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND})
+    if Permission.ORDERS_VIEW in held:
+        actions += [
+            action
+            for action, (is_offered, needed) in of_staff.items()
+            if is_offered and needed <= held
+        ]
+    return tuple(actions)

@@ -15,6 +15,7 @@ from django.db import OperationalError
 from oms.core import clock
 from oms.core.actor import Actor, system
 from oms.core.ids import new_id
+from oms.core.permissions import Permission
 from oms.db.transactions import durable, transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotDeletable
@@ -40,9 +41,14 @@ def cancel_order(
 ) -> Order:
     """Cancel the order, release its stock and refund what was paid. Idempotent.
 
-    Raises NotFound, StaleVersion, and InvalidTransition once anything is shipped.
+    Raises NotFound, PermissionDenied, StaleVersion, and InvalidTransition once anything is shipped.
     """
-    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    order = lock_order(
+        order_id,
+        actor=actor,
+        permissions=[Permission.ORDERS_CANCEL],
+        expected_version=expected_version,
+    )
     if order.status == OrderStatus.CANCELLED:
         return order
     cancel_locked(order, actor=actor, at=clock.now(), reason=reason)
@@ -50,12 +56,19 @@ def cancel_order(
 
 
 def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
-    """Cancel an order that the caller has locked. Raises InvalidTransition."""
+    """Cancel an order that the caller has locked.
+
+    Staff who may not refund cancel only what gives no money back. Raises InvalidTransition and
+    PermissionDenied.
+    """
     held_stock = order.holds_stock
     transition_order(order, OrderStatus.CANCELLED, actor=actor, at=at, reason=reason)
-    refund_or_void(
+    refunds = refund_or_void(
         actor=actor, order_id=order.id, reason=reason or "The order was cancelled.", at=at
     )
+    # The payments decide, for the order's own payment status may be behind.
+    if refunds:
+        actor.require_for(order.customer_id, Permission.PAYMENTS_REFUND)
     if held_stock:
         release_reserved([order], actor=actor, at=at)
 
@@ -128,10 +141,15 @@ def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
 def delete_order(*, actor: Actor, order_id: UUID, expected_version: int | None = None) -> None:
     """Remove the order from every list; ledgers and event log are not changed.
 
-    One that is pending and unpaid is cancelled first. Raises NotFound, StaleVersion and
-    OrderNotDeletable.
+    One that is pending and unpaid is cancelled first. Raises NotFound, PermissionDenied,
+    StaleVersion and OrderNotDeletable.
     """
-    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    order = lock_order(
+        order_id,
+        actor=actor,
+        permissions=[Permission.ORDERS_CANCEL],
+        expected_version=expected_version,
+    )
     if not order.is_deletable:
         raise OrderNotDeletable(current_status=order.status)
     now = clock.now()

@@ -14,6 +14,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.core.money import rounded
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.errors import OrderNotEditable
@@ -43,9 +44,15 @@ def edit_order(
     """Change a pending, unpaid order; stock is reserved or released by the difference.
 
     A product that stays in the order keeps its price; a new one has the current price. Raises
-    NotFound, StaleVersion, OrderNotEditable, OutOfStock and Invalid, as placing does.
+    NotFound, PermissionDenied, StaleVersion, OrderNotEditable, OutOfStock and Invalid, as placing
+    does.
     """
-    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    order = lock_order(
+        order_id,
+        actor=actor,
+        permissions=[Permission.ORDERS_EDIT],
+        expected_version=expected_version,
+    )
     if not order.is_awaiting_payment:
         raise OrderNotEditable(current_status=order.status, payment_status=order.payment_status)
     now = clock.now()

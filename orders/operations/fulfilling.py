@@ -12,6 +12,7 @@ from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import InputError, Invalid
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from orders.errors import NothingToShip, OrderNotShippable
@@ -45,8 +46,10 @@ def ship_items(
     """Ship `items`, by default everything not shipped yet; their stock leaves the locations.
 
     A confirmed order starts processing first; a completely shipped order becomes shipped. Raises
-    NotFound, StaleVersion, OrderNotShippable, NothingToShip, and Invalid for unknown items.
+    PermissionDenied, NotFound, StaleVersion, OrderNotShippable, NothingToShip, and Invalid for
+    unknown items.
     """
+    actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     if not order.is_shippable:
         raise OrderNotShippable(current_status=order.status)

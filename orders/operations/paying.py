@@ -13,6 +13,7 @@ from inventory.operations.stock import Cause, StockAllocator, open_stock_allocat
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.money import ZERO
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
 from oms.events.relay import RecordedEvent
@@ -53,10 +54,14 @@ _OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
 def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Requested:
     """Request another payment of the order.
 
-    Raises NotFound, OrderNotPayable unless it is pending, or confirmed by staff, and has no payment
-    in progress or captured, and PaymentInProgress.
+    Raises NotFound, PermissionDenied, OrderNotPayable unless it is pending, or confirmed by staff,
+    and has no payment in progress or captured, and PaymentInProgress.
     """
-    order = lock_order(order_id, actor=actor)
+    order = lock_order(
+        order_id,
+        actor=actor,
+        permissions=[Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY],
+    )
     if order.payment_status in _PENDING:
         raise PaymentInProgress
     if not order.is_payable:

@@ -13,9 +13,10 @@ from inventory.locks import lock_stock_levels
 from inventory.operations.stock import Cause, StockAllocator
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.errors import OperationError
+from oms.core.errors import OperationError, PermissionDenied
 from oms.core.ids import new_id, order_number
 from oms.core.money import formatted
+from oms.core.permissions import Permission
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction, transaction_required
@@ -52,7 +53,8 @@ def place_orders(
     """Place the orders that can be, in the order given, and reserve their stock.
 
     Returns for each placement its order, or the error: OutOfStock with every short line, or
-    Invalid for a product that is not sold or of another currency. A rejected placement changes
+    Invalid for a product that is not sold or of another currency, or PermissionDenied for another
+    customer's order. A rejected placement changes
     nothing and does not affect the others; but with `all_or_nothing` nothing is placed if any is
     rejected, and the others get RejectedWithOthers. The number of statements does not
     depend on how many placements there are.
@@ -70,7 +72,7 @@ def place_orders(
 
 
 def place_order(*, actor: Actor, placement: Placement) -> Placed:
-    """Place one order. Raises OutOfStock or Invalid."""
+    """Place one order. Raises OutOfStock, Invalid or PermissionDenied."""
     [outcome] = place_orders(actor=actor, placements=[placement])
     if isinstance(outcome, OperationError):
         raise outcome
@@ -109,6 +111,8 @@ def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
 
 
 def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
+    if not (actor.owns(placement.customer_id) or actor.may(Permission.ORDERS_PLACE_FOR_CUSTOMER)):
+        return PermissionDenied(Permission.ORDERS_PLACE_FOR_CUSTOMER)
     refusal = check_sellable(placement.items, stock=batch.stock) or check_stock(
         placement.items, stock=batch.stock
     )

@@ -11,6 +11,7 @@ from inventory.queries import shipped_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from orders.events import ItemsReturned
@@ -32,13 +33,14 @@ def refund_payment(
     """Refund `amount` of a payment, by default the remaining amount.
 
     With `restock` all shipped and not yet returned items of the order return to stock, for any
-    amount: a shop may retain part of the payment. Raises NotFound, RefundExceedsCaptured, and
-    Invalid for an amount with more decimals than its currency has.
+    amount: a shop may retain part of the payment. Raises PermissionDenied, NotFound,
+    RefundExceedsCaptured, and Invalid for an amount with more decimals than its currency has.
     """
+    actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
     order_id = order_of_payment(payment_id)
     # Payments of deleted orders can be refunded too.
     order = lock_orders([order_id]).get(order_id) if order_id else None
-    if order is None or not actor.may_see_of(order.customer_id):
+    if order is None:
         raise NotFound
     refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     if restock:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from orders.errors import InvalidTransition
 from orders.locks import lock_order
@@ -27,6 +29,23 @@ def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:
     return order.allowed - _NOT_FOR_STAFF
 
 
+_PERMISSIONS: Mapping[OrderStatus, Permission] = {
+    OrderStatus.PROCESSING: Permission.ORDERS_SHIP,
+    OrderStatus.ON_HOLD: Permission.ORDERS_HOLD,
+    OrderStatus.SHIPPED: Permission.ORDERS_SHIP,
+    OrderStatus.DELIVERED: Permission.ORDERS_SHIP,
+    OrderStatus.CANCELLED: Permission.ORDERS_CANCEL,
+}
+_AFTER_HOLD = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+
+
+def permission_for(order: OrderRules, status: OrderStatus) -> Permission:
+    """What staff need to change the order to `status`; to confirm it, to edit orders."""
+    if order.status == OrderStatus.ON_HOLD and status in _AFTER_HOLD:
+        return Permission.ORDERS_HOLD
+    return _PERMISSIONS.get(status, Permission.ORDERS_EDIT)
+
+
 @transaction
 def set_order_status(
     *,
@@ -41,9 +60,12 @@ def set_order_status(
     """Change the order's status with all effects; the current status changes nothing.
 
     Shipping ships all remaining items with `carrier` and `tracking_number`; cancelling releases
-    stock and refunds payments. Raises NotFound, StaleVersion and InvalidTransition.
+    stock and refunds payments. Raises PermissionDenied, NotFound, StaleVersion and
+    InvalidTransition.
     """
+    actor.require(Permission.ORDERS_VIEW)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    actor.require(permission_for(order, status))
     if order.status == status:
         return order
     if status not in allowed_for_staff(order):

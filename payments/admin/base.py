@@ -16,6 +16,7 @@ from oms.backoffice.display import money_column
 from oms.backoffice.filters import CreationDateFilter, GivenUpFilter
 from oms.backoffice.object_links import OrderRowsAdmin, order_query
 from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from payments.models import Payment, Refund
 from payments.operations.retrying import retry_now
 from payments.states import OPEN_REFUNDS
@@ -31,13 +32,14 @@ def _is_unfinished(work: Payment | Refund) -> bool:
 
 
 def _retry(actor: Actor, work: Any, values: Mapping[str, Any]) -> str:
-    retry_now(work=work)
+    retry_now(actor=actor, work=work)
     return gettext("Retry scheduled. Reload this page in a moment to see the result.")
 
 
 class PaymentWorkAdmin(OrderRowsAdmin):
     """`status_help` explains each status."""
 
+    view_permissions = (Permission.PAYMENTS_VIEW,)
     status_help: Mapping[Any, Any]
     list_display_links = ("created_at",)
     list_filter = (
@@ -53,6 +55,7 @@ class PaymentWorkAdmin(OrderRowsAdmin):
             label=_("Retry now"),
             icon="refresh",
             run=_retry,
+            permissions=(Permission.PAYMENTS_RETRY,),
             is_available=_is_unfinished,
             explanation=_(
                 "Checks the status with the payment provider now, and sends it again only if the "
@@ -60,7 +63,14 @@ class PaymentWorkAdmin(OrderRowsAdmin):
             ),
         ),
     )
-    bulk_actions = (AdminAction(name="retry_all", label=_("Retry now"), run=_retry),)
+    bulk_actions = (
+        AdminAction(
+            name="retry_all",
+            label=_("Retry now"),
+            run=_retry,
+            permissions=(Permission.PAYMENTS_RETRY,),
+        ),
+    )
 
     def search_query(self, term: str) -> Q:
         # Phrased so that the partial index of the references is used.

@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from oms.backoffice.admins import LargeTableAdmin
 from oms.backoffice.filters import BusinessDateFilter
+from oms.core.permissions import Permission
 from payments.gateways.registry import GATEWAYS
 from payments.models import ProviderMessage
 
 
 @admin.register(ProviderMessage)
 class ProviderMessageAdmin(LargeTableAdmin):
+    view_permissions = (Permission.PAYMENTS_VIEW,)
     list_display = ("received_at", "provider", "type", "message_id")
     list_filter = (("received_at", BusinessDateFilter),)
     # As in the index that serves pages and date ranges.

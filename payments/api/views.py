@@ -38,7 +38,7 @@ class AdminPayments(ApiViewSet):
         response_example=ADMIN_PAYMENT,
     )
     def list(self, request: Request) -> Response:
-        return self.page(all_payments(), AdminPaymentOutput)
+        return self.page(all_payments(actor=self.actor), AdminPaymentOutput)
 
     @documented(
         summary="Show a payment",
@@ -47,7 +47,7 @@ class AdminPayments(ApiViewSet):
         response_example=ADMIN_PAYMENT,
     )
     def retrieve(self, request: Request, id: Any) -> Response:
-        payment = all_payments().filter(pk=self.path_id()).first()
+        payment = all_payments(actor=self.actor).filter(pk=self.path_id()).first()
         if payment is None:
             raise NotFound
         return Response(AdminPaymentOutput(payment).data)

@@ -13,6 +13,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.money import formatted, in_currency
+from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from oms.queue.wakeups import wake_on_commit
@@ -30,9 +31,10 @@ def request_refund(
 ) -> Refund:
     """Create a refund of `amount`, or of the remaining amount; a worker sends it.
 
-    Raises NotFound, Invalid for more decimals than the currency has, and RefundExceedsCaptured if
-    less is left or nothing.
+    Raises PermissionDenied, NotFound, Invalid for more decimals than the currency has, and
+    RefundExceedsCaptured if less is left or nothing.
     """
+    actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound
@@ -78,19 +80,23 @@ def _create_refund(
 
 
 @transaction_required
-def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -> None:
+def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -> bool:
     """Refund the order's captured payments, and void those authorized or not yet sent.
 
-    A payment without a known outcome is left alone: if it is captured later, the order's handler of
-    that event refunds it. The caller holds the order's lock.
+    Returns whether anything is refunded: the caller knows who may. A payment without a known
+    outcome is left alone: if it is captured later, the order's handler of that event refunds it.
+    The caller holds the order's lock.
     """
+    refunds = False
     for payment in lock_payments_of_order(order_id):
         if payment.status == PaymentStatus.CAPTURED and payment.refundable:
             _create_refund(payment, actor=actor, amount=None, reason=reason, at=at)
+            refunds = True
         elif payment.status == PaymentStatus.AUTHORIZED:
             _request_action(payment, RequestedAction.VOID, at=at)
         elif payment.status == PaymentStatus.CREATED:
             _void_unsent(payment, actor=actor, at=at)
+    return refunds
 
 
 @transaction_required
@@ -128,18 +134,25 @@ def request_capture_for_order(*, actor: Actor, order_id: UUID) -> None:
 
 @transaction
 def request_capture(*, actor: Actor, payment_id: UUID) -> Payment:
-    """Request the capture of an authorized payment. Raises NotFound and PaymentNotCapturable."""
-    return _request_action_of(payment_id, RequestedAction.CAPTURE)
+    """Request the capture of an authorized payment.
+
+    Raises PermissionDenied, NotFound and PaymentNotCapturable.
+    """
+    return _request_action_of(payment_id, RequestedAction.CAPTURE, actor=actor)
 
 
 @transaction
 def request_void(*, actor: Actor, payment_id: UUID) -> Payment:
-    """Request the void of an authorized payment. Raises NotFound and PaymentNotCapturable."""
-    return _request_action_of(payment_id, RequestedAction.VOID)
+    """Request the void of an authorized payment.
+
+    Raises PermissionDenied, NotFound and PaymentNotCapturable.
+    """
+    return _request_action_of(payment_id, RequestedAction.VOID, actor=actor)
 
 
 @transaction_required
-def _request_action_of(payment_id: UUID, action: RequestedAction) -> Payment:
+def _request_action_of(payment_id: UUID, action: RequestedAction, *, actor: Actor) -> Payment:
+    actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY)
     payment = lock_payment(payment_id)
     if payment is None:
         raise NotFound

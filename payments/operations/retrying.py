@@ -7,16 +7,20 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from oms.core.actor import Actor
+from oms.core.permissions import Permission
 from oms.queue.wakeups import wake_on_commit
 from payments.models import Payment, Refund
 from payments.operations.attempts import PROCESS_TASK
 
 
-def retry_now(*, work: Payment | Refund) -> None:
+def retry_now(*, actor: Actor, work: Payment | Refund) -> None:
     """Make the payment or refund due at once, with all its attempts again.
 
-    Without effect if its outcome is known: what is final must not be sent again.
+    Without effect if its outcome is known: what is final must not be sent again. Raises
+    PermissionDenied.
     """
+    actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY)
     rows: QuerySet[Any] = type(work)._default_manager.filter(work.unfinished, pk=work.pk)
     if rows.update(next_attempt_at=Now(), attempts=0):
         wake_on_commit(PROCESS_TASK)

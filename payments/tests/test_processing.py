@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from oms.core.actor import system
 from oms.queue.leases import retry_policy
 from oms.testing.factories import make_product
 from oms.testing.ordering import payment_of, place, settle
@@ -115,7 +116,7 @@ def test_after_the_last_attempt_staff_can_retry(
     assert payment.last_error
 
     settings.SANDBOX_PROVIDER_URL = sandbox.url
-    retry_now(work=payment)
+    retry_now(actor=system("tests"), work=payment)
     assert work()
 
     payment.refresh_from_db()
@@ -170,7 +171,7 @@ def test_an_unexpected_error_in_one_call_leaves_it_unknown_and_the_others_alone(
 def test_a_payment_with_a_known_outcome_is_not_retried() -> None:
     order = charged_order()
 
-    retry_now(work=payment_of(order))
+    retry_now(actor=system("tests"), work=payment_of(order))
 
     assert payment_of(order).next_attempt_at is None
     assert not work()

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from pytest_django import Settings
 
+from oms.core.actor import system
 from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import payment_of, place, settle
 from orders.models import Order
@@ -105,7 +106,7 @@ def test_retrying_an_authorized_payment_does_not_void_it(
     settings.PAYMENT_CAPTURE = "manual"
     order = authorized_order()
 
-    retry_now(work=payment_of(order))
+    retry_now(actor=system("tests"), work=payment_of(order))
 
     assert not work()
     assert charges(sandbox, order)[0][1] == "authorized"

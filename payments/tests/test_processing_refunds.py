@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from pytest_django import Settings
 
+from oms.core.actor import system
 from oms.queue.leases import retry_policy
 from oms.testing.factories import make_product
 from oms.testing.faults import refused_rows
@@ -72,7 +73,7 @@ def test_a_refund_without_a_response_is_unknown_and_looked_up(
     assert refund.status == "unknown"
 
     settings.SANDBOX_PROVIDER_URL = sandbox.url
-    retry_now(work=refund)
+    retry_now(actor=system("tests"), work=refund)
     work()
 
     refund.refresh_from_db()
@@ -111,7 +112,7 @@ def test_a_rejected_look_up_leaves_the_refund_unknown(
     settings.SANDBOX_PROVIDER_URL = NOWHERE
     work()
     settings.SANDBOX_PROVIDER_URL = sandbox.url
-    retry_now(work=refund)
+    retry_now(actor=system("tests"), work=refund)
 
     refusal = GatewayRejected(code="invalid_query", message="Not like this.")
     with patch.object(SandboxGateway, "look_up_refund", side_effect=refusal):
@@ -132,7 +133,7 @@ def test_a_refund_that_failed_is_not_sent_again(sandbox: SandboxProcess) -> None
     refund.refresh_from_db()
     assert refund.status == "failed"
 
-    retry_now(work=refund)
+    retry_now(actor=system("tests"), work=refund)
     assert not work()
 
     assert sandbox.rows("SELECT * FROM refunds WHERE idempotency_key = ?", str(refund.id)) == []

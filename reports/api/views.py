@@ -45,11 +45,17 @@ class DailyReportView(ApiView):
         )
         if query.is_range:
             report = range_report(
-                first=query.first, last=query.last, currency=query.currency, now=now
+                actor=self.actor,
+                first=query.first,
+                last=query.last,
+                currency=query.currency,
+                now=now,
             )
             name = f"sales-{query.first}-{query.last}.csv"
         else:
-            report = daily_report(day=query.first, currency=query.currency, now=now)
+            report = daily_report(
+                actor=self.actor, day=query.first, currency=query.currency, now=now
+            )
             name = f"sales-{query.first}.csv"
         if request.accepted_renderer.format == "csv":
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -10,8 +10,10 @@ import msgspec
 import structlog
 from django.conf import settings
 
+from oms.core.actor import Actor
 from oms.core.clock import business_date, business_days
 from oms.core.ids import new_id
+from oms.core.permissions import Permission
 from oms.db.bulk_writes import insert_rows
 from oms.db.transactions import transaction
 from reports.figures import (
@@ -46,8 +48,12 @@ def is_closed(day: date, *, now: datetime) -> bool:
     return now >= business_days(day, day).end + SETTLING
 
 
-def daily_report(*, day: date, currency: str, now: datetime) -> Report:
-    """The report of one business day; stored first if it is closed and not stored yet."""
+def daily_report(*, actor: Actor, day: date, currency: str, now: datetime) -> Report:
+    """The report of one business day; stored first if it is closed and not stored yet.
+
+    Raises PermissionDenied.
+    """
+    actor.require(Permission.REPORTS_VIEW)
     [(figures, is_final)], _ = _days(day, day, currency=currency, now=now)
     return Report(
         first=day,
@@ -63,11 +69,13 @@ def daily_report(*, day: date, currency: str, now: datetime) -> Report:
     )
 
 
-def range_report(*, first: date, last: date, currency: str, now: datetime) -> Report:
+def range_report(*, actor: Actor, first: date, last: date, currency: str, now: datetime) -> Report:
     """The report of the business days from `first` to `last`, at most MAX_DAYS, and of each day.
 
-    Its totals are the sums of its days; `top_products` are those of the whole range.
+    Its totals are the sums of its days; `top_products` are those of the whole range. Raises
+    PermissionDenied.
     """
+    actor.require(Permission.REPORTS_VIEW)
     days, queried = _days(first, last, currency=currency, now=now)
     figures = [day for day, _ in days]
     return Report(

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from oms.core.actor import system
 from oms.testing.faults import refused_rows
 from oms.testing.threads import at_once
 from reports.figures import Report
@@ -33,7 +34,7 @@ def books(db: None) -> Books:
 
 
 def report(now: datetime) -> Report:
-    return daily_report(day=DAY, currency="EUR", now=now)
+    return daily_report(actor=system("tests"), day=DAY, currency="EUR", now=now)
 
 
 def test_the_report_of_today_is_live(books: Books) -> None:
@@ -70,7 +71,10 @@ def test_a_final_report_does_not_change_when_an_order_is_refunded_later(books: B
     assert report(NEXT_NOON + timedelta(hours=1)) == final
     assert final.totals.net_sales == Decimal("10.00")
     next_day = daily_report(
-        day=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON + timedelta(hours=1)
+        actor=system("tests"),
+        day=DAY + timedelta(days=1),
+        currency="EUR",
+        now=NEXT_NOON + timedelta(hours=1),
     )
     assert (next_day.totals.refunds, next_day.totals.orders_cancelled) == (Decimal("10.00"), 1)
     assert next_day.totals.net_sales == Decimal("-10.00")
@@ -112,7 +116,9 @@ def test_an_empty_shop_closes_nothing(db: None) -> None:
 def test_days_before_the_first_order_are_not_stored(books: Books) -> None:
     books.order(placed=NOON)
 
-    before = daily_report(day=DAY - timedelta(days=1), currency="EUR", now=NEXT_NOON)
+    before = daily_report(
+        actor=system("tests"), day=DAY - timedelta(days=1), currency="EUR", now=NEXT_NOON
+    )
 
     assert before.is_final
     assert before.totals.orders_placed == 0
@@ -123,9 +129,19 @@ def test_a_range_is_final_only_if_all_of_its_days_are(books: Books) -> None:
     books.order(placed=NOON, confirmed=NOON)
     books.order(placed=NEXT_NOON, confirmed=NEXT_NOON)
 
-    running = range_report(first=DAY, last=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON)
+    running = range_report(
+        actor=system("tests"),
+        first=DAY,
+        last=DAY + timedelta(days=1),
+        currency="EUR",
+        now=NEXT_NOON,
+    )
     over = range_report(
-        first=DAY, last=DAY + timedelta(days=1), currency="EUR", now=NEXT_NOON + timedelta(days=1)
+        actor=system("tests"),
+        first=DAY,
+        last=DAY + timedelta(days=1),
+        currency="EUR",
+        now=NEXT_NOON + timedelta(days=1),
     )
 
     assert running.days is not None
@@ -137,11 +153,17 @@ def test_a_range_is_final_only_if_all_of_its_days_are(books: Books) -> None:
 
 def test_a_range_of_stored_days_agrees_with_them(books: Books) -> None:
     order = books.order(placed=NOON, confirmed=NOON, lines=[("MUG", 2, "10.00")])
-    first = range_report(first=DAY, last=DAY, currency="EUR", now=NEXT_NOON)
+    first = range_report(actor=system("tests"), first=DAY, last=DAY, currency="EUR", now=NEXT_NOON)
     order.status = "shipped"
     order.save()
 
-    second = range_report(first=DAY, last=DAY, currency="EUR", now=NEXT_NOON + timedelta(days=9))
+    second = range_report(
+        actor=system("tests"),
+        first=DAY,
+        last=DAY,
+        currency="EUR",
+        now=NEXT_NOON + timedelta(days=9),
+    )
 
     assert second == first
 
@@ -204,7 +226,11 @@ def test_a_range_of_stored_days_reads_no_order(books: Books) -> None:
 
     with CaptureQueriesContext(connection) as statements:
         found = range_report(
-            first=DAY, last=DAY + timedelta(days=4), currency="EUR", now=NOON + timedelta(days=6)
+            actor=system("tests"),
+            first=DAY,
+            last=DAY + timedelta(days=4),
+            currency="EUR",
+            now=NOON + timedelta(days=6),
         )
 
     assert [(p.sku, p.units, p.revenue) for p in found.top_products] == [("CUP", 15, 30)]
@@ -222,7 +248,9 @@ def test_a_range_including_today_counts_sales_once(books: Books) -> None:
     # A missing day in the middle is queried together with the stored days after it.
     DailyReport.objects.filter(date=DAY).delete()
 
-    found = range_report(first=DAY, last=DAY + timedelta(days=2), currency="EUR", now=now)
+    found = range_report(
+        actor=system("tests"), first=DAY, last=DAY + timedelta(days=2), currency="EUR", now=now
+    )
 
     assert [(p.sku, p.units) for p in found.top_products] == [("CUP", 3)]
     assert found.totals.units_sold == 3

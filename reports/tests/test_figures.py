@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from oms.core.actor import system
 from reports.figures import Report, Totals, hours_of
 from reports.operations.reporting import daily_report, range_report
 from reports.tests.books import Books
@@ -28,7 +29,7 @@ def at(text: str, *, fold: int = 0) -> datetime:
 
 
 def report(day: date = DAY, *, currency: str = "EUR", now: datetime = LATER) -> Report:
-    return daily_report(day=day, currency=currency, now=now)
+    return daily_report(actor=system("tests"), day=day, currency=currency, now=now)
 
 
 @pytest.fixture
@@ -230,7 +231,9 @@ def test_a_range_is_the_sum_of_its_days_and_ranks_products_over_all_of_them(
             lines=[(leader, 1, "30.00"), ("STEADY", 1, "20.00")],
         )
 
-    made = range_report(first=DAY, last=date(2026, 5, 22), currency="EUR", now=LATER)
+    made = range_report(
+        actor=system("tests"), first=DAY, last=date(2026, 5, 22), currency="EUR", now=LATER
+    )
 
     assert made.totals.orders_confirmed == 2
     assert made.totals.gross_sales == Decimal("100.00")
@@ -254,7 +257,9 @@ def test_a_year_takes_as_many_statements_as_a_day(books: Books) -> None:
 
     def statements(last: date) -> int:
         with CaptureQueriesContext(connection) as queries:
-            range_report(first=date(2026, 1, 1), last=last, currency="EUR", now=LATER)
+            range_report(
+                actor=system("tests"), first=date(2026, 1, 1), last=last, currency="EUR", now=LATER
+            )
         return len([query for query in queries if "SAVEPOINT" not in query["sql"]])
 
     day = statements(date(2026, 1, 1))

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import connection
 
+from oms.core.actor import system
 from oms.testing.threads import at_once
 from reports.figures import Report
 from reports.models import DailyReport, OpenDay, OpenDaySales
@@ -35,7 +36,7 @@ def make_sales(books: Books, *, since: datetime, until: datetime) -> None:
 
 
 def report(now: datetime) -> Report:
-    return daily_report(day=DAY, currency="EUR", now=now)
+    return daily_report(actor=system("tests"), day=DAY, currency="EUR", now=now)
 
 
 def computed(now: datetime) -> Report:
@@ -66,7 +67,9 @@ def test_the_report_of_today_is_the_same_whether_its_sales_were_added_up_or_not(
     open_day = OpenDay.objects.get()
     assert open_day.until == now - SETTLING
     assert OpenDaySales.objects.count() == 13
-    in_range = range_report(first=DAY - timedelta(days=1), last=DAY, currency="EUR", now=now)
+    in_range = range_report(
+        actor=system("tests"), first=DAY - timedelta(days=1), last=DAY, currency="EUR", now=now
+    )
     assert in_range.top_products == made.top_products
 
 

@@ -37,4 +37,4 @@ class AuditView(ApiView):
         },
     )
     def get(self, request: Request) -> Response:
-        return self.page(audit_entries(), AuditEntryOutput)
+        return self.page(audit_entries(actor=self.actor), AuditEntryOutput)

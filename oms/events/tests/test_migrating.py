@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from django.db import connection
-from psycopg import sql
 
-from oms.testing import processes
-from oms.testing.environment import ROOT
+from oms.testing.migrating import empty_database, migrate
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -51,39 +43,20 @@ _CONTENT = """
 @pytest.fixture
 def another_database() -> Iterator[tuple[str, Any]]:
     """The URL of an empty database, and a connection to it."""
-    parameters: dict[str, Any] = connection.get_connection_params()
-    name = f"{parameters['dbname']}_before"
-    called = sql.Identifier(name)
-    with psycopg.connect(**{**parameters, "dbname": "postgres"}, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(called))
-        try:
-            url = urlsplit(processes.current_database_url())._replace(path=f"/{name}").geturl()
-            with psycopg.connect(**{**parameters, "dbname": name}, autocommit=True) as inside:
-                yield url, inside
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(called))
-
-
-def migrate(url: str, *arguments: str, app: str = "events", **settings: str) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0", app, *arguments],
-        env=os.environ | settings | {"DATABASE_URL": url},
-        cwd=ROOT,
-        check=True,
-        timeout=60,
-    )
+    with empty_database() as database:
+        yield database
 
 
 def test_a_log_is_moved_into_months_as_it_is(another_database: tuple[str, Any]) -> None:
     url, database = another_database
-    migrate(url, "0002")
+    migrate(url, "events", "0002")
     database.execute(_EVENTS)
     database.execute(_PARKED)
     before = database.execute(_CONTENT).fetchall()
 
     database.execute(_SLOW)
 
-    migrate(url, DB_STATEMENT_TIMEOUT_MS="500")
+    migrate(url, "events", DB_STATEMENT_TIMEOUT_MS="500")
 
     assert database.execute(_CONTENT).fetchall() == before
     failed = database.execute("SELECT event_id FROM events_parkedevent ORDER BY id").fetchall()
@@ -102,8 +75,8 @@ def test_permissions_survive_the_new_name_of_dead_letters(
     another_database: tuple[str, Any],
 ) -> None:
     url, database = another_database
-    migrate(url, "0004")
-    migrate(url, app="auth")
+    migrate(url, "events", "0004")
+    migrate(url, "auth")
     database.execute("INSERT INTO auth_group (name) VALUES ('operators')")
     database.execute(
         "INSERT INTO auth_group_permissions (group_id, permission_id)"
@@ -111,7 +84,7 @@ def test_permissions_survive_the_new_name_of_dead_letters(
         " WHERE codename IN ('view_parkedevent', 'change_parkedevent')"
     )
 
-    migrate(url)
+    migrate(url, "events")
 
     held = database.execute(
         "SELECT codename, auth_permission.name FROM auth_group_permissions"

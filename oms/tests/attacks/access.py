@@ -1,4 +1,7 @@
-"""Who may call which operation: the contract, as a table that a new route must be added to."""
+"""Who may call which operation: the contract, as a table that a new route must be added to.
+
+Of staff also with which permissions: on what is not their own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 
+from oms.core.permissions import Permission
 from oms.testing.factories import PASSWORD
 from oms.testing.ordering import ADDRESS
 from oms.tests.attacks.shop import INVALID, Make, Request, Shop, signed_webhook
@@ -32,6 +36,8 @@ class Expected:
     access: Access
     request: Make
     status: int = HTTPStatus.OK
+    permissions: tuple[Permission, ...] = ()
+    """What staff need for it besides, in the order in which they are asked for."""
 
     def status_for(self, caller: str) -> int:
         """The status that the contract gives the caller."""
@@ -79,12 +85,21 @@ def _of_owner(**body: object) -> Make:
     return lambda shop: Request(kwargs={"id": shop.owner.id}, body=body or None)
 
 
+def _of_member(**body: object) -> Make:
+    return lambda shop: Request(kwargs={"id": shop.member.id}, body=body or None)
+
+
 _PRODUCT = {"sku": "NEW-1", "name": "New", "price": "9.90"}
 _PAYMENT = {"provider": "sandbox", "token": "tok_success"}
 _PROFILE = {"full_name": "Somebody Else", "phone": ""}
 _page = Expected(access=Access.PAGE, request=_plain)
 _public_page = Expected(access=Access.PUBLIC, request=_plain)
 _own, _staff = Access.OWNER_OR_STAFF, Access.STAFF
+P = Permission
+_view_customers = (P.CUSTOMERS_VIEW,)
+_edit_customers = (P.CUSTOMERS_VIEW, P.CUSTOMERS_EDIT)
+_set_prices = (P.PRODUCTS_EDIT, P.PRODUCTS_PRICE)
+_pay = (P.ORDERS_VIEW, P.PAYMENTS_VIEW, P.PAYMENTS_RETRY)
 
 EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("GET", "home"): _page,
@@ -104,9 +119,13 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         ),
         status=201,
     ),
-    ("GET", "user-detail"): Expected(access=_own, request=_of_owner()),
-    ("PUT", "user-detail"): Expected(access=_own, request=_of_owner(**_PROFILE)),
-    ("PATCH", "user-detail"): Expected(access=_own, request=_of_owner(**_PROFILE)),
+    ("GET", "user-detail"): Expected(access=_own, request=_of_owner(), permissions=_view_customers),
+    ("PUT", "user-detail"): Expected(
+        access=_own, request=_of_owner(**_PROFILE), permissions=_edit_customers
+    ),
+    ("PATCH", "user-detail"): Expected(
+        access=_own, request=_of_owner(**_PROFILE), permissions=_edit_customers
+    ),
     ("GET", "user-me"): Expected(access=Access.SIGNED_IN, request=_plain),
     ("PUT", "user-me"): Expected(
         access=Access.SIGNED_IN, request=lambda shop: Request(body=_PROFILE)
@@ -127,24 +146,48 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         request=lambda shop: Request(body={"refresh": shop.pair.refresh}),
         status=204,
     ),
+    # --- Staff
+    ("GET", "admin-staff"): Expected(access=_staff, request=_plain, permissions=(P.STAFF_MANAGE,)),
+    ("POST", "admin-staff"): Expected(
+        access=_staff,
+        request=lambda shop: Request(body={"email": "new@example.com", "full_name": "New"}),
+        status=201,
+        permissions=(P.STAFF_MANAGE,),
+    ),
+    ("GET", "admin-staff-member"): Expected(
+        access=_staff, request=_of_member(), permissions=(P.STAFF_MANAGE,)
+    ),
+    ("PATCH", "admin-staff-member"): Expected(
+        access=_staff, request=_of_member(full_name="Renamed"), permissions=(P.STAFF_MANAGE,)
+    ),
     # --- Products and stock
     ("GET", "product-list"): Expected(access=Access.PUBLIC, request=_plain),
     ("GET", "product-detail"): Expected(access=Access.PUBLIC, request=_of_product()),
     ("GET", "product-inventory"): Expected(access=Access.PUBLIC, request=_of_product()),
     ("POST", "product-list"): Expected(
-        access=_staff, request=lambda shop: Request(body=_PRODUCT), status=201
+        access=_staff,
+        request=lambda shop: Request(body=_PRODUCT),
+        status=201,
+        permissions=_set_prices,
     ),
-    ("PUT", "product-detail"): Expected(access=_staff, request=_of_product(**_PRODUCT)),
-    ("PATCH", "product-detail"): Expected(access=_staff, request=_of_product(price="0.01")),
+    ("PUT", "product-detail"): Expected(
+        access=_staff, request=_of_product(**_PRODUCT), permissions=_set_prices
+    ),
+    ("PATCH", "product-detail"): Expected(
+        access=_staff, request=_of_product(price="0.01"), permissions=_set_prices
+    ),
     ("POST", "stock-adjustments"): Expected(
         access=_staff,
         request=lambda shop: Request(
             body={"product_id": str(shop.product.id), "reason": "received", "delta": 5}
         ),
         status=201,
+        permissions=(P.STOCK_VIEW, P.STOCK_ADJUST),
     ),
-    ("GET", "stock-movements"): Expected(access=_staff, request=_plain),
-    ("GET", "low-stock"): Expected(access=_staff, request=_plain),
+    ("GET", "stock-movements"): Expected(
+        access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)
+    ),
+    ("GET", "low-stock"): Expected(access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)),
     # --- Orders
     ("GET", "orders"): Expected(access=Access.SIGNED_IN, request=_plain),
     ("POST", "orders"): Expected(
@@ -155,25 +198,61 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         request=lambda shop: Request(body={"orders": [_order(shop)], "on_error": "continue"}),
         status=207,
     ),
-    ("GET", "order"): Expected(access=_own, request=_of_order()),
-    ("PATCH", "order"): Expected(access=_own, request=_of_order(note="Ring twice.")),
-    ("DELETE", "order"): Expected(access=_own, request=_of_order(), status=204),
-    ("GET", "order-status"): Expected(access=_own, request=_of_order()),
-    ("PUT", "order-status"): Expected(access=_staff, request=_of_paid(status="processing")),
-    ("PUT", "order-cancel"): Expected(access=_own, request=_of_order(reason="Too late.")),
-    ("GET", "order-payments"): Expected(access=_own, request=_of_order()),
-    ("POST", "order-payments"): Expected(access=_own, request=_of_order(**_PAYMENT), status=202),
-    ("GET", "admin-orders"): Expected(access=_staff, request=_plain),
-    ("PUT", "admin-order-status"): Expected(access=_staff, request=_of_paid(status="processing")),
+    ("GET", "order"): Expected(access=_own, request=_of_order(), permissions=(P.ORDERS_VIEW,)),
+    ("PATCH", "order"): Expected(
+        access=_own,
+        request=_of_order(note="Ring twice."),
+        permissions=(P.ORDERS_VIEW, P.ORDERS_EDIT),
+    ),
+    ("DELETE", "order"): Expected(
+        access=_own, request=_of_order(), status=204, permissions=(P.ORDERS_VIEW, P.ORDERS_CANCEL)
+    ),
+    ("GET", "order-status"): Expected(
+        access=_own, request=_of_order(), permissions=(P.ORDERS_VIEW,)
+    ),
+    ("PUT", "order-status"): Expected(
+        access=_staff,
+        request=_of_paid(status="processing"),
+        permissions=(P.ORDERS_VIEW, P.ORDERS_SHIP),
+    ),
+    ("PUT", "order-cancel"): Expected(
+        access=_own,
+        request=_of_order(reason="Too late."),
+        permissions=(P.ORDERS_VIEW, P.ORDERS_CANCEL),
+    ),
+    ("GET", "order-payments"): Expected(
+        access=_own, request=_of_order(), permissions=(P.ORDERS_VIEW, P.PAYMENTS_VIEW)
+    ),
+    ("POST", "order-payments"): Expected(
+        access=_own, request=_of_order(**_PAYMENT), status=202, permissions=_pay
+    ),
+    ("GET", "admin-orders"): Expected(access=_staff, request=_plain, permissions=(P.ORDERS_VIEW,)),
+    ("PUT", "admin-order-status"): Expected(
+        access=_staff,
+        request=_of_paid(status="processing"),
+        permissions=(P.ORDERS_VIEW, P.ORDERS_SHIP),
+    ),
     ("POST", "admin-order-shipments"): Expected(
-        access=_staff, request=_of_paid(carrier="DHL", tracking_number="0034"), status=201
+        access=_staff,
+        request=_of_paid(carrier="DHL", tracking_number="0034"),
+        status=201,
+        permissions=(P.ORDERS_VIEW, P.ORDERS_SHIP),
     ),
     # --- Payments
-    ("GET", "admin-payments"): Expected(access=_staff, request=_plain),
-    ("GET", "admin-payment"): Expected(access=_staff, request=_of_payment()),
-    ("GET", "admin-payment-refunds"): Expected(access=_staff, request=_of_payment()),
+    ("GET", "admin-payments"): Expected(
+        access=_staff, request=_plain, permissions=(P.PAYMENTS_VIEW,)
+    ),
+    ("GET", "admin-payment"): Expected(
+        access=_staff, request=_of_payment(), permissions=(P.PAYMENTS_VIEW,)
+    ),
+    ("GET", "admin-payment-refunds"): Expected(
+        access=_staff, request=_of_payment(), permissions=(P.PAYMENTS_VIEW,)
+    ),
     ("POST", "admin-payment-refunds"): Expected(
-        access=_staff, request=_of_payment(amount="1.00", reason="Broken."), status=202
+        access=_staff,
+        request=_of_payment(amount="1.00", reason="Broken."),
+        status=202,
+        permissions=(P.PAYMENTS_VIEW, P.PAYMENTS_REFUND),
     ),
     ("POST", "payment-webhook"): Expected(
         access=Access.CREDENTIALS, request=signed_webhook, status=204
@@ -183,12 +262,14 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("PUT", "notification-read"): Expected(
         access=Access.OWNER, request=lambda shop: Request(kwargs={"id": shop.notification.id})
     ),
-    ("GET", "daily-report"): Expected(access=_staff, request=_plain),
-    ("GET", "audit"): Expected(access=_staff, request=_plain),
+    ("GET", "daily-report"): Expected(access=_staff, request=_plain, permissions=(P.REPORTS_VIEW,)),
+    ("GET", "audit"): Expected(access=_staff, request=_plain, permissions=(P.AUDIT_VIEW,)),
     ("GET", "events"): Expected(access=Access.SIGNED_IN, request=_plain),
-    ("GET", "admin-events"): Expected(access=_staff, request=_plain),
+    ("GET", "admin-events"): Expected(access=_staff, request=_plain, permissions=(P.ORDERS_VIEW,)),
     ("GET", "stream"): Expected(
-        access=Access.SIGNED_IN, request=lambda shop: Request(query="?topics=orders")
+        access=Access.SIGNED_IN,
+        request=lambda shop: Request(query="?topics=orders"),
+        permissions=(P.ORDERS_VIEW,),
     ),
     ("POST", "stream-tickets"): Expected(access=Access.SIGNED_IN, request=_plain, status=201),
 }

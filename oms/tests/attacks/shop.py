@@ -29,12 +29,16 @@ from payments.signatures import sign
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What there is; `order`, `paid` and `notification` belong to `owner`."""
+    """What there is; `order`, `paid` and `notification` belong to `owner`.
+
+    The `clerk` has all permissions, the `boss` is a superuser, the `member` of the staff has none.
+    """
 
     owner: User
     stranger: User
     clerk: User
     boss: User
+    member: User
     product: Product
     hidden: Product
     order: Order
@@ -65,7 +69,6 @@ INVALID = (
     "garbage",
 )
 CALLERS = ("anonymous", *VALID, *INVALID)
-"""Of the `clerk` nothing but `is_staff` is set: no permission, no group."""
 
 
 def open_shop() -> Shop:
@@ -92,6 +95,7 @@ def open_shop() -> Shop:
         stranger=stranger,
         clerk=clerk,
         boss=boss,
+        member=make_staff(permissions=()),
         product=product,
         hidden=make_product(is_active=False),
         order=order,

@@ -235,7 +235,8 @@ def test_without_the_permissions_the_refusals_would_not_be(
         assert shop.client(caller).get(path).status_code == status
 
     monkeypatch.setattr(IsStaff, "has_permission", lambda *_: True)
-    monkeypatch.setattr(Actor, "may_see_of", lambda *_: True)
+    monkeypatch.setattr(Actor, "may", lambda *_: True)
+    monkeypatch.setattr(Actor, "require_for", lambda *_: None)
 
     for caller, path, _ in calls:
         assert shop.client(caller).get(path).status_code == 200

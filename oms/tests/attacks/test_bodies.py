@@ -11,6 +11,8 @@ import pytest
 from rest_framework import serializers
 
 from oms.api.serializers import InputSerializer
+from oms.core.permissions import Permission
+from oms.testing.factories import permission_rows
 from oms.tests.attacks.access import EXPECTED
 from oms.tests.attacks.document import (
     Place,
@@ -67,6 +69,10 @@ def _send(operation: tuple[str, str], shop: Shop, request: Request, value: Any) 
     return request.send(shop.client(caller), *operation, body=encoded(value))
 
 
+EMPTY_LISTS = {("roles",), ("permissions",)}
+"""Lists that are whole without anything: somebody may have no role."""
+
+
 @pytest.mark.parametrize("operation", WRITES, ids=" ".join)
 def test_every_write_describes_its_body(operation: tuple[str, str], shop: Shop) -> None:
     request = EXPECTED[operation].request(shop)
@@ -106,6 +112,8 @@ def test_no_place_takes_a_wrong_value(operation: tuple[str, str], shop: Shop) ->
     before = database_digest()
     for place, schema in places(body):
         for value in wrong_values(schema):
+            if value == [] and place in EMPTY_LISTS:
+                continue
             answer = _send(operation, shop, request, with_value(request.body, place, value))
             assert answer.status_code == 400, (place, value, answer.content)
             problem = answer.json()
@@ -135,6 +143,9 @@ def test_customers_do_not_set_of_themselves_what_staff_may(name: str, shop: Shop
             assert answer.status_code == 400, answer.content
             answer = client.put(path, {"full_name": "X", "phone": "", name: value})
             assert answer.status_code == 400, answer.content
+    # Not with any other permission either.
+    shop.clerk.user_permissions.set(permission_rows(set(Permission) - {Permission.STAFF_MANAGE}))
+    before = database_digest()
     for user in (shop.clerk, shop.boss, shop.stranger):
         change = {"is_staff": not user.is_staff}
         answer = shop.client("clerk").patch(f"/api/v1/users/{user.id}", change)

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from oms.events.models import Event
 from oms.testing import factories
-from oms.testing.factories import make_customer
+from oms.testing.factories import make_customer, permission_rows
 from oms.tests.attacks.access import EXPECTED, Access
 from oms.tests.attacks.shop import Shop, database_digest
 
@@ -270,6 +270,7 @@ def test_a_customer_who_was_made_staff_has_the_rights_at_once_and_loses_them_at_
 ) -> None:
     """Tokens carry no rights that outlive a change."""
     sam = make_customer()
+    sam.user_permissions.set(permission_rows(["orders.view"]))
     caller = factories.api_client(sam)
     path = reverse("admin-orders")
 
@@ -279,3 +280,6 @@ def test_a_customer_who_was_made_staff_has_the_rights_at_once_and_loses_them_at_
         statuses.append(caller.get(path).status_code)
 
     assert statuses == [403, 200, 403]
+    type(sam).objects.filter(pk=sam.pk).update(is_staff=True)
+    sam.user_permissions.clear()
+    assert caller.get(path).status_code == 403

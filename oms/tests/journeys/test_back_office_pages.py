@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -20,7 +19,11 @@ from oms.core import clock
 from oms.core.ids import new_id
 from oms.events.models import DeadLetter, Event
 from oms.testing.complete_shop import make_complete_shop
-from oms.testing.factories import make_product, make_staff
+from oms.testing.factories import (
+    make_product,
+    make_staff,
+    permission_rows,
+)
 from oms.testing.ordering import paid_order, payment_of, place
 from orders.models import Order
 from payments.models import Payment, Refund
@@ -55,7 +58,7 @@ def test_every_list_its_search_and_its_first_row_open(staff: Client, shop: Order
 
 def test_no_list_opens_without_its_permission() -> None:
     client = Client()
-    client.force_login(make_staff())
+    client.force_login(make_staff(permissions=()))
 
     assert {url: client.get(url).status_code for url in LISTS} == dict.fromkeys(LISTS, 403)
 
@@ -166,12 +169,12 @@ def test_the_dashboard_groups_the_digits_of_numbers(staff: Client, shop: Order) 
 
 
 def test_the_dashboard_shows_only_what_the_user_may_see(shop: Order) -> None:
-    user = make_staff()
+    user = make_staff(permissions=())
     client = Client()
     client.force_login(user)
 
     assert "have access to anything yet" in client.get("/admin/").content.decode()
-    user.user_permissions.add(Permission.objects.get(codename="view_product"))
+    user.user_permissions.add(*permission_rows(["stock.view"]))
     html = client.get("/admin/").content.decode()
 
     assert "Low stock" in html

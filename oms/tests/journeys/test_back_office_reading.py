@@ -7,7 +7,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
@@ -204,7 +203,7 @@ def test_titles_keep_names_unchanged_and_leave_out_the_app(staff: Client) -> Non
 
 def test_a_user_without_permission_gets_a_page_with_a_link_back() -> None:
     client = Client()
-    client.force_login(make_staff())
+    client.force_login(make_staff(permissions=()))
 
     refused = client.get(ORDERS)
 
@@ -231,10 +230,8 @@ def test_a_form_from_before_another_login_gets_an_explanation(staff: Client) -> 
 
 
 def test_the_link_of_every_visible_figure_opens(staff: Client) -> None:
-    clerk = make_staff()
-    clerk.user_permissions.add(Permission.objects.get(codename="view_order"))
     client = Client()
-    client.force_login(clerk)
+    client.force_login(make_staff(permissions=["orders.view"]))
     order = place((make_product(), 1))
 
     links = re.findall(r'bo-figure[^"]*" href="([^"]+)"', text(client.get("/admin/")))

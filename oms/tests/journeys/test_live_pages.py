@@ -81,7 +81,7 @@ def test_staff_see_a_badge_and_nothing_jumps(processes: Processes, browser: Brow
 
     # What happens before the stream is open is not missed.
     held: list[Route] = []
-    page.route("**/admin/stream/ticket/", held.append)
+    page.route("**/admin/stream/ticket/", lambda route: held.append(route))
     page.goto("/admin/orders/order/")
     assert held
     place((make_product(), 1))

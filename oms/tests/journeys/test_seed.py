@@ -19,6 +19,7 @@ from inventory.models import Product, StockLevel
 from notifications.models import Notification
 from oms.checks import reconcile
 from oms.core import clock
+from oms.core.actor import system
 from oms.core.clock import business_date
 from oms.demo.seed import SeededShop, seed_shop
 from oms.events.relay import deliver
@@ -139,7 +140,7 @@ def test_stored_reports_of_the_seeded_days_are_deleted(ledger: Path) -> None:
 
     assert [report.date for report in DailyReport.objects.all()] == [before]
     oldest = business_date(Order.objects.earliest("placed_at").placed_at)
-    report = daily_report(day=oldest, currency="EUR", now=NOW)
+    report = daily_report(actor=system("tests"), day=oldest, currency="EUR", now=NOW)
     assert report.is_final
     assert report.totals.orders_placed > 0
 

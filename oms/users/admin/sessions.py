@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -21,6 +21,7 @@ from oms.backoffice.display import badge, link
 from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.users.admin.users import sees_accounts, sees_staff_alone
 from oms.users.models import Session, User
 from oms.users.operations.authorization import may_change
 from oms.users.operations.sessions import end_session
@@ -54,6 +55,7 @@ class SessionAdmin(LargeTableAdmin):
             label=_("End session"),
             icon="logout",
             run=_end_session,
+            permissions=(),
             is_available=lambda session: (
                 session.revoked_at is None and session.expires_at > clock.now()
             ),
@@ -67,12 +69,19 @@ class SessionAdmin(LargeTableAdmin):
         users = User.objects.filter(email__icontains=term).order_by("-created_at", "-pk")
         return Q(user__in=list(users.values_list("pk", flat=True)[:_MAX_USERS]))
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return sees_accounts(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        rows: QuerySet[Session] = super().get_queryset(request)
+        return rows.filter(user__is_staff=True) if sees_staff_alone(request) else rows
+
     def has_action_permission(
-        self, request: HttpRequest, action: AdminAction, obj: Any = None
+        self, request: HttpRequest, action: AdminAction, subject: Any = None
     ) -> bool:
-        is_permitted = super().has_action_permission(request, action, obj)
+        is_permitted = super().has_action_permission(request, action, subject)
         return is_permitted and (
-            obj is None or may_change(actor=staff_actor(request), user=obj.user)
+            subject is None or may_change(actor=staff_actor(request), user=subject.user)
         )
 
     @display(description=_("user"))

@@ -24,3 +24,16 @@ TOKEN_PAIR = {
     "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.c2ln",
     "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2ln",
 }
+NEW_STAFF = {
+    "email": "sam@example.com",
+    "full_name": "Sam Keller",
+    "roles": ["clerk"],
+    "permissions": ["payments.refund"],
+}
+STAFF = {
+    "id": "019aa2f0-11d2-7c05-8f3e-0b7a5d9c2e41",
+    **NEW_STAFF,
+    "is_active": True,
+    "is_superuser": False,
+    "created_at": "2026-11-21T09:30:00.123456Z",
+}

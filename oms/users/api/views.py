@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from oms.api.documentation import documented
 from oms.api.permissions import AllowAny
 from oms.api.views import ApiView, ApiViewSet
+from oms.core.errors import PermissionDenied
 from oms.users.api import examples
 from oms.users.api.serializers import (
     CredentialsInput,
@@ -29,9 +30,10 @@ from oms.users.operations.sessions import log_in, refresh_session, revoke_sessio
 from oms.users.queries import find_user
 
 _WHO_MAY_CHANGE = (
-    "Customers may change their own `full_name`, `phone` and `email`. Staff may also change these "
-    "for customers, and `is_active`. Only superusers may change other staff accounts and "
-    "`is_staff`. Nobody may change their own `is_active` or `is_staff`."
+    "Customers may change their own `full_name`, `phone` and `email`. Staff with `customers.edit` "
+    "may also change these for customers, and `is_active`; staff with `staff.manage` those of "
+    "staff, and `is_staff`, as far as they have all rights of the account. Nobody may change their "
+    "own `is_active` or `is_staff`."
 )
 
 
@@ -62,6 +64,7 @@ class UserViewSet(ApiViewSet):
         summary="Get an account",
         response=StaffUserOutput,
         response_example=examples.USER,
+        errors=[PermissionDenied],
     )
     def retrieve(self, request: Request, id: str = "") -> Response:
         return self._present(find_user(actor=self.actor, user_id=self.user_id()))
@@ -73,7 +76,7 @@ class UserViewSet(ApiViewSet):
         request=ProfileInput,
         request_example=examples.PROFILE,
         response_example=examples.USER,
-        errors=[EmailTaken, SuperuserNeeded, OwnRights],
+        errors=[EmailTaken, PermissionDenied, SuperuserNeeded, OwnRights],
     )
     def update(self, request: Request, id: str = "") -> Response:
         return self._change(partial=False)
@@ -85,7 +88,7 @@ class UserViewSet(ApiViewSet):
         request=ProfileInput,
         request_example=examples.PROFILE_CHANGE,
         response_example=examples.USER,
-        errors=[EmailTaken, SuperuserNeeded, OwnRights],
+        errors=[EmailTaken, PermissionDenied, SuperuserNeeded, OwnRights],
     )
     def partial_update(self, request: Request, id: str = "") -> Response:
         return self._change(partial=True)

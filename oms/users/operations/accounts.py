@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from oms.core.actor import Actor
-from oms.core.errors import InputError, Invalid, NotFound
-from oms.db.transactions import transaction, violated_constraint
+from oms.core.errors import InputError, Invalid
+from oms.db.transactions import transaction, transaction_required, violated_constraint
 from oms.events.publishing import publish
 from oms.users.errors import EmailTaken
 from oms.users.events import UserChanged, UserRegistered
@@ -32,7 +32,14 @@ def register_user(
     user = User(email=User.objects.normalize_email(email), full_name=full_name, phone=phone)
     check_password_strength(password, user=user)
     user.set_password(password)
-    if User.objects.with_email(email).exists():
+    insert_user(user, actor=actor)
+    return user
+
+
+@transaction_required
+def insert_user(user: User, *, actor: Actor) -> None:
+    """Save a new account and publish it. Raises EmailTaken."""
+    if User.objects.with_email(user.email).exists():
         raise EmailTaken
     try:
         user.save(force_insert=True)
@@ -41,7 +48,6 @@ def register_user(
             raise EmailTaken from error
         raise
     publish(UserRegistered(user_id=user.id, email=user.email), actor=actor)
-    return user
 
 
 def check_password_strength(password: str, *, user: User) -> None:
@@ -64,8 +70,7 @@ def change_user(*, actor: Actor, user_id: UUID, values: dict[str, Any]) -> User:
     Deactivating a user ends all of their sessions. Raises NotFound for another customer's account,
     Invalid for a field that customers may not set, EmailTaken, and what `check_authority` raises.
     """
-    if not actor.may_see_of(user_id):
-        raise NotFound
+    actor.require_for(user_id)
     allowed = STAFF_FIELDS if actor.is_staff else OWN_FIELDS
     if refused := sorted(values.keys() - set(allowed)):
         raise Invalid(

@@ -1,26 +1,32 @@
-"""Permission groups, which only superusers may add and change."""
+"""Groups, which are the roles of staff: those that come with the shop, and its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as PermissionRow
 from django.db import IntegrityError
 
 from oms.core.actor import Actor
+from oms.core.permissions import ROLES, Permission, permissions_of_codes
 from oms.db.transactions import transaction, violated_constraint
 from oms.events.publishing import publish
-from oms.users.errors import GroupNameTaken
+from oms.users.errors import GroupNameTaken, RoleRenamed
 from oms.users.events import GroupChanged, group_uuid
+from oms.users.granted import permissions_of_groups
 from oms.users.locks import lock_group
-from oms.users.operations.authorization import check_superuser
+from oms.users.operations.authorization import check_ceiling
 
 
 @transaction
-def add_group(*, actor: Actor, name: str, permissions: Iterable[Permission]) -> Group:
-    """Add a group with these permissions. Raises SuperuserNeeded and GroupNameTaken."""
-    check_superuser(actor=actor)
+def add_group(*, actor: Actor, name: str, permissions: Iterable[PermissionRow]) -> Group:
+    """Add a group with these permissions, of which the actor must have all.
+
+    Raises PermissionDenied and GroupNameTaken.
+    """
+    actor.require(Permission.STAFF_MANAGE)
     group = Group()
     _save(group, name=name, permissions=permissions, actor=actor)
     return group
@@ -32,22 +38,26 @@ def change_group(
     actor: Actor,
     group_id: int,
     name: str | None = None,
-    permissions: Iterable[Permission] | None = None,
+    permissions: Iterable[PermissionRow] | None = None,
 ) -> None:
     """Set the group's name or permissions, unless None.
 
-    Raises NotFound, SuperuserNeeded and GroupNameTaken.
+    The actor must have all that its members have, before and afterwards. Raises PermissionDenied,
+    NotFound, GroupNameTaken and RoleRenamed.
     """
-    check_superuser(actor=actor)
+    actor.require(Permission.STAFF_MANAGE)
     group = lock_group(group_id)
+    check_ceiling(actor=actor, rights=permissions_of_groups([group.pk]))
     _save(group, name=name, permissions=permissions, actor=actor)
 
 
 def _save(
-    group: Group, *, name: str | None, permissions: Iterable[Permission] | None, actor: Actor
+    group: Group, *, name: str | None, permissions: Iterable[PermissionRow] | None, actor: Actor
 ) -> None:
     changes: dict[str, list[Any]] = {}
     if name is not None and name != group.name:
+        if group.name in ROLES:
+            raise RoleRenamed
         changes["name"] = [group.name, name]
         group.name = name
         try:
@@ -57,6 +67,9 @@ def _save(
                 raise GroupNameTaken from error
             raise
     if permissions is not None:
+        permissions = list(permissions)
+        granted = permissions_of_codes(row.codename for row in permissions)
+        check_ceiling(actor=actor, rights=granted)
         before = _codenames(group)
         group.permissions.set(permissions)
         if (after := _codenames(group)) != before:

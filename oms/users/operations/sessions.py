@@ -184,7 +184,7 @@ def end_sessions(*, actor: Actor, user_id: UUID, reason: str) -> None:
 
 @transaction
 def end_session(*, actor: Actor, session_id: UUID, reason: str) -> None:
-    """End one session, if it has not ended. Raises SuperuserNeeded."""
+    """End one session, if it has not ended. Raises what `check_authority` does."""
     session = lock_session(session_id)
     if session is None:
         return

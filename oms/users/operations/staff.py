@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as PermissionRow
 
 from oms.core.actor import Actor
+from oms.core.permissions import Permission, permissions_of_codes
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from oms.users.events import PasswordSet, UserChanged
+from oms.users.granted import permissions_of_groups
 from oms.users.locks import lock_user
 from oms.users.models import User
 from oms.users.operations.accounts import check_password_strength, register_user
-from oms.users.operations.authorization import check_authority
+from oms.users.operations.authorization import check_authority, check_ceiling
 from oms.users.operations.sessions import end_sessions
 
 
@@ -23,11 +26,14 @@ from oms.users.operations.sessions import end_sessions
 def create_account(*, actor: Actor, is_staff: bool = False, **values: str) -> User:
     """Create a customer or staff account of the `values` that `register_user` takes.
 
-    Raises Invalid for a weak password, EmailTaken, and SuperuserNeeded for a staff account.
+    Raises PermissionDenied, Invalid for a weak password, and EmailTaken.
     """
+    if is_staff:
+        actor.require(Permission.STAFF_MANAGE)
+    else:
+        actor.require(Permission.CUSTOMERS_VIEW, Permission.CUSTOMERS_EDIT)
     user = register_user(actor=actor, **values)
     if is_staff:
-        check_authority(actor=actor, user=user, changed=["is_staff"])
         user.is_staff = True
         user.save(update_fields=["is_staff", "updated_at"])
         publish(UserChanged(user_id=user.id, changes={"is_staff": [False, True]}), actor=actor)
@@ -38,7 +44,7 @@ def create_account(*, actor: Actor, is_staff: bool = False, **values: str) -> Us
 def set_password(*, actor: Actor, user_id: UUID, password: str) -> User:
     """Set the user's password and end all of their sessions. Returns the user.
 
-    Raises NotFound, SuperuserNeeded, and Invalid for a weak password.
+    Raises NotFound, what `check_authority` does, and Invalid for a weak password.
     """
     user = lock_user(user_id)
     check_authority(actor=actor, user=user)
@@ -58,11 +64,11 @@ def grant_rights(
     user_id: UUID,
     is_superuser: bool | None = None,
     groups: Iterable[Group] | None = None,
-    permissions: Iterable[Permission] | None = None,
+    permissions: Iterable[PermissionRow] | None = None,
 ) -> User:
-    """Set the user's back office permissions, unless None.
+    """Set the user's groups and permissions, unless None: at most what the actor has.
 
-    Raises NotFound, SuperuserNeeded and OwnRights.
+    Raises NotFound, and what `check_authority` does.
     """
     user = lock_user(user_id)
     changes: dict[str, list[Any]] = {}
@@ -80,6 +86,9 @@ def grant_rights(
     if not changes:
         return user
     check_authority(actor=actor, user=user, changed=changes)
+    granted = permissions_of_groups([group.pk for group in groups or ()])
+    granted |= permissions_of_codes(row.codename for row in permissions or ())
+    check_ceiling(actor=actor, rights=granted)
     if is_superuser is not None:
         user.is_superuser = is_superuser
         user.save(update_fields=["is_superuser", "updated_at"])
@@ -93,7 +102,7 @@ def grant_rights(
 
 @transaction
 def log_out_everywhere(*, actor: Actor, user_id: UUID) -> None:
-    """End all sessions of the user. Raises NotFound and SuperuserNeeded."""
+    """End all sessions of the user. Raises NotFound, and what `check_authority` does."""
     check_authority(actor=actor, user=lock_user(user_id))
     end_sessions(actor=actor, user_id=user_id, reason="by staff")
 

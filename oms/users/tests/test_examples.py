@@ -10,9 +10,11 @@ from rest_framework.serializers import BaseSerializer
 from oms.users.api import examples
 from oms.users.api.serializers import (
     CredentialsInput,
+    NewStaffInput,
     ProfileInput,
     RefreshInput,
     RegistrationInput,
+    StaffOutput,
     TokenPairOutput,
     UserOutput,
 )
@@ -26,6 +28,7 @@ from oms.users.api.serializers import (
         (ProfileInput, examples.PROFILE_CHANGE, True),
         (CredentialsInput, examples.CREDENTIALS, False),
         (RefreshInput, examples.REFRESH, False),
+        (NewStaffInput, examples.NEW_STAFF, False),
     ],
 )
 def test_an_example_of_a_body_is_taken(
@@ -38,4 +41,5 @@ def test_an_example_of_a_body_is_taken(
 
 def test_an_example_of_an_answer_has_its_members() -> None:
     assert set(UserOutput().fields) == set(examples.USER)
+    assert set(StaffOutput().fields) == set(examples.STAFF)
     assert set(TokenPairOutput().fields) == set(examples.TOKEN_PAIR)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oms.core import clock
+from oms.core.actor import system
 from oms.core.currencies import CURRENCIES, DECIMALS
 from oms.http.payloads import encode
 from reports.documents import csv_of, document_of
@@ -40,7 +41,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = clock.now()
         day = options["date"] or clock.business_date(now) - timedelta(days=1)
-        report = daily_report(day=day, currency=options["currency"], now=now)
+        report = daily_report(
+            actor=system("command"), day=day, currency=options["currency"], now=now
+        )
         if options["format"] == "json":
             self.stdout.write(encode(document_of(report)).decode())
         elif options["format"] == "csv":
