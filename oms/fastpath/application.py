@@ -57,6 +57,8 @@ _STALLED_SECONDS = 2.0
 # Answered on threads of their own, so also while requests of clients hold all others.
 _FOR_OPERATORS = frozenset({"/health/ready", "/metrics"})
 _WATCH_SECONDS = 1.0
+# Until one has begun after a handshake.
+_LOOKS = 2
 _WATCH_STOPPING_SECONDS = 0.1
 _SLOW = "The body did not arrive in time."
 # A tenth of Python's own: a request is received while a batch is decided.
@@ -89,6 +91,8 @@ class Application:
         self._wakeups: WakeUpSender | None = None
         self._resources = ExitStack()
         self._connections = ConnectionWatch(port=settings.PORT)
+        # Set after each look at the connections.
+        self._looked = asyncio.Event()
         self._make_streams = streams
         # From the start to the shutdown.
         self._streams: Streams | None = None
@@ -142,8 +146,15 @@ class Application:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             began = time.monotonic()
-            present = await asyncio.to_thread(self._connections.look)
-            self._connections.forget_ended(present, before=began)
+            try:
+                present = await asyncio.to_thread(self._connections.look)
+            except Exception:  # a bug, which must not end the watch
+                log.exception("connections_not_watched")
+                continue
+            if present is not None:
+                self._connections.forget_ended(present, before=began)
+            looked, self._looked = self._looked, asyncio.Event()
+            looked.set()
 
     async def _watch_stopping(self) -> None:
         """End the streams when the server is about to close its port."""
@@ -159,8 +170,11 @@ class Application:
             await send({"type": "websocket.close"})  # answered with 403
             return
         scope.clear()
-        if not self._connections.note_web_socket(request.client):
-            await asyncio.to_thread(self._connections.look)
+        self._connections.note_web_socket(request.client)
+        # Where requests came before, on connections that a proxy uses again.
+        for _ in range(_LOOKS):
+            if not self._connections.counts(request.client):
+                await self._looked.wait()
 
         async def receive_noted() -> Message:
             message = await receive()

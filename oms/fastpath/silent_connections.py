@@ -72,16 +72,17 @@ class ConnectionWatch:
         """A request of `client` has arrived."""
         self._last_request[_plain(client)] = time.monotonic()
 
-    def note_web_socket(self, client: Client) -> bool:
-        """The handshake of a WebSocket has arrived; whether it is the connection's first request.
-
-        If not, `look` must be called before it is accepted: what comes then is counted.
-        """
+    def note_web_socket(self, client: Client) -> None:
+        """The handshake of a WebSocket has arrived."""
         plain = _plain(client)
         is_first = plain not in self._last_request
         self.note_request(client)
         self._web_sockets[plain] = _WebSocket(time.monotonic(), 0 if is_first else None)
-        return is_first
+
+    def counts(self, client: Client) -> bool:
+        """Whether the bytes of the client's WebSocket are counted, which may take a look."""
+        web_socket = self._web_sockets.get(_plain(client))
+        return web_socket is None or web_socket.read is not None
 
     def note_message(self, client: Client, *, size: int) -> None:
         """A message of `size` bytes was received from the client's WebSocket."""
@@ -94,15 +95,22 @@ class ConnectionWatch:
         # Their ports may soon be somebody else's.
         self._to_cut &= present
         for known in (self._first_seen, self._last_request):
-            for client in [c for c, at in known.items() if c not in present and at < before]:
+            ended = [c for c, at in known.items() if c not in present and at < before]
+            for client in ended:
                 del known[client]
                 self._web_sockets.pop(client, None)
 
-    def look(self) -> set[Client]:
-        """Close what is silent; the clients that are connected. Calls nothing of the event loop."""
+    def look(self) -> set[Client] | None:
+        """Close what is silent; the clients that are connected, None if that can't be seen now.
+
+        Calls nothing of the event loop. One look at a time.
+        """
         silent: set[Client] = set()
         served: dict[int, Client] = {}
-        for descriptor in _open_descriptors():
+        descriptors = _open_descriptors()
+        if descriptors is None:
+            return None
+        for descriptor in descriptors:
             inode = _inode_of_socket(descriptor)
             if inode is None:
                 continue
@@ -146,13 +154,13 @@ def _bytes_received(connection: socket.socket) -> int:
     return received
 
 
-def _open_descriptors() -> list[int]:
+def _open_descriptors() -> list[int] | None:
     if sys.platform != "linux":
-        return []
+        return None
     try:
         return [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:  # none is free for the folder itself
-        return []
+        return None
 
 
 def _inode_of_socket(descriptor: int) -> int | None:

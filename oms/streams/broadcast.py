@@ -106,21 +106,26 @@ class Broadcast:
         return page
 
     async def catch_up(
-        self, subscription: Subscription, *, after: UUID, page: FeedPage | None
+        self, subscription: Subscription, *, after: UUID | None, page: FeedPage | None
     ) -> None:
-        """Give the subscription what `first_page` has found and all that follows, then begin."""
+        """Give the subscription what `first_page` has found and all that follows, then begin.
+
+        With the stock that has changed since `after`.
+        """
         interest, listener = subscription.interest, subscription.listener
         while page is not None and interest.scope is not None:
             for event in filter(subscription.wants, page.events):
                 listener.put(message_of(event))
             while listener.is_behind and listener.ending is None:
                 await asyncio.sleep(_ROOM_SECONDS)
+            if listener.ending is not None:
+                return
             if not page.is_full and self._until is not None and page.until >= self._until:
                 subscription.after = page.until
                 break
             page = await self._read(read_on, interest.scope, last=page, limit=_PAGE)
         self.begin(subscription)
-        if subscription.wants_stock:
+        if after is not None and subscription.wants_stock:
             for state in await self._read(_stock_since, after, interest.product_id):
                 listener.put(stock_message(state, position=self.position))
 

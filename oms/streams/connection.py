@@ -110,27 +110,34 @@ class Streams:
         _OPEN.labels(listener.kind).dec()
         _ENDED.labels(listener.kind, (listener.ending or Ending.GONE).name.lower()).inc()
 
-    async def position(self, interest: Interest) -> UUID:
-        """Where a subscription begins that is begun after this, for a client that is cut off.
+    async def beginning(
+        self, interest: Interest, *, after: UUID | None
+    ) -> tuple[UUID, FeedPage | None]:
+        """The position from which on nothing is missed, for `subscribe`, and what follows it.
 
-        Of a customer's own events: others would show when somebody else buys.
+        Without `after` the present one. Of a customer's own events: others would show when somebody
+        else buys. Raises EventsArchived, and LookupError for an id that no event has.
         """
         scope = interest.scope
-        if scope is None or scope.customer_id is None:
-            return self.broadcast.position
-        return await self.in_thread(latest_position, scope)
+        if after is None and (scope is None or scope.customer_id is None):
+            return self.broadcast.position, None
+        position = after
+        if position is None:
+            position = await self.in_thread(latest_position, scope)
+        # While it was read, the live subscriptions may have got more.
+        return position, await self.broadcast.first_page(interest, after=position)
 
     def subscribe(
         self, listener: Listener, interest: Interest, *, after: UUID | None, page: FeedPage | None
     ) -> Subscription:
         """Let the listener have what it is interested in.
 
-        All that follows the position `after`, whose first `page` has been read, or what happens
-        from now on.
+        All that follows the `page` that `beginning` has found, or what happens from now on. The
+        stock is what has changed since `after`.
         """
         subscription = Subscription(listener=listener, interest=interest)
         listener.subscriptions.append(subscription)
-        if after is None:
+        if after is None and page is None:
             self.broadcast.begin(subscription)
         else:
             subscription.behind = asyncio.create_task(
@@ -146,7 +153,7 @@ class Streams:
         self.broadcast.end(subscription)
 
     async def _catch_up(
-        self, subscription: Subscription, *, after: UUID, page: FeedPage | None
+        self, subscription: Subscription, *, after: UUID | None, page: FeedPage | None
     ) -> None:
         try:
             await self.broadcast.catch_up(subscription, after=after, page=page)
@@ -168,10 +175,10 @@ class Streams:
         """End for ever what belongs to sessions that have ended without an event."""
         while True:
             await asyncio.sleep(_SESSIONS_SECONDS)
-            by_session: dict[UUID, list[Listener]] = {}
+            by_session: dict[UUID, list[tuple[Listener, Caller]]] = {}
             for listener, caller in self._connections.all():
                 if caller.session_id is not None:
-                    by_session.setdefault(caller.session_id, []).append(listener)
+                    by_session.setdefault(caller.session_id, []).append((listener, caller))
                 elif caller.user_id is not None and (
                     time.monotonic() - listener.opened > _BACK_OFFICE_SECONDS
                 ):
@@ -183,9 +190,13 @@ class Streams:
             except Exception as error:  # such as a lost database; it looks again
                 log.warning("stream_sessions_unknown", error=type(error).__name__)
                 continue
-            for session_id in by_session.keys() - still_open:
-                for listener in by_session[session_id]:
-                    listener.end(Ending.SIGNED_OUT)
+            for session_id, found in by_session.items():
+                for listener, caller in found:
+                    if session_id not in still_open:
+                        listener.end(Ending.SIGNED_OUT)
+                    elif caller.is_staff != still_open[session_id]:
+                        # Changed while the stream was being opened.
+                        listener.end(Ending.RESTART)
 
 
 def fault_of(error: Exception) -> Problem:

@@ -62,12 +62,7 @@ async def _open(
     visitor = await streams.in_thread(visitor_of, request, ticket=query.ticket)
     interest = interest_of(visitor.account, topics=query.topics, product_id=query.product_id)
     await streams.connect(listener, visitor.caller)
-    page = None
-    if query.after is None:
-        position = await streams.position(interest)
-    else:
-        position = query.after
-        page = await streams.broadcast.first_page(interest, after=position)
+    position, page = await streams.beginning(interest, after=query.after)
     streams.subscribe(listener, interest, after=query.after, page=page)
     # A client that is cut off before the first event resumes here.
     opened = opened_message(position=position)

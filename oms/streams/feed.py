@@ -86,6 +86,10 @@ _LATEST = """
     ORDER BY transaction DESC, position DESC LIMIT 1
 """
 
+_END = f"""
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text, ({_LATEST.format(conditions=SETTLED)})
+"""
+
 
 class EventsArchived(Gone):
     """The events after this one have been archived; the oldest ones kept begin later."""
@@ -166,13 +170,9 @@ def read_on(scope: FeedScope, *, last: FeedPage, limit: int) -> FeedPage:
 
 def end_of_log() -> FeedPage:
     """The empty page at the end of what is settled now."""
-    # The position first, so that nothing is between it and the place that is never read.
-    with Pipeline() as pipeline:
-        latest = pipeline.query(_LATEST.format(conditions=SETTLED), prepared=False)
-        settled = pipeline.query(_SETTLED_UNTIL)
-    [[until]] = settled.rows()
-    position = latest.rows()[0][0] if latest.rows() else NOTHING
-    return FeedPage(events=[], next=position, until=_before(until))
+    # Of one snapshot, so that nothing is between the position and the place where reading begins.
+    [[until, position]] = execute(_END, prepared=False).rows()
+    return FeedPage(events=[], next=position or NOTHING, until=_before(until))
 
 
 def _page(scope: FeedScope, begins: Place, *, limit: int, after: UUID) -> FeedPage:

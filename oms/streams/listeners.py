@@ -66,7 +66,9 @@ class Listener:
         self._arrived: asyncio.Future[None] | None = None
 
     def put(self, message: Message | Reply) -> None:
-        """Let the message wait; ends a listener for which too many wait already."""
+        """Let the message wait, unless it has ended; it ends if too many wait already."""
+        if self.ending is not None:
+            return
         if len(self._waiting) >= MOST_WAITING:
             self.end(Ending.TOO_SLOW)
             return

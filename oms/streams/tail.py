@@ -14,6 +14,7 @@ from threading import Thread
 from uuid import UUID
 
 import structlog
+from django.db import connections
 
 from inventory.events import ProductChanged, ProductCreated, StockAdjusted
 from notifications.events import NotificationCreated
@@ -96,6 +97,7 @@ class LogTail:
                 log.warning("log_tail_failed", error=type(error).__name__, exc_info=True)
                 time.sleep(_IDLE_SECONDS)
         woken.close()
+        connections.close_all()
 
     def _follow(self, woken: WakeUpListener) -> None:
         """Read on until nobody listens any more."""

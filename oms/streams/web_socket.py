@@ -134,6 +134,8 @@ class _Socket:
             await self._listener.arrival()
             messages = self._listener.take()
             for message in messages:
+                if self._listener.ending is Ending.TOO_SLOW:
+                    break
                 await _send_text(self._send, message.as_json)
             if not messages:
                 if self._listener.ending is not None:
@@ -190,12 +192,7 @@ class _Socket:
         if len(self._subscriptions) + len(keys) > _MOST_SUBSCRIPTIONS:
             raise TooManySubscriptions
         interest = interest_of(self._account, topics=wanted.topics, product_id=wanted.product_id)
-        page = None
-        if wanted.after is None:
-            position = await self._streams.position(interest)
-        else:
-            position = wanted.after
-            page = await self._streams.broadcast.first_page(interest, after=position)
+        position, page = await self._streams.beginning(interest, after=wanted.after)
         subscription = self._streams.subscribe(
             self._listener, interest, after=wanted.after, page=page
         )

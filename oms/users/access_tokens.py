@@ -38,7 +38,7 @@ _ACCOUNTS = f"""
 """  # noqa: S608
 
 _OPEN = """
-    SELECT session.id FROM users_session AS session
+    SELECT session.id, account.is_staff FROM users_session AS session
     JOIN users_user AS account ON account.id = session.user_id
     WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
       AND session.expires_at > now()
@@ -147,11 +147,10 @@ class AccountQuery:
         return accounts
 
 
-def sessions_still_open(session_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the sessions that have not ended, expired ones neither."""
+def sessions_still_open(session_ids: Collection[UUID]) -> dict[UUID, bool]:
+    """Those of the sessions that have not ended or expired, and whether they are of staff."""
     with Pipeline() as pipeline:
-        found = pipeline.query(_OPEN, [list(session_ids)])
-        return {id for (id,) in found.rows()}
+        return dict(pipeline.query(_OPEN, [list(session_ids)]).rows())
 
 
 def account_of(session_id: UUID) -> Account | None:

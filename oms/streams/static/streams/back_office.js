@@ -33,6 +33,7 @@ document.addEventListener("DOMContentLoaded", () => {
       method: "POST",
       headers: { "X-CSRFToken": csrf },
     });
+    if (answer.status >= 500 || answer.status === 429) throw new Error(answer.statusText);
     if (answer.status !== 201) return;  // the session has ended
     const { ticket, types } = await answer.json();
     const query = new URLSearchParams({ topics: "orders", ticket, ...(last && { after: last }) });
