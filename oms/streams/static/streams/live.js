@@ -11,6 +11,7 @@ let token = "";
 let source = null;
 let last = "";
 let orderId = "";
+let stockEvents = 0;
 
 async function call(path, { method = "GET", body, headers = {} } = {}) {
   const answer = await fetch(api + path, {
@@ -48,7 +49,6 @@ async function showProducts() {
 async function follow() {
   source?.close();
   const product = find("shop").elements.product.value;
-  find("stock").textContent = (await call(`/products/${product}/inventory`)).available;
   const { ticket } = await call("/stream/tickets", { method: "POST" });
   const query = new URLSearchParams({
     topics: "orders,notifications,inventory",
@@ -71,9 +71,21 @@ async function follow() {
   }
 }
 
+// From now on no change is missed; what a change has said meanwhile is newer.
+async function showStock() {
+  const before = stockEvents;
+  const product = find("shop").elements.product.value;
+  const { available } = await call(`/products/${product}/inventory`);
+  if (stockEvents === before) find("stock").textContent = available;
+}
+
 function show(type, data) {
-  if (type === "stream.opened") return;
+  if (type === "stream.opened") {
+    showStock();
+    return;
+  }
   if (type === "inventory.changed") {
+    stockEvents++;
     find("stock").textContent = data.available;
     return;
   }
