@@ -18,7 +18,7 @@ import msgspec
 from oms.core.errors import Unavailable
 from oms.core.ids import creation_time_of
 from oms.streams.feed import NOTHING, FeedEvent, FeedPage, Place, check_position, read_feed, read_on
-from oms.streams.listeners import Connections, Ending, Subscription
+from oms.streams.listeners import Connections, Ending, Listener, Subscription
 from oms.streams.messages import message_of, stock_message
 from oms.streams.stock import ProductState, products_changed_since, states_of
 from oms.streams.tail import OF_ACCESS, LogTail, Progress
@@ -80,7 +80,8 @@ class Broadcast:
         """Let the subscription have what the tail reads from now on."""
         for key in _keys(subscription.interest):
             self._groups.setdefault(key, set()).add(subscription)
-        self._note_stock()
+        if Topic.INVENTORY in subscription.interest.topics:
+            self._note_stock()
 
     def end(self, subscription: Subscription) -> None:
         """Let it have nothing more."""
@@ -89,7 +90,8 @@ class Broadcast:
             group.discard(subscription)
             if not group:
                 self._groups.pop(key, None)
-        self._note_stock()
+        if Topic.INVENTORY in subscription.interest.topics:
+            self._note_stock()
 
     def _note_stock(self) -> None:
         self._tail.follows_stock = any(topic is Topic.INVENTORY for topic, _ in self._groups)
@@ -116,9 +118,7 @@ class Broadcast:
         while page is not None and interest.scope is not None:
             for event in filter(subscription.wants, page.events):
                 listener.put(message_of(event))
-            while listener.is_behind and listener.ending is None:
-                await asyncio.sleep(_ROOM_SECONDS)
-            if listener.ending is not None:
+            if not await _has_room(listener):
                 return
             if not page.is_full and self._until is not None and page.until >= self._until:
                 subscription.after = page.until
@@ -127,6 +127,8 @@ class Broadcast:
         self.begin(subscription)
         if after is not None and subscription.wants_stock:
             for state in await self._read(_stock_since, after, interest.product_id):
+                if not await _has_room(listener):
+                    return
                 listener.put(stock_message(state, position=self.position))
 
     # --- Events -----------------------------------------------------------------------------------
@@ -192,6 +194,13 @@ def _keys(interest: Interest) -> Iterator[_Key]:
         yield Topic.ORDERS, None if scope.customer_id is None else str(scope.customer_id)
     if Topic.INVENTORY in interest.topics:
         yield Topic.INVENTORY, interest.product_id
+
+
+async def _has_room(listener: Listener) -> bool:
+    """Wait until less waits for the listener; whether it has not ended."""
+    while listener.is_behind and listener.ending is None:
+        await asyncio.sleep(_ROOM_SECONDS)
+    return listener.ending is None
 
 
 def _stock_since(after: UUID, product_id: UUID | None) -> Sequence[ProductState]:

@@ -58,6 +58,8 @@ class Streams:
     def __init__(self, *, cut: Callable[[Client], None]) -> None:
         self.cut = cut
         self.is_stopping = False
+        for kind in ("sse", "websocket"):
+            _OPEN.labels(kind).set(0)  # a container that was killed had the same process ids
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streams")
         self._connections = Connections(
             of_address=settings.STREAMS_PER_ADDRESS, of_account=settings.STREAMS_PER_ACCOUNT
