@@ -150,6 +150,9 @@ def _remove_stale_lock(data: Path) -> None:
                 f"terminal. Stop it there, or else by: kill -INT {pid}"
             )
         time.sleep(0.1)
+    # Those of a server that was killed end soon after it, and the next one refuses to start before.
+    while _has_orphans(data) and time.monotonic() < deadline:
+        time.sleep(0.1)
     lock.unlink(missing_ok=True)
 
 
@@ -159,6 +162,11 @@ def _serves(pid: int, data: Path) -> bool:
     except psutil.Error:
         return False
     return str(program("postgres")) in command and str(data) in command
+
+
+def _has_orphans(data: Path) -> bool:
+    """Whether processes of a server that is gone have its data folder as their own still."""
+    return any(process.info["cwd"] == str(data) for process in psutil.process_iter(["cwd"]))
 
 
 def _create(data: Path, *, account: Account, log: Path, durable: bool) -> None:
