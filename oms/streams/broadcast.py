@@ -17,7 +17,7 @@ import msgspec
 
 from oms.core.errors import Unavailable
 from oms.core.ids import creation_time_of
-from oms.streams.feed import NOTHING, FeedEvent, FeedPage, Place, check_position, read_feed, read_on
+from oms.streams.feed import NOTHING, FeedEvent, FeedPage, Place, place_of, read_feed, read_on
 from oms.streams.listeners import Connections, Ending, Listener, Subscription
 from oms.streams.messages import message_of, stock_message
 from oms.streams.stock import ProductState, products_changed_since, states_of
@@ -80,8 +80,7 @@ class Broadcast:
         """Let the subscription have what the tail reads from now on."""
         for key in _keys(subscription.interest):
             self._groups.setdefault(key, set()).add(subscription)
-        if Topic.INVENTORY in subscription.interest.topics:
-            self._note_stock()
+        self._note_stock(subscription)
 
     def end(self, subscription: Subscription) -> None:
         """Let it have nothing more."""
@@ -90,11 +89,11 @@ class Broadcast:
             group.discard(subscription)
             if not group:
                 self._groups.pop(key, None)
-        if Topic.INVENTORY in subscription.interest.topics:
-            self._note_stock()
+        self._note_stock(subscription)
 
-    def _note_stock(self) -> None:
-        self._tail.follows_stock = any(topic is Topic.INVENTORY for topic, _ in self._groups)
+    def _note_stock(self, changed: Subscription) -> None:
+        if Topic.INVENTORY in changed.interest.topics:
+            self._tail.follows_stock = any(topic is Topic.INVENTORY for topic, _ in self._groups)
 
     async def first_page(self, interest: Interest, *, after: UUID) -> FeedPage | None:
         """What the log has after that position; None for stock alone.
@@ -102,7 +101,7 @@ class Broadcast:
         Raises EventsArchived, and LookupError for an id that no event has.
         """
         if interest.scope is None:
-            await self._read(check_position, after)
+            await self._read(place_of, after)
             return None
         page: FeedPage = await self._read(read_feed, interest.scope, after=after, limit=_PAGE)
         return page

@@ -148,19 +148,18 @@ def read_feed(scope: FeedScope, *, after: UUID, limit: int) -> FeedPage:
     A page may be empty although there are more: rare events are looked for in 5,000 rows at a time.
     Raises EventsArchived, and LookupError for an id that no event has.
     """
-    begins = BEGINNING
-    if after != NOTHING:
-        found = execute(_PLACE, [after]).rows()
-        if not found:
-            raise _unknown(after)
-        begins = Place(int(found[0][0]), found[0][1])
-    return _page(scope, begins, limit=limit, after=after)
+    return _page(scope, place_of(after), limit=limit, after=after)
 
 
-def check_position(after: UUID) -> None:
-    """Raise EventsArchived, or LookupError for an id that no event has."""
-    if after != NOTHING and not execute(_PLACE, [after]).rows():
-        raise _unknown(after)
+def place_of(position: UUID) -> Place:
+    """The place of that position. Raises EventsArchived, and LookupError for no event's id."""
+    if position == NOTHING:
+        return BEGINNING
+    found = execute(_PLACE, [position]).rows()
+    if not found:
+        raise _unknown(position)
+    [(transaction_id, number)] = found
+    return Place(int(transaction_id), number)
 
 
 def read_on(scope: FeedScope, *, last: FeedPage, limit: int) -> FeedPage:
