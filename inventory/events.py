@@ -46,6 +46,24 @@ class StockRanLow(DomainEvent):
     threshold: int
 
 
+@event("product.stock_allocated")
+class StockAllocated(DomainEvent):
+    """A quantity for which the order had waited is reserved for it now."""
+
+    product_id: UUID
+    order_id: UUID
+    quantity: int
+
+
+@event("product.stock_lost")
+class StockLost(DomainEvent):
+    """A quantity that was reserved for the order is no longer on hand anywhere; it waits again."""
+
+    product_id: UUID
+    order_id: UUID
+    quantity: int
+
+
 @event("location.created")
 class LocationCreated(DomainEvent):
     location_id: UUID

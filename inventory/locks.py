@@ -41,7 +41,7 @@ class LockedLevel:
 # what placing needs of the products. The sort comes before the locks.
 _LOCK_LEVELS = """
     SELECT level.id, level.product_id, level.location_id, level.on_hand, level.reserved,
-           level.backorderable, location.priority, location.code, product.sku, product.name,
+           product.backorderable, location.priority, location.code, product.sku, product.name,
            product.price, product.currency, product.is_active, product.low_stock_threshold
     FROM inventory_stocklevel AS level
     JOIN inventory_product AS product ON product.id = level.product_id

@@ -99,8 +99,7 @@ class Product(models.Model):
 class StockLevel(models.Model):
     """The quantity of a product on hand at a location, and how much of it is reserved.
 
-    A backorderable product may have more reserved than on hand; `backorderable` copies the
-    product's for the sake of a constraint.
+    What orders want beyond that waits; see WaitingItem.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -111,7 +110,9 @@ class StockLevel(models.Model):
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="stock_levels")
     on_hand = models.IntegerField(_("on hand"), default=0)
     reserved = models.IntegerField(_("reserved"), default=0)
-    backorderable = models.BooleanField(_("backorderable"), default=False)
+    # False and not used since quantities wait, so that processes of the release before sell nothing
+    # beyond the stock; the next release drops it, and its part of the constraint below.
+    backorderable = models.BooleanField(_("backorderable"), default=False, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
 
     class Meta:
@@ -138,8 +139,44 @@ class StockLevel(models.Model):
 
     @property
     def available(self) -> int:
-        """The quantity that can be reserved; negative with backorders."""
+        """The quantity that can be reserved."""
         return self.on_hand - self.reserved
+
+
+class WaitingItem(models.Model):
+    """A quantity of a product that an order has not been allocated yet.
+
+    All rows of a product are its queue, for all locations, served by ascending `place`, a UUIDv7
+    that is unique in the queue: that of the moment at which the order asked for the quantity, or
+    the order's own id for a quantity that it had been allocated and lost again. While anything
+    waits for a product, nothing of it is available. The product's stock levels are locked by
+    whoever changes its queue.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # Indexed by the constraint below.
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="queue", db_index=False
+    )
+    order_id = models.UUIDField(_("order"))
+    place = models.UUIDField(_("place in the queue"))
+    quantity = models.PositiveIntegerField(_("quantity"))
+    created_at = models.DateTimeField(_("waiting since"))
+
+    class Meta:
+        verbose_name = _("waiting item")
+        verbose_name_plural = _("waiting items")
+        constraints = [
+            models.UniqueConstraint(fields=["product", "place"], name="waiting_item_place_once"),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, quantity__lte=MAX_QUANTITY),
+                name="waiting_item_quantity_in_range",
+            ),
+        ]
+        indexes = [models.Index(fields=["order_id"], name="waiting_item_of_order")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of {self.product_id} for {self.order_id}"
 
 
 class MovementKind(models.TextChoices):

@@ -112,6 +112,20 @@ class ShipmentSent(OrderEvent):
     pieces: int
 
 
+@event("order.items_allocated")
+class OrderItemsAllocated(OrderEvent):
+    """Quantities that had waited are reserved for the order now, by product."""
+
+    quantities: dict[UUID, int]
+
+
+@event("order.items_waiting")
+class OrderItemsWaiting(OrderEvent):
+    """Quantities that had been reserved for the order wait for new stock now, by product."""
+
+    quantities: dict[UUID, int]
+
+
 @event("order.items_returned")
 class ItemsReturned(OrderEvent):
     pieces: int

@@ -45,5 +45,6 @@ class ItemRow(NamedTuple):
     quantity: int
     unit_price: str
     line_total: str
+    quantity_waiting: int
     quantity_shipped: int
     quantity_returned: int

@@ -90,6 +90,7 @@ def test_answering_with_an_order(benchmark: BenchmarkFixture) -> None:
             quantity=1,
             unit_price="19.90",
             line_total="19.90",
+            quantity_waiting=0,
             quantity_shipped=0,
             quantity_returned=0,
         )

@@ -160,7 +160,7 @@ class ProductAdmin(OperationAdmin):
     search_fields = ("name", "sku")
     search_help_text = _("Name or SKU")
     ordering = ("name", "pk")
-    error_fields = {"sku_taken": "sku", "stock_conflict": "backorderable"}
+    error_fields = {"sku_taken": "sku"}
     change_form_template = "admin/inventory/product/change_form.html"
     add_fieldsets = (
         (None, {"fields": (("name", "sku"), "description", "category", ("price", "currency"))}),

@@ -68,15 +68,13 @@ def adjust_stock(
     wrong.
     """
     actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
-    # Locked, because a new level copies its `backorderable`.
     product = lock_product(product_id)
     if product is None:
         raise _invalid("/product_id", code="not_found", detail="No such product.")
     place = _location(location)
     now = clock.now()
     StockLevel.objects.bulk_create(
-        [StockLevel(product=product, location=place, backorderable=product.backorderable)],
-        ignore_conflicts=True,
+        [StockLevel(product=product, location=place)], ignore_conflicts=True
     )
     allocator = open_stock_allocator([product_id])
     level = allocator.level_at(product_id, place.code)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
-from inventory.errors import SkuTaken, StockConflict
+from inventory.errors import SkuTaken
 from inventory.events import ProductChanged, ProductCreated
 from inventory.locks import lock_product, lock_stock_levels
 from inventory.models import Location, MovementKind, Product, StockLevel
@@ -44,7 +44,6 @@ def create_product(*, actor: Actor, initial_stock: int = 0, **values: Any) -> Pr
     StockLevel.objects.create(
         product=product,
         location=default_location(),
-        backorderable=product.backorderable,
         updated_at=now,
     )
     publish(ProductCreated(product_id=product.id, sku=product.sku, name=product.name), actor=actor)
@@ -76,8 +75,8 @@ def change_product(
     """Change the fields `values` of a product.
 
     Another price or currency needs the permission to set prices. Raises PermissionDenied, NotFound,
-    StaleVersion, SkuTaken, Invalid for a price with more decimals than its currency has, and
-    StockConflict if backorders are turned off while more is reserved than on hand.
+    StaleVersion, SkuTaken, and Invalid for a price with more decimals than its currency has. What
+    waits for a product goes on waiting if backorders are turned off.
     """
     actor.require(Permission.PRODUCTS_EDIT)
     product = lock_product(product_id)
@@ -107,13 +106,6 @@ def change_product(
     product.version += 1
     product.updated_at = now
     _save(product, update_fields=[*changes, "version", "updated_at"])
-    if "backorderable" in changes:
-        levels = lock_stock_levels([product.id]).rows()
-        if not product.backorderable and any(level.available < 0 for level in levels):
-            raise StockConflict("More is reserved than on hand. Receive stock first.")
-        StockLevel.objects.filter(product=product).update(
-            backorderable=product.backorderable, updated_at=now
-        )
     publish(ProductChanged(product_id=product.id, sku=product.sku, changes=changes), actor=actor)
     renew_on_commit(CATALOGUE)
     return product

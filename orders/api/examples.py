@@ -50,6 +50,7 @@ ORDER: dict[str, Any] = {
             "quantity": 3,
             "unit_price": "19.90",
             "line_total": "59.70",
+            "quantity_waiting": 0,
             "quantity_shipped": 0,
             "quantity_returned": 0,
         }

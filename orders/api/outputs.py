@@ -55,6 +55,7 @@ def order_document(
                 "quantity": item.quantity,
                 "unit_price": item.unit_price,
                 "line_total": item.line_total,
+                "quantity_waiting": item.quantity_waiting,
                 "quantity_shipped": item.quantity_shipped,
                 "quantity_returned": item.quantity_returned,
             }
@@ -94,6 +95,11 @@ class OrderItemOutput(OutputSerializer):
     quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
     unit_price = MoneyField()
     line_total = MoneyField()
+    quantity_waiting = IntegerField(
+        min_value=0,
+        max_value=MAX_QUANTITY,
+        help_text="The part of what is not shipped yet that waits for stock.",
+    )
     quantity_shipped = IntegerField(min_value=0, max_value=MAX_QUANTITY)
     quantity_returned = IntegerField(min_value=0, max_value=MAX_QUANTITY)
 

@@ -188,6 +188,8 @@ class OrderItem(models.Model):
     quantity = models.PositiveIntegerField(_("quantity"))
     unit_price = MoneyField(_("unit price"))
     line_total = MoneyField(_("total"))
+    # What waits in the inventory's queue, as of the last event of inventory that was processed.
+    quantity_waiting = models.PositiveIntegerField(_("waiting"), default=0, db_default=0)
     quantity_shipped = models.PositiveIntegerField(_("shipped"), default=0)
     quantity_returned = models.PositiveIntegerField(_("returned"), default=0)
 
@@ -206,6 +208,10 @@ class OrderItem(models.Model):
             models.CheckConstraint(
                 condition=Q(quantity_shipped__lte=F("quantity")),
                 name="order_item_shipped_within_quantity",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=F("quantity_shipped") + F("quantity_waiting")),
+                name="order_item_waiting_within_unshipped",
             ),
             models.CheckConstraint(
                 condition=Q(quantity_returned__lte=F("quantity_shipped")),

@@ -161,6 +161,7 @@ def _built(placement: Placement, *, batch: _Batch) -> Placed:
             quantity=item.quantity,
             unit_price=formatted(product.price, currency),
             line_total=formatted(line_total, currency),
+            quantity_waiting=0,
             quantity_shipped=0,
             quantity_returned=0,
         )
