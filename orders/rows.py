@@ -47,3 +47,4 @@ class ItemRow(NamedTuple):
     line_total: str
     quantity_shipped: int
     quantity_returned: int
+    quantity_cancelled: int

@@ -92,6 +92,7 @@ def test_answering_with_an_order(benchmark: BenchmarkFixture) -> None:
             line_total="19.90",
             quantity_shipped=0,
             quantity_returned=0,
+            quantity_cancelled=0,
         )
         for _ in range(3)
     ]

@@ -52,6 +52,7 @@ ORDER: dict[str, Any] = {
             "line_total": "59.70",
             "quantity_shipped": 0,
             "quantity_returned": 0,
+            "quantity_cancelled": 0,
         }
     ],
     "shipping_address": ADDRESS,

@@ -57,6 +57,7 @@ def order_document(
                 "line_total": item.line_total,
                 "quantity_shipped": item.quantity_shipped,
                 "quantity_returned": item.quantity_returned,
+                "quantity_cancelled": item.quantity_cancelled,
             }
             for item in items
         ],
@@ -96,6 +97,7 @@ class OrderItemOutput(OutputSerializer):
     line_total = MoneyField()
     quantity_shipped = IntegerField(min_value=0, max_value=MAX_QUANTITY)
     quantity_returned = IntegerField(min_value=0, max_value=MAX_QUANTITY)
+    quantity_cancelled = IntegerField(min_value=0, max_value=MAX_QUANTITY)
 
 
 class ShippingAddressOutput(OutputSerializer):

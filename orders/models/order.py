@@ -190,6 +190,8 @@ class OrderItem(models.Model):
     line_total = MoneyField(_("total"))
     quantity_shipped = models.PositiveIntegerField(_("shipped"), default=0)
     quantity_returned = models.PositiveIntegerField(_("returned"), default=0)
+    # Will not be shipped. The default is the database's, for code of the release before.
+    quantity_cancelled = models.PositiveIntegerField(_("cancelled"), default=0, db_default=0)
 
     class Meta:
         ordering = ["position"]
@@ -204,7 +206,7 @@ class OrderItem(models.Model):
                 condition=Q(unit_price__gte=ZERO), name="order_item_price_not_negative"
             ),
             models.CheckConstraint(
-                condition=Q(quantity_shipped__lte=F("quantity")),
+                condition=Q(quantity__gte=F("quantity_shipped") + F("quantity_cancelled")),
                 name="order_item_shipped_within_quantity",
             ),
             models.CheckConstraint(
@@ -212,7 +214,7 @@ class OrderItem(models.Model):
                 name="order_item_returned_within_shipped",
             ),
             models.CheckConstraint(
-                condition=Q(line_total=F("unit_price") * F("quantity")),
+                condition=Q(line_total=F("unit_price") * (F("quantity") - F("quantity_cancelled"))),
                 name="order_item_total_is_product",
             ),
         ]
@@ -222,7 +224,7 @@ class OrderItem(models.Model):
 
     @property
     def left_to_ship(self) -> int:
-        return self.quantity - self.quantity_shipped
+        return self.quantity - self.quantity_cancelled - self.quantity_shipped
 
     @property
     def left_to_return(self) -> int:

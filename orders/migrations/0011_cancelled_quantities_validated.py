@@ -1,0 +1,15 @@
+"""Checks of the rows from before, in a transaction of its own: it locks nobody out."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.operations import ValidateConstraint
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orders", "0010_returns")]
+
+    operations = [
+        ValidateConstraint("orderitem", "order_item_shipped_within_quantity"),
+        ValidateConstraint("orderitem", "order_item_total_is_product"),
+    ]
