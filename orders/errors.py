@@ -52,6 +52,30 @@ class NothingToShip(Conflict):
     code = "nothing_to_ship"
 
 
+class NothingToCancel(Conflict):
+    """There are fewer items left to cancel than requested."""
+
+    code = "nothing_to_cancel"
+
+
+class NothingToReturn(Conflict):
+    """There are fewer shipped items left to return than requested."""
+
+    code = "nothing_to_return"
+
+
+class NothingToRefund(Conflict):
+    """There are fewer items left to refund than requested."""
+
+    code = "nothing_to_refund"
+
+
+class RestockAmbiguous(Conflict):
+    """An amount doesn't tell which items to restock: refund `items` instead."""
+
+    code = "restock_ambiguous"
+
+
 class OrderNotShippable(Conflict):
     """Only confirmed orders and orders in processing can be shipped."""
 

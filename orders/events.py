@@ -126,8 +126,40 @@ class OrderItemsWaiting(OrderEvent):
     quantities: dict[UUID, int]
 
 
+@event("order.shipment_corrected")
+class ShipmentCorrected(OrderEvent):
+    """`changes` maps the carrier and the tracking number to their old and their new value."""
+
+    shipment_id: UUID
+    carrier: str
+    tracking_number: str
+    changes: dict[str, list[Any]]
+
+
+@event("order.shipment_delivered")
+class ShipmentDelivered(OrderEvent):
+    shipment_id: UUID
+
+
+@event("order.items_cancelled")
+class ItemsCancelled(OrderEvent):
+    """Units that will not be shipped. `amount` is their price, which leaves the order's total.
+
+    `refunded` is what is refunded of it: zero for an order that is not paid.
+    """
+
+    cancellation_id: UUID
+    pieces: int
+    amount: Decimal
+    refunded: Decimal
+    currency: str
+    reason: str
+
+
 @event("order.items_returned")
 class ItemsReturned(OrderEvent):
+    """Units came back to the stock with a refund, without a return."""
+
     pieces: int
 
 

@@ -39,7 +39,8 @@ _ORDERS = f"SELECT {_ORDER} FROM orders_order WHERE id = ANY(%s) AND deleted_at 
 # fifth of that of Decimals.
 _ITEMS = """
     SELECT id, product_id, sku, name, quantity, unit_price::text, line_total::text,
-           quantity_waiting, quantity_shipped, quantity_returned, uuid_send(order_id)
+           quantity_waiting, quantity_shipped, quantity_returned, quantity_cancelled,
+           uuid_send(order_id)
     FROM orders_orderitem WHERE order_id = ANY(%s) ORDER BY order_id, position
 """
 

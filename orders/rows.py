@@ -48,3 +48,4 @@ class ItemRow(NamedTuple):
     quantity_waiting: int
     quantity_shipped: int
     quantity_returned: int
+    quantity_cancelled: int

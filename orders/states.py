@@ -47,6 +47,22 @@ class ShipmentStatus(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
+class ReturnStatus(models.TextChoices):
+    REQUESTED = "requested", _("requested")
+    APPROVED = "approved", _("approved")
+    PARTIALLY_RECEIVED = "partially_received", _("partially received")
+    RECEIVED = "received", _("received")
+    REJECTED = "rejected", _("rejected")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class ReturnOutcome(models.TextChoices):
+    """What became of a returned unit: sold again, or not."""
+
+    RESTOCK = "restock", _("restock")
+    UNUSABLE = "unusable", _("unusable")
+
+
 S = OrderStatus
 
 ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
@@ -59,6 +75,21 @@ ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
     S.DELIVERED: frozenset(),
     S.CANCELLED: frozenset(),
 }
+
+R = ReturnStatus
+_RECEIVED = frozenset({R.PARTIALLY_RECEIVED, R.RECEIVED})
+
+# Staff may receive what was not approved before.
+RETURN_TRANSITIONS: Mapping[str, frozenset[ReturnStatus]] = {
+    R.REQUESTED: frozenset({R.APPROVED, R.REJECTED, R.CANCELLED}) | _RECEIVED,
+    R.APPROVED: frozenset({R.REJECTED, R.CANCELLED}) | _RECEIVED,
+    R.PARTIALLY_RECEIVED: _RECEIVED,
+    R.RECEIVED: frozenset(),
+    R.REJECTED: frozenset(),
+    R.CANCELLED: frozenset(),
+}
+# Statuses in which units are still expected.
+OPEN_RETURNS = (R.REQUESTED, R.APPROVED, R.PARTIALLY_RECEIVED)
 
 # Statuses in which unshipped items are reserved.
 HOLDS_STOCK = (S.PENDING, S.CONFIRMED, S.PROCESSING, S.ON_HOLD)

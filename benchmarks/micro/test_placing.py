@@ -93,6 +93,7 @@ def test_answering_with_an_order(benchmark: BenchmarkFixture) -> None:
             quantity_waiting=0,
             quantity_shipped=0,
             quantity_returned=0,
+            quantity_cancelled=0,
         )
         for _ in range(3)
     ]

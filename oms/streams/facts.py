@@ -16,6 +16,7 @@ from orders.events import OrderEvent
 # the audit trail alone.
 _NEEDED = {
     "order": Permission.ORDERS_VIEW,
+    "return": Permission.ORDERS_VIEW,
     "payment": Permission.PAYMENTS_VIEW,
     "refund": Permission.PAYMENTS_VIEW,
     "product": Permission.STOCK_VIEW,

@@ -53,6 +53,7 @@ ORDER: dict[str, Any] = {
             "quantity_waiting": 0,
             "quantity_shipped": 0,
             "quantity_returned": 0,
+            "quantity_cancelled": 0,
         }
     ],
     "shipping_address": ADDRESS,

@@ -58,6 +58,7 @@ def order_document(
                 "quantity_waiting": item.quantity_waiting,
                 "quantity_shipped": item.quantity_shipped,
                 "quantity_returned": item.quantity_returned,
+                "quantity_cancelled": item.quantity_cancelled,
             }
             for item in items
         ],
@@ -102,6 +103,7 @@ class OrderItemOutput(OutputSerializer):
     )
     quantity_shipped = IntegerField(min_value=0, max_value=MAX_QUANTITY)
     quantity_returned = IntegerField(min_value=0, max_value=MAX_QUANTITY)
+    quantity_cancelled = IntegerField(min_value=0, max_value=MAX_QUANTITY)
 
 
 class ShippingAddressOutput(OutputSerializer):

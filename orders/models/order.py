@@ -192,6 +192,8 @@ class OrderItem(models.Model):
     quantity_waiting = models.PositiveIntegerField(_("waiting"), default=0, db_default=0)
     quantity_shipped = models.PositiveIntegerField(_("shipped"), default=0)
     quantity_returned = models.PositiveIntegerField(_("returned"), default=0)
+    # Will not be shipped. The default is the database's, for code of the release before.
+    quantity_cancelled = models.PositiveIntegerField(_("cancelled"), default=0, db_default=0)
 
     class Meta:
         ordering = ["position"]
@@ -206,19 +208,19 @@ class OrderItem(models.Model):
                 condition=Q(unit_price__gte=ZERO), name="order_item_price_not_negative"
             ),
             models.CheckConstraint(
-                condition=Q(quantity_shipped__lte=F("quantity")),
+                condition=Q(
+                    quantity__gte=F("quantity_shipped")
+                    + F("quantity_cancelled")
+                    + F("quantity_waiting")
+                ),
                 name="order_item_shipped_within_quantity",
-            ),
-            models.CheckConstraint(
-                condition=Q(quantity__gte=F("quantity_shipped") + F("quantity_waiting")),
-                name="order_item_waiting_within_unshipped",
             ),
             models.CheckConstraint(
                 condition=Q(quantity_returned__lte=F("quantity_shipped")),
                 name="order_item_returned_within_shipped",
             ),
             models.CheckConstraint(
-                condition=Q(line_total=F("unit_price") * F("quantity")),
+                condition=Q(line_total=F("unit_price") * (F("quantity") - F("quantity_cancelled"))),
                 name="order_item_total_is_product",
             ),
         ]
@@ -228,7 +230,7 @@ class OrderItem(models.Model):
 
     @property
     def left_to_ship(self) -> int:
-        return self.quantity - self.quantity_shipped
+        return self.quantity - self.quantity_cancelled - self.quantity_shipped
 
     @property
     def left_to_return(self) -> int:

@@ -164,6 +164,7 @@ def _built(placement: Placement, *, batch: _Batch) -> Placed:
             quantity_waiting=0,
             quantity_shipped=0,
             quantity_returned=0,
+            quantity_cancelled=0,
         )
         for product, item, line_total in zip(known, placement.items, totals.lines, strict=True)
     )
