@@ -48,6 +48,10 @@ _SALES = (
     _total("refunds", _("refunds")),
     _total("net_sales", _("net sales")),
 )
+_APART = (
+    _total("cancelled_sales", _("cancelled sales")),
+    _total("refunds_of_no_sale", _("refunds of no sale")),
+)
 
 
 @admin.register(DailyReport)
@@ -66,6 +70,7 @@ class DailyReportAdmin(ReadOnlyAdmin):
                 "fields": (
                     _SALES[:2],
                     (_SALES[2], _total("average_order_value", _("average order value"))),
+                    _APART,
                 )
             },
         ),

@@ -13,7 +13,7 @@ from oms.core.money import rounded
 from reports.figures import HourSales, ProductSales, Report, Totals
 
 _COUNTS = ("orders_placed", "orders_confirmed", "orders_cancelled", "units_sold")
-_AMOUNTS = ("gross_sales", "refunds", "net_sales")
+_AMOUNTS = ("gross_sales", "cancelled_sales", "refunds", "net_sales", "refunds_of_no_sale")
 _FIGURES = (*_COUNTS, *_AMOUNTS, "average_order_value")
 CSV_COLUMNS = ("date", "currency", "section", "key", "name", "figure", "value")
 # Spreadsheets evaluate text that begins so as a formula (OWASP, "CSV Injection").

@@ -1,6 +1,6 @@
 """The figures of a day or a range of days, as pure values in one currency.
 
-The figures are defined at `Totals`.
+docs/reports.md defines them, and `reports.definitions` does so as SQL.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from oms.core.money import ZERO, rounded
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """The totals of a period.
+    """The totals of a period. All but the numbers of orders and `cancelled_sales` may be negative.
 
-    `orders_placed`      orders placed, by `placed_at`; deleted orders too, because deleting only
-                         removes an order from lists.
-    `orders_confirmed`   orders confirmed for the first time, by `confirmed_at`: sales.
-    `orders_cancelled`   orders cancelled, by `cancelled_at`, whenever they were placed.
-    `units_sold`         units on the confirmed orders.
-    `gross_sales`        totals of the confirmed orders. A later cancellation does not change this:
-                         its refund counts on the day it succeeds.
-    `refunds`            refunds that succeeded, by `succeeded_at`, for any reason.
+    `orders_placed`       orders placed; deleted orders too, because deleting only removes an order
+                          from lists.
+    `orders_confirmed`    orders confirmed for the first time: sales.
+    `orders_cancelled`    orders cancelled, whenever they were placed.
+    `units_sold`          units sold, less those of sales that were cancelled or returned to stock.
+    `gross_sales`         the value of what was sold, less that of sales that were cancelled.
+    `cancelled_sales`     the value of sales that were cancelled.
+    `refunds`             money given back for what stays sold.
+    `refunds_of_no_sale`  money given back that was never for a sale.
     """
 
     orders_placed: int
@@ -37,23 +38,29 @@ class Totals:
     units_sold: int
     gross_sales: Decimal
     refunds: Decimal
+    # Reports stored by the first definitions have none.
+    cancelled_sales: Decimal = ZERO
+    refunds_of_no_sale: Decimal = ZERO
 
     @property
     def net_sales(self) -> Decimal:
-        """Gross sales less refunds; may be negative."""
+        """Gross sales less refunds; over all days the money kept and still owed for sales."""
         return self.gross_sales - self.refunds
 
     def average_order_value(self, currency: str) -> Decimal:
-        """Gross sales per confirmed order, to the minor unit of `currency`, halves away from zero.
+        """What was sold per confirmed order, to the minor unit of `currency`; zero without orders.
 
-        Zero without orders.
+        Cancellations of the period do not count. Halves are rounded away from zero.
         """
-        return rounded(self.gross_sales / max(self.orders_confirmed, 1), currency)
+        if not self.orders_confirmed:
+            return rounded(ZERO, currency)
+        sold = self.gross_sales + self.cancelled_sales
+        return rounded(sold / self.orders_confirmed, currency)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProductSales:
-    """Units and revenue of one product on confirmed orders."""
+    """The units sold of one product, and its part of the gross sales."""
 
     product_id: UUID
     sku: str
@@ -64,7 +71,7 @@ class ProductSales:
 
 @dataclass(frozen=True, kw_only=True)
 class HourSales:
-    """Orders confirmed in one hour and their totals.
+    """Orders confirmed in one hour, and its gross sales: less what was cancelled in it.
 
     `hour` is its start in local time with the offset, "2026-10-25T02:00:00+02:00", so the repeated
     hour of a 25-hour day is listed twice; for a range of days it is the hour, "00" to "23".
@@ -121,6 +128,8 @@ def sum_totals(days: Sequence[DayFigures]) -> Totals:
         units_sold=sum(day.totals.units_sold for day in days),
         gross_sales=sum((day.totals.gross_sales for day in days), ZERO),
         refunds=sum((day.totals.refunds for day in days), ZERO),
+        cancelled_sales=sum((day.totals.cancelled_sales for day in days), ZERO),
+        refunds_of_no_sale=sum((day.totals.refunds_of_no_sale for day in days), ZERO),
     )
 
 

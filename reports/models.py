@@ -6,13 +6,18 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
-from oms.core.money import CurrencyField, MoneyField
+from oms.core.money import ZERO, CurrencyField, MoneyField
+
+
+# Of the figures as docs/reports.md defines them. Final reports keep those that they were stored with.
+DEFINITIONS = 2
 
 
 class DailyReport(models.Model):
     """The final sales of one closed business day in one currency.
 
-    `data` are the figures of `reports.figures.DayFigures` as JSON.
+    `data` are the figures of `reports.figures.DayFigures` as JSON, by the `definitions` of the time
+    of storing: by the first ones cancellations did not count, and all refunds did.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -21,6 +26,8 @@ class DailyReport(models.Model):
     currency = CurrencyField(_("currency"))
     data = models.JSONField(_("figures"))
     generated_at = models.DateTimeField(_("generated"))
+    # The database's default is for code of the release before.
+    definitions = models.PositiveSmallIntegerField(default=DEFINITIONS, db_default=1)
 
     class Meta:
         ordering = ["-date", "currency"]
@@ -59,7 +66,7 @@ class OpenDay(models.Model):
 
 
 class OpenDayHour(models.Model):
-    """The orders confirmed in one hour of an open day; `hour` is its start."""
+    """The sales and cancellations of one hour of an open day; `hour` is its start."""
 
     id = models.BigAutoField(primary_key=True)
     # The constraint below is its index.
@@ -67,6 +74,7 @@ class OpenDayHour(models.Model):
     hour = models.DateTimeField()
     orders = models.BigIntegerField()
     gross_sales = MoneyField(max_digits=20)
+    cancelled_sales = MoneyField(max_digits=20, default=ZERO, db_default=ZERO)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["day", "hour"], name="open_day_hour_once")]

@@ -11,9 +11,11 @@ REPORT = {
     "orders_cancelled": 2,
     "units_sold": 97,
     "gross_sales": "4180.20",
+    "cancelled_sales": "59.90",
     "refunds": "119.80",
     "net_sales": "4060.40",
-    "average_order_value": "107.18",
+    "refunds_of_no_sale": "19.90",
+    "average_order_value": "108.72",
     "top_products": [
         {
             "product_id": "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27",
