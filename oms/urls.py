@@ -31,6 +31,7 @@ urlpatterns = [
     path("", include("oms.http.urls")),
     path("api/v1/", include("oms.users.api.urls")),
     path("api/v1/", include("oms.audit.api.urls")),
+    path("api/v1/", include("oms.exceptions.api.urls")),
     path("api/v1/", include("inventory.api.urls")),
     path("api/v1/", include("payments.api.urls")),
     path("api/v1/", include("orders.api.urls")),

@@ -24,6 +24,8 @@ class PaymentState(models.TextChoices):
 
     UNPAID = "unpaid", _("unpaid")
     PROCESSING = "processing", _("processing")
+    AUTHORIZED = "authorized", _("authorized")
+    PARTIALLY_PAID = "partially_paid", _("partially paid")
     PAID = "paid", _("paid")
     FAILED = "failed", _("failed")
     UNKNOWN = "unknown", _("unknown")
@@ -66,10 +68,10 @@ class ReturnOutcome(models.TextChoices):
 S = OrderStatus
 
 ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
-    S.PENDING: frozenset({S.CONFIRMED, S.CANCELLED, S.EXPIRED}),
+    S.PENDING: frozenset({S.CONFIRMED, S.ON_HOLD, S.CANCELLED, S.EXPIRED}),
     S.CONFIRMED: frozenset({S.PROCESSING, S.ON_HOLD, S.CANCELLED}),
     S.PROCESSING: frozenset({S.ON_HOLD, S.SHIPPED, S.CANCELLED}),
-    S.ON_HOLD: frozenset({S.CONFIRMED, S.PROCESSING, S.CANCELLED}),
+    S.ON_HOLD: frozenset({S.PENDING, S.CONFIRMED, S.PROCESSING, S.CANCELLED}),
     S.SHIPPED: frozenset({S.DELIVERED}),
     S.EXPIRED: frozenset({S.CONFIRMED}),
     S.DELIVERED: frozenset(),

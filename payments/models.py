@@ -12,7 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from oms.core.money import ZERO, CurrencyField, MoneyField, fits_currency
 from oms.queue.leases import LeasedWork, lease_indexes
-from payments.states import ACTIVE, OPEN, OPEN_REFUNDS, CaptureMethod, PaymentStatus, RefundStatus
+from payments.states import (
+    IN_PROGRESS,
+    OPEN,
+    OPEN_REFUNDS,
+    CaptureMethod,
+    Origin,
+    PaymentStatus,
+    RefundStatus,
+)
 
 
 class RequestedAction(models.TextChoices):
@@ -28,10 +36,20 @@ class Payment(LeasedWork):
 
     Its id is the idempotency key of the charge, so it is charged once however often it is sent. A
     retry after a decline is another row.
+
+    One of origin `provider` is money that was captured otherwise: by somebody else with the same
+    account, or after ours had failed. `charge_key` is the key of its charge, which may be one of
+    ours; the order is the one that the provider names, None if it names none.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    order_id = models.UUIDField(_("order"))
+    order_id = models.UUIDField(_("order"), null=True)
+    origin = models.CharField(
+        _("origin"), max_length=8, choices=Origin, default=Origin.SHOP, db_default=Origin.SHOP
+    )
+    charge_key = models.CharField(
+        _("provider's key"), max_length=255, blank=True, default="", db_default=""
+    )
     provider = models.CharField(_("provider"), max_length=32)
     token = models.CharField(_("token"), max_length=255)
     capture_method = models.CharField(
@@ -53,6 +71,8 @@ class Payment(LeasedWork):
     captured_amount = MoneyField(_("captured amount"), default=ZERO)
     # Includes refunds that are still open, so that concurrent ones cannot exceed the rest.
     refunded_amount = MoneyField(_("refunded amount"), default=ZERO)
+    # The part of it that others refunded at the provider, where they do not see our open refunds.
+    refunded_at_provider = MoneyField(_("refunded at the provider"), default=ZERO, db_default=ZERO)
     provider_reference = models.CharField(_("provider's reference"), max_length=100, blank=True)
     failure_code = models.CharField(_("failure code"), max_length=64, blank=True)
     failure_message = models.CharField(_("failure message"), max_length=500, blank=True)
@@ -71,17 +91,19 @@ class Payment(LeasedWork):
         constraints = [
             models.UniqueConstraint(
                 fields=["order_id"],
-                condition=Q(status__in=ACTIVE),
-                name="payment_one_active_for_order",
+                condition=Q(status__in=IN_PROGRESS),
+                name="payment_one_in_progress_for_order",
             ),
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="payment_amount_positive"),
+            # Not within `amount`: what a provider captured is recorded as it is.
             models.CheckConstraint(
-                condition=Q(captured_amount__gte=ZERO, captured_amount__lte=F("amount")),
-                name="payment_captured_within_amount",
-            ),
-            models.CheckConstraint(
-                condition=Q(refunded_amount__gte=ZERO, refunded_amount__lte=F("captured_amount")),
-                name="payment_refunded_within_captured",
+                condition=Q(
+                    refunded_at_provider__gte=ZERO,
+                    refunded_at_provider__lte=F("captured_amount"),
+                    refunded_amount__gte=F("refunded_at_provider"),
+                    refunded_amount__lte=F("captured_amount") + F("refunded_at_provider"),
+                ),
+                name="payment_each_refunded_within_captured",
             ),
             models.CheckConstraint(
                 condition=Q(status=PaymentStatus.CAPTURED) | Q(captured_amount=ZERO),
@@ -107,6 +129,9 @@ class Payment(LeasedWork):
                 name="payment_reference",
                 condition=~Q(provider_reference=""),
             ),
+            models.Index(
+                fields=["charge_key"], name="payment_charge_key", condition=~Q(charge_key="")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,17 +144,24 @@ class Payment(LeasedWork):
 
     @property
     def refundable(self) -> Decimal:
-        """The captured amount less all refunds that have not failed."""
-        amount: Decimal = self.captured_amount - self.refunded_amount
-        return amount
+        """The captured amount less all refunds that have not failed; never negative."""
+        return max(self.captured_amount - self.refunded_amount, ZERO)
 
 
 class Refund(LeasedWork):
-    """A refund of a payment, whose `refunded_amount` includes it from the request on."""
+    """A refund of a payment, whose `refunded_amount` includes it from the request on.
+
+    One of origin `provider` was made by somebody else at the provider. A dispute is such a refund
+    that is in progress until it is decided: lost, it has succeeded; won, it has failed.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
-    order_id = models.UUIDField(_("order"))
+    order_id = models.UUIDField(_("order"), null=True)
+    origin = models.CharField(
+        _("origin"), max_length=8, choices=Origin, default=Origin.SHOP, db_default=Origin.SHOP
+    )
+    is_dispute = models.BooleanField(_("dispute"), default=False, db_default=False)
     amount = MoneyField(_("amount"))
     currency = CurrencyField(_("currency"))
     reason = models.CharField(_("reason"), max_length=500, blank=True)
@@ -142,7 +174,7 @@ class Refund(LeasedWork):
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
 
-    unfinished = Q(status__in=OPEN_REFUNDS)
+    unfinished = Q(status__in=OPEN_REFUNDS, origin=Origin.SHOP)
 
     class Meta:
         verbose_name = _("refund")
@@ -151,6 +183,11 @@ class Refund(LeasedWork):
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_amount_positive"),
             models.CheckConstraint(
                 condition=fits_currency("amount"), name="refund_amount_fits_currency"
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "provider_reference"],
+                condition=Q(origin=Origin.PROVIDER),
+                name="refund_at_provider_once",
             ),
         ]
         indexes = [

@@ -21,6 +21,13 @@ class CaptureMethod(models.TextChoices):
     MANUAL = "manual", _("manual")
 
 
+class Origin(models.TextChoices):
+    """Who made it: the shop, or somebody else at the provider."""
+
+    SHOP = "shop", _("shop")
+    PROVIDER = "provider", _("provider")
+
+
 class RefundStatus(models.TextChoices):
     REQUESTED = "requested", _("requested")
     PROCESSING = "processing", _("processing")
@@ -60,7 +67,7 @@ REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
 
 # Without a known outcome.
 OPEN = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
-# Has collected money, or still may.
-ACTIVE = (*OPEN, PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED)
+# May still collect money; an order has one of these at most.
+IN_PROGRESS = (*OPEN, PaymentStatus.AUTHORIZED)
 # Without a known outcome.
 OPEN_REFUNDS = (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "oms.api",
     "oms.users",
     "oms.audit",
+    "oms.exceptions",
     "oms.management.apps.ManagementConfig",
     "inventory",
     "payments",

@@ -95,7 +95,14 @@ class Order(OrderRules, models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(confirmed_at__isnull=False)
-                | Q(status__in=[OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.CANCELLED]),
+                | Q(
+                    status__in=[
+                        OrderStatus.PENDING,
+                        OrderStatus.ON_HOLD,
+                        OrderStatus.EXPIRED,
+                        OrderStatus.CANCELLED,
+                    ]
+                ),
                 name="order_confirmed_has_its_moment",
             ),
         ]

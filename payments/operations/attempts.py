@@ -23,7 +23,7 @@ from oms.queue.wakeups import wake_on_commit
 from payments.errors import PaymentInProgress
 from payments.events import PaymentRequested
 from payments.models import Payment
-from payments.states import ACTIVE, CaptureMethod
+from payments.states import IN_PROGRESS, CaptureMethod
 
 # The Celery task that processes due payments and refunds.
 PROCESS_TASK = "payments.drain"
@@ -106,7 +106,7 @@ def request_payment(
 
     The caller holds the order's lock.
     """
-    if Payment.objects.filter(order_id=order_id, status__in=ACTIVE).exists():
+    if Payment.objects.filter(order_id=order_id, status__in=IN_PROGRESS).exists():
         raise PaymentInProgress
     now = clock.now()
     new = NewPayment(
@@ -127,7 +127,7 @@ def request_payment(
             updated_at=now,
         )
     except IntegrityError as error:
-        if violated_constraint(error) == "payment_one_active_for_order":
+        if violated_constraint(error) == "payment_one_in_progress_for_order":
             raise PaymentInProgress from error
         raise
     publish(new.requested(), actor=actor, at=now)

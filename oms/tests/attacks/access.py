@@ -254,6 +254,17 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         status=202,
         permissions=(P.PAYMENTS_VIEW, P.PAYMENTS_REFUND),
     ),
+    # --- Exceptions
+    ("GET", "admin-exceptions"): Expected(
+        access=_staff, request=_plain, permissions=(P.ORDERS_VIEW,)
+    ),
+    ("POST", "admin-exception-resolve"): Expected(
+        access=_staff,
+        request=lambda shop: Request(
+            kwargs={"id": shop.exception.id}, body={"note": "Agreed by phone."}
+        ),
+        permissions=(P.ORDERS_VIEW, P.PAYMENTS_VIEW),
+    ),
     ("POST", "payment-webhook"): Expected(
         access=Access.CREDENTIALS, request=signed_webhook, status=204
     ),

@@ -16,7 +16,11 @@ from django.urls import reverse
 from inventory.models import Product
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core import clock
+from oms.core.actor import system
 from oms.core.ids import new_id
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.models import ExceptionRecord
+from oms.exceptions.operations.recording import NewException, raise_exceptions, subject_of
 from oms.testing import factories
 from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
 from oms.testing.ordering import paid_order, payment_of, place
@@ -45,6 +49,7 @@ class Shop:
     paid: Order
     payment: Payment
     notification: Notification
+    exception: ExceptionRecord
     # Authorization by the name of the caller; None without one.
     authorization: Mapping[str, str | None]
     # A session of the owner that has not ended.
@@ -102,9 +107,24 @@ def open_shop() -> Shop:
         paid=paid,
         payment=payment_of(paid),
         notification=notification,
+        exception=_raised(payment_of(paid)),
         authorization=_authorizations(owner, stranger, clerk, boss),
         pair=tokens_for(owner),
     )
+
+
+def _raised(payment: Payment) -> ExceptionRecord:
+    """An open exception about the payment."""
+    new = NewException(
+        kind=ExceptionKind.REFUND_FAILED,
+        subject=subject_of("payment", payment.id),
+        cause="The provider refused the refund.",
+        order_id=payment.order_id,
+        payment_id=payment.id,
+    )
+    with transaction.atomic():
+        raise_exceptions([new], actor=system("tests"))
+    return ExceptionRecord.objects.get()
 
 
 def _authorizations(owner: User, stranger: User, clerk: User, boss: User) -> dict[str, str | None]:
