@@ -79,11 +79,11 @@ class Receipts(_StockDocuments):
     @documented(
         summary="Receive stock",
         description=(
-            "Books up to 1,000 products, named by id or SKU; with a bad line nothing is booked. Orders"
-            " that wait for the products are served first. More than 100 products are booked in"
-            " several steps: `items_booked` says how far it is, and a call that was interrupted is"
-            " finished by repeating it, or in the background. With an Idempotency-Key the steps after"
-            " the first follow in the background." + _ONCE
+            "Books up to 1,000 products, named by id or SKU; with a bad line nothing is booked."
+            " Orders that wait for the products are served first. More than 100 products are booked"
+            " in several steps: `items_booked` says how far it is, and a call that was interrupted"
+            " is finished by repeating it, or in the background. With an Idempotency-Key the steps"
+            " after the first follow in the background." + _ONCE
         ),
         request=ReceiptInput,
         response=ReceiptDetailOutput,
@@ -166,9 +166,9 @@ class Counts(_StockDocuments):
     @documented(
         summary="Count stock",
         description=(
-            "Sets what is on hand of up to 1,000 products, named by id or SKU; may be less than what"
-            " is reserved. With `expected_on_hand` a count is refused if the stock has changed since"
-            " it was read; then nothing is booked." + _ONCE
+            "Sets what is on hand of up to 1,000 products, named by id or SKU; may be less than"
+            " what is reserved. With `expected_on_hand` a count is refused if the stock has changed"
+            " since it was read; then nothing is booked." + _ONCE
         ),
         request=CountInput,
         response=CountDetailOutput,
