@@ -1,4 +1,4 @@
-"""Checks of stock levels against the ledger of stock movements."""
+"""Checks of stock levels and stock documents against the ledger of stock movements."""
 
 from __future__ import annotations
 
@@ -63,6 +63,47 @@ CHECKS = (
             WHERE level.on_hand < 0 OR level.reserved < 0
                OR (level.reserved > level.on_hand AND NOT level.backorderable)
                OR level.backorderable <> product.backorderable
+        """,
+    ),
+    Check(
+        name="stock_documents_equal_movements",
+        promise="The movements of receipts, transfers and counts are those of their booked items.",
+        sql="""
+            SELECT reference || ', product ' || product_id || ' at ' || location_id AS id,
+                   format('booked %%s, by its movements %%s', booked.quantity, moved.quantity)
+                       AS detail
+            FROM (
+                SELECT document.kind || ':' || document.id AS reference, item.product_id,
+                       place.location_id, item.on_hand_delta * place.sign AS quantity
+                FROM inventory_stockdocument AS document
+                JOIN inventory_stockdocumentitem AS item ON item.document_id = document.id
+                CROSS JOIN LATERAL (
+                    VALUES (document.location_id, 1), (document.from_location_id, -1)
+                ) AS place (location_id, sign)
+                WHERE item.on_hand_delta <> 0 AND place.location_id IS NOT NULL
+            ) AS booked
+            FULL JOIN (
+                SELECT reference, product_id, location_id, sum(on_hand_delta) AS quantity
+                FROM inventory_stockmovement
+                WHERE on_hand_delta <> 0 AND reference ~ '^(receipt|transfer|count):'
+                GROUP BY reference, product_id, location_id
+            ) AS moved USING (reference, product_id, location_id)
+            WHERE booked.quantity IS DISTINCT FROM moved.quantity
+        """,
+    ),
+    Check(
+        name="stock_documents_count_their_items",
+        promise="A receipt, transfer or count has as many items, and as many booked, as it says.",
+        sql="""
+            SELECT document.kind || ' ' || document.reference AS id,
+                   format('items %%s, found %%s; booked %%s, found %%s', document.items_total,
+                          found.total, document.items_booked, found.booked) AS detail
+            FROM inventory_stockdocument AS document
+            LEFT JOIN LATERAL (
+                SELECT count(*) AS total, count(on_hand_delta) AS booked
+                FROM inventory_stockdocumentitem WHERE document_id = document.id
+            ) AS found ON true
+            WHERE document.items_total <> found.total OR document.items_booked <> found.booked
         """,
     ),
 )

@@ -33,6 +33,30 @@ class StockConflict(Conflict):
     code = "stock_conflict"
 
 
+class StockLinesConflict(StockConflict):
+    """The stock doesn't allow this for some items. Nothing was booked."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        super().__init__()
+        self._errors = tuple(errors)
+
+    @property
+    def errors(self) -> Sequence[InputError]:
+        return self._errors
+
+
+class ReferenceTaken(Conflict):
+    """Another document with different content has this reference."""
+
+    code = "reference_taken"
+
+
+class InStock(Conflict):
+    """The product is available now, so there is nothing to wait for."""
+
+    code = "in_stock"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shortage:
     """A product with less stock than requested; `line` is the item's index in the request."""

@@ -62,6 +62,26 @@ class StockLost(DomainEvent):
     product_id: UUID
     order_id: UUID
     quantity: int
+@event("product.back_in_stock")
+class ProductBackInStock(DomainEvent):
+    """Some is available again of a product of which none was."""
+
+    product_id: UUID
+    sku: str
+    name: str
+    available: int
+
+
+@event("stock_document.created")
+class StockDocumentCreated(DomainEvent):
+    """A receipt, transfer or count; `from_location` is of transfers alone."""
+
+    stock_document_id: UUID
+    kind: str
+    reference: str
+    location: str
+    from_location: str | None
+    items: int
 
 
 @event("location.created")

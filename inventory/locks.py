@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from inventory.models import Location, Product
+from inventory.models import Location, Product, StockDocument
 from oms.db.pipeline import Pipeline, Result, execute
 from oms.db.transactions import transaction_required
 
@@ -77,3 +77,13 @@ def lock_location(location_id: UUID) -> Location | None:
 def lock_product(product_id: UUID) -> Product | None:
     """The locked product, or None."""
     return Product.objects.select_for_update(no_key=True).filter(pk=product_id).first()
+
+
+@transaction_required
+def lock_stock_document(**key: Any) -> StockDocument:
+    """The locked stock document with those unique values, and its locations."""
+    return (
+        StockDocument.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("location", "from_location")
+        .get(**key)
+    )

@@ -12,7 +12,14 @@ from uuid import UUID
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from inventory.models import MovementKind, Product, StockLevel, StockMovement
+from inventory.models import (
+    DocumentKind,
+    MovementKind,
+    Product,
+    StockDocument,
+    StockLevel,
+    StockMovement,
+)
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.permissions import Permission
@@ -202,6 +209,25 @@ def stock_movements(*, actor: Actor) -> QuerySet[StockMovement]:
     """The ledger with its products and locations; in no order yet. Raises PermissionDenied."""
     actor.require(Permission.STOCK_VIEW)
     return StockMovement.objects.select_related("product", "location")
+
+
+def stock_documents(*, actor: Actor, kind: DocumentKind) -> QuerySet[StockDocument]:
+    """The receipts, transfers or counts with their locations, and without their items.
+
+    In no order yet. Raises PermissionDenied.
+    """
+    actor.require(Permission.STOCK_VIEW)
+    documents = StockDocument.objects.filter(kind=kind)
+    return documents.select_related("location", "from_location")
+
+
+def stock_document(*, actor: Actor, kind: DocumentKind, id: UUID) -> StockDocument:
+    """The receipt, transfer or count with its items. Raises PermissionDenied and NotFound."""
+    documents = stock_documents(actor=actor, kind=kind).prefetch_related("items__product")
+    document = documents.filter(pk=id).first()
+    if document is None:
+        raise NotFound
+    return document
 
 
 def _available() -> Coalesce:

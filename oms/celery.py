@@ -28,6 +28,11 @@ app.conf.beat_schedule = {
     "relay events": {"task": "oms.relay_events", "schedule": 1.0, "options": {"expires": 5}},
     "process payments": {"task": "payments.drain", "schedule": 2.0, "options": {"expires": 5}},
     "send mail": {"task": "notifications.drain", "schedule": 2.0, "options": {"expires": 5}},
+    "book receipts": {
+        "task": "inventory.book_receipts",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
     "add up today": {"task": "reports.add_up_today", "schedule": 60.0, "options": {"expires": 60}},
     "close days": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},

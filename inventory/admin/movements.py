@@ -18,6 +18,7 @@ from oms.core.permissions import Permission
 KIND_COLOURS: dict[str, str] = {
     MovementKind.RECEIVE: "success",
     MovementKind.ADJUST: "warning",
+    MovementKind.TRANSFER: "info",
     MovementKind.RESERVE: "info",
     MovementKind.RELEASE: "",
     MovementKind.SHIP: "primary",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 
-from inventory.models import MovementKind, Product, StockMovement
+from inventory.models import MovementKind, Product, StockDocument, StockMovement
 from inventory.queries import products_in_stock
 from oms.api.filters import (
     ApiFilter,
@@ -79,4 +79,16 @@ class MovementFilters(ApiFilterSet):
 
     class Meta:
         model = StockMovement
+        fields: list[str] = []
+
+
+class StockDocumentFilters(ApiFilterSet):
+    reference = TextFilter(max_length=64)
+    location = TextFilter(field_name="location__code", max_length=32)
+    product_id = UUIDFilter(field_name="items__product")
+    created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = StockDocument
         fields: list[str] = []

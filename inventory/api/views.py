@@ -164,7 +164,9 @@ class AdjustmentView(ApiView):
         summary="Correct the stock",
         description=(
             "Either by `delta`, or by a count: `set_to` with the `expected_on_hand` that the count "
-            "was compared with."
+            "was compared with. It may fall below what is reserved, but not below zero: allocations"
+            " move to other locations, and what finds no stock waits, the latest order first."
+            " `received` needs a plus, `damaged` and `lost` a minus."
         ),
         request=AdjustmentInput,
         response=MovementOutput,

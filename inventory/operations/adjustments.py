@@ -29,6 +29,12 @@ class AdjustmentReason(StrEnum):
     RETURNED = "returned"
 
 
+# Which way the quantity changes, by reason; for the others either way.
+_SIGNS = {
+    AdjustmentReason.RECEIVED: 1,
+    AdjustmentReason.DAMAGED: -1,
+    AdjustmentReason.LOST: -1,
+}
 # Movement kinds of added units; removed units are always ADJUST.
 _KINDS = {
     AdjustmentReason.RECEIVED: MovementKind.RECEIVE,
@@ -63,9 +69,9 @@ def adjust_stock(
 ) -> StockMovement:
     """Adjust the quantity on hand of a product at a location, by default the default location.
 
-    Raises PermissionDenied, Invalid for an unknown product or location or an empty change, and
-    StockConflict if the result is below zero or the reserved quantity, or `expected_on_hand` is
-    wrong.
+    It may fall below what is reserved there. Raises PermissionDenied, Invalid for an unknown
+    product or location, an empty change or one that its reason rules out, and StockConflict if the
+    result is below zero or `expected_on_hand` is wrong.
     """
     actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
     product = lock_product(product_id)
@@ -87,18 +93,16 @@ def adjust_stock(
         delta = amount.set_to - level.on_hand
     else:
         delta = amount.delta
+    pointer = "/set_to" if isinstance(amount, Count) else "/delta"
     if delta == 0:
-        pointer = "/set_to" if isinstance(amount, Count) else "/delta"
         raise _invalid(pointer, code="no_change", detail="The quantity wouldn't change.")
+    if delta * _SIGNS.get(reason, delta) < 0:
+        change = "add to" if delta < 0 else "remove from"
+        detail = f"“{reason.value}” must {change} the quantity on hand."
+        raise _invalid(pointer, code="wrong_sign", detail=detail)
     after = level.on_hand + delta
-    reserved = 0 if level.backorderable or delta > 0 else level.reserved
-    if after < reserved:
-        raise _conflict(
-            level,
-            f"Only {level.on_hand - reserved} of the {level.on_hand} on hand are free"
-            f" ({reserved} reserved). You tried to remove {-delta}."
-            " Cancel orders that reserve stock, or remove fewer units.",
-        )
+    if after < 0:
+        raise _conflict(level, f"Only {level.on_hand} are on hand. You tried to remove {-delta}.")
     if after > MAX_QUANTITY:
         raise _conflict(level, f"At most {MAX_QUANTITY:,} units can be on hand.")
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)

@@ -15,6 +15,8 @@ from inventory.models import Product, StockLevel, StockMovement
 from inventory.operations import adjustments, stock
 from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
 from inventory.operations.products import change_product
+from inventory.queries import reserved_quantities_of
+from inventory.tests.stock_documents import violations
 from inventory.tests.test_writing_products import the_whole_shop
 from oms.core.actor import system
 from oms.core.ids import new_id
@@ -26,6 +28,7 @@ from oms.testing.factories import (
     make_product,
     make_staff,
 )
+from oms.testing.ordering import place, stock_of
 from oms.testing.threads import at_once
 
 URL = "/api/v1/admin/inventory/adjustments"
@@ -76,8 +79,6 @@ def test_an_adjustment_returns_its_movement(staff: APIClient) -> None:
         ("received", "receive"),
         ("returned", "return"),
         ("correction", "adjust"),
-        ("damaged", "adjust"),
-        ("lost", "adjust"),
     ],
 )
 def test_each_reason_has_its_movement_kind(staff: APIClient, reason: str, kind: str) -> None:
@@ -109,8 +110,6 @@ def test_another_location_gets_its_own_stock_level(staff: APIClient) -> None:
 @pytest.mark.parametrize(
     "amount",
     [
-        {"delta": -7},  # 4 of 10 are reserved
-        {"set_to": 3, "expected_on_hand": 10},
         {"delta": -11},
         {"delta": 2_000_000_000},
         {"set_to": 12, "expected_on_hand": 9},
@@ -131,21 +130,28 @@ def test_an_impossible_adjustment_is_a_conflict(staff: APIClient, amount: dict[s
     assert the_whole_shop() == before
 
 
-def test_stock_can_be_reduced_to_the_reserved_quantity(staff: APIClient) -> None:
-    product = make_product(stock=10)
-    StockLevel.objects.update(reserved=4)
-
-    assert adjust(staff, product, delta=-6).status_code == 201
-
-
-def test_a_backorderable_product_can_fall_below_the_reserved_quantity_but_not_below_zero(
-    staff: APIClient,
+@pytest.mark.xfail(reason="Until the allocator moves allocations of missing stock.", strict=False)
+@pytest.mark.parametrize(
+    ("reason", "amount"),
+    [
+        ("damaged", {"delta": -7}),
+        ("lost", {"delta": -7}),
+        ("correction", {"delta": -7}),
+        ("correction", {"set_to": 3, "expected_on_hand": 10}),
+    ],
+)
+def test_stock_can_fall_below_the_reserved_quantity(
+    staff: APIClient, reason: str, amount: dict[str, Any]
 ) -> None:
-    product = make_product(stock=10, backorderable=True)
-    StockLevel.objects.update(reserved=4)
+    product = make_product(stock=10)
+    order = place((product, 4))
 
-    assert adjust(staff, product, delta=-10).status_code == 201
-    assert adjust(staff, product, delta=-1).status_code == 409
+    response = adjust(staff, product, reason=reason, **amount)
+
+    assert (response.status_code, response.json()["on_hand_after"]) == (201, 3)
+    assert stock_of(product) == (3, 3)
+    assert list(reserved_quantities_of([order.id])[order.id].values()) == [3]
+    assert violations() == []
 
 
 @pytest.mark.parametrize(
@@ -157,6 +163,10 @@ def test_a_backorderable_product_can_fall_below_the_reserved_quantity_but_not_be
         ({"delta": 1, "set_to": 5, "expected_on_hand": 10}, "/delta", "exclusive"),
         ({"delta": 1, "expected_on_hand": 10}, "/delta", "exclusive"),
         ({"delta": 0}, "/delta", "no_change"),
+        ({"delta": -1, "reason": "received"}, "/delta", "wrong_sign"),
+        ({"delta": 1, "reason": "damaged"}, "/delta", "wrong_sign"),
+        ({"delta": 1, "reason": "lost"}, "/delta", "wrong_sign"),
+        ({"set_to": 11, "expected_on_hand": 10, "reason": "lost"}, "/set_to", "wrong_sign"),
         ({"set_to": 10, "expected_on_hand": 10}, "/set_to", "no_change"),
         ({"delta": 2_000_000_001}, "/delta", "max_value"),
         ({"delta": -2_000_000_001}, "/delta", "min_value"),
@@ -196,11 +206,10 @@ def test_an_unknown_product_is_invalid_input(staff: APIClient) -> None:
     assert (error["pointer"], error["code"]) == ("/product_id", "not_found")
 
 
-@pytest.mark.parametrize("reason", ["received", "returned"])
-def test_removing_units_is_never_a_receipt(staff: APIClient, reason: str) -> None:
-    movement = adjust(staff, make_product(stock=10), delta=-3, reason=reason).json()
+def test_removed_units_are_no_return(staff: APIClient) -> None:
+    movement = adjust(staff, make_product(stock=10), delta=-3, reason="returned").json()
 
-    assert (movement["kind"], movement["reason"]) == ("adjust", reason)
+    assert (movement["kind"], movement["reason"]) == ("adjust", "returned")
 
 
 @pytest.mark.django_db

@@ -21,6 +21,7 @@ _NEEDED = {
     "refund": Permission.PAYMENTS_VIEW,
     "product": Permission.STOCK_VIEW,
     "location": Permission.STOCK_VIEW,
+    "stock_document": Permission.STOCK_VIEW,
 }
 
 

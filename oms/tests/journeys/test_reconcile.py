@@ -38,6 +38,13 @@ VIOLATIONS = {
     "stock_within_bounds": "ALTER TABLE inventory_stocklevel DROP CONSTRAINT"
     " stock_reserved_within_on_hand; UPDATE inventory_stocklevel SET reserved = on_hand + 1"
     " WHERE id = (SELECT id FROM inventory_stocklevel WHERE NOT backorderable LIMIT 1)",
+    "stock_documents_equal_movements": "UPDATE inventory_stockmovement"
+    " SET reference = 'receipt:' || id"
+    " WHERE id = (SELECT id FROM inventory_stockmovement WHERE kind = 'receive' LIMIT 1)",
+    "stock_documents_count_their_items": "INSERT INTO inventory_stockdocument (id, kind, reference,"
+    " fingerprint, location_id, items_total, items_booked, completed_at, actor_label, created_at)"
+    " SELECT gen_random_uuid(), 'receipt', 'DN-1', '', id, 1, 1, now(), 'x', now()"
+    " FROM inventory_location LIMIT 1",
     "reserved_stock_equals_open_orders": "UPDATE orders_order SET status = 'confirmed',"
     " cancelled_at = NULL, confirmed_at = placed_at WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'cancelled' LIMIT 1)",

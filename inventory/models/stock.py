@@ -182,6 +182,7 @@ class WaitingItem(models.Model):
 class MovementKind(models.TextChoices):
     RECEIVE = "receive", _("received")
     ADJUST = "adjust", _("adjusted")
+    TRANSFER = "transfer", _("transferred")
     RESERVE = "reserve", _("reserved")
     RELEASE = "release", _("released")
     SHIP = "ship", _("shipped")
@@ -191,7 +192,11 @@ class MovementKind(models.TextChoices):
 # How each kind may change `on_hand` and `reserved`.
 _KIND_RULES = (
     Q(kind__in=[MovementKind.RECEIVE, MovementKind.RETURN], on_hand_delta__gt=0, reserved_delta=0)
-    | Q(~Q(on_hand_delta=0), kind=MovementKind.ADJUST, reserved_delta=0)
+    | Q(
+        ~Q(on_hand_delta=0),
+        kind__in=[MovementKind.ADJUST, MovementKind.TRANSFER],
+        reserved_delta=0,
+    )
     | Q(kind=MovementKind.RESERVE, on_hand_delta=0, reserved_delta__gt=0)
     | Q(kind=MovementKind.RELEASE, on_hand_delta=0, reserved_delta__lt=0)
     | Q(kind=MovementKind.SHIP, on_hand_delta__lt=0, reserved_delta=F("on_hand_delta"))
