@@ -28,6 +28,15 @@ class OrderNotEditable(Conflict):
     code = "order_not_editable"
 
 
+class ReferenceTaken(Conflict):
+    """Another order of the customer has this reference, or had it."""
+
+    code = "reference_taken"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference=reference)
+
+
 class OrderNotDeletable(Conflict):
     """Only orders that are cancelled, expired, or pending and unpaid can be deleted."""
 

@@ -42,6 +42,15 @@ class OrderEdited(OrderEvent):
     changes: dict[str, list[Any]]
 
 
+@event("order.internal_note_changed")
+class InternalNoteChanged(DomainEvent):
+    """No OrderEvent: customers neither see internal notes nor learn that there are any."""
+
+    order_id: UUID
+    number: str
+    changes: dict[str, list[Any]]
+
+
 @event("order.confirmed")
 class OrderConfirmed(OrderStatusChanged):
     pass

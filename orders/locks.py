@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from django.db.models import Q
@@ -11,8 +12,10 @@ from django.db.models import Q
 from oms.core.actor import Actor
 from oms.core.errors import NotFound, StaleVersion
 from oms.core.permissions import Permission
+from oms.db.pipeline import Pipeline, Result, execute
 from oms.db.transactions import transaction_required
 from orders.models import Order, OrderItem
+from orders.placements import Reference
 from orders.states import OrderStatus, PaymentState
 
 
@@ -37,9 +40,14 @@ def lock_order(
     actor.require_for(customer_id, Permission.ORDERS_VIEW, *permissions)
     if order is None:
         raise NotFound
-    if expected_version is not None and order.version != expected_version:
-        raise StaleVersion
+    check_version(order, expected_version)
     return order
+
+
+def check_version(order: Order, expected_version: int | None) -> None:
+    """Raise StaleVersion unless the locked order has that version; None is any."""
+    if expected_version is not None and order.version != expected_version:
+        raise StaleVersion(current_version=order.version)
 
 
 @transaction_required
@@ -47,6 +55,39 @@ def lock_orders(order_ids: Iterable[UUID]) -> dict[UUID, Order]:
     """The orders by their ids, locked in the order of the ids, deleted ones too."""
     orders = Order.objects.select_for_update(no_key=True).filter(pk__in=set(order_ids))
     return {order.id: order for order in orders.order_by("id")}
+
+
+# Whoever gives a reference to an order holds the lock of both. The orders are read by a statement
+# of its own, which sees what was committed before the lock was free.
+_LOCK_REFERENCES = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+_REFERENCED = """
+    SELECT orders_order.customer_id, orders_order.reference
+    FROM orders_order
+    JOIN unnest(%s::uuid[], %s::text[]) AS wanted (customer_id, reference)
+        USING (reference, customer_id)
+"""
+
+
+@transaction_required
+def lock_references(
+    wanted: Collection[Reference], *, pipeline: Pipeline | None = None
+) -> Result[Reference] | None:
+    """Those of the references that orders have, deleted ones too, all locked; None for none.
+
+    Two statements, none without references. In a `pipeline` they are locked when it is sent.
+    """
+    if not wanted:
+        return None
+    numbers = sorted({_lock_number(reference) for reference in wanted})
+    execute(_LOCK_REFERENCES, [numbers], pipeline=pipeline)
+    customers, references = zip(*wanted, strict=True)
+    columns = [list(customers), list(references)]
+    return execute(_REFERENCED, columns, make=Reference._make, pipeline=pipeline)
+
+
+def _lock_number(reference: Reference) -> int:
+    text = f"order reference {reference.customer_id} {reference.text}"
+    return int.from_bytes(sha256(text.encode()).digest()[:8], signed=True)
 
 
 def overdue_order_ids(

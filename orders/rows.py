@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,7 +21,12 @@ class _OrderColumns(NamedTuple):
     currency: str
     total: Decimal
     shipping_address: dict[str, str]
+    billing_address: dict[str, str] | None
     note: str
+    internal_note: str
+    reference: str | None
+    metadata: Mapping[str, str]
+    language: str
     placed_at: datetime
     expires_at: datetime | None
     confirmed_at: datetime | None

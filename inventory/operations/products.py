@@ -83,7 +83,7 @@ def change_product(
     if product is None:
         raise NotFound
     if expected_version is not None and product.version != expected_version:
-        raise StaleVersion
+        raise StaleVersion(current_version=product.version)
     if not values.keys().isdisjoint({"price", "currency"}):
         price = in_currency(
             values.get("price", product.price),

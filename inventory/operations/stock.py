@@ -16,6 +16,7 @@ from inventory.events import StockRanLow
 from inventory.locks import LockedLevel, lock_stock_levels
 from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
 from oms.core.actor import Actor
+from oms.core.dry_runs import current_dry_run
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows, write
 from oms.db.pipeline import Pipeline
@@ -186,6 +187,7 @@ class StockAllocator:
         moved = {movement.level.id: movement.level for movement in self._movements}
         if not moved:
             return
+        self._report()
         levels = list(moved.values())
         write(
             _UPDATE_LEVELS,
@@ -223,6 +225,17 @@ class StockAllocator:
             pipeline=pipeline,
         )
         publish_all(self._ran_low(), at=at, pipeline=pipeline)
+
+    def _report(self) -> None:
+        run = current_dry_run()
+        if run is not None:
+            for movement in self._movements:
+                run.move_stock(
+                    movement.level.product_id,
+                    movement.level.location_code,
+                    on_hand=movement.on_hand_delta,
+                    reserved=movement.reserved_delta,
+                )
 
     def _ran_low(self) -> list[tuple[StockRanLow, Actor]]:
         events = {}

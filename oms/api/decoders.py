@@ -21,9 +21,12 @@ from oms.api.fields import (
     ChoiceField,
     CountryField,
     IntegerField,
+    LanguageField,
+    MetadataField,
     UUIDField,
 )
 from oms.api.serializers import InputSerializer
+from oms.core.languages import LANGUAGE_TAG
 from oms.http.payloads import count_strings
 
 Decoder: TypeAlias = Callable[[bytes], Mapping[str, Any] | None]
@@ -119,6 +122,14 @@ def _type(field: Any) -> Any:
         return Literal[tuple(field.codes)]
     if isinstance(field, ChoiceField):
         return Literal[tuple(field.choices)]
+    if isinstance(field, LanguageField):
+        bounds = msgspec.Meta(max_length=field.max_length, pattern=rf"\A{LANGUAGE_TAG}\Z")
+        return Annotated[str, bounds]
+    if isinstance(field, MetadataField):
+        name = msgspec.Meta(min_length=1, max_length=field.max_name_length, pattern=_TEXT)
+        text = msgspec.Meta(max_length=field.max_text_length, pattern=_LINES)
+        members = msgspec.Meta(max_length=field.max_members)
+        return Annotated[dict[Annotated[str, name], Annotated[str, text]], members]
     if type(field) is CharField:
         return Annotated[
             str,

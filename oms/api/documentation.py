@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from rest_framework.serializers import BaseSerializer
 
-from oms.core.errors import OperationError
+from oms.core.errors import OperationError, StaleVersion
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -40,6 +40,10 @@ class documented:  # a decorator
     `media_types` holds examples of the success in other media types, `headers` the descriptions of
     further request headers. A `versioned` answer has an ETag. `many` means a bare list; pages are
     known by the view's `paged_actions`.
+
+    Two things have an effect besides: an operation that is `versioned` and a PUT, PATCH or DELETE,
+    or declares StaleVersion, takes If-Match, which others refuse (`ApiView.expected_version`); one
+    with `dry_run` takes the query parameter of that name (`oms.api.dry_runs`).
     """
 
     summary: str
@@ -55,6 +59,7 @@ class documented:  # a decorator
     media_types: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     versioned: bool = False
+    dry_run: bool = False
     many: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +69,13 @@ class documented:  # a decorator
     def __call__(self, method: M) -> M:
         setattr(method, _ATTRIBUTE, self)
         return method
+
+
+def takes_precondition(said: documented | None, method: str) -> bool:
+    """Whether calls of the operation may have If-Match: it changes an object with a version."""
+    return said is not None and (
+        StaleVersion in said.errors or (said.versioned and method in ("PUT", "PATCH", "DELETE"))
+    )
 
 
 def documentation_of(method: Any) -> documented | None:

@@ -15,9 +15,11 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from oms.api.countries import COUNTRIES
 from oms.core.currencies import CURRENCIES, MOST_DECIMALS
+from oms.core.languages import LANGUAGE_TAG, MAX_LANGUAGE_LENGTH
 from oms.core.money import MAX_PRICE, ZERO, formatted
 from oms.core.text import has_control_characters
 from oms.core.timestamps import parse_instant
@@ -147,6 +149,72 @@ class CharField(serializers.CharField):
         if self.allow_blank or not self.trim_whitespace:
             return f"^[^{control}]*$"
         return rf"^[^{control}]*[^\s{control}][^{control}]*$"
+
+
+class LanguageField(CharField):
+    """A language tag (BCP 47), such as "de" or "pt-BR"; not that anybody has registered it."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid_language": "Use a language tag (BCP 47), such as de or pt-BR.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_LANGUAGE_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        tag = super().to_internal_value(data)
+        if not re.fullmatch(LANGUAGE_TAG, tag):
+            self.fail("invalid_language")
+        return tag
+
+    @property
+    def pattern(self) -> str:
+        return f"^({LANGUAGE_TAG})?$" if self.allow_blank else f"^{LANGUAGE_TAG}$"
+
+
+class MetadataField(serializers.DictField):
+    """Texts by names of the client's own choice, which are kept exactly as they are."""
+
+    max_members = 20
+    max_name_length = 40
+    max_text_length = 500
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "max_members": "Use at most {max_members} names.",
+        "name": "Use names of 1 to {max_length} characters, without control characters.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        child = CharField(
+            max_length=self.max_text_length,
+            multiline=True,
+            allow_blank=True,
+            trim_whitespace=False,
+        )
+        super().__init__(child=child, **options)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if isinstance(data, dict):
+            if len(data) > self.max_members:
+                self.fail("max_members", max_members=self.max_members)
+            text = self.error_messages["name"].format(max_length=self.max_name_length)
+            wrong = {
+                name: [ErrorDetail(text, code="name")]
+                for name in data
+                if not 1 <= len(name) <= self.max_name_length or has_control_characters(name)
+            }
+            if wrong:
+                raise serializers.ValidationError(wrong)
+        values: dict[str, str] = super().to_internal_value(data)
+        return values
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The keywords of JSON Schema that REST framework does not know of."""
+        return {
+            "maxProperties": self.max_members,
+            "propertyNames": {"minLength": 1, "maxLength": self.max_name_length},
+        }
 
 
 class EmailField(CharField, serializers.EmailField):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
 from oms.api.keyset import PageRequest, page_request
 from oms.api.serializers import InputSerializer
@@ -68,6 +69,11 @@ class ApiCall:
     data: Any = None
     if_none_match: str | None = None
     actor: Actor = field(default_factory=anonymous)
+
+    @property
+    def caller_id(self) -> UUID | None:
+        """Who calls, known before the handler answers; None for anonymous callers."""
+        return self.actor.id
 
     def tagged(self, etag: str) -> ApiAnswer:
         """200 with the ETag, its body to come; or 304; or the refusal of a malformed header."""

@@ -13,8 +13,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework.serializers import ListSerializer
 
 from oms.api import standard_responses
-from oms.api.documentation import documentation_of, documented
-from oms.api.fields import CharField, MoneyField
+from oms.api.documentation import documentation_of, documented, takes_precondition
+from oms.api.fields import CharField, MetadataField, MoneyField
 from oms.api.serializers import InputSerializer
 from oms.http.middleware.idempotency import accepts_key
 from oms.http.problems import CONTENT_TYPE, Problem, status_of
@@ -112,6 +112,10 @@ class AutoSchema(SpectacularSchema):
             described[said.status, "application/json"] = OpenApiResponse(
                 response=response, examples=examples
             )
+        if said.dry_run and said.status != 200:
+            described[200, "application/json"] = OpenApiResponse(
+                response=standard_responses.DRY_RUN, description="The answer to a dry run."
+            )
         for media_type, example in said.media_types.items():
             other = OpenApiExample("Example", value=example, media_type=media_type)
             described[said.status, media_type] = OpenApiResponse(response=str, examples=[other])
@@ -142,6 +146,8 @@ class AutoSchema(SpectacularSchema):
             )
             for name in sorted(self.view.queries.get(self.view.current_action, ()))
         ]
+        if self.documentation.dry_run:
+            query.append(OpenApiParameter("dry_run", **standard_responses.DRY_RUN_PARAMETER))
         headers = [
             OpenApiParameter(name, type=str, location=OpenApiParameter.HEADER, description=text)
             for name, text in self.documentation.headers.items()
@@ -198,6 +204,8 @@ class AutoSchema(SpectacularSchema):
             meta = self._get_serializer_field_meta(field, direction)
             return {**field.schema(output=direction == "response"), **meta}
         schema: Schema | None = super()._map_serializer_field(field, direction, bypass_extensions)
+        if schema is not None and isinstance(field, MetadataField):
+            schema |= field.bounds
         if schema is not None and isinstance(field, ListSerializer):
             # REST framework validates them, but the superclass describes only those of ListField.
             many: Any = field  # the stubs of ListSerializer lack both bounds
@@ -217,9 +225,7 @@ class AutoSchema(SpectacularSchema):
             names.append("Idempotency-Key")
         if said and said.versioned and self.method == "GET":
             names.append("If-None-Match")
-        elif said and standard_responses.may_be_stale(
-            method=self.method, is_versioned=said.versioned, declared=said.errors
-        ):
+        elif takes_precondition(said, self.method):
             names.append("If-Match")
         return [
             self._component("parameters", name, standard_responses.PARAMETERS[name])
@@ -245,7 +251,7 @@ class AutoSchema(SpectacularSchema):
             path=self.path,
             has_body=said.request is not None,
             has_key=accepts_key(self.method, self.path),
-            is_versioned=said.versioned,
+            takes_precondition=takes_precondition(said, self.method),
             is_for_staff=standard_responses.is_for_staff(permissions),
             declared=said.errors,
         )

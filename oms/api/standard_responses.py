@@ -20,6 +20,7 @@ from oms.core.errors import (
 )
 from oms.core.permissions import Permission
 from oms.db.transactions import DatabaseBusy
+from oms.http.headers import PreconditionUnsupported
 from oms.http.operations.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from oms.http.payloads import MalformedJson
 from oms.http.problems import Problem, problem_of_class, problem_of_refusal, problem_of_status
@@ -74,6 +75,49 @@ PROBLEM: Schema = {
                     "parameter": {"type": "string"},
                     "header": {"type": "string"},
                 },
+            },
+        },
+    },
+}
+
+
+DRY_RUN_PARAMETER: dict[str, Any] = {
+    "type": {"type": "string", "enum": ["true", "false"]},
+    "description": (
+        "With `true` nothing is done: a success is answered by 200 with what would happen, without"
+        " ids, and with `stock` and `money`. Counts as a read, and uses up no idempotency key."
+    ),
+}
+_AMOUNT: Schema = {"type": "string", "format": "decimal"}
+DRY_RUN: Schema = {
+    "type": "object",
+    "description": "The members of a success, but for ids, and what would have happened.",
+    "required": ["stock", "money"],
+    "properties": {
+        "stock": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["product_id", "location", "on_hand_delta", "reserved_delta"],
+                "properties": {
+                    "product_id": {"type": "string", "format": "uuid"},
+                    "location": {"type": "string"},
+                    "on_hand_delta": {"type": "integer"},
+                    "reserved_delta": {"type": "integer"},
+                },
+            },
+        },
+        "money": {
+            "type": ["object", "null"],
+            "description": "null without money, or with that of several currencies.",
+            "required": ["currency", "total_delta", "refund"],
+            "properties": {
+                "currency": {"type": "string"},
+                "total_delta": {
+                    **_AMOUNT,
+                    "description": "By how much `total` of orders changes.",
+                },
+                "refund": {**_AMOUNT, "description": "What would be refunded."},
             },
         },
     },
@@ -139,6 +183,7 @@ HEADERS: dict[str, Schema] = {
 ERROR_HEADERS: dict[int, Sequence[str]] = {
     401: ["WWW-Authenticate"],
     409: ["Retry-After"],
+    412: ["ETag"],
     429: ["Retry-After"],
     503: ["Retry-After"],
 }
@@ -159,14 +204,9 @@ def is_for_staff(permissions: Iterable[Any]) -> bool:
     return any(isinstance(permission, IsStaff) for permission in permissions)
 
 
-def may_be_stale(
-    *, method: str, is_versioned: bool, declared: Sequence[type[OperationError]]
-) -> bool:
-    """Whether an operation accepts If-Match: it changes a versioned object, or declares 412."""
-    return StaleVersion in declared or (is_versioned and method in ("PUT", "PATCH", "DELETE"))
-
-
 def _example_of(refusal: type[OperationError]) -> Problem:
+    if refusal is StaleVersion:
+        return problem_of_refusal(StaleVersion(current_version=8))
     if refusal is PermissionDenied:
         return problem_of_refusal(PermissionDenied(Permission.ORDERS_VIEW))
     return problem_of_class(refusal)
@@ -178,7 +218,7 @@ def errors_of(
     path: str,
     has_body: bool,
     has_key: bool,
-    is_versioned: bool,
+    takes_precondition: bool,
     is_for_staff: bool,
     declared: Sequence[type[OperationError]],
 ) -> dict[int, list[Problem]]:
@@ -192,9 +232,11 @@ def errors_of(
         refusals.append(MalformedJson)
     if "{" in path:
         refusals.append(NotFound)
-    refusals += declared
-    if may_be_stale(method=method, is_versioned=is_versioned, declared=declared):
+    refusals += [refusal for refusal in declared if refusal is not StaleVersion]
+    if takes_precondition:
         refusals.append(StaleVersion)
+    elif method != "GET":
+        refusals.append(PreconditionUnsupported)
     if has_key:
         refusals += [IdempotencyInProgress, IdempotencyKeyReused]
     refusals += [Unavailable, DatabaseBusy, DeadlineExceeded]

@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
@@ -36,6 +36,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSetMixin
 
+from oms.api.documentation import documentation_of, documented, takes_precondition
+from oms.api.dry_runs import answer_dry_run, check_dry_run
 from oms.api.handlers import ApiAnswer, ApiCall, FastPath, fast_path_of, list_query
 from oms.api.keyset import DEFAULT_ORDERING, PARAMETERS
 from oms.api.permissions import IsAuthenticated
@@ -44,9 +46,10 @@ from oms.core.errors import NotFound
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction
 from oms.http import etags
+from oms.http.headers import PreconditionUnsupported
 from oms.http.identity import IdentityAuthentication, actor_of
 from oms.http.problems import problem_response
-from oms.http.queries import check_query
+from oms.http.queries import DRY_RUN, check_query, is_dry_run
 from oms.http.route_limits import count_body
 
 UUID_PATTERN = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -88,6 +91,20 @@ class ApiView(GenericAPIView[Any]):
         """The actor of the request."""
         return actor_of(self.request._request)
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def answer() -> HttpResponseBase:
+            return super(ApiView, self).dispatch(request, *args, **kwargs)
+
+        if is_dry_run(request.GET) and self._takes_dry_run(request.method or ""):
+            return answer_dry_run(request, answer)
+        return answer()
+
+    def _takes_dry_run(self, method: str) -> bool:
+        # The action is not known before the request is dispatched.
+        actions = getattr(self, "action_map", None) or {}
+        said = documentation_of(getattr(self, actions.get(method.lower(), method.lower()), None))
+        return said is not None and said.dry_run
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Before authentication: the answer is the same for all.
         method = (request.method or "").lower()
@@ -95,6 +112,18 @@ class ApiView(GenericAPIView[Any]):
             raise exceptions.MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)
         check_query(request.query_params, known=self.known_parameters())
+        check_dry_run(request.query_params.get(DRY_RUN))
+        is_write = method not in ("get", "head")
+        if is_write and "If-Match" in request.headers and not self._takes_precondition():
+            raise PreconditionUnsupported
+
+    @property
+    def documentation(self) -> documented | None:
+        """What is said of the current action, some of which has an effect."""
+        return documentation_of(getattr(self, self.current_action, None))
+
+    def _takes_precondition(self) -> bool:
+        return takes_precondition(self.documentation, self.request.method or "")
 
     def get_permissions(self) -> list[Any]:
         classes = self.permissions.get(self.current_action, self.permission_classes)
@@ -107,6 +136,8 @@ class ApiView(GenericAPIView[Any]):
     def known_parameters(self) -> frozenset[str]:
         """The query parameters of the current action."""
         known = frozenset(self.queries.get(self.current_action, ()))
+        if self.documentation is not None and self.documentation.dry_run:
+            known |= {DRY_RUN}
         if self.is_paged():
             known |= PARAMETERS
             if self.filterset_class is not None:
@@ -154,7 +185,7 @@ class ApiView(GenericAPIView[Any]):
             if_none_match=self.request.headers.get("If-None-Match"),
             actor=self.actor,
         )
-        if route.cost is not None:
+        if route.cost is not None and not is_dry_run(self.request._request.GET):
             http_request = self.request._request
             problem = count_body(http_request, cost=route.cost(call.data))
             if problem is not None:
@@ -178,7 +209,11 @@ class ApiView(GenericAPIView[Any]):
         return list_query(type(self), params, site=site, path=self.request.path)
 
     def expected_version(self) -> int | None:
-        """The version that If-Match requires; None if any will do."""
+        """The version that If-Match requires; None if any will do.
+
+        Every action that changes something with a version passes it on to its operation, which
+        compares it once the object is locked; its `documented` says so. All others refuse If-Match.
+        """
         return etags.expected_version(self.request._request)
 
     def versioned(self, version: int, data: Any, *, status: int = 200) -> Response:

@@ -25,7 +25,8 @@ class Actor:
     """Who performs an operation, and from where; every event of the log names one.
 
     `label` is for people: an e-mail address, or the name of a part of the system. Only staff have
-    `permissions` or are superusers, who have all; the log records neither.
+    `permissions` or are superusers, who have all; the log records neither. `language` is the tag of
+    the language that the account has chosen, "" for the shop's own.
     """
 
     kind: ActorKind
@@ -35,6 +36,7 @@ class Actor:
     ip: str | None = None
     is_superuser: bool = False
     permissions: frozenset[Permission] = NO_PERMISSIONS
+    language: str = ""
 
     @property
     def is_staff(self) -> bool:
@@ -86,6 +88,7 @@ def account(
     is_staff: bool,
     is_superuser: bool,
     permissions: frozenset[Permission] = NO_PERMISSIONS,
+    language: str = "",
     request_id: str = "",
     ip: str | None = None,
 ) -> Actor:
@@ -98,6 +101,7 @@ def account(
         ip=ip,
         is_superuser=is_staff and is_superuser,
         permissions=permissions if is_staff else NO_PERMISSIONS,
+        language=language,
     )
 
 

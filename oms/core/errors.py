@@ -101,9 +101,12 @@ class Gone(OperationError):
 
 
 class StaleVersion(OperationError):
-    """The object has changed since the version in If-Match."""
+    """The object has changed since the version in If-Match; `current_version` is its version."""
 
     code = "precondition_failed"
+
+    def __init__(self, *, current_version: int) -> None:
+        super().__init__(current_version=current_version)
 
 
 class Unprocessable(OperationError):

@@ -68,6 +68,10 @@ class FastPathCall(ApiCall):
     keyed: KeyedCall | None = None
 
     @property
+    def caller_id(self) -> UUID | None:
+        return None if self.claims is None else self.claims.user_id
+
+    @property
     def weight(self) -> int:
         """How much of a batch the call is: about the number of its orders."""
         return max(1, len(self.request.body) // _BYTES_OF_ORDER)

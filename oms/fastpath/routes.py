@@ -81,6 +81,7 @@ def _account(*, is_staff: bool) -> Account:
         email="",
         is_staff=is_staff,
         is_superuser=False,
+        language="",
         permissions=NO_PERMISSIONS,
     )
 

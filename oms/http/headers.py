@@ -18,6 +18,19 @@ class InvalidHeader(Invalid):
         super().__init__([error], f"{header} is not valid.")
 
 
+class PreconditionUnsupported(Invalid):
+    """If-Match is given, but what this changes has no version."""
+
+    code = "precondition_unsupported"
+
+    def __init__(self) -> None:
+        detail = "Leave it out: there is no version that it could be compared with."
+        error = InputError(
+            pointer="", code="unsupported", detail=detail, data={"header": "If-Match"}
+        )
+        super().__init__([error])
+
+
 def requested_seconds(text: str | None) -> float | None:
     """What the header DEADLINE allows, in seconds; None without one that is valid."""
     if not text or not (text.isascii() and text.isdecimal() and len(text) <= 5):

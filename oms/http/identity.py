@@ -88,6 +88,7 @@ def actor_of(request: HttpRequest) -> Actor:
         is_staff=user.is_staff,
         is_superuser=user.is_superuser,
         permissions=user.permissions,
+        language=user.language,
         request_id=request_id,
         ip=ip,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf_errors
 from oms.core import errors
 from oms.core.errors import InputError
 from oms.db.transactions import DatabaseBusy, is_retried
+from oms.http.etags import etag_for
 from oms.http.payloads import encode, pointer_token
 
 CONTENT_TYPE = "application/problem+json"
@@ -135,15 +136,13 @@ def problem_response(*, request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def problem_document(
-    *, error: errors.OperationError, instance: str, request_id: str, pointer_prefix: str = ""
+    *, error: errors.OperationError, instance: str, request_id: str
 ) -> dict[str, Any]:
     """The problem document of one error in the results of a bulk request.
 
-    `pointer_prefix` is prepended to each pointer, so that it points into the whole body.
+    Its pointers begin at the root of the one member of the request.
     """
-    problem = problem_of_refusal(error)
-    moved = [replace(e, pointer=pointer_prefix + e.pointer) for e in problem.errors]
-    return replace(problem, errors=moved).document(instance=instance, request_id=request_id)
+    return problem_of_refusal(error).document(instance=instance, request_id=request_id)
 
 
 def status_of(error_class: type[errors.OperationError]) -> int:
@@ -185,6 +184,8 @@ def problem_of_refusal(error: errors.OperationError) -> Problem:
     # Only temporary errors have one.
     if retry_after := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry_after)
+    if isinstance(error, errors.StaleVersion):
+        headers["ETag"] = etag_for(error.data["current_version"])
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="api"'
     return Problem(
@@ -229,6 +230,11 @@ def _refusal_of_database(error: OperationalError | InterfaceError) -> errors.Ope
 def database_unreachable() -> errors.Unavailable:
     """The error while the database cannot be reached."""
     return errors.Unavailable("The database is unavailable. Try again shortly.")
+
+
+def invalid(error: drf_errors.ValidationError) -> errors.Invalid:
+    """What a serializer raised as the error of an operation."""
+    return errors.Invalid(list(_input_errors(error.detail)), "The input is invalid.")
 
 
 def _problem_of_drf(error: drf_errors.APIException) -> Problem:

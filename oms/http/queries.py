@@ -21,6 +21,14 @@ def query_error(parameter: str, *, code: str, detail: str) -> InputError:
     return InputError(pointer="", code=code, detail=detail, data={"parameter": parameter})
 
 
+DRY_RUN = "dry_run"
+
+
+def is_dry_run(query: QueryDict) -> bool:
+    """Whether the request asks what would happen, and is to have no effect."""
+    return query.get(DRY_RUN) == "true"
+
+
 def check_query(query: QueryDict, *, known: Collection[str]) -> None:
     """Raise InvalidQuery naming each parameter that is unknown, repeated or empty.
 

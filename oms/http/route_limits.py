@@ -28,6 +28,7 @@ from oms.http.identity import identify
 from oms.http.local_counters import WindowState
 from oms.http.payloads import decode
 from oms.http.problems import Problem, is_api
+from oms.http.queries import is_dry_run
 from oms.http.rate_limits import Counted, Limit, count, count_locally, counted, rate_limit_problem
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,9 @@ def count_body(request: HttpRequest, *, cost: int) -> Problem | None:
 
 def limits_of(request: HttpRequest) -> list[Limit]:
     """The limits of the request's route, with the subjects that it has."""
-    names = limit_names(request.method or "", _route(request))
+    # A dry run counts as a read.
+    is_read = is_dry_run(request.GET)
+    names = _GENERAL if is_read else limit_names(request.method or "", _route(request))
     if not names or (names is _GENERAL and not is_api(request)):
         return []
     subjects = ((name, _SUBJECTS[name.rpartition("_")[2]](request)) for name in names)

@@ -66,6 +66,24 @@ def in_savepoint(*, request: HttpRequest, work: Work) -> HttpResponseBase:
     return response
 
 
+def undone(*, request: HttpRequest, work: Work) -> HttpResponseBase:
+    """The answer of `work`, of which nothing remains: no row, no event, no wake-up.
+
+    The whole is run again after a deadlock.
+    """
+
+    def attempt() -> HttpResponseBase:
+        with transaction.atomic():
+            response = work()
+            raise_retried_error(request)
+            if response.status_code < 400:
+                _refuse_lost_writes(response)
+            transaction.set_rollback(True)
+        return response
+
+    return attempt() if connection.in_atomic_block else with_retries(attempt)
+
+
 def raise_retried_error(request: HttpRequest) -> None:
     """Raise the deadlock that a view met and REST framework's hook has answered, if any.
 

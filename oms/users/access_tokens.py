@@ -31,6 +31,7 @@ _ended: set[UUID] = set()
 # Customers and superusers have none granted, and cost nothing more.
 _ACCOUNTS = f"""
     SELECT session.id, account.id, account.email, account.is_staff, account.is_superuser,
+           account.language,
            CASE WHEN account.is_staff AND NOT account.is_superuser THEN {GRANTED_CODES} END
     FROM users_session AS session
     JOIN users_user AS account ON account.id = session.user_id
@@ -65,6 +66,8 @@ class Account(NamedTuple):
     email: str
     is_staff: bool
     is_superuser: bool
+    # A language tag; "" for the shop's own.
+    language: str
     # What was granted to staff; superusers need none.
     permissions: frozenset[Permission]
 
@@ -76,6 +79,7 @@ class Account(NamedTuple):
             is_staff=self.is_staff,
             is_superuser=self.is_superuser,
             permissions=self.permissions,
+            language=self.language,
             request_id=request_id,
             ip=ip,
         )

@@ -17,6 +17,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
+from oms.core.languages import LANGUAGE_TAG, MAX_LANGUAGE_LENGTH
 from oms.core.permissions import NO_PERMISSIONS, Permission
 from oms.users.granted import granted_permissions
 
@@ -60,9 +61,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Deactivate accounts instead of deleting them.")
     )
+    language = models.CharField(
+        _("language"),
+        max_length=MAX_LANGUAGE_LENGTH,
+        blank=True,
+        # So that processes of the version before can still create accounts.
+        db_default="",
+        validators=[RegexValidator(rf"^{LANGUAGE_TAG}\Z", _("Enter a language tag."))],
+        help_text=_("A language tag such as de-AT (BCP 47). Empty: the shop's own language."),
+    )
     session_version = models.IntegerField(
         default=0,
-        # So that processes of the version before can still create accounts.
+        # As above.
         db_default=0,
         editable=False,
         help_text="Sessions of the back office that began with another version have ended.",

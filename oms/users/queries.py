@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.contrib.auth.models import Permission as PermissionRow
@@ -10,6 +11,7 @@ from django.db.models import Q, QuerySet
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.permissions import Permission
+from oms.db.pipeline import Pipeline, Result
 from oms.users.access_tokens import Account
 from oms.users.models import User
 
@@ -26,6 +28,18 @@ def find_user(*, actor: Actor, user_id: UUID) -> User:
     if user is None:
         raise NotFound
     return user
+
+
+_CUSTOMERS = """
+    SELECT id, language FROM users_user WHERE id = ANY(%s) AND is_active AND NOT is_staff
+"""
+
+
+def query_customers(
+    user_ids: Collection[UUID], *, pipeline: Pipeline
+) -> Result[tuple[UUID, str]] | None:
+    """The active customers among the users, each with its language; None for no users."""
+    return pipeline.query(_CUSTOMERS, [list(user_ids)]) if user_ids else None
 
 
 def staff_members(*, actor: Actor) -> QuerySet[User]:
@@ -65,5 +79,6 @@ def staff_account(user_id: UUID) -> Account | None:
         email=user.email,
         is_staff=True,
         is_superuser=user.is_superuser,
+        language=user.language,
         permissions=user.permissions,
     )

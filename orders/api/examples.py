@@ -30,6 +30,8 @@ NEW_ORDER: dict[str, Any] = {
     },
     "payment": {"provider": "sandbox", "token": "tok_success"},
     "note": "Please ring twice.",
+    "reference": "PO-4711",
+    "metadata": {"cost_centre": "R&D"},
 }
 
 ORDER: dict[str, Any] = {
@@ -57,7 +59,11 @@ ORDER: dict[str, Any] = {
         }
     ],
     "shipping_address": ADDRESS,
+    "billing_address": None,
     "note": "Please ring twice.",
+    "reference": "PO-4711",
+    "metadata": {"cost_centre": "R&D"},
+    "language": "de",
     "placed_at": "2026-11-21T09:30:00Z",
     "expires_at": "2026-11-21T10:00:00Z",
     "updated_at": "2026-11-21T09:30:00Z",
@@ -77,6 +83,7 @@ CANCELLED_ORDER: dict[str, Any] = {
 
 PROCESSING_ORDER: dict[str, Any] = {
     **ORDER,
+    "internal_note": "Wants to be called before delivery.",
     "status": "processing",
     "payment_status": "paid",
     "expires_at": None,
@@ -155,7 +162,7 @@ BULK_RESULTS: dict[str, Any] = {
                 "instance": "/api/v1/orders/bulk",
                 "code": "out_of_stock",
                 "request_id": "019aa2f4-9d0b-7a11-8e44-5b2f0c7d9e63",
-                "errors": [{**SHORTAGE["errors"][0], "pointer": "/orders/1/items/0/quantity"}],
+                "errors": SHORTAGE["errors"],
             },
         },
     ]

@@ -43,6 +43,7 @@ class OrderFilters(ApiFilterSet):
     created_at__gte = CreationFilter(field_name="placed_at", lookup_expr="gte")
     created_at__lt = CreationFilter(field_name="placed_at", lookup_expr="lt")
     updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
+    reference = TextFilter(help_text="The customer's own number of the order, exactly.")
     search = SearchFilter(
         fields=("number", "note"),
         help_text="All words must occur in the number or the note, in any case.",

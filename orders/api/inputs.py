@@ -15,10 +15,13 @@ from oms.api.fields import (
     ChoiceField,
     CountryField,
     IntegerField,
+    LanguageField,
+    MetadataField,
     MoneyField,
     UUIDField,
 )
 from oms.api.serializers import InputSerializer
+from oms.http.problems import invalid
 from orders.states import OrderStatus
 from payments.gateways.registry import GATEWAYS
 
@@ -27,6 +30,11 @@ MAX_QUANTITY = 10_000
 MAX_BULK = 500
 # More than the total of any order.
 _MAX_AMOUNT = Decimal("9999999999999999.999")
+
+_REFERENCE = "Your own number of the order. A customer can use each only once, for ever."
+_METADATA = "Texts of your own by names of your own; shown with the order and never interpreted."
+_INTERNAL = "A note for staff, never shown to customers."
+_TAG = "such as `de` or `pt-BR` (BCP 47)"
 
 Lines: TypeAlias = serializers.ListSerializer[Any]
 
@@ -72,18 +80,47 @@ class OrderInput(InputSerializer):
     shipping_address = ShippingAddressInput()
     payment = PaymentChoiceInput(required=False)
     note = CharField(max_length=1000, multiline=True, allow_blank=True, default="")
+    reference = CharField(max_length=64, required=False, help_text=_REFERENCE)
+    metadata = MetadataField(required=False, help_text=_METADATA)
+    billing_address = ShippingAddressInput(required=False)
+    language = LanguageField(
+        required=False,
+        help_text=f"The language of the customer's messages, {_TAG}. Default: the account's.",
+    )
+    customer_id = UUIDField(
+        required=False,
+        help_text="For staff with `orders.place_for_customer`: the customer who orders.",
+    )
+    internal_note = CharField(
+        max_length=2000,
+        multiline=True,
+        allow_blank=True,
+        required=False,
+        help_text=f"{_INTERNAL} Needs `orders.place_for_customer`.",
+    )
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         _refuse_repetitions(items, name="product_id")
         return items
 
 
+class _EachByItself(serializers.ListSerializer[Any]):
+    """A list in which one invalid member does not make the others invalid.
+
+    The value of an invalid member is its error, whose pointers begin at the member.
+    """
+
+    def run_child_validation(self, data: Any) -> Any:
+        try:
+            return super().run_child_validation(data)
+        except serializers.ValidationError as error:
+            return invalid(error)
+
+
 class BulkOrderInput(InputSerializer):
     """Many new orders."""
 
-    orders: Lines = serializers.ListSerializer(
-        child=OrderInput(), min_length=1, max_length=MAX_BULK
-    )
+    orders: Lines = _EachByItself(child=OrderInput(), min_length=1, max_length=MAX_BULK)
     on_error = ChoiceField(choices=["continue", "reject_all"], default="continue")
 
 
@@ -95,6 +132,17 @@ class OrderEditInput(InputSerializer):
     )
     shipping_address = ShippingAddressInput(required=False)
     note = CharField(max_length=1000, multiline=True, allow_blank=True, required=False)
+    reference = CharField(max_length=64, required=False, help_text=_REFERENCE)
+    metadata = MetadataField(required=False, help_text=f"{_METADATA} Replaces all of it.")
+    billing_address = ShippingAddressInput(required=False)
+    language = LanguageField(required=False, help_text=f"A language tag, {_TAG}.")
+    internal_note = CharField(
+        max_length=2000,
+        multiline=True,
+        allow_blank=True,
+        required=False,
+        help_text=f"{_INTERNAL} Needs `orders.edit`.",
+    )
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         _refuse_repetitions(items, name="product_id")

@@ -22,6 +22,7 @@ from oms.api.fields import (
 from oms.api.serializers import OutputSerializer
 from oms.core.actor import Actor
 from oms.core.money import formatted
+from oms.core.permissions import Permission
 from orders.api.inputs import MAX_QUANTITY
 from orders.models import Order
 from orders.operations.allowed_actions import allowed_actions
@@ -37,7 +38,7 @@ def order_document(
     order: Order | OrderRow, items: Iterable[ItemRow], *, actor: Actor
 ) -> dict[str, Any]:
     """The order as `actor` sees it; `items` are all of its items in their order."""
-    return {
+    document = {
         "id": order.id,
         "number": order.number,
         "customer_id": order.customer_id,
@@ -63,13 +64,20 @@ def order_document(
             for item in items
         ],
         "shipping_address": order.shipping_address,
+        "billing_address": order.billing_address,
         "note": order.note,
+        "reference": order.reference,
+        "metadata": order.metadata,
+        "language": order.language,
         "placed_at": order.placed_at,
         "expires_at": order.expires_at,
         "updated_at": order.updated_at,
         "version": order.version,
         "allowed_actions": allowed_actions(order, actor=actor),
     }
+    if actor.may(Permission.ORDERS_VIEW):
+        document["internal_note"] = order.internal_note
+    return document
 
 
 def status_document(order: Order | OrderRow, history: Iterable[HistoryEntry]) -> dict[str, Any]:
@@ -129,7 +137,18 @@ class OrderOutput(OutputSerializer):
     total = MoneyField()
     items = OrderItemOutput(many=True)
     shipping_address = ShippingAddressOutput()
+    billing_address = ShippingAddressOutput(allow_null=True)
     note = serializers.CharField()
+    reference = serializers.CharField(
+        allow_null=True, help_text="The customer's own number of the order."
+    )
+    metadata = serializers.DictField(child=serializers.CharField())
+    language = serializers.CharField(
+        help_text="A language tag (BCP 47). Empty: the shop's own language."
+    )
+    internal_note = serializers.CharField(
+        required=False, help_text="Only shown to staff with `orders.view`."
+    )
     placed_at = InstantField()
     expires_at = InstantField(allow_null=True)
     updated_at = InstantField()

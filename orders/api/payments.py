@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from oms.api.documentation import documented
 from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
-from oms.core.errors import PermissionDenied
+from oms.core.errors import PermissionDenied, StaleVersion
 from oms.core.permissions import Permission
 from orders.api.inputs import PaymentChoiceInput, RefundInput
 from orders.errors import OrderNotPayable
@@ -51,11 +51,16 @@ class OrderPayments(ApiViewSet):
         status=202,
         request_example={"provider": "sandbox", "token": "tok_success"},
         response_example=NEW_PAYMENT,
-        errors=[PaymentInProgress, OrderNotPayable, PermissionDenied],
+        errors=[PaymentInProgress, OrderNotPayable, PermissionDenied, StaleVersion],
     )
     def create(self, request: Request, id: Any) -> Response:
         choice = PaymentChoice(**self.parse(PaymentChoiceInput))
-        payment = pay_order(actor=self.actor, order_id=self.path_id(), choice=choice)
+        payment = pay_order(
+            actor=self.actor,
+            order_id=self.path_id(),
+            choice=choice,
+            expected_version=self.expected_version(),
+        )
         return Response(PaymentOutput(payment).data, status=202)
 
 
@@ -77,20 +82,23 @@ class PaymentRefunds(ApiViewSet):
         summary="Refund a payment",
         description=(
             "Refunds `amount`, by default all that is left, in the background. With `restock` all"
-            " shipped items of the order return to stock."
+            " shipped items of the order return to stock. If-Match has the order's version."
         ),
         request=RefundInput,
         response=RefundOutput,
         status=202,
         request_example={"amount": "19.90", "reason": "One item arrived damaged."},
         response_example=REFUND,
-        errors=[RefundExceedsCaptured],
+        errors=[RefundExceedsCaptured, StaleVersion],
         error_examples={
             "refund_exceeds_captured": {"captured": "59.70", "refundable": "10.00"},
         },
     )
     def create(self, request: Request, id: Any) -> Response:
         refund = refund_payment(
-            actor=self.actor, payment_id=self.path_id(), **self.parse(RefundInput)
+            actor=self.actor,
+            payment_id=self.path_id(),
+            expected_version=self.expected_version(),
+            **self.parse(RefundInput),
         )
         return Response(RefundOutput(refund).data, status=202)

@@ -38,7 +38,10 @@ class AdminOrders(ApiViewSet):
         versioned=True,
     )
     @fast_path(
-        ReadOrders, "all_orders", slow_filters={"search", "status__in"}, is_fast=is_fast_list
+        ReadOrders,
+        "all_orders",
+        slow_filters={"search", "status__in", "reference"},
+        is_fast=is_fast_list,
     )
     def list(self, request: Request) -> HttpResponse:
         return self.handle()

@@ -40,6 +40,7 @@ from orders.errors import (
     InvalidTransition,
     OrderNotDeletable,
     OrderNotEditable,
+    ReferenceTaken,
 )
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
@@ -74,16 +75,18 @@ class Orders(ChangingViewSet):
         summary="Place an order",
         description=(
             "Reserves the stock of every line, or of none. An unpaid order expires, which releases"
-            " its stock; one with a `payment` is paid in the background: watch its status."
+            " its stock; one with a `payment` is paid in the background: watch its status. Staff"
+            " with `orders.place_for_customer` name the customer by `customer_id`."
         ),
         request=OrderInput,
         response=OrderOutput,
         status=201,
         request_example=examples.NEW_ORDER,
         response_example=examples.ORDER,
-        errors=[OutOfStock],
+        errors=[OutOfStock, ReferenceTaken, PermissionDenied],
         error_examples=_SHORT,
         versioned=True,
+        dry_run=True,
     )
     @fast_path(PlaceOrders, "one", body=OrderInput)
     def create(self, request: Request) -> HttpResponse:
@@ -94,14 +97,16 @@ class Orders(ChangingViewSet):
         description=(
             "Up to 500 orders, decided in the order given. With `on_error` `continue` those that"
             " can be placed are; with `reject_all` one rejection rejects all, and the others get"
-            " the problem `rejected_with_others`. A body that is invalid anywhere is rejected as a"
-            " whole. Each order counts as one request against the limit."
+            " the problem `rejected_with_others`. An order that is invalid is rejected by itself;"
+            " pointers begin at the order. Each order counts as one request against the limit; if"
+            " that allows fewer, nothing is placed."
         ),
         request=BulkOrderInput,
         response=BulkOutput,
         status=207,
         request_example={"orders": [examples.NEW_ORDER], "on_error": "continue"},
         response_example=examples.BULK_RESULTS,
+        dry_run=True,
     )
     @fast_path(PlaceOrders, "many", body=BulkOrderInput, cost=number_of_orders)
     def create_many(self, request: Request) -> HttpResponse:
@@ -156,7 +161,10 @@ class Orders(ChangingViewSet):
         summary="Change an order",
         description=(
             "While it is pending and unpaid. New `items` replace all items; stock is reserved or"
-            " released by the difference. Products that stay keep their price."
+            " released by the difference. A line whose quantity grows is sold anew at the current"
+            " price, like a new one; other lines keep their prices. Staff may also correct the"
+            " addresses until all is shipped, and `internal_note`, `reference`, `metadata` and"
+            " `language` at any time."
         ),
         request=OrderEditInput,
         response=OrderOutput,
@@ -165,19 +173,19 @@ class Orders(ChangingViewSet):
             "note": "Leave it with the neighbours.",
         },
         response_example=examples.ORDER,
-        errors=[OutOfStock, OrderNotEditable, PermissionDenied],
+        errors=[OutOfStock, OrderNotEditable, ReferenceTaken, PermissionDenied],
         error_examples=_SHORT,
         versioned=True,
+        dry_run=True,
     )
     def partial_update(self, request: Request, id: Any) -> Response:
-        data = self.parse(OrderEditInput)
-        edit = OrderEdit(
-            items=ordered_items(data["items"]) if "items" in data else None,
-            shipping_address=(
-                dict(data["shipping_address"]) if "shipping_address" in data else None
-            ),
-            note=data.get("note"),
-        )
+        values = dict(self.parse(OrderEditInput))
+        if "items" in values:
+            values["items"] = ordered_items(values["items"])
+        for name in ("shipping_address", "billing_address"):
+            if name in values:
+                values[name] = dict(values[name])
+        edit = OrderEdit(**values)
         order = edit_order(
             actor=self.actor,
             order_id=self.path_id(),
@@ -213,6 +221,7 @@ class Orders(ChangingViewSet):
         errors=[InvalidTransition, PermissionDenied],
         error_examples=examples.ILLEGAL_STEP,
         versioned=True,
+        dry_run=True,
     )
     def cancel(self, request: Request, id: Any) -> Response:
         order = cancel_order(

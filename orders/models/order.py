@@ -14,6 +14,7 @@ from django.db.models.functions import Reverse
 from django.utils.translation import gettext_lazy as _
 
 from oms.core.ids import new_id
+from oms.core.languages import MAX_LANGUAGE_LENGTH
 from oms.core.money import ZERO, CurrencyField, MoneyField, fits_currency
 from orders.errors import InvalidTransition
 from orders.rules import OrderRules
@@ -54,7 +55,29 @@ class Order(OrderRules, models.Model):
     currency = CurrencyField(_("currency"))
     total = MoneyField(_("total"))
     shipping_address = models.JSONField(_("shipping address"))
+    billing_address = models.JSONField(_("billing address"), null=True, blank=True)
     note = models.CharField(_("note"), max_length=1000, blank=True)
+    # Those below with a default of the database's, so that processes of the version before can
+    # still place orders.
+    internal_note = models.CharField(
+        _("internal note"),
+        max_length=2000,
+        blank=True,
+        db_default="",
+        help_text=_("For staff only. Customers never see it."),
+    )
+    # NULL and not "" where there is none: the unique index is of the others alone.
+    reference = models.CharField(
+        _("reference"), max_length=64, null=True, blank=True, db_collation="C"
+    )
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True, db_default={})
+    language = models.CharField(
+        _("language"),
+        max_length=MAX_LANGUAGE_LENGTH,
+        blank=True,
+        db_default="",
+        help_text=_("A language tag such as de-AT (BCP 47). Empty: the shop's own language."),
+    )
     placed_at = models.DateTimeField(_("placed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     confirmed_at = models.DateTimeField(_("confirmed"), null=True, blank=True)
@@ -72,6 +95,12 @@ class Order(OrderRules, models.Model):
         constraints = [
             # Random; see oms.db.transactions.is_retried.
             models.UniqueConstraint(fields=["number"], name="order_number_drawn"),
+            # By the reference first, so that it serves staff too, who search all customers' orders.
+            models.UniqueConstraint(
+                fields=["reference", "customer"],
+                name="order_reference_once",
+                condition=Q(reference__isnull=False),
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=OrderStatus.values), name="order_status_known"
             ),

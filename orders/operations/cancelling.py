@@ -14,7 +14,9 @@ from django.db import OperationalError
 
 from oms.core import clock
 from oms.core.actor import Actor, system
+from oms.core.dry_runs import current_dry_run
 from oms.core.ids import new_id
+from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.transactions import durable, transaction
 from oms.events.publishing import publish
@@ -62,6 +64,8 @@ def cancel_locked(order: Order, *, actor: Actor, at: datetime, reason: str) -> N
     PermissionDenied.
     """
     held_stock = order.holds_stock
+    if (run := current_dry_run()) is not None:
+        run.change_total(ZERO, order.currency)
     transition_order(order, OrderStatus.CANCELLED, actor=actor, at=at, reason=reason)
     refunds = refund_or_void(
         actor=actor, order_id=order.id, reason=reason or "The order was cancelled.", at=at

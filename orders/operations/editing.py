@@ -1,9 +1,9 @@
-"""Changing an unpaid order."""
+"""Changing an unpaid order, and correcting others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,29 +12,45 @@ from inventory.operations.stock import Cause, StockAllocator, open_stock_allocat
 from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.dry_runs import current_dry_run
 from oms.core.ids import new_id
 from oms.core.money import rounded
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
-from orders.errors import OrderNotEditable
-from orders.events import OrderEdited
-from orders.locks import items_of, lock_order
+from oms.events.types import DomainEvent
+from orders.errors import OrderNotEditable, ReferenceTaken
+from orders.events import InternalNoteChanged, OrderEdited
+from orders.locks import items_of, lock_order, lock_references
 from orders.models import Order, OrderItem
 from orders.operations.transitions import allocate, stock_reference, transition_order
 from orders.operations.validation import check_sellable, check_stock
-from orders.placements import OrderedItem
+from orders.placements import OrderedItem, Reference
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
+
+# What staff may change of orders that are no longer pending and unpaid.
+_ANY_TIME = frozenset({"internal_note", "reference", "metadata", "language"})
+_UNTIL_SHIPPED = frozenset({"shipping_address", "billing_address"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderEdit:
-    """The new values; None leaves a part unchanged."""
+    """The new values; None leaves a part unchanged. They are as in Placement."""
 
     items: Sequence[OrderedItem] | None = None
     shipping_address: dict[str, str] | None = None
+    billing_address: dict[str, str] | None = None
     note: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
+    language: str | None = None
+    internal_note: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """The given values by their names."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @transaction
@@ -43,9 +59,10 @@ def edit_order(
 ) -> Order:
     """Change a pending, unpaid order; stock is reserved or released by the difference.
 
-    A product that stays in the order keeps its price; a new one has the current price. Raises
-    NotFound, PermissionDenied, StaleVersion, OrderNotEditable, OutOfStock and Invalid, as placing
-    does.
+    Staff also correct other orders: addresses until all is shipped; internal note, reference,
+    metadata and language at any time. A line whose quantity grows is sold anew, at the current
+    price, like a new one; other lines keep their prices. Raises NotFound, PermissionDenied,
+    StaleVersion, OrderNotEditable, ReferenceTaken, OutOfStock and Invalid, as placing does.
     """
     order = lock_order(
         order_id,
@@ -53,17 +70,19 @@ def edit_order(
         permissions=[Permission.ORDERS_EDIT],
         expected_version=expected_version,
     )
-    if not order.is_awaiting_payment:
-        raise OrderNotEditable(current_status=order.status, payment_status=order.payment_status)
+    values = edit.values()
+    _check_editable(order, values.keys(), actor=actor)
     now = clock.now()
     order.touch(at=now)
-    changes: dict[str, list[Any]] = {}
-    if edit.shipping_address is not None and edit.shipping_address != order.shipping_address:
-        changes["shipping_address"] = [order.shipping_address, edit.shipping_address]
-        order.shipping_address = edit.shipping_address
-    if edit.note is not None and edit.note != order.note:
-        changes["note"] = [order.note, edit.note]
-        order.note = edit.note
+    changes = {
+        name: [getattr(order, name), value]
+        for name, value in values.items()
+        if name != "items" and getattr(order, name) != value
+    }
+    if "reference" in changes:
+        _check_reference(order, values["reference"])
+    for name, (_, value) in changes.items():
+        setattr(order, name, value)
     if edit.items is not None:
         changes |= _exchange_items(order, edit.items, actor=actor, at=now)
     if not changes:
@@ -72,19 +91,50 @@ def edit_order(
     if not order.total:
         order.payment_status = PaymentState.PAID
     order.save()
-    publish(
-        OrderEdited(
-            order_id=order.id,
-            number=order.number,
-            customer_id=order.customer_id,
-            changes=changes,
-        ),
-        actor=actor,
-        at=now,
-    )
+    publish(*_events(order, changes), actor=actor, at=now)
     if not order.total:
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
+
+
+def _check_editable(order: Order, names: Collection[str], *, actor: Actor) -> None:
+    if "internal_note" in names:
+        actor.require(Permission.ORDERS_EDIT)
+    if order.is_awaiting_payment:
+        return
+    allowed: frozenset[str] = frozenset()
+    if actor.may(Permission.ORDERS_EDIT):
+        allowed = _ANY_TIME | _UNTIL_SHIPPED if order.is_correctable else _ANY_TIME
+    if not names or not allowed.issuperset(names):
+        raise OrderNotEditable(current_status=order.status, payment_status=order.payment_status)
+
+
+def _check_reference(order: Order, reference: str) -> None:
+    taken = lock_references([Reference(order.customer_id, reference)])
+    if taken is not None and taken.rows():
+        raise ReferenceTaken(reference)
+
+
+def _events(order: Order, changes: dict[str, list[Any]]) -> list[DomainEvent]:
+    """The internal note has an event of its own, which customers never see."""
+    shown = {name: change for name, change in changes.items() if name != "internal_note"}
+    events: list[DomainEvent] = []
+    if shown:
+        events.append(
+            OrderEdited(
+                order_id=order.id,
+                number=order.number,
+                customer_id=order.customer_id,
+                changes=shown,
+            )
+        )
+    if "internal_note" in changes:
+        events.append(
+            InternalNoteChanged(
+                order_id=order.id, number=order.number, changes={"note": changes["internal_note"]}
+            )
+        )
+    return events
 
 
 def _exchange_items(
@@ -101,6 +151,8 @@ def _exchange_items(
     _reserve_difference(order, new, before, stock=stock, cause=cause)
     previous_total = order.total
     _save_items(order, requested, old, stock=stock)
+    if (run := current_dry_run()) is not None:
+        run.change_total(order.total - previous_total, order.currency)
     stock.save(at=at)
     return {
         "items": [
@@ -118,12 +170,18 @@ def _check(
     stock: StockAllocator,
     currency: str,
 ) -> None:
-    """Raise what placing would raise; products of the order may stay even if no longer on sale."""
-    refusal = check_sellable(
-        requested, stock=stock, kept=before.keys(), currency=currency
-    ) or check_stock(requested, stock=stock, held=before)
+    """Raise what placing would raise; lines that do not grow need not be on sale any more."""
+    kept = {item.product_id for item in requested if not _grows(item, before)}
+    refusal = check_sellable(requested, stock=stock, kept=kept, currency=currency) or check_stock(
+        requested, stock=stock, held=before
+    )
     if refusal is not None:
         raise refusal
+
+
+def _grows(item: OrderedItem, before: Mapping[UUID, int]) -> bool:
+    """Whether the line is sold anew: it is new, or its quantity grows."""
+    return item.quantity > before.get(item.product_id, 0)
 
 
 def _reserve_difference(
@@ -152,14 +210,16 @@ def _save_items(
     *,
     stock: StockAllocator,
 ) -> None:
+    before = {id: item.quantity for id, item in old.items()}
     items = []
     for position, line in enumerate(requested):
-        kept = old.get(line.product_id)
+        former = old.get(line.product_id)
+        kept = None if _grows(line, before) else former
         product = stock.product(line.product_id)
         assert product is not None, "it was checked"
         items.append(
             OrderItem(
-                id=kept.id if kept else new_id(),
+                id=former.id if former else new_id(),
                 order=order,
                 product_id=line.product_id,
                 position=position,
@@ -181,5 +241,5 @@ def _save_items(
         items,
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=["position", "quantity", "line_total"],
+        update_fields=["position", "sku", "name", "quantity", "unit_price", "line_total"],
     )

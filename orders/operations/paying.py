@@ -51,16 +51,19 @@ _OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
 
 
 @transaction
-def pay_order(*, actor: Actor, order_id: UUID, choice: PaymentChoice) -> Requested:
+def pay_order(
+    *, actor: Actor, order_id: UUID, choice: PaymentChoice, expected_version: int | None = None
+) -> Requested:
     """Request another payment of the order.
 
-    Raises NotFound, PermissionDenied, OrderNotPayable unless it is pending, or confirmed by staff,
-    and has no payment in progress or captured, and PaymentInProgress.
+    Raises NotFound, PermissionDenied, StaleVersion, OrderNotPayable unless it is pending, or
+    confirmed by staff, and has no payment in progress or captured, and PaymentInProgress.
     """
     order = lock_order(
         order_id,
         actor=actor,
         permissions=[Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY],
+        expected_version=expected_version,
     )
     if order.payment_status in _PENDING:
         raise PaymentInProgress

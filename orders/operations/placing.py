@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,8 @@ from inventory.locks import lock_stock_levels
 from inventory.operations.stock import Cause, StockAllocator
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.errors import OperationError, PermissionDenied
+from oms.core.dry_runs import current_dry_run
+from oms.core.errors import Invalid, OperationError, PermissionDenied
 from oms.core.ids import new_id, order_number
 from oms.core.money import formatted
 from oms.core.permissions import Permission
@@ -22,12 +23,13 @@ from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
 from oms.events.types import DomainEvent
-from orders.errors import RejectedWithOthers
+from orders.errors import ReferenceTaken, RejectedWithOthers
 from orders.events import OrderConfirmed, OrderPlaced
+from orders.locks import lock_references
 from orders.models import Order, OrderItem
 from orders.operations.transitions import stock_reference
 from orders.operations.validation import check_sellable, check_stock
-from orders.placements import Outcome, Placed, Placement, PlacingCall
+from orders.placements import Outcome, Placed, Placement, PlacingCall, Reference
 from orders.rows import ItemRow, OrderRow
 from orders.states import FulfilmentState, OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
@@ -41,6 +43,8 @@ class _Batch:
 
     stock: StockAllocator
     at: datetime
+    # Those that orders have already, and those of this batch.
+    taken: set[Reference] = field(default_factory=set)
     placed: list[Placed] = field(default_factory=list)
     payments: list[NewPayment] = field(default_factory=list)
     events: list[tuple[DomainEvent, Actor]] = field(default_factory=list)
@@ -52,21 +56,30 @@ def place_orders(
 ) -> list[Outcome]:
     """Place the orders that can be, in the order given, and reserve their stock.
 
-    Returns for each placement its order, or the error: OutOfStock with every short line, or
-    Invalid for a product that is not sold or of another currency, or PermissionDenied for another
-    customer's order. A rejected placement changes
-    nothing and does not affect the others; but with `all_or_nothing` nothing is placed if any is
+    Returns for each placement its order, or the error: OutOfStock with every short line, Invalid
+    for a product that is not sold or of another currency, ReferenceTaken, or PermissionDenied for
+    another customer's order or an internal note. A rejected placement changes nothing and does not
+    affect the others; but with `all_or_nothing` nothing is placed if any is
     rejected, and the others get RejectedWithOthers. The number of statements does not
     depend on how many placements there are.
     """
     call = PlacingCall(actor=actor, placements=placements, all_or_nothing=all_or_nothing)
+    references = {
+        Reference(placement.customer_id, placement.reference)
+        for placement in placements
+        if placement.reference is not None
+    }
     with Pipeline() as pipeline:
+        taken = lock_references(references, pipeline=pipeline)
         levels = lock_stock_levels(
             (item.product_id for placement in placements for item in placement.items),
             pipeline=pipeline,
         )
         [outcomes] = place_together(
-            calls=[call], stock=StockAllocator(levels.rows()), pipeline=pipeline
+            calls=[call],
+            stock=StockAllocator(levels.rows()),
+            taken=taken.rows() if taken else (),
+            pipeline=pipeline,
         )
     return outcomes
 
@@ -81,21 +94,26 @@ def place_order(*, actor: Actor, placement: Placement) -> Placed:
 
 @transaction_required
 def place_together(
-    *, calls: Sequence[PlacingCall], stock: StockAllocator, pipeline: Pipeline
+    *,
+    calls: Sequence[PlacingCall],
+    stock: StockAllocator,
+    taken: Iterable[Reference] = (),
+    pipeline: Pipeline,
 ) -> list[list[Outcome]]:
     """`place_orders` for many callers in one transaction: the outcomes of each call.
 
-    The calls are decided in the order given; the only thing they share is the stock. `stock` holds
-    the locked levels of all their products; the writes are queued in `pipeline`.
+    The calls are decided in the order given; all they share are the stock and the references.
+    `stock` holds the locked levels of all their products, `taken` are those of their references,
+    all locked, that orders have; the writes are queued in `pipeline`.
     """
-    batch = _Batch(stock=stock, at=clock.now())
+    batch = _Batch(stock=stock, at=clock.now(), taken=set(taken))
     outcomes = [_decided(call, batch=batch) for call in calls]
     _save(batch, pipeline)
     return outcomes
 
 
 def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
-    own = _Batch(stock=batch.stock, at=batch.at)
+    own = _Batch(stock=batch.stock, at=batch.at, taken=set(batch.taken))
     savepoint = batch.stock.savepoint()
     outcomes = [_placed(placement, actor=call.actor, batch=own) for placement in call.placements]
     if call.all_or_nothing and len(own.placed) < len(outcomes):
@@ -104,18 +122,17 @@ def _decided(call: PlacingCall, *, batch: _Batch) -> list[Outcome]:
             outcome if isinstance(outcome, OperationError) else RejectedWithOthers()
             for outcome in outcomes
         ]
+    batch.taken = own.taken
     batch.placed += own.placed
     batch.payments += own.payments
     batch.events += own.events
     return outcomes
 
 
-def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
-    if not (actor.owns(placement.customer_id) or actor.may(Permission.ORDERS_PLACE_FOR_CUSTOMER)):
-        return PermissionDenied(Permission.ORDERS_PLACE_FOR_CUSTOMER)
-    refusal = check_sellable(placement.items, stock=batch.stock) or check_stock(
-        placement.items, stock=batch.stock
-    )
+def _placed(placement: Placement | Invalid, *, actor: Actor, batch: _Batch) -> Outcome:
+    if isinstance(placement, Invalid):
+        return placement
+    refusal = _refusal(placement, actor=actor, batch=batch)
     if refusal is not None:
         return refusal
     placed = _built(placement, batch=batch)
@@ -124,6 +141,8 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
     for item in placement.items:
         batch.stock.reserve(item.product_id, item.quantity, cause=cause)
     batch.placed.append(placed)
+    if placement.reference is not None:
+        batch.taken.add(Reference(placement.customer_id, placement.reference))
     batch.events.extend((event, actor) for event in _events(order))
     if placement.payment is not None and order.total:
         payment = NewPayment(
@@ -138,6 +157,19 @@ def _placed(placement: Placement, *, actor: Actor, batch: _Batch) -> Outcome:
         batch.payments.append(payment)
         batch.events.append((payment.requested(), actor))
     return placed
+
+
+def _refusal(placement: Placement, *, actor: Actor, batch: _Batch) -> OperationError | None:
+    is_by_staff = not actor.owns(placement.customer_id) or bool(placement.internal_note)
+    if is_by_staff and not actor.may(Permission.ORDERS_PLACE_FOR_CUSTOMER):
+        return PermissionDenied(Permission.ORDERS_PLACE_FOR_CUSTOMER)
+    if placement.reference is not None:
+        reference = Reference(placement.customer_id, placement.reference)
+        if reference in batch.taken:
+            return ReferenceTaken(placement.reference)
+    return check_sellable(placement.items, stock=batch.stock) or check_stock(
+        placement.items, stock=batch.stock
+    )
 
 
 def _built(placement: Placement, *, batch: _Batch) -> Placed:
@@ -188,7 +220,12 @@ def _new_order(placement: Placement, *, total: Decimal, currency: str, at: datet
         currency=currency,
         total=total,
         shipping_address=placement.shipping_address,
+        billing_address=placement.billing_address,
         note=placement.note,
+        internal_note=placement.internal_note,
+        reference=placement.reference,
+        metadata=placement.metadata,
+        language=placement.language,
         placed_at=at,
         expires_at=None if is_free else at + settings.ORDER_EXPIRY,
         confirmed_at=at if is_free else None,
@@ -223,6 +260,9 @@ def _events(order: OrderRow) -> list[DomainEvent]:
 
 
 def _save(batch: _Batch, pipeline: Pipeline) -> None:
+    if (run := current_dry_run()) is not None:
+        for placed in batch.placed:
+            run.change_total(placed.order.total, placed.order.currency)
     insert_rows(
         Order, OrderRow._fields, (placed.order for placed in batch.placed), pipeline=pipeline
     )

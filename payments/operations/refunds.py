@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.dry_runs import current_dry_run
 from oms.core.errors import NotFound
 from oms.core.money import formatted, in_currency
 from oms.core.permissions import Permission
@@ -51,6 +52,8 @@ def _create_refund(
             captured=formatted(payment.captured_amount, payment.currency),
             refundable=formatted(payment.refundable, payment.currency),
         )
+    if (run := current_dry_run()) is not None:
+        run.refund(amount, payment.currency)
     payment.refunded_amount += amount
     payment.updated_at = at
     payment.save(update_fields=["refunded_amount", "updated_at"])

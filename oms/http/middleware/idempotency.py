@@ -21,6 +21,7 @@ from oms.http.operations.idempotency import (
     store_answers,
     stored_answer,
 )
+from oms.http.queries import is_dry_run
 from oms.http.transactions import in_one_transaction, in_savepoint
 
 _METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -42,8 +43,8 @@ def accepts_key(method: str, path: str) -> bool:
 class IdempotencyMiddleware:
     """Runs a call with a key at most once, and repeats its answer afterwards.
 
-    A call that is refused (4xx) has no effect and keeps its answer. 401, 429 and 5xx are not kept,
-    so such a call can be tried again under the same key.
+    A call that is refused (4xx) has no effect and keeps its answer. 401, 412, 429 and 5xx are not
+    kept, so such a call can be tried again under the same key. A dry run uses up no key.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -52,7 +53,8 @@ class IdempotencyMiddleware:
     @answering_problems
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         key = request.headers.get(HEADER)
-        if key is not None and accepts_key(request.method or "", request.path):
+        takes_key = accepts_key(request.method or "", request.path) and not is_dry_run(request.GET)
+        if key is not None and takes_key:
             if not is_key(key):
                 raise InvalidHeader(HEADER, "1 to 255 visible ASCII characters.")
             # The view rejects a call with invalid credentials.

@@ -24,12 +24,15 @@ from oms.db.bulk_writes import write
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
 from oms.http.addresses import address_group
+from oms.http.payloads import count_strings
 from oms.queue.purging import purge_rows
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_decoder = msgspec.json.Decoder()
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
 _KEPT_HEADERS = ("Allow", "Content-Type", "ETag", "Location")
 
 _LOCK_KEYS = """
@@ -77,14 +80,22 @@ class IdempotencyKeyReused(Unprocessable):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyedCall:
-    """A call with a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one.
-
-    `former_fingerprints` are those that the call had under settings.SECRET_KEY_FALLBACKS.
-    """
+    """A call with a key: `scope` is half a SHA-256 digest, `fingerprint` a whole one."""
 
     scope: UUID
     fingerprint: bytes
-    former_fingerprints: Sequence[bytes] = ()
+    body: bytes
+
+    def has_had(self, fingerprint: bytes) -> bool:
+        """Whether that was the fingerprint of this call earlier, within the lifetime of a key.
+
+        Under one of settings.SECRET_KEY_FALLBACKS, or with a release that compared bodies byte by
+        byte.
+        """
+        secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        earlier = [_fingerprint(_comparable(self.body), secret=secret) for secret in secrets[1:]]
+        earlier += [_fingerprint(b"\n" + self.body, secret=secret) for secret in secrets]
+        return fingerprint in earlier
 
 
 def is_key(text: str) -> bool:
@@ -107,17 +118,31 @@ def keyed_call(
     Neither the key nor the request is kept in clear.
     """
     caller = f"user {user_id}" if user_id else f"anonymous {address_group(address)}"
-    scope = "\n".join([caller, method, path, key])
-    # With our own secret, for a body may hold a password that a plain digest would betray.
-    fingerprint, *former = (
-        hmac.digest(_fingerprint_key(secret), query + b"\n" + body, "sha256")
-        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    )
+    target = f"{path}?{query.decode('latin-1')}" if query else path
+    scope = "\n".join([caller, method, target, key])
     return KeyedCall(
         scope=UUID(bytes=hashlib.sha256(scope.encode()).digest()[:16]),
-        fingerprint=fingerprint,
-        former_fingerprints=former,
+        fingerprint=_fingerprint(_comparable(body), secret=settings.SECRET_KEY),
+        body=body,
     )
+
+
+def _comparable(body: bytes) -> bytes:
+    """The same text for all JSON bodies of one value; other bodies as they are.
+
+    So clients may repeat a call with other spaces, escapes, or another order of members.
+    """
+    try:
+        text = _sorted_encoder.encode(_decoder.decode(body))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return body
+    # Of members with one name the decoder keeps the last: such a body has no one value.
+    return text if count_strings(text) == count_strings(body) else body
+
+
+def _fingerprint(text: bytes, *, secret: str) -> bytes:
+    # With our own secret, for a body may hold a password that a plain digest would betray.
+    return hmac.digest(_fingerprint_key(secret), text, "sha256")
 
 
 @cache
@@ -136,7 +161,7 @@ class StoredAnswer:
     @property
     def is_kept(self) -> bool:
         """Whether the call must not run again: what may succeed later is not kept."""
-        return self.status not in (401, 429) and self.status < 500
+        return self.status not in (401, 412, 429) and self.status < 500
 
     @property
     def replayed_headers(self) -> dict[str, str]:
@@ -185,7 +210,7 @@ def _earlier_answer(
     if record is None:
         return None
     fingerprint, status, headers, body = record
-    if bytes(fingerprint) not in (call.fingerprint, *call.former_fingerprints):
+    if bytes(fingerprint) != call.fingerprint and not call.has_had(bytes(fingerprint)):
         return IdempotencyKeyReused()
     return StoredAnswer(status=status, headers=headers, body=bytes(body))
 

@@ -20,6 +20,7 @@ def account(*permissions: Permission, is_staff: bool = True, is_superuser: bool 
         email="sam@example.com",
         is_staff=is_staff,
         is_superuser=is_superuser,
+        language="",
         permissions=frozenset(permissions),
     )
 

@@ -59,7 +59,10 @@ class UserForm(OperationForm):
 
     class Meta:
         model = User
-        fields = ("email", "full_name", "phone", "is_active", "is_staff", *_PERMISSIONS)
+        fields = (
+            *("email", "full_name", "phone", "language", "is_active", "is_staff"),
+            *_PERMISSIONS,
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -177,9 +180,14 @@ class UserAdmin(OperationAdmin):
         manages_staff = may(request, Permission.STAFF_MANAGE)
         fields: tuple[Any, ...]
         if obj is None:
-            fields = (("email", "full_name"), "phone", "password")
+            fields = (("email", "full_name"), ("phone", "language"), "password")
             return ((None, {"fields": (*fields, "is_staff") if manages_staff else fields}),)
-        fields = (("email", "full_name"), "phone", "is_active", ("created_at", "last_login"))
+        fields = (
+            ("email", "full_name"),
+            ("phone", "language"),
+            "is_active",
+            ("created_at", "last_login"),
+        )
         profile = (None, {"fields": fields})
         permissions = (_("Permissions"), {"fields": ("is_staff", *_PERMISSIONS)})
         return (profile, permissions) if manages_staff or obj.is_staff else (profile,)

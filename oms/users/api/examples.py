@@ -7,12 +7,14 @@ REGISTRATION = {
     "password": "a good long password",
     "full_name": "Carla Winter",
     "phone": "+49 30 1234567",
+    "language": "de",
 }
 USER = {
     "id": "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27",
     "email": "carla@example.com",
     "full_name": "Carla Winter",
     "phone": "+49 30 1234567",
+    "language": "de",
     "is_staff": False,
     "created_at": "2026-11-21T09:30:00.123456Z",
 }

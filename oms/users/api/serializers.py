@@ -7,7 +7,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from oms.api.fields import BooleanField, CharField, ChoiceField, EmailField
+from oms.api.fields import BooleanField, CharField, ChoiceField, EmailField, LanguageField
 from oms.api.serializers import InputSerializer, OutputSerializer
 from oms.core.permissions import ROLES, Permission, permissions_of_codes
 from oms.users.models import User
@@ -30,11 +30,20 @@ def _phone(**options: Any) -> CharField:
     return CharField(max_length=20, allow_blank=True, validators=[_PHONE], **options)
 
 
+def _language() -> LanguageField:
+    return LanguageField(
+        required=False,
+        allow_blank=True,
+        help_text="A language tag such as `de` or `pt-BR` (BCP 47). Empty: the shop's language.",
+    )
+
+
 class RegistrationInput(InputSerializer):
     email = EmailField(help_text="Used to sign in; case-insensitive.")
     password = _password(min_length=8, help_text="At least 8 characters, no common password.")
     full_name = CharField(max_length=200)
     phone = _phone(required=False)
+    language = _language()
 
 
 class ProfileInput(InputSerializer):
@@ -43,6 +52,7 @@ class ProfileInput(InputSerializer):
     full_name = CharField(max_length=200)
     phone = _phone(help_text="Empty if there is none.")
     email = EmailField(required=False, help_text="Used to sign in; case-insensitive.")
+    language = _language()
     is_staff = BooleanField(required=False, help_text="Only staff with `staff.manage` may set it.")
     is_active = BooleanField(
         required=False, help_text="Only staff may set it; false ends all sessions of the user."
@@ -54,6 +64,9 @@ class UserOutput(OutputSerializer):
     email = serializers.EmailField()
     full_name = serializers.CharField()
     phone = serializers.CharField(help_text="Empty if there is none.")
+    language = serializers.CharField(
+        help_text="A language tag (BCP 47). Empty: the shop's own language."
+    )
     is_staff = serializers.BooleanField()
     created_at = serializers.DateTimeField()
 

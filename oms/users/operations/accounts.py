@@ -20,16 +20,27 @@ from oms.users.models import User
 from oms.users.operations.authorization import check_authority
 from oms.users.operations.sessions import end_sessions
 
-OWN_FIELDS = ("full_name", "phone", "email")
+OWN_FIELDS = ("full_name", "phone", "email", "language")
 STAFF_FIELDS = (*OWN_FIELDS, "is_staff", "is_active")
 
 
 @transaction
 def register_user(
-    *, actor: Actor, email: str, password: str, full_name: str, phone: str = ""
+    *,
+    actor: Actor,
+    email: str,
+    password: str,
+    full_name: str,
+    phone: str = "",
+    language: str = "",
 ) -> User:
     """Create a customer account. Raises Invalid for a weak password, and EmailTaken."""
-    user = User(email=User.objects.normalize_email(email), full_name=full_name, phone=phone)
+    user = User(
+        email=User.objects.normalize_email(email),
+        full_name=full_name,
+        phone=phone,
+        language=language,
+    )
     check_password_strength(password, user=user)
     user.set_password(password)
     insert_user(user, actor=actor)
