@@ -62,6 +62,8 @@ class StockLost(DomainEvent):
     product_id: UUID
     order_id: UUID
     quantity: int
+
+
 @event("product.back_in_stock")
 class ProductBackInStock(DomainEvent):
     """Some is available again of a product of which none was."""

@@ -22,7 +22,7 @@ _PAYMENT_STATUSES = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0008_currency_decimals_validated")]
+    dependencies = [("orders", "0013_cancelled_quantities_validated")]
 
     operations = [
         migrations.AlterField(

@@ -7,7 +7,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0009_partially_paid_and_held")]
+    dependencies = [("orders", "0014_partially_paid_and_held")]
 
     operations = [
         ValidateConstraint("order", "order_payment_status_known"),

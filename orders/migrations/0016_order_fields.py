@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0008_currency_decimals_validated")]
+    dependencies = [("orders", "0015_partially_paid_and_held_validated")]
 
     operations = [
         migrations.AddField(

@@ -13,7 +13,7 @@ _INDEX = """
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("orders", "0009_order_fields")]
+    dependencies = [("orders", "0016_order_fields")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
