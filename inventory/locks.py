@@ -39,17 +39,27 @@ class LockedLevel:
 
 # Raw, because this is the hottest statement of the project: one round trip for the locks and for
 # what placing needs of the products. The sort comes before the locks.
-_LOCK_LEVELS = """
+_LOCK = """
     SELECT level.id, level.product_id, level.location_id, level.on_hand, level.reserved,
            product.backorderable, location.priority, location.code, product.sku, product.name,
            product.price, product.currency, product.is_active, product.low_stock_threshold
     FROM inventory_stocklevel AS level
     JOIN inventory_product AS product ON product.id = level.product_id
     JOIN inventory_location AS location ON location.id = level.location_id
-    WHERE level.product_id = ANY(%s)
+    WHERE {products}
     ORDER BY level.product_id, level.location_id
     FOR NO KEY UPDATE OF level
 """
+_LOCK_LEVELS = _LOCK.format(products="level.product_id = ANY(%s)")
+# Nothing joins or leaves what an order holds and waits for while the order is locked: others only
+# move it between the two.
+_LOCK_LEVELS_OF_ORDERS = _LOCK.format(
+    products="""level.product_id IN (
+        SELECT product_id FROM inventory_stockmovement WHERE order_id = ANY(%s)
+        UNION ALL
+        SELECT product_id FROM inventory_waitingitem WHERE order_id = ANY(%s)
+    )"""
+)
 
 
 @transaction_required
@@ -61,6 +71,13 @@ def lock_stock_levels(
     In a `pipeline` they are locked when it is sent.
     """
     return execute(_LOCK_LEVELS, [sorted(set(product_ids))], make=_locked_level, pipeline=pipeline)
+
+
+@transaction_required
+def lock_levels_of_orders(order_ids: Iterable[UUID]) -> list[LockedLevel]:
+    """The levels of all products that the locked orders hold or wait for, in the same order."""
+    ids = list(order_ids)
+    return execute(_LOCK_LEVELS_OF_ORDERS, [ids, ids], make=_locked_level).rows()
 
 
 def _locked_level(values: tuple[Any, ...]) -> LockedLevel:

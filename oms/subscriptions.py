@@ -28,6 +28,8 @@ from oms.queue.wakeups import wakeups_held
 from oms.streams.tickets import purge_tickets
 from oms.users.operations.known_addresses import purge_known_addresses
 from oms.users.operations.sessions import purge_sessions
+from orders.operations.allocating import EVENT_TYPES as ALLOCATION_EVENTS
+from orders.operations.allocating import apply_allocation_events
 from orders.operations.paying import EVENT_TYPES as PAYMENT_EVENTS
 from orders.operations.paying import apply_payment_events
 from payments.operations.purging import purge_provider_messages
@@ -38,6 +40,7 @@ log = structlog.get_logger(__name__)
 CONSUMERS = (
     # Orders follow their payments; first, because people wait for it.
     Consumer(name="orders", event_types=PAYMENT_EVENTS, handle=apply_payment_events),
+    Consumer(name="allocation", event_types=ALLOCATION_EVENTS, handle=apply_allocation_events),
     Consumer(name="notifications", event_types=NOTIFIED_EVENTS, handle=queue_notifications),
 )
 # How long, in seconds, events gather while more are coming: many cost little more than one.

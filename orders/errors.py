@@ -56,7 +56,11 @@ class RejectedWithOthers(Conflict):
 
 
 class NothingToShip(Conflict):
-    """There are fewer items left to ship than requested, or none."""
+    """There are fewer items allocated than requested, or none.
+
+    Data: `items`, each with `order_item_id`, what is `left` to ship of it and what of that is
+    `waiting` for stock, and `requested`, if a quantity was.
+    """
 
     code = "nothing_to_ship"
 

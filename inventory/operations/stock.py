@@ -1,80 +1,34 @@
 """Stock movements of many products for many orders with a constant number of statements.
 
 A StockAllocator holds the locked stock levels of some products. Movements are decided in memory, in
-the order of the calls; `save` writes all of them with one UPDATE, one INSERT into the ledger and
-one into the event log.
+the order of the calls. What stands in the books when `save` is called is settled first: whoever
+loses stock that is no longer there, and whoever waits for what became available, is served in the
+same transaction (inventory/operations/settling.py). Then one statement writes the levels, the
+ledger, the queue and the event log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
-from inventory.events import StockRanLow
-from inventory.locks import LockedLevel, lock_stock_levels
-from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
+from inventory.holdings import Holdings
+from inventory.locks import LockedLevel, lock_levels_of_orders, lock_stock_levels
+from inventory.models import MovementKind
+from inventory.operations.book import Cause, Movement, Quantities, StockBook
+from inventory.operations.settling import Settlement
+from inventory.operations.waiting import WaitingRows
 from oms.core.actor import Actor
 from oms.core.dry_runs import current_dry_run
 from oms.core.ids import new_id
-from oms.db.bulk_writes import insert_rows, write
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
 from oms.events.publishing import publish_all
+from oms.events.types import DomainEvent
 
-# Quantities by product and location.
-Quantities = Mapping[tuple[UUID, UUID], int]
-
-_MOVEMENT_COLUMNS = (
-    "id",
-    "product",
-    "location",
-    "kind",
-    "on_hand_delta",
-    "reserved_delta",
-    "on_hand_after",
-    "reserved_after",
-    "reference",
-    "reason",
-    "note",
-    "order_id",
-    "actor_id",
-    "actor_label",
-    "created_at",
-)
-
-_UPDATE_LEVELS = """
-    UPDATE inventory_stocklevel AS level
-    SET on_hand = new.on_hand, reserved = new.reserved, updated_at = %s
-    FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS new (id, on_hand, reserved)
-    WHERE level.id = new.id
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cause:
-    """Why stock moves: the actor, a reference unique to this change, and the order if any."""
-
-    actor: Actor
-    reference: str
-    order_id: UUID | None = None
-    reason: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Movement:
-    """One movement of one level, with the balances after it."""
-
-    id: UUID
-    level: LockedLevel
-    kind: MovementKind
-    on_hand_delta: int
-    reserved_delta: int
-    on_hand_after: int
-    reserved_after: int
-    cause: Cause
+__all__ = ["Cause", "StockAllocator", "open_allocator_of_orders", "open_stock_allocator"]
 
 
 @transaction_required
@@ -83,206 +37,157 @@ def open_stock_allocator(product_ids: Iterable[UUID]) -> StockAllocator:
     return StockAllocator(lock_stock_levels(product_ids).rows())
 
 
+@transaction_required
+def open_allocator_of_orders(order_ids: Iterable[UUID]) -> StockAllocator:
+    """The same for all products that the locked orders hold or wait for."""
+    return StockAllocator(lock_levels_of_orders(order_ids))
+
+
 class StockAllocator:
-    """Locked stock levels, and the movements of them that `save` has yet to write."""
+    """Locked stock levels, and the changes of them that `save` has yet to write."""
 
     def __init__(self, levels: Iterable[LockedLevel]) -> None:
-        self._levels: dict[UUID, list[LockedLevel]] = {}
-        for level in sorted(levels, key=lambda level: (level.priority, level.location_code)):
-            self._levels.setdefault(level.product_id, []).append(level)
-        self._available_before = {id: self.available(id) for id in self._levels}
-        self._movements: list[Movement] = []
+        self._book = StockBook(levels)
+        self._waiting = WaitingRows()
+        # The products of which something became available.
+        self._freed: set[UUID] = set()
+        self._decided: int | None = None
 
     def product(self, product_id: UUID) -> LockedLevel | None:
         """The first level of the product, which has its columns; None if it has no level."""
-        levels = self._levels.get(product_id)
+        levels = self._book.levels_of(product_id)
         return levels[0] if levels else None
 
     def available(self, product_id: UUID) -> int:
         """The quantity of the product that can be reserved, at all locations together."""
-        return sum(level.available for level in self._levels.get(product_id, ()))
+        return self._book.available(product_id)
 
     def can_reserve(self, product_id: UUID, quantity: int) -> bool:
-        """Whether that quantity can be reserved; of a backorderable product, nearly always."""
+        """Whether that quantity can be reserved, or wait because the product is backorderable."""
         product = self.product(product_id)
         if product is None:
             return False
-        if product.backorderable:
-            return product.reserved + quantity <= MAX_QUANTITY
-        return self.available(product_id) >= quantity
+        return product.backorderable or self.available(product_id) >= quantity
 
-    def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> None:
-        """Reserve that quantity, from the locations by priority.
+    def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> int:
+        """Reserve that quantity for the order of `cause`, from the locations by priority.
 
-        What a backorderable product lacks is reserved at its first location. Raises ValueError
-        unless `can_reserve`.
+        Returns what is not available, which joins the end of the product's queue. Raises
+        ValueError unless `can_reserve`.
         """
         if not self.can_reserve(product_id, quantity):
             raise ValueError(f"{quantity} of {product_id} cannot be reserved.")
-        takes = []
-        for level in self._levels[product_id]:
+        for level in self._book.levels_of(product_id):
             take = min(max(level.available, 0), quantity)
-            takes.append(take)
+            self._book.move(level, MovementKind.RESERVE, reserved=take, cause=cause)
             quantity -= take
-        takes[0] += quantity
-        for level, take in zip(self._levels[product_id], takes, strict=True):
-            self._move(level, MovementKind.RESERVE, reserved=take, cause=cause)
+            if not quantity:
+                return 0
+        if cause.order_id is None:
+            raise ValueError("Only orders wait.")
+        self._waiting.add(product_id, quantity, order_id=cause.order_id, place=new_id())
+        return quantity
 
     def release(self, quantities: Quantities, *, cause: Cause) -> None:
         """Release reserved quantities."""
-        for level, quantity in self._at(quantities):
-            self._move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
+        for level, quantity in self._book.levels_at(quantities):
+            self._book.move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
+            self._freed.add(level.product_id)
+
+    def give_back(
+        self, holdings: Holdings, *, product_id: UUID, quantity: int, cause: Cause
+    ) -> None:
+        """Take that quantity of a product off what an order holds, and off `holdings`.
+
+        First what waits, from the end of the queue, then what is reserved, from the last location.
+        Raises ValueError if it holds less.
+        """
+        rows = [row for row in holdings.waiting if row.product_id == product_id]
+        for row in sorted(self._waiting.read(rows), key=lambda row: row.place, reverse=True):
+            less = min(row.quantity, quantity)
+            row.quantity -= less
+            quantity -= less
+        released = {}
+        for level in reversed(self._book.levels_of(product_id)):
+            place = (product_id, level.location_id)
+            if less := min(holdings.reserved.get(place, 0), quantity):
+                holdings.reserved[place] -= less
+                released[place] = less
+                quantity -= less
+        if quantity:
+            raise ValueError(f"The order does not hold {quantity} of {product_id}.")
+        self.release(released, cause=cause)
+
+    def give_back_all(self, holdings: Holdings, *, cause: Cause) -> None:
+        """Release everything that an order holds; it waits for nothing any more."""
+        for row in self._waiting.read(holdings.waiting):
+            row.quantity = 0
+        self.release(holdings.reserved, cause=cause)
 
     def ship(self, quantities: Quantities, *, cause: Cause) -> None:
         """Ship reserved quantities."""
-        for level, quantity in self._at(quantities):
-            self._move(level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause)
-
-    def lacking(self, quantities: Quantities) -> list[dict[str, object]]:
-        """The products of which less is on hand, with the numbers for the client."""
-        return [
-            {
-                "product_id": str(level.product_id),
-                "sku": level.sku,
-                "requested": quantity,
-                "on_hand": level.on_hand,
-            }
-            for level, quantity in self._at(quantities)
-            if level.on_hand < quantity
-        ]
+        for level, quantity in self._book.levels_at(quantities):
+            self._book.move(
+                level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause
+            )
 
     def return_units(self, quantities: Quantities, *, cause: Cause) -> None:
         """Restock quantities that had been shipped."""
-        for level, quantity in self._at(quantities):
-            self._move(level, MovementKind.RETURN, on_hand=quantity, cause=cause)
+        for level, quantity in self._book.levels_at(quantities):
+            self.adjust(level, quantity, kind=MovementKind.RETURN, cause=cause)
 
     def adjust(self, level: LockedLevel, delta: int, *, kind: MovementKind, cause: Cause) -> None:
-        """Correct what is on hand at one level."""
-        self._move(level, kind, on_hand=delta, cause=cause)
+        """Correct what is on hand at one level, also to less than is reserved there."""
+        self._book.move(level, kind, on_hand=delta, cause=cause)
+        if delta > 0:
+            self._freed.add(level.product_id)
 
     def level_at(self, product_id: UUID, location_code: str) -> LockedLevel | None:
         """The product's level at that location; None if it has none there."""
-        levels = self._levels.get(product_id, ())
+        levels = self._book.levels_of(product_id)
         return next((level for level in levels if level.location_code == location_code), None)
 
-    def savepoint(self) -> int:
-        """The present state, for `rollback`."""
-        return len(self._movements)
+    def savepoint(self) -> tuple[int, int]:
+        """The present state, for `rollback`; only while stock is reserved and nothing else."""
+        return len(self._book.movements), self._waiting.mark()
 
-    def rollback(self, savepoint: int) -> None:
-        """Undo every movement since the savepoint."""
-        while len(self._movements) > savepoint:
-            movement = self._movements.pop()
-            movement.level.on_hand -= movement.on_hand_delta
-            movement.level.reserved -= movement.reserved_delta
+    def rollback(self, savepoint: tuple[int, int]) -> None:
+        """Undo every reservation since the savepoint."""
+        movements, waiting = savepoint
+        self._book.undo(movements)
+        self._waiting.forget_since(waiting)
 
     @property
     def movements(self) -> tuple[Movement, ...]:
-        """The movements that `save` will write, or has written last."""
-        return tuple(self._movements)
+        """The movements that were asked for, without those that `save` settles the books by."""
+        return tuple(self._book.movements[: self._decided])
 
     @transaction_required
     def save(self, *, at: datetime, pipeline: Pipeline | None = None) -> None:
-        """Write the new balances, the ledger's rows and the events of products that ran low."""
-        moved = {movement.level.id: movement.level for movement in self._movements}
-        if not moved:
-            return
+        """Settle the books, and write them in one statement, that of the pipeline if given.
+
+        Publishes what orders lost and were allocated, and the products that ran low.
+        """
+        self._decided = len(self._book.movements)
+        short = {m.level.id: m.level for m in self._book.movements if m.level.available < 0}
+        events: list[tuple[DomainEvent, Actor]] = []
+        if short or self._freed:
+            settlement = Settlement(self._book, self._waiting)
+            settled = settlement.run(short=short.values(), freed=self._freed)
+            events += [(event, settlement.actor) for event in settled]
         self._report()
-        levels = list(moved.values())
-        write(
-            _UPDATE_LEVELS,
-            [
-                at,
-                [level.id for level in levels],
-                [level.on_hand for level in levels],
-                [level.reserved for level in levels],
-            ],
-            pipeline=pipeline,
-        )
-        insert_rows(
-            StockMovement,
-            _MOVEMENT_COLUMNS,
-            [
-                (
-                    movement.id,
-                    movement.level.product_id,
-                    movement.level.location_id,
-                    movement.kind.value,
-                    movement.on_hand_delta,
-                    movement.reserved_delta,
-                    movement.on_hand_after,
-                    movement.reserved_after,
-                    movement.cause.reference,
-                    movement.cause.reason,
-                    movement.cause.note,
-                    movement.cause.order_id,
-                    movement.cause.actor.id,
-                    movement.cause.actor.label,
-                    at,
-                )
-                for movement in self._movements
-            ],
-            pipeline=pipeline,
-        )
-        publish_all(self._ran_low(), at=at, pipeline=pipeline)
+        with Pipeline() if pipeline is None else nullcontext(pipeline) as writes:
+            self._book.write(at=at, pipeline=writes)
+            self._waiting.write(at=at, pipeline=writes)
+            publish_all([*events, *self._book.ran_low()], at=at, pipeline=writes)
 
     def _report(self) -> None:
         run = current_dry_run()
         if run is not None:
-            for movement in self._movements:
+            for movement in self._book.movements:
                 run.move_stock(
                     movement.level.product_id,
                     movement.level.location_code,
                     on_hand=movement.on_hand_delta,
                     reserved=movement.reserved_delta,
                 )
-
-    def _ran_low(self) -> list[tuple[StockRanLow, Actor]]:
-        events = {}
-        for movement in self._movements:
-            product_id = movement.level.product_id
-            threshold = movement.level.low_stock_threshold
-            if self._available_before[product_id] > threshold >= self.available(product_id):
-                event = StockRanLow(
-                    product_id=product_id,
-                    sku=movement.level.sku,
-                    name=movement.level.name,
-                    available=self.available(product_id),
-                    threshold=threshold,
-                )
-                events[product_id] = (event, movement.cause.actor)
-        return list(events.values())
-
-    def _at(self, quantities: Quantities) -> list[tuple[LockedLevel, int]]:
-        by_place = {
-            (level.product_id, level.location_id): level
-            for levels in self._levels.values()
-            for level in levels
-        }
-        return [(by_place[place], quantity) for place, quantity in sorted(quantities.items())]
-
-    def _move(
-        self,
-        level: LockedLevel,
-        kind: MovementKind,
-        *,
-        cause: Cause,
-        on_hand: int = 0,
-        reserved: int = 0,
-    ) -> None:
-        if not on_hand and not reserved:
-            return
-        level.on_hand += on_hand
-        level.reserved += reserved
-        self._movements.append(
-            Movement(
-                id=new_id(),
-                level=level,
-                kind=kind,
-                on_hand_delta=on_hand,
-                reserved_delta=reserved,
-                on_hand_after=level.on_hand,
-                reserved_after=level.reserved,
-                cause=cause,
-            )
-        )

@@ -269,5 +269,10 @@ class OrderItem(models.Model):
         return self.quantity - self.quantity_cancelled - self.quantity_shipped
 
     @property
+    def allocated(self) -> int:
+        """The quantity that is reserved and can be shipped."""
+        return self.left_to_ship - self.quantity_waiting
+
+    @property
     def left_to_return(self) -> int:
         return self.quantity_shipped - self.quantity_returned

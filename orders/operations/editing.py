@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
-from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.dry_runs import current_dry_run
@@ -23,7 +23,7 @@ from orders.errors import OrderNotEditable, ReferenceTaken
 from orders.events import InternalNoteChanged, OrderEdited
 from orders.locks import items_of, lock_order, lock_references
 from orders.models import Order, OrderItem
-from orders.operations.transitions import allocate, stock_reference, transition_order
+from orders.operations.transitions import stock_reference, transition_order
 from orders.operations.validation import check_sellable, check_stock
 from orders.placements import OrderedItem, Reference
 from orders.states import OrderStatus, PaymentState
@@ -148,9 +148,9 @@ def _exchange_items(
     stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     _check(requested, before, stock=stock, currency=order.currency)
-    _reserve_difference(order, new, before, stock=stock, cause=cause)
+    waiting = _reserve_difference(order, new, before, stock=stock, cause=cause)
     previous_total = order.total
-    _save_items(order, requested, old, stock=stock)
+    _save_items(order, requested, old, waiting, stock=stock)
     if (run := current_dry_run()) is not None:
         run.change_total(order.total - previous_total, order.currency)
     stock.save(at=at)
@@ -191,22 +191,26 @@ def _reserve_difference(
     *,
     stock: StockAllocator,
     cause: Cause,
-) -> None:
-    reserved = reserved_quantities_of([order.id])[order.id]
-    released: dict[tuple[UUID, UUID], int] = {}
+) -> dict[UUID, int]:
+    """Reserve or give back the difference; returns what waits then, by product."""
+    holdings = holdings_of([order.id])[order.id]
+    waiting = {}
     for product_id in before.keys() | new.keys():
         more = new.get(product_id, 0) - before.get(product_id, 0)
+        added = 0
         if more > 0:
-            stock.reserve(product_id, more, cause=cause)
-        else:
-            released |= allocate(reserved, product_id=product_id, quantity=-more)
-    stock.release(released, cause=cause)
+            added = stock.reserve(product_id, more, cause=cause)
+        elif more < 0:
+            stock.give_back(holdings, product_id=product_id, quantity=-more, cause=cause)
+        waiting[product_id] = holdings.waiting_of(product_id) + added
+    return waiting
 
 
 def _save_items(
     order: Order,
     requested: Sequence[OrderedItem],
     old: Mapping[UUID, OrderItem],
+    waiting: Mapping[UUID, int],
     *,
     stock: StockAllocator,
 ) -> None:
@@ -226,6 +230,7 @@ def _save_items(
                 sku=kept.sku if kept else product.sku,
                 name=kept.name if kept else product.name,
                 quantity=line.quantity,
+                quantity_waiting=waiting[line.product_id],
                 unit_price=kept.unit_price if kept else rounded(product.price, order.currency),
             )
         )
@@ -241,5 +246,13 @@ def _save_items(
         items,
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=["position", "sku", "name", "quantity", "unit_price", "line_total"],
+        update_fields=[
+            "position",
+            "sku",
+            "name",
+            "quantity",
+            "quantity_waiting",
+            "unit_price",
+            "line_total",
+        ],
     )

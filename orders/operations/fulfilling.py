@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, open_stock_allocator
-from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import InputError, Invalid
@@ -19,7 +19,7 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
-from orders.operations.transitions import allocate, transition_order
+from orders.operations.transitions import transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
 
@@ -43,11 +43,11 @@ def ship_items(
     reason: str = "",
     expected_version: int | None = None,
 ) -> Shipment:
-    """Ship `items`, by default everything not shipped yet; their stock leaves the locations.
+    """Ship `items`, by default everything allocated; their stock leaves the locations.
 
-    A confirmed order starts processing first; a completely shipped order becomes shipped. Raises
-    PermissionDenied, NotFound, StaleVersion, OrderNotShippable, NothingToShip, and Invalid for
-    unknown items.
+    What waits for stock is left for another shipment. A confirmed order starts processing first; a
+    completely shipped order becomes shipped. Raises PermissionDenied, NotFound, StaleVersion,
+    OrderNotShippable, NothingToShip, and Invalid for unknown items.
     """
     actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
@@ -74,10 +74,21 @@ def ship_locked(
     tracking_number: str,
     reason: str,
     at: datetime,
+    completely: bool = False,
 ) -> Shipment:
-    """Ship items of an order that the caller has locked and found shippable."""
+    """Ship items of an order that the caller has locked and found shippable.
+
+    By default everything allocated; with `completely` only if nothing waits.
+    """
     own = items_of([order.id])[order.id]
-    quantities = _shipment_quantities(own, items)
+    _check_known(own, items)
+    # Payments come before stock in the order of locks.
+    request_capture_for_order(actor=actor, order_id=order.id)
+    stock = open_stock_allocator(item.product_id for item in own if item.left_to_ship)
+    holdings = holdings_of([order.id])[order.id]
+    for item in own:
+        item.quantity_waiting = holdings.waiting_of(item.product_id)
+    quantities = _shipment_quantities(own, items, completely=completely)
     if order.status == OrderStatus.CONFIRMED:
         transition_order(order, OrderStatus.PROCESSING, actor=actor, at=at, reason=reason)
     shipment = Shipment.objects.create(
@@ -94,15 +105,19 @@ def ship_locked(
     )
     for item, quantity in quantities.items():
         item.quantity_shipped += quantity
-    OrderItem.objects.bulk_update(quantities.keys(), ["quantity_shipped"])
+    OrderItem.objects.bulk_update(quantities.keys(), ["quantity_shipped", "quantity_waiting"])
     order.update_fulfilment_status(own)
     if order.fulfilment_status == FulfilmentState.SHIPPED:
         transition_order(order, OrderStatus.SHIPPED, actor=actor, at=at, reason=reason)
     else:
         order.touch(at=at)
         order.save(update_fields=["fulfilment_status", "version", "updated_at"])
-    request_capture_for_order(actor=actor, order_id=order.id)
-    _ship_stock(shipment, quantities, actor=actor, at=at)
+    places: dict[tuple[UUID, UUID], int] = {}
+    for item, quantity in quantities.items():
+        places |= _places(item, quantity, holdings.reserved)
+    cause = Cause(actor=actor, reference=f"shipment:{shipment.id}", order_id=order.id)
+    stock.ship(places, cause=cause)
+    stock.save(at=at)
     publish(
         ShipmentSent(
             order_id=order.id,
@@ -120,55 +135,68 @@ def ship_locked(
     return shipment
 
 
-def _shipment_quantities(
-    own: Sequence[OrderItem], items: Sequence[ShippedItem] | None
-) -> dict[OrderItem, int]:
-    """Quantities by order item. Reports all items that cannot be shipped."""
-    if items is None:
-        remaining = {item: item.left_to_ship for item in own if item.left_to_ship}
-        if not remaining:
-            raise NothingToShip
-        return remaining
-    by_id = {item.id: item for item in own}
+def _check_known(own: Sequence[OrderItem], items: Sequence[ShippedItem] | None) -> None:
+    ids = {item.id for item in own}
     unknown = [
         InputError(
             pointer=f"/items/{line}/order_item_id",
             code="not_found",
             detail="This order has no item with that id.",
         )
-        for line, requested in enumerate(items)
-        if requested.order_item_id not in by_id
+        for line, requested in enumerate(items or ())
+        if requested.order_item_id not in ids
     ]
     if unknown:
         raise Invalid(unknown)
+
+
+def _shipment_quantities(
+    own: Sequence[OrderItem], items: Sequence[ShippedItem] | None, *, completely: bool
+) -> dict[OrderItem, int]:
+    """Quantities by order item. Reports all items that cannot be shipped."""
+    if items is None:
+        allocated = {item: item.allocated for item in own if item.allocated}
+        if not allocated or (completely and any(item.quantity_waiting for item in own)):
+            raise NothingToShip(items=[_remaining(item) for item in own if item.left_to_ship])
+        return allocated
+    by_id = {item.id: item for item in own}
     quantities: dict[OrderItem, int] = {}
     for requested in items:
         item = by_id[requested.order_item_id]
         quantities[item] = quantities.get(item, 0) + requested.quantity
     too_many = [
-        {"order_item_id": str(item.id), "requested": quantity, "left": item.left_to_ship}
+        {**_remaining(item), "requested": quantity}
         for item, quantity in quantities.items()
-        if quantity > item.left_to_ship
+        if quantity > item.allocated
     ]
     if too_many:
         raise NothingToShip(items=too_many)
     return quantities
 
 
-def _ship_stock(
-    shipment: Shipment, quantities: Mapping[OrderItem, int], *, actor: Actor, at: datetime
-) -> None:
-    reserved = reserved_quantities_of([shipment.order_id])[shipment.order_id]
-    allocator = open_stock_allocator(item.product_id for item in quantities)
-    allocated: dict[tuple[UUID, UUID], int] = {}
-    for item, quantity in quantities.items():
-        allocated |= allocate(reserved, product_id=item.product_id, quantity=quantity)
-    lacking = allocator.lacking(allocated)
-    if lacking:
-        raise NothingToShip("Backordered items are not in stock yet.", items=lacking)
-    cause = Cause(actor=actor, reference=f"shipment:{shipment.id}", order_id=shipment.order_id)
-    allocator.ship(allocated, cause=cause)
-    allocator.save(at=at)
+def _remaining(item: OrderItem) -> dict[str, object]:
+    return {
+        "order_item_id": str(item.id),
+        "left": item.left_to_ship,
+        "waiting": item.quantity_waiting,
+    }
+
+
+def _places(
+    item: OrderItem, quantity: int, reserved: Mapping[tuple[UUID, UUID], int]
+) -> dict[tuple[UUID, UUID], int]:
+    """Where `quantity` of the item is taken from what is reserved by product and location.
+
+    Raises ValueError if less is reserved: the ledger would no longer match the order.
+    """
+    places = {}
+    for (product_id, location_id), held in sorted(reserved.items()):
+        if product_id == item.product_id and quantity:
+            places[product_id, location_id] = min(held, quantity)
+            quantity -= places[product_id, location_id]
+    if quantity:
+        raise ValueError(f"{quantity} units of {item.product_id} are not reserved for the order.")
+    return places
 
 
 @transaction_required

@@ -14,6 +14,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
+from oms.db.bulk_writes import update_rows
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish_all
 from oms.events.relay import RecordedEvent
@@ -87,7 +88,8 @@ class _Context:
     """What the handlers of one payment event work on: the locked order, its items and the stock.
 
     `superseded` are the payments with a later one for their order, `refunded` is the order's
-    refunded total, `events` are the order events of the whole batch.
+    refunded total. Of the whole batch, `events` are the order events, and `waiting` the items that
+    wait for stock.
     """
 
     order: Order
@@ -97,6 +99,7 @@ class _Context:
     at: datetime
     superseded: Collection[UUID]
     refunded: Decimal
+    waiting: list[OrderItem]
     events: list[tuple[DomainEvent, Actor]]
 
     def publish(self, event: DomainEvent) -> None:
@@ -108,7 +111,7 @@ class _Context:
 def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     """Update orders from events of their payments, of EVENT_TYPES; late ones change nothing.
 
-    A captured payment confirms a pending order, and an expired one if its stock is still available.
+    A captured payment confirms a pending order, and an expired one if it could be placed again.
     Any other order that ended gets a refund. The number of statements does not depend on the number
     of events, but for refunds.
     """
@@ -128,6 +131,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
         {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
     )
     order_events: list[tuple[DomainEvent, Actor]] = []
+    waiting: list[OrderItem] = []
     to_refund: list[_Context] = []
     versions = {order.id: order.version for order in orders.values()}
     now = clock.now()
@@ -143,11 +147,17 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             at=now,
             superseded=superseded,
             refunded=refunded.get(order.id, ZERO),
+            waiting=waiting,
             events=order_events,
         )
         if _HANDLERS[type(fact)](fact, context):
             to_refund.append(context)
     save_transitions(order for order in orders.values() if order.version != versions[order.id])
+    update_rows(
+        OrderItem,
+        ("id", "quantity_waiting"),
+        [(item.id, item.quantity_waiting) for item in waiting],
+    )
     publish_all(order_events, at=now)
     stock.save(at=now)
     for context in to_refund:
@@ -201,7 +211,10 @@ def _confirm(context: _Context, *, reason: str) -> bool:
 
 
 def _reserve_again(context: _Context) -> bool:
-    """Reserve the stock of an expired order; False if it is deleted or the stock is short."""
+    """Reserve the stock of an expired order, as placing does.
+
+    False if it is deleted or the stock is short of a product that is not backorderable.
+    """
     order = context.order
     if order.deleted_at is not None:
         return False
@@ -209,8 +222,10 @@ def _reserve_again(context: _Context) -> bool:
     if check_stock(items, stock=context.stock) is not None:
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
-    for item in items:
-        context.stock.reserve(item.product_id, item.quantity, cause=cause)
+    for item in context.items:
+        item.quantity_waiting = context.stock.reserve(item.product_id, item.quantity, cause=cause)
+        if item.quantity_waiting:
+            context.waiting.append(item)
     return True
 
 

@@ -138,8 +138,13 @@ def _placed(placement: Placement | Invalid, *, actor: Actor, batch: _Batch) -> O
     placed = _built(placement, batch=batch)
     order = placed.order
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-    for item in placement.items:
-        batch.stock.reserve(item.product_id, item.quantity, cause=cause)
+    waiting = [
+        batch.stock.reserve(item.product_id, item.quantity, cause=cause) for item in placement.items
+    ]
+    if any(waiting):
+        lines = zip(placed.items, waiting, strict=True)
+        items = tuple(item._replace(quantity_waiting=quantity) for item, quantity in lines)
+        placed = Placed(order=order, items=items)
     batch.placed.append(placed)
     if placement.reference is not None:
         batch.taken.add(Reference(placement.customer_id, placement.reference))

@@ -60,8 +60,8 @@ def set_order_status(
     """Change the order's status with all effects; the current status changes nothing.
 
     Shipping ships all remaining items with `carrier` and `tracking_number`; cancelling releases
-    stock and refunds payments. Raises PermissionDenied, NotFound, StaleVersion and
-    InvalidTransition.
+    stock and refunds payments. Raises PermissionDenied, NotFound, StaleVersion, InvalidTransition,
+    and NothingToShip while items wait for stock.
     """
     actor.require(Permission.ORDERS_VIEW)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
@@ -86,6 +86,7 @@ def set_order_status(
             tracking_number=tracking_number,
             reason=reason,
             at=now,
+            completely=True,
         )
     elif status is OrderStatus.DELIVERED:
         deliver_locked(order, actor=actor, at=now, reason=reason)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_allocator
-from inventory.queries import reserved_quantities_of
+from inventory.holdings import holdings_of
+from inventory.operations.stock import Cause, open_allocator_of_orders
 from oms.core.actor import Actor
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import transaction_required
@@ -23,7 +22,7 @@ from orders.events import (
     OrderShipped,
     OrderStatusChanged,
 )
-from orders.models import Order
+from orders.models import Order, OrderItem
 from orders.rows import OrderRow
 from orders.states import OrderStatus
 
@@ -88,32 +87,16 @@ def save_transitions(orders: Iterable[Order]) -> None:
 
 @transaction_required
 def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> None:
-    """Release all stock reserved for the locked orders."""
-    reserved = reserved_quantities_of(order.id for order in orders)
-    allocator = open_stock_allocator(
-        {product for of_order in reserved.values() for product, _ in of_order}
-    )
+    """Release all stock reserved for the locked orders, and let them wait for nothing."""
+    ids = [order.id for order in orders]
+    allocator = open_allocator_of_orders(ids)
+    holdings = holdings_of(ids)
     for order in orders:
         cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-        allocator.release(reserved[order.id], cause=cause)
+        allocator.give_back_all(holdings[order.id], cause=cause)
     allocator.save(at=at)
-
-
-def allocate(
-    reserved: Mapping[tuple[UUID, UUID], int], *, product_id: UUID, quantity: int
-) -> dict[tuple[UUID, UUID], int]:
-    """Take `quantity` units of one product from those `reserved` by product and location.
-
-    Raises ValueError if fewer are reserved: the ledger would no longer match the order.
-    """
-    allocated = {}
-    for (product, location), available in sorted(reserved.items()):
-        if product == product_id and quantity:
-            allocated[product, location] = min(available, quantity)
-            quantity -= allocated[product, location]
-    if quantity:
-        raise ValueError(f"{quantity} units of {product_id} are not reserved for the order.")
-    return allocated
+    if waited := [id for id in ids if holdings[id].waiting]:
+        OrderItem.objects.filter(order_id__in=waited).update(quantity_waiting=0)
 
 
 def stock_reference(order: Order | OrderRow) -> str:
