@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.formats import number_format
@@ -21,6 +22,8 @@ from orders.events import (
     OrderDelivered,
     OrderEvent,
     OrderExpired,
+    OrderItemsAllocated,
+    OrderItemsWaiting,
     OrderPaid,
     OrderPaymentFailed,
     OrderPlaced,
@@ -183,6 +186,39 @@ def _order_refunded(event: OrderRefunded, order: OrderSummary, shipped: Lines) -
     )
 
 
+def _items_allocated(event: OrderItemsAllocated, order: OrderSummary, shipped: Lines) -> Message:
+    return Message(
+        kind=Kind.ITEMS_ALLOCATED,
+        subject=_("Items of order %(number)s have arrived") % {"number": event.number},
+        headline=_("Your items have arrived"),
+        paragraphs=(
+            _("Items that you were waiting for are reserved for you now."),
+            *_listed(event.quantities, order),
+        ),
+    )
+
+
+def _items_waiting(event: OrderItemsWaiting, order: OrderSummary, shipped: Lines) -> Message:
+    return Message(
+        kind=Kind.ITEMS_WAITING,
+        subject=_("Items of order %(number)s are delayed") % {"number": event.number},
+        headline=_("Some of your items are delayed"),
+        paragraphs=(
+            _("We're sorry: items that we had reserved for you are no longer in stock."),
+            *_listed(event.quantities, order),
+            _("We'll reserve new ones for you as soon as they arrive, and let you know."),
+        ),
+    )
+
+
+def _listed(quantities: Mapping[UUID, int], order: OrderSummary) -> list[str]:
+    return [
+        _("%(quantity)d × %(name)s") % {"quantity": quantities[line.product_id], "name": line.name}
+        for line in order.lines
+        if line.product_id in quantities
+    ]
+
+
 def low_stock_message(event: StockRanLow) -> Message:
     """The message to staff about a product that is low on stock."""
     names = {"available": event.available, "name": event.name, "sku": event.sku}
@@ -237,5 +273,7 @@ ORDER_MESSAGES: Mapping[type[OrderEvent], Callable[[Any, OrderSummary, Lines], M
     OrderCancelled: _order_cancelled,
     OrderExpired: _order_expired,
     OrderRefunded: _order_refunded,
+    OrderItemsAllocated: _items_allocated,
+    OrderItemsWaiting: _items_waiting,
 }
 """The message to the customer about each event of an order, with the items of its shipment."""

@@ -26,6 +26,8 @@ class Kind(models.TextChoices):
     ORDER_CANCELLED = "order_cancelled", _("order cancelled")
     ORDER_EXPIRED = "order_expired", _("order expired")
     ORDER_REFUNDED = "order_refunded", _("order refunded")
+    ITEMS_ALLOCATED = "items_allocated", _("items allocated")
+    ITEMS_WAITING = "items_waiting", _("items waiting")
     LOW_STOCK = "low_stock", _("low stock")
     STAFF_INVITED = "staff_invited", _("staff invited")
 
@@ -46,6 +48,8 @@ RARE_KINDS = (
     Kind.ORDER_CANCELLED,
     Kind.ORDER_EXPIRED,
     Kind.ORDER_REFUNDED,
+    Kind.ITEMS_ALLOCATED,
+    Kind.ITEMS_WAITING,
     Kind.LOW_STOCK,
     Kind.STAFF_INVITED,
 )
@@ -133,7 +137,7 @@ class Notification(LeasedWork):
             ),
             models.Index(
                 fields=["kind", "-id"],
-                name="notification_rare_kinds",
+                name="notification_by_rare_kind",
                 condition=Q(kind__in=RARE_KINDS),
             ),
             models.Index(

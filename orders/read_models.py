@@ -14,6 +14,7 @@ from orders.models import Order, OrderItem, ShipmentItem
 class LineSummary:
     """A quantity of a product; `total` is its price, in the order's currency."""
 
+    product_id: UUID
     sku: str
     name: str
     quantity: int
@@ -45,9 +46,11 @@ def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in order_ids}
     items = OrderItem.objects.filter(order_id__in=lines).order_by("position")
-    columns = ("order_id", "sku", "name", "quantity", "line_total")
-    for order_id, sku, name, quantity, total in items.values_list(*columns):
-        lines[order_id].append(LineSummary(sku=sku, name=name, quantity=quantity, total=total))
+    columns = ("order_id", "product_id", "sku", "name", "quantity", "line_total")
+    for order_id, product_id, sku, name, quantity, total in items.values_list(*columns):
+        lines[order_id].append(
+            LineSummary(product_id=product_id, sku=sku, name=name, quantity=quantity, total=total)
+        )
     return {
         values["id"]: OrderSummary(**values, lines=tuple(lines[values["id"]]))
         for values in Order.objects.filter(pk__in=lines).values(*_COLUMNS)
@@ -64,6 +67,7 @@ def shipment_lines_of(shipment_ids: Collection[UUID]) -> dict[UUID, tuple[LineSu
         item = row.order_item
         lines[row.shipment_id].append(
             LineSummary(
+                product_id=item.product_id,
                 sku=item.sku,
                 name=item.name,
                 quantity=row.quantity,

@@ -32,6 +32,8 @@ _TITLES = {
     "order.payment_failed": _("Payment failed"),
     "order.refunded": _("Refunded"),
     "order.shipment_sent": _("Shipment sent"),
+    "order.items_allocated": _("Items allocated"),
+    "order.items_waiting": _("Items wait for stock"),
     "order.items_returned": _("Items returned"),
     "order.deleted": _("Deleted"),
 }
