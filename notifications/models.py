@@ -26,6 +26,7 @@ class Kind(models.TextChoices):
     ORDER_CANCELLED = "order_cancelled", _("order cancelled")
     ORDER_EXPIRED = "order_expired", _("order expired")
     ORDER_REFUNDED = "order_refunded", _("order refunded")
+    BACK_IN_STOCK = "back_in_stock", _("back in stock")
     LOW_STOCK = "low_stock", _("low stock")
     STAFF_INVITED = "staff_invited", _("staff invited")
 
@@ -46,6 +47,7 @@ RARE_KINDS = (
     Kind.ORDER_CANCELLED,
     Kind.ORDER_EXPIRED,
     Kind.ORDER_REFUNDED,
+    Kind.BACK_IN_STOCK,
     Kind.LOW_STOCK,
     Kind.STAFF_INVITED,
 )
@@ -133,7 +135,7 @@ class Notification(LeasedWork):
             ),
             models.Index(
                 fields=["kind", "-id"],
-                name="notification_rare_kinds",
+                name="notification_of_rare_kinds",
                 condition=Q(kind__in=RARE_KINDS),
             ),
             models.Index(

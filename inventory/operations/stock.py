@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from inventory.events import StockRanLow
+from inventory.events import ProductBackInStock, StockRanLow
 from inventory.locks import LockedLevel, lock_stock_levels
 from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
 from oms.core.actor import Actor
@@ -224,7 +224,7 @@ class StockAllocator:
             ],
             pipeline=pipeline,
         )
-        publish_all(self._ran_low(), at=at, pipeline=pipeline)
+        publish_all([*self._ran_low(), *self._back_in_stock()], at=at, pipeline=pipeline)
 
     def _report(self) -> None:
         run = current_dry_run()
@@ -252,6 +252,22 @@ class StockAllocator:
                 )
                 events[product_id] = (event, movement.cause.actor)
         return list(events.values())
+
+    def _back_in_stock(self) -> list[tuple[ProductBackInStock, Actor]]:
+        """The events of products of which some is available now and none was."""
+        events = []
+        for product_id, before in self._available_before.items():
+            if before > 0 or (available := self.available(product_id)) <= 0:
+                continue
+            movement = next(m for m in self._movements if m.level.product_id == product_id)
+            event = ProductBackInStock(
+                product_id=product_id,
+                sku=movement.level.sku,
+                name=movement.level.name,
+                available=available,
+            )
+            events.append((event, movement.cause.actor))
+        return events
 
     def _at(self, quantities: Quantities) -> list[tuple[LockedLevel, int]]:
         by_place = {
