@@ -68,8 +68,8 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
 
     Customers get an e-mail and an in-app notification for each event of their orders, and for a
     product that is back in stock if they asked for it; staff who may view the stock an e-mail for a
-    product that is low, and new staff one with a link to set the password. The number of statements does not depend on the number of events. An event that was
-    handled before changes nothing.
+    product that is low, and new staff one with a link to set the password. The number of statements
+    does not depend on the number of events. An event that was handled before changes nothing.
     """
     # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine, with
     # nothing locked but the consumer's own offset.
