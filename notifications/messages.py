@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from inventory.events import ProductBackInStock, StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
 from notifications.models import Kind
 from oms.core.currencies import DECIMALS
 from orders.events import (
@@ -206,7 +206,7 @@ def low_stock_message(event: StockRanLow) -> Message:
     )
 
 
-def back_in_stock_message(event: ProductBackInStock) -> Message:
+def back_in_stock_message(event: ProductBecameAvailable) -> Message:
     """The message to a customer who asked for it."""
     names = {"name": event.name, "sku": event.sku}
     return Message(

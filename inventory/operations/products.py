@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from inventory.errors import SkuTaken
-from inventory.events import ProductBackInStock, ProductChanged, ProductCreated
+from inventory.events import ProductBecameAvailable, ProductChanged, ProductCreated
 from inventory.locks import lock_product, lock_stock_levels
 from inventory.models import Location, MovementKind, Product, StockLevel
 from inventory.operations.stock import Cause, StockAllocator
@@ -117,7 +117,7 @@ def _publish_available(product: Product, *, actor: Actor) -> None:
     """What is on sale again is back in stock, if any is available."""
     [available] = available_of([product.id])
     if available > 0:
-        event = ProductBackInStock(
+        event = ProductBecameAvailable(
             product_id=product.id, sku=product.sku, name=product.name, available=available
         )
         publish(event, actor=actor)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from inventory.events import ProductBackInStock, StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
 from inventory.locks import LockedLevel, lock_stock_levels
 from inventory.models import MAX_QUANTITY, MovementKind, StockMovement
 from oms.core.actor import Actor
@@ -224,7 +224,7 @@ class StockAllocator:
             ],
             pipeline=pipeline,
         )
-        publish_all([*self._ran_low(), *self._back_in_stock()], at=at, pipeline=pipeline)
+        publish_all([*self._ran_low(), *self._became_available()], at=at, pipeline=pipeline)
 
     def _report(self) -> None:
         run = current_dry_run()
@@ -253,14 +253,14 @@ class StockAllocator:
                 events[product_id] = (event, movement.cause.actor)
         return list(events.values())
 
-    def _back_in_stock(self) -> list[tuple[ProductBackInStock, Actor]]:
+    def _became_available(self) -> list[tuple[ProductBecameAvailable, Actor]]:
         """The events of products of which some is available now and none was."""
         events = []
         for product_id, before in self._available_before.items():
             if before > 0 or (available := self.available(product_id)) <= 0:
                 continue
             movement = next(m for m in self._movements if m.level.product_id == product_id)
-            event = ProductBackInStock(
+            event = ProductBecameAvailable(
                 product_id=product_id,
                 sku=movement.level.sku,
                 name=movement.level.name,

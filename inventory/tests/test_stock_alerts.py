@@ -25,11 +25,14 @@ from oms.db.transactions import transaction
 from oms.events.models import Event
 from oms.events.relay import deliver
 from oms.subscriptions import CONSUMERS
+from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import actor_for, api_client, make_customer, make_product
 from oms.testing.ordering import place
 from oms.testing.threads import at_once
 from oms.users.models import User
 from orders.operations.cancelling import cancel_order
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def url(product: Product) -> str:
@@ -46,6 +49,7 @@ def receive(product: Product, quantity: int = 5) -> None:
 
 
 def notify() -> None:
+    wait_until_readable()
     [consumer] = [each for each in CONSUMERS if each.name == "notifications"]
     deliver(consumer)
 
@@ -56,7 +60,7 @@ def messages() -> list[tuple[str, str]]:
 
 
 def events() -> list[tuple[Any, int]]:
-    found = Event.objects.filter(type="product.back_in_stock").order_by("position")
+    found = Event.objects.filter(type="product.became_available").order_by("position")
     return [(event.object_id, event.data["available"]) for event in found]
 
 
@@ -175,8 +179,9 @@ def test_the_event_is_published_when_available_rises_from_zero(db: None) -> None
     order = place((product, 4))
     cancel_order(actor=system("tests"), order_id=order.id)
 
-    # With initial stock it has always been there.
     assert events() == [(product.id, 2), (product.id, 4)]
+    new = make_product(stock=3)
+    assert events()[2:] == [(new.id, 3)]
 
 
 def test_a_product_that_is_on_sale_again_is_back(client: APIClient) -> None:
@@ -207,7 +212,6 @@ def test_old_alerts_are_purged(client: APIClient) -> None:
     assert StockAlert.objects.get().product_id == new.id
 
 
-@pytest.mark.django_db(transaction=True)
 def test_two_transactions_never_take_the_same_alert() -> None:
     product = make_product(stock=0)
     for _ in range(20):
@@ -221,7 +225,6 @@ def test_two_transactions_never_take_the_same_alert() -> None:
     assert not StockAlert.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
 def test_an_alert_that_is_added_while_stock_arrives_is_refused_or_answered() -> None:
     for _ in range(5):
         product, customer = make_product(stock=0), make_customer()

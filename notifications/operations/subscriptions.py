@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import translation
 
-from inventory.events import ProductBackInStock, StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
 from inventory.operations.stock_alerts import take_stock_alerts
 from notifications.events import NotificationCreated
 from notifications.mail import mail_domain
@@ -47,7 +47,7 @@ SEND_TASK = "notifications.drain"
 EVENT_TYPES: tuple[type[DomainEvent], ...] = (
     *ORDER_MESSAGES,
     StockRanLow,
-    ProductBackInStock,
+    ProductBecameAvailable,
     StaffInvited,
 )
 
@@ -114,7 +114,9 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
         {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
     )
     invited = [event.fact.user_id for event in events if isinstance(event.fact, StaffInvited)]
-    back = {event.fact.product_id for event in events if isinstance(event.fact, ProductBackInStock)}
+    back = {
+        event.fact.product_id for event in events if isinstance(event.fact, ProductBecameAvailable)
+    }
     alerts = take_stock_alerts(back) if back else {}
     ids = {
         *invited,
@@ -141,7 +143,7 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
             row = _row(event.id, message, recipient=person, at=now)
             mails.append(row | _mail(message, recipient=person) | {"recipient_id": person.id})
             continue
-        if isinstance(fact, ProductBackInStock):
+        if isinstance(fact, ProductBecameAvailable):
             message = back_in_stock_message(fact)
             for customer_id in alerts.pop(fact.product_id, ()):
                 customer = people[customer_id]
