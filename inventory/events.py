@@ -64,9 +64,9 @@ class StockLost(DomainEvent):
     quantity: int
 
 
-@event("product.back_in_stock")
-class ProductBackInStock(DomainEvent):
-    """Some is available again of a product of which none was."""
+@event("product.became_available")
+class ProductBecameAvailable(DomainEvent):
+    """Some is available of a product of which none was: again, or for the first time."""
 
     product_id: UUID
     sku: str

@@ -179,13 +179,21 @@ def stock_of_product(*, actor: Actor, product_id: UUID) -> ProductStock:
         )
         for level in levels
     ]
+    updated_at = max((level.updated_at for level in levels), default=product.updated_at)
+    return summed_stock(product, locations, updated_at=updated_at)
+
+
+def summed_stock(
+    product: ProductRow, locations: Sequence[LocationStock], *, updated_at: datetime
+) -> ProductStock:
+    """The stock of the product at its locations, with the totals."""
     available = sum(location.available for location in locations)
     return ProductStock(
         product_id=product.id,
         sku=product.sku,
         available=available,
         in_stock=available > 0,
-        updated_at=max((level.updated_at for level in levels), default=product.updated_at),
+        updated_at=updated_at,
         on_hand=sum(location.on_hand for location in locations),
         reserved=sum(location.reserved for location in locations),
         low_stock_threshold=product.low_stock_threshold,

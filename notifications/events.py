@@ -13,7 +13,7 @@ class NotificationCreated(DomainEvent):
 
     notification_id: UUID
     customer_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     kind: str
     subject: str
 

@@ -14,7 +14,7 @@ from django.utils.formats import number_format
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from inventory.events import StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
 from notifications.models import Kind
 from oms.core.currencies import DECIMALS
 from orders.events import (
@@ -239,6 +239,21 @@ def low_stock_message(event: StockRanLow) -> Message:
             (_("Low stock threshold"), str(event.threshold)),
         ),
         link=f"{settings.PUBLIC_URL}/admin/inventory/product/{event.product_id}/change/",
+    )
+
+
+def back_in_stock_message(event: ProductBecameAvailable) -> Message:
+    """The message to a customer who asked for it."""
+    names = {"name": event.name, "sku": event.sku}
+    return Message(
+        kind=Kind.BACK_IN_STOCK,
+        subject=_("Back in stock: %(name)s") % names,
+        headline=_("It's back in stock"),
+        paragraphs=(
+            _("%(name)s (%(sku)s) is available again.") % names,
+            _("You asked us to let you know. We won't message you about it again."),
+        ),
+        details=((_("Product"), event.name), (_("SKU"), event.sku)),
     )
 
 

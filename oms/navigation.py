@@ -29,6 +29,7 @@ _GROUPS: tuple[tuple[Any, tuple[tuple[Any, str, str], ...]], ...] = (
         (
             (_("Products"), "inventory.product", "sell"),
             (_("Stock movements"), "inventory.stockmovement", "swap_vert"),
+            (_("Stock documents"), "inventory.stockdocument", "inventory"),
             (_("Locations"), "inventory.location", "warehouse"),
         ),
     ),

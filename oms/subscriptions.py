@@ -12,6 +12,7 @@ from celery import shared_task
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 
+from inventory.operations.stock_alerts import purge_stock_alerts
 from notifications.operations.purging import purge_notifications
 from notifications.operations.subscriptions import EVENT_TYPES as NOTIFIED_EVENTS
 from notifications.operations.subscriptions import queue_notifications
@@ -120,6 +121,9 @@ def purge() -> None:
     if days := settings.NOTIFICATION_RETENTION_DAYS:
         with _isolated("notifications"):
             purge_notifications(before=now - timedelta(days=days), deadline=deadline)
+    if days := settings.STOCK_ALERT_RETENTION_DAYS:
+        with _isolated("stock alerts"):
+            purge_stock_alerts(before=now - timedelta(days=days), deadline=deadline)
     with _isolated("back office sessions"):  # which are few
         SessionStore.clear_expired()
 

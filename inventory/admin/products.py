@@ -24,6 +24,7 @@ from unfold.widgets import (
 )
 
 from inventory.admin.adjustments import AdjustmentForm, adjust
+from inventory.admin.documents import ReceiveForm, TransferForm, receive, transfer
 from inventory.admin.movements import KIND_COLOURS
 from inventory.models import MAX_QUANTITY, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
@@ -184,6 +185,24 @@ class ProductAdmin(OperationAdmin):
             form=AdjustmentForm,
             variant=ActionVariant.PRIMARY,
             explanation=_("Recorded in the stock ledger with your name, the reason and the note."),
+        ),
+        AdminAction(
+            name="receive",
+            label=_("Receive stock"),
+            icon="move_to_inbox",
+            run=receive,
+            permissions=(Permission.STOCK_RECEIVE,),
+            form=ReceiveForm,
+            explanation=_("Orders that wait for this product are served first."),
+        ),
+        AdminAction(
+            name="transfer",
+            label=_("Transfer stock"),
+            icon="swap_horiz",
+            run=transfer,
+            permissions=(Permission.STOCK_TRANSFER,),
+            form=TransferForm,
+            explanation=_("Reserved items can be transferred; their orders ship from there."),
         ),
     )
 

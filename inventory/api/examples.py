@@ -45,6 +45,38 @@ INVENTORY = {
         {"code": "store-1", "on_hand": 5, "reserved": 0, "available": 5},
     ],
 }
+AVAILABILITY = {
+    "product_id": "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27",
+    "sku": "LAMP-ARC-BRASS",
+    "on_hand": 3,
+    "reserved": 3,
+    "available": 0,
+    "waiting": 2,
+    "locations": [{"code": "main", "on_hand": 3, "reserved": 3, "available": 0}],
+    "reserved_by": [
+        {
+            "order_id": "019aa2f5-11d2-7c05-8f3e-0b7a5d9c2e41",
+            "location": "main",
+            "quantity": 3,
+        }
+    ],
+    "queue": [
+        {
+            "order_id": "019aa2f5-8f3e-7c05-8f3e-5d9c2e410b7a",
+            "quantity": 2,
+            "since": "2026-11-21T09:30:00.123456Z",
+        }
+    ],
+    "under_way": [
+        {
+            "receipt_id": "019aa2f6-0a5d-7e19-b6c4-8f1d2a7b3c91",
+            "reference": "DN-20481",
+            "location": "main",
+            "quantity": 24,
+        }
+    ],
+    "is_truncated": False,
+}
 ADJUSTMENT = {
     "product_id": "019aa2f4-7c1e-7d52-9b0a-3c5f6e8d1a27",
     "reason": "correction",

@@ -134,6 +134,41 @@ class StaffInventoryOutput(InventoryOutput):
     locations = LocationStockOutput(many=True, required=False)
 
 
+class ReservationOutput(OutputSerializer):
+    order_id = serializers.UUIDField()
+    location = serializers.CharField()
+    quantity = serializers.IntegerField()
+
+
+class QueuedOrderOutput(OutputSerializer):
+    order_id = serializers.UUIDField()
+    quantity = serializers.IntegerField()
+    since = serializers.DateTimeField()
+
+
+class UnbookedItemOutput(OutputSerializer):
+    receipt_id = serializers.UUIDField()
+    reference = serializers.CharField()
+    location = serializers.CharField()
+    quantity = serializers.IntegerField()
+
+
+class AvailabilityOutput(OutputSerializer):
+    """`reserved_by` and `queue` are shown to staff who may view orders."""
+
+    product_id = serializers.UUIDField(source="stock.product_id")
+    sku = serializers.CharField(source="stock.sku")
+    on_hand = serializers.IntegerField(source="stock.on_hand")
+    reserved = serializers.IntegerField(source="stock.reserved")
+    available = serializers.IntegerField(source="stock.available")
+    waiting = serializers.IntegerField(help_text="The quantity that orders wait for.")
+    locations = LocationStockOutput(many=True, source="stock.locations")
+    reserved_by = ReservationOutput(many=True, required=False, help_text="Oldest orders first.")
+    queue = QueuedOrderOutput(many=True, required=False, help_text="In the order of allocation.")
+    under_way = UnbookedItemOutput(many=True, help_text="In receipts that are not finished.")
+    is_truncated = serializers.BooleanField(help_text="Whether a list has more than 200 rows.")
+
+
 class AdjustmentInput(InputSerializer):
     """Either `delta`, or `set_to` with `expected_on_hand`."""
 

@@ -4,7 +4,14 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from inventory.api.documents import Counts, Receipts, Transfers
-from inventory.api.views import AdjustmentView, LowStockView, MovementView, ProductViewSet
+from inventory.api.stock_alerts import StockAlertView
+from inventory.api.views import (
+    AdjustmentView,
+    AvailabilityView,
+    LowStockView,
+    MovementView,
+    ProductViewSet,
+)
 
 router = SimpleRouter(trailing_slash=False)
 router.register("products", ProductViewSet, basename="product")
@@ -42,6 +49,16 @@ urlpatterns = [
         "admin/inventory/counts/<uuid:id>",
         Counts.as_view({"get": "retrieve"}),
         name="stock-count",
+    ),
+    path(
+        "admin/inventory/<uuid:id>/availability",
+        AvailabilityView.as_view(),
+        name="product-availability",
+    ),
+    path(
+        "products/<uuid:id>/stock-alerts",
+        StockAlertView.as_view(),
+        name="product-stock-alerts",
     ),
     *router.urls,
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.urls import reverse
 from rest_framework.decorators import action
@@ -13,6 +15,7 @@ from inventory.api.filters import LowStockFilters, MovementFilters, ProductFilte
 from inventory.api.reading import ReadProducts
 from inventory.api.serializers import (
     AdjustmentInput,
+    AvailabilityOutput,
     InventoryOutput,
     MovementOutput,
     NewProductInput,
@@ -21,6 +24,7 @@ from inventory.api.serializers import (
     StaffProductOutput,
     product_document,
 )
+from inventory.availability import explain_availability, stock_of_product_at
 from inventory.errors import SkuTaken, StockConflict
 from inventory.models import Product
 from inventory.operations.adjustments import adjust_stock
@@ -34,6 +38,7 @@ from inventory.queries import (
 )
 from oms.api.documentation import documented
 from oms.api.handlers import fast_path
+from oms.api.past_times import AT, past_time
 from oms.api.permissions import AllowAny, IsStaff
 from oms.api.views import ApiView, ApiViewSet
 from oms.core.permissions import Permission
@@ -44,6 +49,7 @@ class ProductViewSet(ApiViewSet):
 
     permission_classes = [IsStaff]
     permissions = {"list": [AllowAny], "retrieve": [AllowAny], "inventory": [AllowAny]}
+    queries = {"inventory": {"at"}}
     filterset_class = ProductFilters
     orderings = {
         "name": "name",
@@ -126,14 +132,20 @@ class ProductViewSet(ApiViewSet):
         summary="Show the stock of a product",
         description=(
             "Staff with `stock.view` also see the quantities on hand and reserved, in total and by"
-            " location."
+            " location, and with `at` the stock as of a past time, by the ledger; its threshold is"
+            " the present one."
         ),
+        parameters={"at": AT},
         response=StaffInventoryOutput,
         response_example=examples.INVENTORY,
     )
     @action(detail=True, methods=["get"])
     def inventory(self, request: Request, id: str) -> Response:
-        stock = stock_of_product(actor=self.actor, product_id=self.path_id())
+        at, id_ = past_time(request.query_params), self.path_id()
+        if at is None:
+            stock = stock_of_product(actor=self.actor, product_id=id_)
+        else:
+            stock = stock_of_product_at(actor=self.actor, product_id=id_, at=at)
         sees_all = self.actor.may(Permission.STOCK_VIEW)
         output = StaffInventoryOutput if sees_all else InventoryOutput
         return Response(output(stock).data)
@@ -196,6 +208,29 @@ class MovementView(ApiView):
     )
     def get(self, request: Request) -> Response:
         return self.page(stock_movements(actor=self.actor), MovementOutput)
+
+
+class AvailabilityView(ApiView):
+    """Why so much of a product is available."""
+
+    permission_classes = [IsStaff]
+
+    @documented(
+        summary="Explain what is available of a product",
+        description=(
+            "What is on hand and reserved, by which orders and where; which orders wait, in the"
+            " order in which they are served; and what receipts that are not finished are yet to"
+            " bring. Orders are shown to staff with `orders.view`; each list has at most 200 rows."
+        ),
+        response=AvailabilityOutput,
+        response_example=examples.AVAILABILITY,
+    )
+    def get(self, request: Request, id: Any) -> Response:
+        availability = explain_availability(actor=self.actor, product_id=self.path_id())
+        document = AvailabilityOutput(availability).data
+        if availability.queue is None:
+            del document["reserved_by"], document["queue"]
+        return Response(document)
 
 
 class LowStockView(ApiView):

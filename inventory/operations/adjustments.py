@@ -96,7 +96,7 @@ def adjust_stock(
     pointer = "/set_to" if isinstance(amount, Count) else "/delta"
     if delta == 0:
         raise _invalid(pointer, code="no_change", detail="The quantity wouldn't change.")
-    if delta * _SIGNS.get(reason, delta) < 0:
+    if delta * _SIGNS.get(reason, 0) < 0:
         change = "add to" if delta < 0 else "remove from"
         detail = f"“{reason.value}” must {change} the quantity on hand."
         raise _invalid(pointer, code="wrong_sign", detail=detail)
@@ -108,8 +108,8 @@ def adjust_stock(
     cause = Cause(actor=actor, reference=f"adjustment:{new_id()}", reason=reason.value, note=note)
     kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST
     allocator.adjust(level, delta, kind=kind, cause=cause)
+    [movement] = allocator.movements
     allocator.save(at=now)
-    movement = allocator.movements[-1]
     publish(
         StockAdjusted(
             product_id=product_id,

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from inventory.events import StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
 from inventory.locks import LockedLevel
 from inventory.models import MovementKind, StockMovement
 from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import Pipeline
+from oms.events.types import DomainEvent
 
 # Quantities by product and location.
 Quantities = Mapping[tuple[UUID, UUID], int]
@@ -171,19 +172,27 @@ class StockBook:
             pipeline=pipeline,
         )
 
-    def ran_low(self) -> list[tuple[StockRanLow, Actor]]:
-        """The events of the products that have fallen to their threshold or below."""
-        events = {}
+    def crossings(self) -> list[tuple[DomainEvent, Actor]]:
+        """The events of the products that fell to their threshold, or became available again."""
+        events: dict[UUID, tuple[DomainEvent, Actor]] = {}
         for movement in self.movements:
-            product_id = movement.level.product_id
-            threshold = movement.level.low_stock_threshold
-            if self._available_before[product_id] > threshold >= self.available(product_id):
-                event = StockRanLow(
-                    product_id=product_id,
-                    sku=movement.level.sku,
-                    name=movement.level.name,
-                    available=self.available(product_id),
-                    threshold=threshold,
+            level, actor = movement.level, movement.cause.actor
+            before, now = (
+                self._available_before[level.product_id],
+                self.available(level.product_id),
+            )
+            if before > level.low_stock_threshold >= now:
+                ran_low = StockRanLow(
+                    product_id=level.product_id,
+                    sku=level.sku,
+                    name=level.name,
+                    available=now,
+                    threshold=level.low_stock_threshold,
                 )
-                events[product_id] = (event, movement.cause.actor)
+                events[level.product_id] = (ran_low, actor)
+            elif before <= 0 < now:
+                returned = ProductBecameAvailable(
+                    product_id=level.product_id, sku=level.sku, name=level.name, available=now
+                )
+                events[level.product_id] = (returned, actor)
         return list(events.values())

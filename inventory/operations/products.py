@@ -8,11 +8,11 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from inventory.errors import SkuTaken
-from inventory.events import ProductChanged, ProductCreated
+from inventory.events import ProductBecameAvailable, ProductChanged, ProductCreated
 from inventory.locks import lock_product, lock_stock_levels
 from inventory.models import Location, MovementKind, Product, StockLevel
 from inventory.operations.stock import Cause, StockAllocator
-from inventory.queries import CATALOGUE
+from inventory.queries import CATALOGUE, available_of
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.cache_versions import renew_on_commit
@@ -107,8 +107,20 @@ def change_product(
     product.updated_at = now
     _save(product, update_fields=[*changes, "version", "updated_at"])
     publish(ProductChanged(product_id=product.id, sku=product.sku, changes=changes), actor=actor)
+    if changes.get("is_active") == [False, True]:
+        _publish_available(product, actor=actor)
     renew_on_commit(CATALOGUE)
     return product
+
+
+def _publish_available(product: Product, *, actor: Actor) -> None:
+    """What is on sale again is back in stock, if any is available."""
+    [available] = available_of([product.id])
+    if available > 0:
+        event = ProductBecameAvailable(
+            product_id=product.id, sku=product.sku, name=product.name, available=available
+        )
+        publish(event, actor=actor)
 
 
 def _save(product: Product, **options: Any) -> None:

@@ -179,7 +179,7 @@ class StockAllocator:
         with Pipeline() if pipeline is None else nullcontext(pipeline) as writes:
             self._book.write(at=at, pipeline=writes)
             self._waiting.write(at=at, pipeline=writes)
-            publish_all([*events, *self._book.ran_low()], at=at, pipeline=writes)
+            publish_all([*events, *self._book.crossings()], at=at, pipeline=writes)
 
     def _report(self) -> None:
         run = current_dry_run()

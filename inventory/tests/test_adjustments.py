@@ -6,19 +6,15 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from inventory import locks
 from inventory.models import Product, StockLevel, StockMovement
 from inventory.operations import adjustments, stock
-from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
-from inventory.operations.products import change_product
 from inventory.queries import reserved_quantities_of
 from inventory.tests.stock_documents import violations
 from inventory.tests.test_writing_products import the_whole_shop
-from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.events.models import Event
 from oms.testing.factories import (
@@ -97,13 +93,13 @@ def test_a_count_sets_the_quantity_on_hand(staff: APIClient) -> None:
 
 
 def test_another_location_gets_its_own_stock_level(staff: APIClient) -> None:
-    product = make_product(stock=10, backorderable=True)
+    product = make_product(stock=10)
     make_location(code="store")
 
     adjust(staff, product, delta=5, location="store")
 
     level = StockLevel.objects.get(product=product, location__code="store")
-    assert (level.on_hand, level.backorderable) == (5, True)
+    assert level.on_hand == 5
     assert StockLevel.objects.get(product=product, location__code="main").on_hand == 10
 
 
@@ -269,33 +265,3 @@ def test_without_locks_both_counts_are_applied(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(adjustments, "open_stock_allocator", when_both_have_read)
 
     assert _count_twice_at_once(product) == [201, 201]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_level_created_during_a_product_change_has_the_new_value() -> None:
-    product = make_product(stock=10)
-    store = make_location()
-    changed = threading.Event()
-
-    def change() -> None:
-        with transaction.atomic():
-            change_product(
-                actor=system("tests"), product_id=product.id, values={"backorderable": True}
-            )
-            changed.set()
-            threading.Event().wait(0.3)  # long enough for the other one to look
-
-    def receive() -> None:
-        changed.wait(timeout=10)
-        adjust_stock(
-            actor=system("tests"),
-            product_id=product.id,
-            amount=Change(delta=5),
-            reason=AdjustmentReason.RECEIVED,
-            location=store.code,
-        )
-
-    at_once(change, receive)
-
-    levels = StockLevel.objects.filter(product=product)
-    assert [level.backorderable for level in levels] == [True, True]

@@ -7,9 +7,21 @@ from typing import Any
 import pytest
 from rest_framework.serializers import BaseSerializer
 
-from inventory.api import examples
+from inventory.api import document_examples, examples
+from inventory.api.document_serializers import (
+    CountDetailOutput,
+    CountInput,
+    CountOutput,
+    ReceiptDetailOutput,
+    ReceiptInput,
+    ReceiptOutput,
+    TransferDetailOutput,
+    TransferInput,
+    TransferOutput,
+)
 from inventory.api.serializers import (
     AdjustmentInput,
+    AvailabilityOutput,
     MovementOutput,
     NewProductInput,
     ProductInput,
@@ -26,6 +38,9 @@ from inventory.api.serializers import (
         (ProductInput, examples.PRODUCT_REPLACEMENT, False),
         (ProductInput, examples.PRODUCT_CHANGE, True),
         (AdjustmentInput, examples.ADJUSTMENT, False),
+        (ReceiptInput, document_examples.NEW_RECEIPT, False),
+        (TransferInput, document_examples.NEW_TRANSFER, False),
+        (CountInput, document_examples.NEW_COUNT, False),
     ],
 )
 def test_an_example_of_a_body_is_taken(
@@ -43,6 +58,13 @@ def test_an_example_of_a_body_is_taken(
         (StaffProductOutput, examples.STAFF_PRODUCT),
         (StaffInventoryOutput, examples.INVENTORY),
         (MovementOutput, examples.MOVEMENT),
+        (AvailabilityOutput, examples.AVAILABILITY),
+        (ReceiptOutput, document_examples.RECEIPT),
+        (ReceiptDetailOutput, document_examples.RECEIPT_DETAIL),
+        (TransferOutput, document_examples.TRANSFER),
+        (TransferDetailOutput, document_examples.TRANSFER_DETAIL),
+        (CountOutput, document_examples.COUNT),
+        (CountDetailOutput, document_examples.COUNT_DETAIL),
     ],
 )
 def test_an_example_of_an_answer_has_its_members(serializer: Any, example: dict[str, Any]) -> None:

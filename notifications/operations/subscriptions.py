@@ -11,12 +11,14 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import translation
 
-from inventory.events import StockRanLow
+from inventory.events import ProductBecameAvailable, StockRanLow
+from inventory.operations.stock_alerts import take_stock_alerts
 from notifications.events import NotificationCreated
 from notifications.mail import mail_domain
 from notifications.messages import (
     ORDER_MESSAGES,
     Message,
+    back_in_stock_message,
     low_stock_message,
     staff_invited_message,
 )
@@ -42,7 +44,12 @@ from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 # The Celery task that sends due mail.
 SEND_TASK = "notifications.drain"
 
-EVENT_TYPES: tuple[type[DomainEvent], ...] = (*ORDER_MESSAGES, StockRanLow, StaffInvited)
+EVENT_TYPES: tuple[type[DomainEvent], ...] = (
+    *ORDER_MESSAGES,
+    StockRanLow,
+    ProductBecameAvailable,
+    StaffInvited,
+)
 
 _SUBJECT_LENGTH = 255
 # The values of a row by column.
@@ -59,10 +66,10 @@ class _Recipient(NamedTuple):
 def queue_notifications(events: Sequence[RecordedEvent]) -> None:
     """Insert the notifications of `events`; workers send the e-mails.
 
-    Customers get an e-mail and an in-app notification for each event of their orders, staff who may
-    view the stock an e-mail for a product that is low, and new staff one with a link to set the
-    password. The number of statements does not depend on the number of events. An event that was
-    handled before changes nothing.
+    Customers get an e-mail and an in-app notification for each event of their orders, and for a
+    product that is back in stock if they asked for it; staff who may view the stock an e-mail for a
+    product that is low, and new staff one with a link to set the password. The number of statements
+    does not depend on the number of events. An event that was handled before changes nothing.
     """
     # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine, with
     # nothing locked but the consumer's own offset.
@@ -107,10 +114,18 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
         {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
     )
     invited = [event.fact.user_id for event in events if isinstance(event.fact, StaffInvited)]
-    ids = {*invited, *(event.customer_id for event in order_events)}
+    back = {
+        event.fact.product_id for event in events if isinstance(event.fact, ProductBecameAvailable)
+    }
+    alerts = take_stock_alerts(back) if back else {}
+    ids = {
+        *invited,
+        *(event.customer_id for event in order_events),
+        *(customer_id for customers in alerts.values() for customer_id in customers),
+    }
     people = {person.id: person for person in _recipients(User.objects.filter(pk__in=ids))}
     staff = []
-    if len(order_events) + len(invited) < len(events):
+    if any(isinstance(event.fact, StockRanLow) for event in events):
         staff = _recipients(staff_with(Permission.STOCK_VIEW))
     now = clock.now()
     mails, in_app = [], []
@@ -128,6 +143,15 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
             row = _row(event.id, message, recipient=person, at=now)
             mails.append(row | _mail(message, recipient=person) | {"recipient_id": person.id})
             continue
+        if isinstance(fact, ProductBecameAvailable):
+            message = back_in_stock_message(fact)
+            for customer_id in alerts.pop(fact.product_id, ()):
+                customer = people[customer_id]
+                row = _row(event.id, message, recipient=customer, at=now)
+                row["recipient_id"] = customer.id
+                mails.append(row | _mail(message, recipient=customer))
+                in_app.append(row | _in_app(message, at=now))
+            continue
         assert isinstance(fact, OrderEvent)
         order = orders[fact.order_id]
         lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
@@ -138,19 +162,7 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
             "order_id": order.id,
         }
         mails.append(row | _mail(message, recipient=customer, order=order))
-        in_app.append(
-            row
-            | {
-                "id": new_id(),
-                "channel": Channel.IN_APP.value,
-                "body": "\n".join(message.paragraphs),
-                "body_html": "",
-                "message_id": "",
-                "state": DeliveryState.SENT.value,
-                "sent_at": now,
-                "next_attempt_at": None,
-            }
-        )
+        in_app.append(row | _in_app(message, at=now))
     return mails, in_app
 
 
@@ -187,4 +199,18 @@ def _mail(message: Message, *, recipient: _Recipient, order: OrderSummary | None
         "body_html": html,
         "message_id": f"<{id}@{mail_domain(settings.DEFAULT_FROM_EMAIL)}>",
         "state": DeliveryState.QUEUED.value,
+    }
+
+
+def _in_app(message: Message, *, at: datetime) -> _Row:
+    """The columns of an in-app notification."""
+    return {
+        "id": new_id(),
+        "channel": Channel.IN_APP.value,
+        "body": "\n".join(message.paragraphs),
+        "body_html": "",
+        "message_id": "",
+        "state": DeliveryState.SENT.value,
+        "sent_at": at,
+        "next_attempt_at": None,
     }

@@ -16,11 +16,14 @@ EVENT_LOG_ARCHIVE_DIR = Path(env.str("EVENT_LOG_ARCHIVE_DIR", default="") or VAR
 # notifications are deleted; 0 keeps them.
 PROVIDER_MESSAGE_RETENTION_DAYS = env.int("PROVIDER_MESSAGE_RETENTION_DAYS", default=90)
 NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=0)
+# Days after which a customer's request for a message when a product is back is deleted; 0 keeps it.
+STOCK_ALERT_RETENTION_DAYS = env.int("STOCK_ALERT_RETENTION_DAYS", default=365)
 
 _RETENTIONS = (
     EVENT_LOG_RETENTION_MONTHS,
     PROVIDER_MESSAGE_RETENTION_DAYS,
     NOTIFICATION_RETENTION_DAYS,
+    STOCK_ALERT_RETENTION_DAYS,
 )
 # Within the range of dates.
 if min(_RETENTIONS) < 0 or max(_RETENTIONS) > 10_000:

@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from inventory.models import Product
+from inventory.operations.counting import count_stock
+from inventory.operations.documents import StockLine
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core.ids import new_id
 from oms.events.models import ConsumerOffset, DeadLetter, Event
@@ -47,6 +49,11 @@ def make_complete_shop(*, text: str = "", address: Mapping[str, str] = ADDRESS) 
     tokens_for(customer)
     product = make_product(stock=8, name=text or "Cup", description=text)
     make_location(name=text[:100] or "Store")
+    count_stock(
+        actor=actor_for(staff),
+        reference=text[:64] or "C-1",
+        lines=[StockLine(product_id=product.id, quantity=8)],
+    )
     orders = [
         _paid_order(product, customer=customer, note=text or "Ring twice", address=address)
         for _ in range(2)

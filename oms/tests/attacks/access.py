@@ -81,6 +81,18 @@ def _of_product(**body: object) -> Make:
     return lambda shop: Request(kwargs={"id": shop.product.id}, body=body or None)
 
 
+def _document(**values: object) -> Make:
+    """A receipt, transfer or count of the product; `values` are of its item, and its own."""
+    item = {name: value for name, value in values.items() if isinstance(value, int)}
+    own = {name: value for name, value in values.items() if name not in item}
+
+    def make(shop: Shop) -> Request:
+        items = [{"product_id": str(shop.product.id), **item}]
+        return Request(body={"reference": "NEW-1", "items": items, **own})
+
+    return make
+
+
 def _of_owner(**body: object) -> Make:
     return lambda shop: Request(kwargs={"id": shop.owner.id}, body=body or None)
 
@@ -188,6 +200,55 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)
     ),
     ("GET", "low-stock"): Expected(access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)),
+    ("GET", "product-availability"): Expected(
+        access=_staff, request=_of_product(), permissions=(P.STOCK_VIEW,)
+    ),
+    ("POST", "product-stock-alerts"): Expected(
+        access=Access.SIGNED_IN,
+        request=lambda shop: Request(kwargs={"id": shop.sold_out.id}),
+        status=201,
+    ),
+    ("DELETE", "product-stock-alerts"): Expected(
+        access=Access.SIGNED_IN, request=_of_product(), status=204
+    ),
+    ("GET", "stock-receipts"): Expected(access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)),
+    ("POST", "stock-receipts"): Expected(
+        access=_staff,
+        request=_document(quantity=5),
+        status=201,
+        permissions=(P.STOCK_VIEW, P.STOCK_RECEIVE),
+    ),
+    ("GET", "stock-receipt"): Expected(
+        access=_staff,
+        request=lambda shop: Request(kwargs={"id": shop.receipt.id}),
+        permissions=(P.STOCK_VIEW,),
+    ),
+    ("GET", "stock-transfers"): Expected(
+        access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)
+    ),
+    ("POST", "stock-transfers"): Expected(
+        access=_staff,
+        request=_document(quantity=1, **{"from": "main", "to": "store"}),
+        status=201,
+        permissions=(P.STOCK_VIEW, P.STOCK_TRANSFER),
+    ),
+    ("GET", "stock-transfer"): Expected(
+        access=_staff,
+        request=lambda shop: Request(kwargs={"id": shop.transfer.id}),
+        permissions=(P.STOCK_VIEW,),
+    ),
+    ("GET", "stock-counts"): Expected(access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)),
+    ("POST", "stock-counts"): Expected(
+        access=_staff,
+        request=_document(counted=7),
+        status=201,
+        permissions=(P.STOCK_VIEW, P.STOCK_ADJUST),
+    ),
+    ("GET", "stock-count"): Expected(
+        access=_staff,
+        request=lambda shop: Request(kwargs={"id": shop.count.id}),
+        permissions=(P.STOCK_VIEW,),
+    ),
     # --- Orders
     ("GET", "orders"): Expected(access=Access.SIGNED_IN, request=_plain),
     ("POST", "orders"): Expected(

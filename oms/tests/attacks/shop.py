@@ -13,7 +13,11 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.urls import reverse
 
-from inventory.models import Product
+from inventory.models import Product, StockDocument
+from inventory.operations.counting import count_stock
+from inventory.operations.documents import StockLine
+from inventory.operations.receiving import receive_stock
+from inventory.operations.transferring import transfer_stock
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core import clock
 from oms.core.actor import system
@@ -22,7 +26,14 @@ from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.models import ExceptionRecord
 from oms.exceptions.operations.recording import NewException, raise_exceptions, subject_of
 from oms.testing import factories
-from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.testing.factories import (
+    actor_for,
+    make_customer,
+    make_location,
+    make_product,
+    make_staff,
+    tokens_for,
+)
 from oms.testing.ordering import paid_order, payment_of, place
 from oms.users.models import Session, User
 from oms.users.operations.sessions import TokenPair
@@ -45,6 +56,10 @@ class Shop:
     member: User
     product: Product
     hidden: Product
+    sold_out: Product
+    receipt: StockDocument
+    transfer: StockDocument
+    count: StockDocument
     order: Order
     paid: Order
     payment: Payment
@@ -83,6 +98,9 @@ def open_shop() -> Shop:
     product, _ = make_product(stock=100), make_product()
     order, paid = place((product, 2), customer=owner), paid_order((product, 3), customer=owner)
     place((product, 1), customer=stranger)
+    make_location(code="store")
+    lines = [StockLine(product_id=product.id, quantity=1)]
+    documents: dict[str, Any] = {"actor": actor_for(clerk), "reference": "OLD-1", "lines": lines}
     notification = Notification.objects.create(
         event_id=new_id(),
         recipient=owner,
@@ -103,6 +121,10 @@ def open_shop() -> Shop:
         member=make_staff(permissions=()),
         product=product,
         hidden=make_product(is_active=False),
+        sold_out=make_product(stock=0),
+        receipt=receive_stock(**documents),
+        transfer=transfer_stock(**documents, from_location="main", to="store"),
+        count=count_stock(**documents, location="store"),
         order=order,
         paid=paid,
         payment=payment_of(paid),

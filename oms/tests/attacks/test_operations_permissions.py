@@ -61,7 +61,9 @@ OPERATIONS: dict[str, tuple[tuple[Permission, ...], Callable[[Actor, Shop], Any]
     "change a location": (
         (P.STOCK_VIEW, P.STOCK_ADJUST),
         lambda actor, shop: change_location(
-            actor=actor, location_id=Location.objects.get().id, values={"name": "North"}
+            actor=actor,
+            location_id=Location.objects.get(is_default=True).id,
+            values={"name": "North"},
         ),
     ),
     "send a password link": (

@@ -139,6 +139,8 @@ def filter_values(order: Order) -> Mapping[str, Sequence[str]]:
         "object_type": ["location", "user", "order", "none"],
         "request_id": ["none"],
         "category": ["kitchen", "none"],
+        "location": ["main", "none"],
+        "reference": ["none"],
         "price__gte": ["20.00"],
         "price__lte": ["20.00"],
         "days": [

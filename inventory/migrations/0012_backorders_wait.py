@@ -117,6 +117,6 @@ def _settle(cursor: Any, product_id: UUID, holders: set[UUID], since: UUID) -> N
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("inventory", "0008_waiting_items")]
+    dependencies = [("inventory", "0011_transfers_validated")]
 
     operations = [migrations.RunPython(let_backorders_wait, migrations.RunPython.noop)]
