@@ -118,6 +118,32 @@ def test_clients_that_do_not_read_hold_no_thread(processes: Processes) -> None:
         everything_answers(url, token, within=5)
 
 
+def test_clients_that_do_not_read_lose_their_connection(processes: Processes) -> None:
+    processes.start("web")
+    url = processes.web_url
+    page = httpx.get(f"{url}/api/redoc").text
+    script = page.partition('<script src="')[2].partition('"')[0]
+    size, number = len(httpx.get(f"{url}{script}").content), 60
+    request = f"GET {script} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with socket.socket() as lazy:
+        # Otherwise the kernel may take it all, in buffers that grow.
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        lazy.settimeout(30)
+        lazy.connect(address(url))
+        lazy.sendall(request * number)
+        time.sleep(15)
+
+        received, is_cut = 0, False
+        try:
+            while part := lazy.recv(1 << 20):
+                received += len(part)
+        except ConnectionResetError:
+            is_cut = True
+
+    assert is_cut
+    assert received < size * number
+
+
 @contextmanager
 def locked_orders() -> Iterator[None]:
     """No order can be changed within the block."""
