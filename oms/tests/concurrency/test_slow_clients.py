@@ -69,6 +69,7 @@ def answer_of(wire: socket.socket) -> tuple[int, bytes]:
     return int(head.split(b" ")[1]), content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api/v1/auth/token", "/api/v1/orders", "/api/v1/orders/bulk"])
 def test_bodies_that_are_sent_slowly_hold_no_thread_and_end_with_408(
     processes: Processes, path: str
@@ -118,6 +119,7 @@ def test_clients_that_do_not_read_hold_no_thread(processes: Processes) -> None:
         everything_answers(url, token, within=5)
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_read_lose_their_connection(processes: Processes) -> None:
     processes.start("web")
     url = processes.web_url

@@ -81,8 +81,8 @@ class _FeedFollower:
 
 
 def follow(shop: Shop, size: Size) -> Outcome:
-    """Orders, payments and products change, and half of the writers wait for one row."""
-    outcome, buyers = _follow(shop, changes=size.choose(quick=200, full=10_000))
+    """Orders, payments and products change, and all of the writers wait for one row."""
+    outcome, buyers = _follow(shop, changes=size.choose(quick=200, full=5_000))
     buyers.record.calls = []  # what was cancelled at once need not be paid
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
@@ -102,7 +102,7 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
         lists = [_ListFollower(client, path, since=since) for path in _LISTS]
         feed = _FeedFollower(client)
         with _repeated([*[each.follow for each in lists], feed.follow]):
-            with stock_held_now_and_then(shop, products[:1], held=0.3, free=0.05):
+            with stock_held_now_and_then(shop, products[:1], held=0.2, free=0.05):
                 made = _change(buyers, client, products, number=changes)
             outcome.violations += wait_for_background(shop, seconds=60)
             time.sleep(_SETTLE_SECONDS)
@@ -125,12 +125,14 @@ def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, num
     tokens = buyers.tokens()
 
     def write(writer: int) -> None:
-        product = products[0] if writer % 2 else products[1 + writer // 2 % 3]
+        # All wait for the stock of the first; half of them in an order that holds another one's.
+        product = products[1 + writer // 2 % 3]
+        lines = [(products[0], 1), (product, 1)] if writer % 2 else [(products[0], 1)]
         token = tokens[writer % len(tokens)]
         headers = {"Authorization": f"Bearer {token}"}
         with buyers.client() as client:
             while next(numbers) < number:
-                call = buyers.place(client, order_body((product, 1)), token=token)
+                call = buyers.place(client, order_body(*lines), token=token)
                 next(numbers)
                 with suppress(httpx.TransportError):
                     url = f"/api/v1/orders/{call.order_id}/cancel"

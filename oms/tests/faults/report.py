@@ -52,6 +52,12 @@ class Row:
         return f"{len(self.control.found)} violations" if self.control.found else "NONE"
 
 
+def failed(rows: list[Row], *, may_skip: bool) -> list[Row]:
+    """The rows that failed; unless it `may_skip`, those that were not possible too."""
+    accepted = {"pass", "skipped"} if may_skip else {"pass"}
+    return [row for row in rows if row.result not in accepted]
+
+
 def _done(row: Row) -> str:
     """What was done, and the first measurements."""
     if row.outcome is None:
