@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -28,12 +28,16 @@ def web_socket(
         yield socket
 
 
+def receive(socket: ClientConnection) -> dict[str, Any]:
+    """The next message of the WebSocket."""
+    message: dict[str, Any] = json.loads(socket.recv(timeout=_SECONDS))
+    return message
+
+
 def ask(socket: ClientConnection, message: object) -> dict[str, Any]:
-    """What the WebSocket answers to the message, which it may have refused before."""
-    with suppress(ConnectionClosed):
-        socket.send(json.dumps(message))
-    answer: dict[str, Any] = json.loads(socket.recv(timeout=_SECONDS))
-    return answer
+    """What the WebSocket answers to the message."""
+    socket.send(json.dumps(message))
+    return receive(socket)
 
 
 def close_code(socket: ClientConnection) -> int | None:
@@ -58,4 +62,14 @@ def use_for_events(url: str, ticket: str) -> str:
 def use_for_web_socket(url: str, ticket: str) -> str:
     """What the WebSocket answers to who opens it with the ticket and subscribes."""
     with web_socket(url, path=f"{PATH}?ticket={ticket}") as socket:
-        return str(ask(socket, SUBSCRIBE))
+        answer = ask(socket, SUBSCRIBE)
+        assert answer["type"] == "subscribed"
+        return str(answer)
+
+
+def refused_by_web_socket(url: str, ticket: str) -> str:
+    """What the WebSocket says to who opens it with a ticket that is none any more."""
+    with web_socket(url, path=f"{PATH}?ticket={ticket}") as socket:
+        answer = receive(socket)
+        assert answer["status"] == 401
+        return str(answer)

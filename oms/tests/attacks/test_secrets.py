@@ -27,7 +27,11 @@ from django.test import Client
 from oms.testing.factories import make_product, make_staff
 from oms.testing.ordering import ADDRESS
 from oms.testing.processes import Processes
-from oms.tests.attacks.streams import use_for_events, use_for_web_socket
+from oms.tests.attacks.streams import (
+    refused_by_web_socket,
+    use_for_events,
+    use_for_web_socket,
+)
 from payments.operations.attempts import PROCESS_TASK
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -202,7 +206,7 @@ def test_no_secret_is_written_down(processes: Processes, commands: list[str]) ->
         secrets.add(ticket)
         written.add(f"stream of {use.__name__}", use(processes.web_url, ticket))
         assert answer("GET", f"/api/v1/stream?topics=orders&ticket={ticket}").status_code == 401
-        written.add(f"used, of {use.__name__}", use_for_web_socket(processes.web_url, ticket))
+        written.add("a used ticket", refused_by_web_socket(processes.web_url, ticket))
         assert answer("GET", f"/api/v1/stream?topics=x&ticket={ticket}").status_code == 400
         for path in ("products", "ws", "stream/tickets"):
             answer("GET", f"/api/v1/{path}?ticket={ticket}")

@@ -144,14 +144,14 @@ def _probe_during(
             grown = max(grown, *(now[pid] - first[pid] for pid in now))
             time.sleep(0.05)
     thread.join()
-    outcome.notes.append(f"a worker grew by {grown >> 20} MiB")
-    if grown > _SPARE_MEMORY:
-        outcome.violations.append(f"a web worker grew by {grown >> 20} MiB")
     for name, measured in times.items():
         worst = sorted(measured)[min(len(measured) - 1, int(len(measured) * 0.99))]
         outcome.notes.append(f"{name} p99 {worst:.2f} s")
         if worst > _BARS[name]:
             outcome.slow.append(f"{name}: p99 {worst:.2f} s, bar {_BARS[name]:g} s")
+    outcome.notes.append(f"a worker grew by {grown >> 20} MiB")
+    if grown > _SPARE_MEMORY:
+        outcome.violations.append(f"a web worker grew by {grown >> 20} MiB")
     return ended
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from oms.tests.faults.experiments import Experiment, Outcome
 
-_MOST_NOTES = 4
+_MOST_NOTES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
