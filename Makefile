@@ -7,7 +7,8 @@
 # make schema-test   test the running server against its OpenAPI document for some minutes
 # make bench         speed, compared with PostgreSQL's own; BENCH="--only place16 --rounds 1" for less
 # make faults        whole shops under faults and races (docs/reliability.md), an hour; QUICK=1 for
-#                    eight minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout
+#                    eight minutes, ONLY="kill -9" for some, PROJECT=/path for another checkout,
+#                    NO_SKIPS=1 to fail where one is not possible
 # make bench-micro   the most frequently called functions, one by one
 # make profile       where the web process spends its time while orders are placed
 # make soak          ten minutes of steady load, to find growth; SECONDS=60 for less
@@ -56,10 +57,11 @@ bench: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600) $(SOAK)
 
-# At full size first the tests that wait for time limits of real processes.
+# First the tests that wait for time limits of real processes; at full size the long ones too.
 faults: $(VENV)/.installed-dev
-	@$(if $(QUICK)$(ONLY)$(PROJECT),:,$(BIN)/python -m pytest -m fault -n $(PYTEST_WORKERS) --dist worksteal)
-	@exec $(BIN)/python -m oms.tests.faults $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") \
+	@$(if $(ONLY)$(PROJECT),:,$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal \
+		-m "fault$(if $(QUICK), and not slow)")
+	@exec $(BIN)/python -m oms.tests.faults $(if $(QUICK),--quick) $(if $(NO_SKIPS),--no-skips) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(PROJECT),--project "$(PROJECT)")
 
 bench-micro: $(VENV)/.installed-dev

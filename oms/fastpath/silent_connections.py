@@ -1,9 +1,10 @@
-"""Closes connections on which no request arrives, and WebSockets with messages without an end.
+"""Closes connections on which no request arrives or no answer is read, and endless messages.
 
 Granian bounds the headers of a request by the time for which an idle connection is kept, which is
 long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
-clients that only connect, or send a header byte by byte, would hold its connections. Of a WebSocket
-it keeps up to 64 MiB in memory until a message ends.
+clients that only connect, or send a header byte by byte, would hold its connections. So would those
+that ask and never read, which the kernel closes (TCP_USER_TIMEOUT in tcp(7)). Of a WebSocket it
+keeps up to 64 MiB in memory until a message ends.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class _WebSocket:
 
 
 class ConnectionWatch:
-    """Closes those of this process on which no request has arrived within ten seconds.
+    """Closes those of this process on which no request arrives, or no answer is taken, for 10 s.
 
     `port` is the server's. What was asked once may stay idle. Does nothing on other systems than
     Linux.
@@ -122,6 +123,10 @@ class ConnectionWatch:
                 if connection is None or connection.getsockname()[1] != self._port:
                     continue
                 client = _plain(connection.getpeername())  # the socket that listens has none
+                if inode not in self._served:
+                    connection.setsockopt(
+                        socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SECONDS * 1_000
+                    )
                 if client in self._last_request:
                     served[inode] = client
                     web_socket = self._web_sockets.get(client)

@@ -74,7 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "slow: takes seconds, for example with real processes; skip with -m 'not slow'"
     )
     config.addinivalue_line(
-        "markers", "fault: waits for the time limits of real processes; run by `make faults`"
+        "markers",
+        "fault: waits for the time limits of real processes; run by `make faults`, and those that"
+        " are slow too at full size alone",
     )
 
 

@@ -27,6 +27,11 @@ from django.test import Client
 from oms.testing.factories import make_product, make_staff
 from oms.testing.ordering import ADDRESS
 from oms.testing.processes import Processes
+from oms.tests.attacks.streams import (
+    refused_by_web_socket,
+    use_for_events,
+    use_for_web_socket,
+)
 from payments.operations.attempts import PROCESS_TASK
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -193,6 +198,19 @@ def test_no_secret_is_written_down(processes: Processes, commands: list[str]) ->
     for id in placed:
         for path in ("", "?expand=payments,history", "/status", "/payments"):
             answer("GET", f"/api/v1/orders/{id}{path}", headers=bearer)
+    # --- Streams: tickets that open one, that were used, and in wrong places
+    for use in (use_for_events, use_for_web_socket):
+        got = answer("POST", "/api/v1/stream/tickets", headers=bearer)
+        written.texts.pop("answer POST /api/v1/stream/tickets 201")  # whose purpose it is
+        ticket = got.json()["ticket"]
+        secrets.add(ticket)
+        written.add(f"stream of {use.__name__}", use(processes.web_url, ticket))
+        assert answer("GET", f"/api/v1/stream?topics=orders&ticket={ticket}").status_code == 401
+        written.add("a used ticket", refused_by_web_socket(processes.web_url, ticket))
+        assert answer("GET", f"/api/v1/stream?topics=x&ticket={ticket}").status_code == 400
+        for path in ("products", "ws", "stream/tickets"):
+            answer("GET", f"/api/v1/{path}?ticket={ticket}")
+
     forged = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": WRONG}
     assert answer("POST", "/api/v1/payments/webhooks/sandbox", headers=forged).is_error
 

@@ -69,6 +69,7 @@ def answer_of(wire: socket.socket) -> tuple[int, bytes]:
     return int(head.split(b" ")[1]), content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api/v1/auth/token", "/api/v1/orders", "/api/v1/orders/bulk"])
 def test_bodies_that_are_sent_slowly_hold_no_thread_and_end_with_408(
     processes: Processes, path: str
@@ -116,6 +117,33 @@ def test_clients_that_do_not_read_hold_no_thread(processes: Processes) -> None:
         time.sleep(1)
 
         everything_answers(url, token, within=5)
+
+
+@pytest.mark.slow
+def test_clients_that_do_not_read_lose_their_connection(processes: Processes) -> None:
+    processes.start("web")
+    url = processes.web_url
+    page = httpx.get(f"{url}/api/redoc").text
+    script = page.partition('<script src="')[2].partition('"')[0]
+    size, number = len(httpx.get(f"{url}{script}").content), 60
+    request = f"GET {script} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with socket.socket() as lazy:
+        # Otherwise the kernel may take it all, in buffers that grow.
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        lazy.settimeout(30)
+        lazy.connect(address(url))
+        lazy.sendall(request * number)
+        time.sleep(15)
+
+        received, is_cut = 0, False
+        try:
+            while part := lazy.recv(1 << 20):
+                received += len(part)
+        except ConnectionResetError:
+            is_cut = True
+
+    assert is_cut
+    assert received < size * number
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from oms.tests.faults.experiments import Size
-from oms.tests.faults.report import as_markdown, as_table
+from oms.tests.faults.report import as_markdown, as_table, failed
 from oms.tests.faults.runner import Runner
 from oms.tests.faults.table import EXPERIMENTS
 
@@ -29,6 +29,9 @@ def main() -> int:
     )
     parser.add_argument("--project", type=Path, default=_ROOT, help="the checkout to test (this)")
     parser.add_argument("--only", default="", help="parts of experiments' names, by commas")
+    parser.add_argument(
+        "--no-skips", action="store_true", help="an experiment that is not possible here fails"
+    )
     parser.add_argument("--shops", type=int, default=2, help="shops at the same time (2)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument("--keep", action="store_true", help="keep the shops' logs and data")
@@ -63,12 +66,12 @@ def main() -> int:
     rows = runner.run(chosen)
     console.print(as_table(rows))
     (parent / "report.md").write_text(as_markdown(rows))
-    failed = any(row.result == "FAIL" for row in rows)
-    if not failed and not options.keep:
+    wrong = failed(rows, may_skip=not options.no_skips)
+    if not wrong and not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         console.print(f"Logs and data: {folder}", soft_wrap=True)
-    return int(failed)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

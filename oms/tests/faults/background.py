@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 
 from oms.tests.faults.checks import check_everything
-from oms.tests.faults.clients import Buyers, Call, Reply, order_body
+from oms.tests.faults.clients import Buyers, accepted, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.weakening import trigger
+from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
 
 _GOOD = 100
 _GOOD_SECONDS = 20.0
@@ -37,25 +37,9 @@ def bad_rows(shop: Shop, size: Size) -> Outcome:
     """A payment, an event and a mail that fail at every attempt, beside 100 good orders."""
     outcome, buyers = Outcome(), Buyers(shop)
     [product] = shop.products(number=1)
-    bad = [order_body((product, units)) for units in (_BAD_PAYMENT, _BAD_EVENT, _BAD_MAIL)]
-    rounds = size.choose(quick=1, full=5)
     with _bad_rows(shop):
-        for _ in range(rounds):
-            wrong = place_many(shop, buyers, bad)
-            good = place_many(shop, buyers, [order_body((product, 1))] * _GOOD)
-            ids = accepted(good)
-            try:
-                seconds = shop.wait_until(
-                    lambda ids=ids: not unfinished(shop, ids),  # type: ignore[misc]
-                    seconds=3 * _GOOD_SECONDS,
-                    what="the good orders are paid and announced",
-                )
-            except TimeoutError as error:
-                outcome.violations += [str(error), *unfinished(shop, ids)[:5]]
-            else:
-                outcome.recovered(seconds, bar=_GOOD_SECONDS, what="the good ones")
-            outcome.count("good orders", len(good))
-            outcome.count("bad rows", len(wrong))
+        for _ in range(size.choose(quick=1, full=5)):
+            _place_beside_bad_rows(shop, outcome, buyers, product)
         outcome.violations += _not_shown(shop)
     # As if the pauses before the next attempts had passed.
     with shop.connect() as connection:
@@ -77,6 +61,34 @@ def bad_rows(shop: Shop, size: Size) -> Outcome:
     outcome.violations += check_everything(shop, buyers.record)
     outcome.violations += unfinished(shop, accepted(buyers.record.calls))
     return outcome
+
+
+def bad_rows_with_others(shop: Shop, size: Size) -> Outcome:
+    """An event that fails takes the others of its batch with it, again and again."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    [product] = shop.products(number=1)
+    with without(shop, "isolation"), _bad_rows(shop):
+        _place_beside_bad_rows(shop, outcome, buyers, product)
+    return outcome
+
+
+def _place_beside_bad_rows(shop: Shop, outcome: Outcome, buyers: Buyers, product: str) -> None:
+    bad = [order_body((product, units)) for units in (_BAD_PAYMENT, _BAD_EVENT, _BAD_MAIL)]
+    wrong = place_many(shop, buyers, bad)
+    good = place_many(shop, buyers, [order_body((product, 1))] * _GOOD)
+    ids = accepted(good)
+    try:
+        seconds = shop.wait_until(
+            lambda: not unfinished(shop, ids),
+            seconds=3 * _GOOD_SECONDS,
+            what="the good orders are paid and announced",
+        )
+    except TimeoutError as error:
+        outcome.violations += [str(error), *unfinished(shop, ids)[:5]]
+    else:
+        outcome.recovered(seconds, bar=_GOOD_SECONDS, what="the good ones")
+    outcome.count("good orders", len(good))
+    outcome.count("bad rows", len(wrong))
 
 
 @contextmanager
@@ -144,7 +156,22 @@ def _not_shown(shop: Shop) -> list[str]:
 def open_transaction(shop: Shop, size: Size) -> Outcome:
     """Another session leaves a transaction open, while orders are paid and their time runs out."""
     outcome, buyers = Outcome(), Buyers(shop)
-    seconds = size.choose(quick=20, full=75)
+    ids = _leave_open(shop, outcome, buyers, seconds=size.choose(quick=20, full=75))
+    outcome.violations += check_everything(shop, buyers.record)
+    outcome.violations += unfinished(shop, ids)
+    return outcome
+
+
+def open_transaction_expires_all(shop: Shop, size: Size) -> Outcome:
+    """What is on its way to be paid expires like anything else."""
+    outcome = Outcome()
+    with without(shop, "payments in progress"):
+        _leave_open(shop, outcome, Buyers(shop), seconds=20)
+    return outcome
+
+
+def _leave_open(shop: Shop, outcome: Outcome, buyers: Buyers, *, seconds: float) -> list[str]:
+    """Leave a transaction open for so long; the ids of the orders that are paid meanwhile."""
     connection = shop.connect()
     connection.execute("BEGIN")
     connection.execute("SELECT pg_current_xact_id()")
@@ -179,14 +206,7 @@ def open_transaction(shop: Shop, size: Size) -> Outcome:
     except psycopg.Error as error:
         outcome.notes.append(f"the session was ended: {str(error).splitlines()[0]}")
     connection.close()
-    outcome.violations += check_everything(shop, buyers.record)
-    outcome.violations += unfinished(shop, ids)
-    return outcome
-
-
-def accepted(calls: Collection[Call]) -> list[str]:
-    """The ids of the orders that were acknowledged."""
-    return [call.order_id for call in calls if call.reply is Reply.OK and call.order_id]
+    return ids
 
 
 EXPERIMENTS = (
@@ -194,10 +214,14 @@ EXPERIMENTS = (
         name="rows that always fail",
         bar="100 good orders beside them within 20 s; the bad are shown, and mended by a retry",
         run=bad_rows,
+        control=bad_rows_with_others,
+        control_environment=ENVIRONMENT,
     ),
     Experiment(
         name="an open transaction",
         bar="no paid order expires",
         run=open_transaction,
+        control=open_transaction_expires_all,
+        control_environment=ENVIRONMENT,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import socket
 import threading
 import time
 import uuid
@@ -12,38 +12,44 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
-import psutil
 
 from oms.tests.faults.checks import check_everything
 from oms.tests.faults.clients import Buyers, Call, order_body
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import STAFF_EMAIL, STAFF_PASSWORD, Shop
+from oms.tests.faults.weakening import forgotten_keys
+from oms.tests.faults.web_workers import leaks, memory, resources
 
 # From the first byte on, a request's headers and its body may take ten seconds each.
-_DEADLINE = 10.0
-_GRACE = 3.0
+_CUT_SECONDS = 13.0
+# As long may a client read nothing of what is sent, which takes some time to fill the buffers.
+_UNREAD_SECONDS = 15.0
+_SLOW_SECONDS = 17.0
+# Requests without waiting for an answer, and the size of what is asked for: together more than the
+# kernel's buffers of a connection hold, which are 4 MiB of the server and these of the client.
+_REQUESTS, _LARGE, _RECEIVE_BUFFER = 60, 500_000, 65_536
+# By how much a web worker may grow, with more than ten times as many bytes of answers to send.
+_SPARE_MEMORY = 64 * 1024 * 1024
 # The slowest of a hundred; a login is expensive on purpose.
 _BARS = {"health": 0.5, "login": 3.0, "orders": 2.0, "back office": 2.0}
-# What a worker may keep: pools and caches fill once.
-_SPARE_THREADS, _SPARE_CONNECTIONS = 8, 8
 
 
 def slow(shop: Shop, size: Size) -> Outcome:
     """A byte a second in bodies and headers, or none at all; readers that never read."""
     outcome = Outcome()
-    before = _resources(shop)
+    before, large = resources(shop), _large_answer(shop)
     for number, silent in ((8, 8),) if size.is_quick else ((8, 8), (64, 64), (64, 2_048)):
         clients = [
             *[_drip(shop, "POST /api/v1/auth/token", length=60_000) for _ in range(number)],
             *[_drip(shop, "POST /api/v1/orders/bulk", length=1_500_000) for _ in range(number)],
             *[_drip(shop, "GET /api/v1/products", length=None) for _ in range(number)],
             *[_silent(shop) for _ in range(silent)],
-            *[_never_reads(shop) for _ in range(number)],
+            *[_never_reads(shop, large) for _ in range(number)],
         ]
         outcome.count("bad clients", len(clients))
-        ended = _probe_during(shop, outcome, clients, seconds=_DEADLINE + _GRACE)
+        ended = _probe_during(shop, outcome, clients, seconds=_SLOW_SECONDS)
         outcome.violations += [text for text in ended if text]
-    outcome.violations += _leaks(shop, before)
+    outcome.violations += leaks(shop, before)
     outcome.violations += check_everything(shop, Buyers(shop).record)
     return outcome
 
@@ -51,7 +57,7 @@ def slow(shop: Shop, size: Size) -> Outcome:
 def vanishing(shop: Shop, size: Size) -> Outcome:
     """They send an order, or a part of it, and close the connection."""
     outcome, buyers = Outcome(), Buyers(shop)
-    products, before = shop.products(), _resources(shop)
+    products, before = shop.products(), resources(shop)
     number = size.choose(quick=60, full=1000)
     cut: list[str] = []
 
@@ -87,9 +93,15 @@ def vanishing(shop: Shop, size: Size) -> Outcome:
     if made:
         outcome.violations.append(f"{made} orders were made of half a body")
     outcome.violations += buyers.resolve()
-    outcome.violations += _leaks(shop, before)
+    outcome.violations += leaks(shop, before)
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
+
+
+def vanishing_without_keys(shop: Shop, size: Size) -> Outcome:
+    """Whoever comes again has his order made again."""
+    with forgotten_keys(shop):
+        return vanishing(shop, Size(is_quick=True))
 
 
 def _probe_during(
@@ -113,6 +125,8 @@ def _probe_during(
     thread = threading.Thread(target=lambda: ended.extend(asyncio.run(run())))
     thread.start()
     times: dict[str, list[float]] = defaultdict(list)
+    workers, grown = shop.processes("web worker"), 0
+    first = memory(workers)
     with httpx.Client(base_url=shop.url, timeout=10) as client:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -126,6 +140,8 @@ def _probe_during(
                     if status != httpx.codes.OK:
                         outcome.violations.append(f"{name}: status {status}")
                 times[name].append(time.monotonic() - began)
+            now = memory(workers)
+            grown = max(grown, *(now[pid] - first[pid] for pid in now))
             time.sleep(0.05)
     thread.join()
     for name, measured in times.items():
@@ -133,6 +149,9 @@ def _probe_during(
         outcome.notes.append(f"{name} p99 {worst:.2f} s")
         if worst > _BARS[name]:
             outcome.slow.append(f"{name}: p99 {worst:.2f} s, bar {_BARS[name]:g} s")
+    outcome.notes.append(f"a worker grew by {grown >> 20} MiB")
+    if grown > _SPARE_MEMORY:
+        outcome.violations.append(f"a web worker grew by {grown >> 20} MiB")
     return ended
 
 
@@ -158,88 +177,77 @@ async def _drip(shop: Shop, route: str, *, length: int | None) -> str:
     else:
         head += f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    answer = asyncio.create_task(reader.read(1024))
     try:
         writer.write(head.encode())
-        answer = asyncio.create_task(reader.read(1024))
-        with contextlib.suppress(asyncio.CancelledError):
+        async with asyncio.timeout(_CUT_SECONDS):
             while not answer.done():
                 writer.write(b" ")
                 await asyncio.wait([answer], timeout=1)
-            status = answer.result().split(b" ")[1:2] if not answer.exception() else []
-            # Headers that never end may be cut without a word.
-            allowed = [[b"408"], [b"401"], [b"429"], *([[]] if length is None else [])]
-            return "" if status in allowed else f"{route}, a byte a second: answered {status}"
-        answer.cancel()
-        return f"{route}, a byte a second: no answer within {_DEADLINE + _GRACE:g} s"
+    except TimeoutError:
+        return f"{route}, a byte a second: no answer within {_CUT_SECONDS:g} s"
     finally:
+        answer.cancel()
         writer.transport.abort()
+    status = answer.result().split(b" ")[1:2] if not answer.exception() else []
+    # Headers that never end may be cut without a word.
+    allowed = [[b"408"], [b"401"], [b"429"], *([[]] if length is None else [])]
+    return "" if status in allowed else f"{route}, a byte a second: answered {status}"
 
 
 async def _silent(shop: Shop) -> str:
     """A connection without a byte, until it is cut; "" if that was in time."""
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     try:
-        await reader.read(1)
-        return ""
-    except asyncio.CancelledError:
-        return f"a connection without a byte is kept for {_DEADLINE + _GRACE:g} s"
-    finally:
-        writer.transport.abort()
-
-
-async def _never_reads(shop: Shop) -> str:
-    """It asks for long lists, one after the other, and reads no answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=1024)
-    try:
-        reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio has no other way
-        for _ in range(20):
-            writer.write(b"GET /api/v1/products?page_size=200 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        await asyncio.sleep(_DEADLINE)
+        async with asyncio.timeout(_CUT_SECONDS):
+            await reader.read(1)
+    except TimeoutError:
+        return f"a connection without a byte is kept for {_CUT_SECONDS:g} s"
     finally:
         writer.transport.abort()
     return ""
 
 
-def _resources(shop: Shop) -> dict[int, tuple[int, int]]:
-    """Threads of each web worker and its connections with clients, by its process id.
+def _large_answer(shop: Shop) -> str:
+    """The path of a script that everybody may fetch, of more than `_LARGE` bytes."""
+    page = httpx.get(f"{shop.url}/api/redoc", timeout=20).text
+    path = page.partition('<script src="')[2].partition('"')[0]
+    size = len(httpx.get(f"{shop.url}{path}", timeout=20).content)
+    if size < _LARGE:
+        raise RuntimeError(f"{path} has {size} bytes; unread answers would fit into buffers.")
+    return path
 
-    Those with other processes of the shop, such as the provider's for its webhooks, are kept open.
+
+async def _never_reads(shop: Shop, path: str) -> str:
+    """It asks for much, one after the other, and reads no answer; "" if it was cut in time.
+
+    Its system learns that only from what it answers to what it reads, so it reads then.
     """
-    connections = {
-        process: psutil.Process(process.pid).net_connections("tcp")
-        for kind in ("web worker", "provider", "valkey")
-        for process in shop.processes(kind)
-    }
-    ours = {each.laddr.port for found in connections.values() for each in found}
-    return {
-        process.pid: (
-            psutil.Process(process.pid).num_threads(),
-            sum(1 for each in found if each.raddr and each.raddr.port not in ours),
-        )
-        for process, found in connections.items()
-        if process.kind == "web worker"
-    }
-
-
-def _leaks(shop: Shop, before: dict[int, tuple[int, int]]) -> list[str]:
-    time.sleep(2)  # until closed connections are noticed
-    violations = []
-    for pid, (threads, connections) in _resources(shop).items():
-        if pid not in before:
-            violations.append(f"web worker {pid} is a new one")
-            continue
-        more_threads, more_connections = threads - before[pid][0], connections - before[pid][1]
-        if more_threads > _SPARE_THREADS or more_connections > _SPARE_CONNECTIONS:
-            violations.append(
-                f"web worker {pid} keeps {more_threads} threads and {more_connections} connections"
-            )
-    return violations
+    loop, received = asyncio.get_running_loop(), 0
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        wire.setblocking(False)
+        await loop.sock_connect(wire, ("127.0.0.1", shop.port))
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        await loop.sock_sendall(wire, request.encode() * _REQUESTS)
+        await asyncio.sleep(_UNREAD_SECONDS)
+        try:
+            while part := await loop.sock_recv(wire, 1 << 20):
+                received += len(part)
+                if received > _REQUESTS * _LARGE:
+                    return f"who reads nothing for {_UNREAD_SECONDS:g} s gets all answers"
+        except ConnectionResetError:
+            pass
+        except asyncio.CancelledError:
+            return f"who reads nothing for {_UNREAD_SECONDS:g} s is not cut"
+    return ""
 
 
 EXPERIMENTS = (
     Experiment(
         name="slow and silent clients",
-        bar="408 or cut within 13 s; p99 of health 0.5 s, login 3 s, orders and back office 2 s",
+        bar="408 or cut within 13 s, who reads nothing within 15 s, no worker grows by 64 MiB; p99"
+        " of health 0.5 s, login 3 s, orders and back office 2 s",
         run=slow,
         control=slow,
         control_environment=(("REQUEST_BODY_TIMEOUT", "600"),),
@@ -249,5 +257,6 @@ EXPERIMENTS = (
         name="vanishing clients",
         bar="each order once by its key, none of half a body; the same p99",
         run=vanishing,
+        control=vanishing_without_keys,
     ),
 )

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+import httpx
+
 from oms.tests.faults.clients import Buyers, Record, Reply
 from oms.tests.faults.experiments import Outcome
 from oms.tests.faults.shop import Shop
@@ -36,8 +38,9 @@ _BACKLOG = """
 _EVENTS_AFTER = """
     SELECT id::text FROM events_event
     WHERE (transaction, position)
-        > (SELECT transaction, position FROM events_event WHERE id = %s::uuid)
-      AND split_part(type, '.', 1) = ANY(%s)
+        > ALL (SELECT transaction, position FROM events_event WHERE id = %(position)s::uuid)
+      AND split_part(type, '.', 1) = ANY(%(kinds)s)
+      AND (%(customer)s::text IS NULL OR data->>'customer_id' = %(customer)s)
     ORDER BY transaction, position
 """
 
@@ -74,6 +77,15 @@ def conclude(
     outcome.violations += buyers.resolve()
     outcome.violations += check_everything(shop, buyers.record, settle=settle)
     return outcome
+
+
+def failed_calls(buyers: Buyers) -> list[str]:
+    """Calls with a 5xx or without an answer, where nothing that they need has failed."""
+    return [
+        f"{number} times {status}"
+        for status, number in buyers.record.statuses().items()
+        if not isinstance(status, int) or status >= httpx.codes.INTERNAL_SERVER_ERROR
+    ]
 
 
 def backlog(shop: Shop) -> Counter[str]:
@@ -130,12 +142,7 @@ def promises_kept(shop: Shop, record: Record) -> list[str]:
 
 def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
     """Every acknowledged order with a good card is paid by one charge of the provider."""
-    charges = Counter(
-        order
-        for (order,) in shop.ledger(
-            "SELECT reference FROM charges WHERE status IN ('captured', 'authorized')"
-        )
-    )
+    charges = charges_of_orders(shop)
     violations = []
     for order, payment, status in shop.rows(
         """
@@ -151,6 +158,16 @@ def paid_orders_kept(shop: Shop, record: Record) -> list[str]:
         elif charges[order] != 1:
             violations.append(f"order {order}: the provider charged {charges[order]} times")
     return violations
+
+
+def charges_of_orders(shop: Shop) -> Counter[str]:
+    """How often the provider has charged each order, by its id."""
+    return Counter(
+        order
+        for (order,) in shop.ledger(
+            "SELECT reference FROM charges WHERE status IN ('captured', 'authorized')"
+        )
+    )
 
 
 def mails_written(shop: Shop) -> list[str]:
@@ -169,9 +186,16 @@ def mails_written(shop: Shop) -> list[str]:
     ]
 
 
-def events_after(shop: Shop, position: str, *, kinds: Sequence[str]) -> list[str]:
-    """The ids of the events after that one, of objects of these kinds, in the order of the log."""
-    return [id for (id,) in shop.rows(_EVENTS_AFTER, [position, list(kinds)])]
+def events_after(
+    shop: Shop, position: str, *, kinds: Sequence[str], customer: str | None = None
+) -> list[str]:
+    """The ids of the events after that one, in the order of the log.
+
+    Those of objects of these kinds, and of the customer with that id if one is named. Of no event's
+    id: all of them.
+    """
+    values = {"position": position, "kinds": list(kinds), "customer": customer}
+    return [id for (id,) in shop.rows(_EVENTS_AFTER, values)]
 
 
 def wrong_events(seen: Sequence[str], *, right: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -64,6 +64,11 @@ class Call:
             self.reply, self.order_id = Reply.OK, body["id"]
         elif status < httpx.codes.INTERNAL_SERVER_ERROR and not is_temporary(status, body):
             self.reply = Reply.REFUSED
+
+
+def accepted(calls: Collection[Call]) -> list[str]:
+    """The ids of the orders that were acknowledged."""
+    return [call.order_id for call in calls if call.reply is Reply.OK and call.order_id]
 
 
 @dataclass(kw_only=True)
@@ -132,6 +137,12 @@ class Buyers:
                     if not self._tokens:
                         raise
         return self._tokens
+
+    def customer_id(self, token: str) -> str:
+        """The id of the customer whose access token it is."""
+        with self.client() as client:
+            answer = client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token}"})
+            return str(answer.raise_for_status().json()["id"])
 
     def client(self) -> httpx.Client:
         """A client for `place`."""

@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from oms.tests.faults.checks import conclude
+from oms.tests.faults.checks import conclude, failed_calls
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
@@ -17,7 +17,6 @@ from oms.tests.faults.stopped_processes import LONG_RUN_SECONDS, OWN_SHOP
 _LOCK_BAR = 1.0
 _RATE = 30.0
 _STARTED_SECONDS = 180.0
-_SERVER_ERROR = 500
 _TABLES = ("orders_order", "payments_payment", "inventory_stocklevel")
 
 
@@ -45,11 +44,7 @@ def deploy(shop: Shop, size: Size) -> Outcome:
         shop.stop_beside(web)
         outcome.count("deploys")
     for buyers in (old, new):
-        outcome.violations += [
-            f"{number} times {status}"
-            for status, number in buyers.record.statuses().items()
-            if not isinstance(status, int) or status >= _SERVER_ERROR
-        ]
+        outcome.violations += failed_calls(buyers)
         slowest = max(call.seconds for call in buyers.record.calls)
         outcome.notes.append(f"slowest answer {slowest:.2f} s")
         conclude(outcome, shop, buyers)

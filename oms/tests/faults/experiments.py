@@ -53,7 +53,7 @@ class Experiment:
     name: str
     bar: str
     run: Callable[[Shop, Size], Outcome]
-    control: Callable[[Shop, Size], Outcome] | None = None
+    control: Control | None = None
     environment: tuple[tuple[str, str], ...] = ()
     control_environment: tuple[tuple[str, str], ...] = ()
     needs_quiet: bool = False
@@ -75,3 +75,6 @@ class Size:
 
 class NotPossible(Exception):
     """The machine or the checkout lacks what the experiment needs; the message says what."""
+
+
+Control = Callable[[Shop, Size], Outcome]

@@ -11,20 +11,8 @@ from oms.tests.faults.checks import conclude
 from oms.tests.faults.clients import Buyers, Call, Reply
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import forgotten_keys
 
-# The answers under keys are forgotten as soon as they are committed.
-_FORGET_KEYS = (
-    """
-    CREATE OR REPLACE FUNCTION fault_forget_key() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        DELETE FROM http_idempotencyrecord WHERE scope = NEW.scope;
-        RETURN NULL;
-    END $$
-    """,
-    "CREATE CONSTRAINT TRIGGER fault_forget_key AFTER INSERT ON http_idempotencyrecord"
-    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fault_forget_key()",
-)
-_KEEP_KEYS = ("DROP TRIGGER fault_forget_key ON http_idempotencyrecord",)
 _REPEATED = 50
 _WHOLE_SECONDS = 60.0
 
@@ -47,13 +35,10 @@ def kill_during_requests(shop: Shop, size: Size) -> Outcome:
 def repeat_without_keys(shop: Shop, size: Size) -> Outcome:
     """Repeat calls whose keys the shop has forgotten."""
     outcome, buyers = Outcome(), Buyers(shop)
-    shop.execute(*_FORGET_KEYS)
-    try:
+    with forgotten_keys(shop):
         with buyers.placing(shop.products(number=1), threads=2, rate=20):
             time.sleep(1)
         _repeat(shop, outcome, buyers)
-    finally:
-        shop.execute(*_KEEP_KEYS)
     return conclude(outcome, shop, buyers)
 
 

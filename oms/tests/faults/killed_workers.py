@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from oms.tests.faults.checks import conclude
-from oms.tests.faults.clients import Buyers, Reply, order_body
+from oms.tests.faults.clients import Buyers, accepted, order_body
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import trigger
@@ -190,7 +190,7 @@ def _place(
             )
             for number in range(orders)
         ]
-    return [call.order_id for call in calls if call.reply is Reply.OK and call.order_id]
+    return accepted(calls)
 
 
 def _wait_for_rows(shop: Shop, query: str, orders: list[str]) -> None:

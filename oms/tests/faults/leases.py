@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from oms.tests.faults.background import accepted, unfinished
+from oms.tests.faults.background import unfinished
 from oms.tests.faults.checks import check_everything, wait_for_background
-from oms.tests.faults.clients import Buyers, order_body
+from oms.tests.faults.clients import Buyers, accepted, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.held_stock import stock_held_now_and_then

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import resource
-import socket
-import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email import message_from_bytes
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
-from aiosmtpd.controller import Controller
 
-from oms.tests.faults.checks import check_everything
+from oms.tests.faults.checks import check_everything, settled
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, NotPossible, Outcome, Size
+from oms.tests.faults.mail_servers import (
+    OWN_MAIL_SERVER,
+    HangingInbox,
+    Inbox,
+    mail_server,
+    silent_server,
+)
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.weakening import ENVIRONMENT, without
 
-_ENVIRONMENT = (("EMAIL_URL", "smtp://127.0.0.1:PORT+4"),)
 _RATE = 8.0
 # Placed, paid and confirmed, whatever happens to the mail.
 _CONFIRMED_SECONDS = 10.0
@@ -32,41 +28,19 @@ _CONFIRMED_SECONDS = 10.0
 _MAIL_BAR = 60.0
 
 
-class _Inbox:
-    """Writes each mail to a file, where the experiments look for it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        id = message_from_bytes(envelope.content)["Message-ID"].strip("<>")
-        (self._folder / f"{id}-{uuid.uuid4().hex[:8]}").write_bytes(envelope.content)
-        return "250 OK"
-
-
-class _HangingInbox(_Inbox):
-    """Takes the mail, and never says so."""
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        await super().handle_DATA(server, session, envelope)
-        await asyncio.sleep(3600)
-        return "451 too late"
-
-
 def broken_servers(shop: Shop, size: Size) -> Outcome:
     """One never greets, then none is there, one takes mail without an answer; then a good one."""
     outcome, buyers = Outcome(), Buyers(shop)
     seconds = size.choose(quick=6, full=40)
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
-        with _silent_server(shop):
+        with silent_server(shop):
             time.sleep(seconds)
         time.sleep(seconds)
         if not size.is_quick:  # each such mail waits for a minute before its next attempt
-            with _server(shop, _HangingInbox(shop.folder / "mail")):
+            with mail_server(shop, HangingInbox(shop.folder / "mail")):
                 time.sleep(_MAIL_BAR)
     outcome.violations += _unconfirmed(shop, buyers)
-    with _server(shop, _Inbox(shop.folder / "mail")):
+    with mail_server(shop, Inbox(shop.folder / "mail")):
         _wait_for_mail(shop, outcome, bar=_MAIL_BAR if size.is_quick else 2 * _MAIL_BAR)
         outcome.violations += buyers.resolve()
         outcome.violations += check_everything(shop, buyers.record)
@@ -77,9 +51,29 @@ def broken_servers(shop: Shop, size: Size) -> Outcome:
 def full_disk(shop: Shop, size: Size) -> Outcome:
     """The workers that write mail can write no byte more to any file."""
     outcome, buyers = Outcome(), Buyers(shop)
+    _fill_disk(shop, outcome, buyers, seconds=size.choose(quick=5, full=40))
+    _wait_for_mail(shop, outcome, bar=_MAIL_BAR)
+    outcome.violations += buyers.resolve()
+    outcome.violations += check_everything(shop, buyers.record)
+    _count_mails(shop, outcome)
+    return outcome
+
+
+def full_disk_without_retries(shop: Shop, size: Size) -> Outcome:
+    """A mail is attempted once."""
+    outcome, buyers = Outcome(), Buyers(shop)
+    with without(shop, "mail retries"):
+        _fill_disk(shop, outcome, buyers, seconds=5)
+        outcome.violations += buyers.resolve()
+        outcome.violations += settled(shop, seconds=10)
+    _count_mails(shop, outcome)
+    return outcome
+
+
+def _fill_disk(shop: Shop, outcome: Outcome, buyers: Buyers, *, seconds: float) -> None:
     with buyers.placing(shop.products(), threads=4, rate=_RATE):
         _limit_files(shop, 0)
-        time.sleep(size.choose(quick=5, full=40))
+        time.sleep(seconds)
         failed = _unsent(shop)
         outcome.violations += _unconfirmed(shop, buyers)
         _limit_files(shop, resource.RLIM_INFINITY)
@@ -92,11 +86,6 @@ def full_disk(shop: Shop, size: Size) -> Outcome:
             "UPDATE notifications_notification SET next_attempt_at = now()"
             " WHERE state = 'failed' AND next_attempt_at IS NOT NULL"
         )
-    _wait_for_mail(shop, outcome, bar=_MAIL_BAR)
-    outcome.violations += buyers.resolve()
-    outcome.violations += check_everything(shop, buyers.record)
-    _count_mails(shop, outcome)
-    return outcome
 
 
 def _limit_files(shop: Shop, size: int) -> None:
@@ -146,7 +135,7 @@ def _wait_for_mail(shop: Shop, outcome: Outcome, *, bar: float) -> None:
 
 def _count_mails(shop: Shop, outcome: Outcome) -> None:
     """Each was sent at least once, and again only under the same Message-ID."""
-    sent = [
+    queued = [
         id.strip("<>")
         for (id,) in shop.rows(
             "SELECT message_id FROM notifications_notification"
@@ -154,48 +143,11 @@ def _count_mails(shop: Shop, outcome: Outcome) -> None:
             [shop.opened],
         )
     ]
-    text = "\n".join(shop.mails())
-    times = [text.count(f"Message-ID: <{id}>") for id in sent]
-    outcome.count("mails", len(sent))
-    outcome.count("mails sent again", sum(1 for number in times if number > 1))
-    if missing := times.count(0):
+    sent = shop.message_ids()
+    outcome.count("mails", len(queued))
+    outcome.count("mails sent again", sum(1 for id in queued if sent[id] > 1))
+    if missing := sum(1 for id in queued if not sent[id]):
         outcome.violations.append(f"{missing} mails never arrived")
-
-
-def _port(shop: Shop) -> int:
-    port = urlsplit(shop.environment["EMAIL_URL"]).port
-    assert port is not None
-    return port
-
-
-@contextmanager
-def _server(shop: Shop, inbox: _Inbox) -> Iterator[None]:
-    controller = Controller(inbox, hostname="127.0.0.1", port=_port(shop))
-    controller.start()
-    try:
-        yield
-    finally:
-        controller.stop()
-
-
-@contextmanager
-def _silent_server(shop: Shop) -> Iterator[None]:
-    """It accepts connections, and says nothing."""
-    connections: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", _port(shop))) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):  # when it is closed
-                while True:
-                    connections.append(server.accept()[0])
-
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            for connection in connections:
-                connection.close()
 
 
 EXPERIMENTS = (
@@ -203,11 +155,13 @@ EXPERIMENTS = (
         name="full disk for mail files",
         bar="mails later, each Message-ID; orders confirmed within 10 s",
         run=full_disk,
+        control=full_disk_without_retries,
+        control_environment=ENVIRONMENT,
     ),
     Experiment(
         name="mail server hangs and refuses",
         bar="mails within 60 s of its return; orders confirmed within 10 s",
         run=broken_servers,
-        environment=_ENVIRONMENT,
+        environment=OWN_MAIL_SERVER,
     ),
 )

@@ -74,9 +74,7 @@ def _wrong_history(shop: Shop, ids: list[list[str]], payments: list[Any]) -> lis
         for (object_id, type_), number in facts.items()
         if number > 1
     ]
-    present = dict(
-        shop.rows("SELECT id::text, status FROM orders_order WHERE id = ANY(%s::uuid[])", ids)
-    )
+    present = dict(shop.rows(_STATUSES, ids))
     for order, passed in statuses.items():
         legal = all(after in _ALLOWED[before] for before, after in pairwise(passed))
         if not legal or passed[-1] != present.get(order):
@@ -103,9 +101,7 @@ def _wrong_money(shop: Shop, ids: list[list[str]], payments: list[Any]) -> list[
             "SELECT idempotency_key, status, captured_amount, refunded_amount FROM charges"
         )
     }
-    status_of = dict(
-        shop.rows("SELECT id::text, status FROM orders_order WHERE id = ANY(%s::uuid[])", ids)
-    )
+    status_of = dict(shop.rows(_STATUSES, ids))
     captures = Counter(order for _, order, status, *_ in payments if status == "captured")
     violations = [
         f"order {order} was paid {number} times" for order, number in captures.items() if number > 1

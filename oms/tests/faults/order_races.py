@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from oms.tests.faults.checks import check_everything, wait_for_background
-from oms.tests.faults.clients import Buyers, Call, order_body
+from oms.tests.faults.clients import Buyers, Call, accepted, order_body
 from oms.tests.faults.crowd import Answer, Caller, at_once, place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.order_checks import unsound
@@ -78,10 +78,6 @@ def _cancel(order: Call) -> Work:
     return _call("PUT", f"/orders/{order.order_id}/cancel", order.token, {})
 
 
-def _ids(orders: Collection[Call]) -> list[str]:
-    return [order.order_id for order in orders if order.order_id]
-
-
 def _cancel_against_pay(shop: Shop, outcome: Outcome, buyers: Buyers, number: int) -> Sequence[str]:
     """Half of them while the payment is requested, half while the provider is asked."""
     payment = {"provider": "sandbox", "token": "tok_success"}
@@ -117,7 +113,7 @@ def _cancel_against_pay(shop: Shop, outcome: Outcome, buyers: Buyers, number: in
     outcome.violations += [
         f"cancel: {cancelled}" for _, cancelled in placed if cancelled.status != 200
     ]
-    orders = [*_ids(unpaid), *_ids([call for call, _ in placed])]
+    orders = [*accepted(unpaid), *accepted([call for call, _ in placed])]
     kept = shop.value(
         "SELECT count(*) FROM orders_order WHERE id = ANY(%s::uuid[]) AND status <> 'cancelled'",
         [orders],
@@ -150,7 +146,7 @@ def _ship_against_cancel(
         for (shipped, cancelled), count in results.items()
         if (shipped, cancelled) not in {(201, 409), (409, 200)}
     ]
-    return _ids(orders)
+    return accepted(orders)
 
 
 def _refunds(shop: Shop, outcome: Outcome, buyers: Buyers, number: int) -> Sequence[str]:
@@ -160,7 +156,7 @@ def _refunds(shop: Shop, outcome: Outcome, buyers: Buyers, number: int) -> Seque
         shop.rows(
             "SELECT order_id::text, id::text FROM payments_payment"
             " WHERE order_id = ANY(%s::uuid[])",
-            [_ids(orders)],
+            [accepted(orders)],
         )
     )
     works = []
@@ -175,7 +171,7 @@ def _refunds(shop: Shop, outcome: Outcome, buyers: Buyers, number: int) -> Seque
         outcome.count("refunds", statuses[202])
         if statuses != right:
             outcome.violations.append(f"refunds at once: {dict(statuses)}")
-    return _ids(orders)
+    return accepted(orders)
 
 
 def _answer_against_webhook(
@@ -190,7 +186,7 @@ def _answer_against_webhook(
         ("tok_timeout_success", 0.05),
     ):
         orders += _orders(shop, buyers, int(number * share), payment_token=token)
-    return _ids(orders)
+    return accepted(orders)
 
 
 def _experiment(name: str, race: Race, *, protection: str) -> Experiment:

@@ -14,7 +14,7 @@ from oms.tests.faults.crowd import Answer, Caller, at_once
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.held_stock import stock_held_now_and_then
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.weakening import ENVIRONMENT, trigger, without
+from oms.tests.faults.weakening import ENVIRONMENT, forgotten_keys, trigger, without
 
 _UNITS = 10
 _SECONDS = 5.0
@@ -120,13 +120,7 @@ def one_key(shop: Shop, size: Size) -> Outcome:
 
 
 def forgotten_key(shop: Shop, size: Size) -> Outcome:
-    """What is stored for a key is never found again."""
-    with trigger(
-        shop,
-        table="http_idempotencyrecord",
-        event="INSERT",
-        body="NEW.scope := gen_random_uuid();",
-    ):
+    with forgotten_keys(shop):
         return _repeat_key(shop, rounds=1)[0]
 
 
@@ -176,6 +170,5 @@ EXPERIMENTS = (
         bar="one effect",
         run=one_key,
         control=forgotten_key,
-        control_environment=ENVIRONMENT,
     ),
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections import Counter
 
 import httpx
 
-from oms.tests.faults.checks import check_everything, wait_for_background
-from oms.tests.faults.clients import Buyers, order_body
+from oms.tests.faults.checks import charges_of_orders, check_everything, wait_for_background
+from oms.tests.faults.clients import Buyers, accepted, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, Outcome, Size
 from oms.tests.faults.order_checks import unsound
@@ -65,14 +64,9 @@ def _pay_with_faults(
     outcome.count("payments", len(placed))
     left = wait_for_background(shop, seconds=settle or 90 + number / 20)
     outcome.violations += left
-    ids = [call.order_id for call in placed if call.order_id]
+    ids = accepted(placed)
     outcome.violations += unsound(shop, ids)
-    charges = Counter(
-        reference
-        for (reference,) in shop.ledger(
-            "SELECT reference FROM charges WHERE status IN ('captured', 'authorized')"
-        )
-    )
+    charges = charges_of_orders(shop)
     outcome.violations += [
         f"order {order} was charged {charges[order]} times" for order in ids if charges[order] != 1
     ]

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from oms.tests.faults.experiments import Experiment, Outcome
 
-_MOST_NOTES = 4
+_MOST_NOTES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,12 @@ class Row:
         if self.control is None:
             return "not run"
         return f"{len(self.control.found)} violations" if self.control.found else "NONE"
+
+
+def failed(rows: list[Row], *, may_skip: bool) -> list[Row]:
+    """The rows that failed; unless it `may_skip`, those that were not possible too."""
+    accepted = {"pass", "skipped"} if may_skip else {"pass"}
+    return [row for row in rows if row.result not in accepted]
 
 
 def _done(row: Row) -> str:

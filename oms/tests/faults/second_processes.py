@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from oms.tests.faults.clients import Buyers, order_body
 from oms.tests.faults.crowd import place_many
 from oms.tests.faults.experiments import Experiment, NotPossible, Outcome, Size
 from oms.tests.faults.shop import Shop
-from oms.tests.faults.weakening import trigger
+from oms.tests.faults.weakening import ENVIRONMENT, each_of, trigger, without
 
 _RATE = 15.0
 _STARTED_SECONDS = 180.0
@@ -23,14 +22,13 @@ _STARTED_SECONDS = 180.0
 _CHILDREN = 2
 # More than a worker claims at once.
 _MAILS = 150
-_MESSAGE_ID = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
 def second_beat_and_relay(shop: Shop, size: Size) -> Outcome:
     """A second beat and a second worker of each queue beside the first, for a while."""
     outcome, buyers = Outcome(), Buyers(shop)
-    sent_before = _message_ids(shop)
+    sent_before = shop.message_ids()
     beside = [
         shop.start_beside(name, environment={}, options=options)
         for name, options in {
@@ -56,7 +54,7 @@ def without_leases(shop: Shop, size: Size) -> Outcome:
     That one was sent is recorded slowly.
     """
     outcome, buyers = Outcome(), Buyers(shop)
-    sent_before = _message_ids(shop)
+    sent_before = shop.message_ids()
     due = shop.value("SELECT now() + interval '5 seconds'")
     no_lease = "NEW.lease_until := NULL; IF NEW.state = 'sent' THEN PERFORM pg_sleep(0.01); END IF;"
     wait = f"IF NEW.channel = 'email' THEN NEW.next_attempt_at := '{due}'; END IF;"
@@ -68,6 +66,21 @@ def without_leases(shop: Shop, size: Size) -> Outcome:
         place_many(shop, buyers, [order_body((shop.products(number=1)[0], 1))] * _MAILS)
         conclude(outcome, shop, buyers)
     outcome.violations += _doubled(shop, sent_before, outcome)
+    return outcome
+
+
+def without_relay_lock(shop: Shop, size: Size) -> Outcome:
+    """Relays that read the same events side by side, and rows that do not know theirs.
+
+    Writing the rows takes a moment, in which another relay is woken.
+    """
+    outcome, buyers = Outcome(), Buyers(shop)
+    body = "NEW.event_id := gen_random_uuid(); PERFORM pg_sleep(0.01);"
+    table = "notifications_notification"
+    with without(shop, "relay lock"), trigger(shop, table=table, event="INSERT", body=body):
+        place_many(shop, buyers, [order_body((shop.products(number=1)[0], 1))] * _MAILS)
+        conclude(outcome, shop, buyers)
+    outcome.violations += _doubled(shop, shop.message_ids(), outcome)
     return outcome
 
 
@@ -103,7 +116,7 @@ def jumping_clocks(shop: Shop, size: Size) -> Outcome:
     )
     _wait_for_workers(shop, beside[1:])  # the first of them is no worker
     buyers = Buyers(shop, url=url)
-    sent_before = _message_ids(shop)
+    sent_before = shop.message_ids()
     unpaid = order_body((shop.products(number=1)[0], 1))
     del unpaid["payment"]
     waiting = place_many(shop, buyers, [unpaid] * 5)
@@ -138,13 +151,9 @@ def _wait_for_workers(shop: Shop, processes: list[subprocess.Popen[bytes]]) -> N
     )
 
 
-def _message_ids(shop: Shop) -> Counter[str]:
-    return Counter(found for mail in shop.mails() for found in _MESSAGE_ID.findall(mail))
-
-
 def _doubled(shop: Shop, before: Counter[str], outcome: Outcome) -> list[str]:
     """Mails that were sent twice, and orders with two mails of the same kind."""
-    sent = _message_ids(shop) - before
+    sent = shop.message_ids() - before
     outcome.count("mails", sent.total())
     return [
         *(f"mail {each} was sent {number} times" for each, number in sent.items() if number > 1),
@@ -164,7 +173,8 @@ EXPERIMENTS = (
         name="a second beat and second workers",
         bar="every effect once",
         run=second_beat_and_relay,
-        control=without_leases,
+        control=each_of(without_leases, without_relay_lock),
+        control_environment=ENVIRONMENT,
     ),
     Experiment(
         name="clocks that jump by an hour",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -18,26 +19,16 @@ from typing import Any
 import httpx
 import psycopg
 
-from oms.tests.faults.ports import free_ports, with_ports
+from oms.tests.faults.ports import free_ports
 from oms.tests.faults.processes import KINDS, ShopProcess, processes_below
+from oms.tests.faults.shop_environment import OWN_VALKEY, environment_of
 from oms.tests.faults.valkey import Valkey
 
 _START_SECONDS = 300.0
 _STOP_SECONDS = 60.0
 # The demo staff account.
 STAFF_EMAIL, STAFF_PASSWORD = "admin@example.com", "admin-demo-1"
-# The limits are not what is tested here, and all clients share an address.
-_NO_LIMITS = {
-    f"RATE_LIMIT_{name}": "1000000/minute"
-    for name in ("REGISTER", "TOKEN", "TOKEN_ACCOUNT", "PASSWORD", "PLACE", "USER", "ANONYMOUS")
-}
-# Whatever the shell or the checkout's .env says: an empty value is one that is not set.
-_DEFAULTS = dict.fromkeys(
-    ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SANDBOX_PROVIDER_URL", "SANDBOX_WEBHOOK_URL"), ""
-) | {"HTTPS": "0"}
-# As REDIS_URL of an experiment's environment: a Valkey that the experiment stops and starts,
-# instead of the one that `make run` keeps running.
-OWN_VALKEY = "own"
+_MESSAGE_ID = re.compile(r"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
 
 
 class ShopEnded(Exception):
@@ -56,17 +47,9 @@ class Shop:
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "make-run.log"
-        self.environment = {
-            **os.environ,
-            **_DEFAULTS,
-            **_NO_LIMITS,
-            "DEBUG": "1",
-            "LOG_FORMAT": "json",
-            "PORT": str(self.port),
-            "VAR_DIR": str(folder),
-            "PATH": f"{project / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
-            **{name: with_ports(text, self.port) for name, text in (environment or {}).items()},
-        }
+        self.environment = environment_of(
+            project=project, folder=folder, port=self.port, more=environment or {}
+        )
         self.own_valkey: Valkey | None = None
         if self.environment.get("REDIS_URL") == OWN_VALKEY:
             self.own_valkey = Valkey(
@@ -290,6 +273,10 @@ class Shop:
         """The texts of all mails that were written."""
         folder = self.folder / "mail"
         return [file.read_text(errors="replace") for file in sorted(folder.glob("*"))]
+
+    def message_ids(self) -> Counter[str]:
+        """How often each mail was written, by its Message-ID."""
+        return Counter(found for mail in self.mails() for found in _MESSAGE_ID.findall(mail))
 
     def manage(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `manage.py` as an operator does, and return what it printed."""

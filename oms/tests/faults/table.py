@@ -10,6 +10,7 @@ from oms.tests.faults import (
     bad_clients,
     deploys,
     following,
+    killed_mail,
     killed_processes,
     killed_web,
     killed_workers,
@@ -45,5 +46,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *background.EXPERIMENTS,
     *leases.EXPERIMENTS,
     *mail.EXPERIMENTS,
+    *killed_mail.EXPERIMENTS,
     *provider.EXPERIMENTS,
 )

@@ -28,7 +28,11 @@ from oms.tests.faults.checks import (
     wait_for_background,
 )
 from oms.tests.faults.clients import Call, Record, Reply, order_body
+from oms.tests.faults.experiments import Outcome
+from oms.tests.faults.report import Row, failed
 from oms.tests.faults.shop import Shop
+from oms.tests.faults.table import EXPERIMENTS
+from oms.tests.faults.weakened.weakened import WEAKNESSES
 from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +191,23 @@ def test_what_reconcile_finds_is_a_violation(shop: TestShop) -> None:
         cursor.execute("UPDATE inventory_stocklevel SET on_hand = on_hand + 1")
 
     assert any("stock_levels_equal_movements" in violation for violation in reconcile(shop))
+
+
+@pytest.mark.parametrize("weakness", WEAKNESSES)
+def test_each_protection_is_there_to_be_taken_away(weakness: str) -> None:
+    """It raises if what it replaces is called otherwise by now."""
+    with WEAKNESSES[weakness]():
+        pass
+
+
+def test_what_was_skipped_fails_where_nothing_may_be() -> None:
+    passed, skipped = (
+        Row(experiment=EXPERIMENTS[0], outcome=outcome) for outcome in (Outcome(), None)
+    )
+    wrong = Row(experiment=EXPERIMENTS[0], outcome=Outcome(violations=["sold twice"]))
+
+    assert failed([passed, skipped, wrong], may_skip=True) == [wrong]
+    assert failed([passed, skipped, wrong], may_skip=False) == [skipped, wrong]
 
 
 def _note(note: str, *, order_id: UUID | str | None) -> None:

@@ -7,17 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from oms.tests.faults.checks import backlog, conclude, wait_for_background
+from oms.tests.faults.checks import backlog, conclude, failed_calls, wait_for_background
 from oms.tests.faults.clients import Buyers
 from oms.tests.faults.experiments import Experiment, Outcome, Size
-from oms.tests.faults.shop import OWN_VALKEY, Shop
+from oms.tests.faults.shop import Shop
+from oms.tests.faults.shop_environment import OWN_VALKEY
 from oms.tests.faults.valkey import Valkey
 
 _KEPT_RATE = 0.8
 _DRAIN_BAR = 15.0
 _WHOLE_BAR = 30.0
 _RATE = 50.0
-_SERVER_ERROR = 500
 _WORKERS = ("worker", "payments", "notifications")
 _ENVIRONMENT = (("REDIS_URL", OWN_VALKEY),)
 
@@ -41,7 +41,7 @@ def rate_without(shop: Shop, size: Size) -> Outcome:
     outcome.notes.append(f"{before:.0f} orders/s, without Valkey {without:.0f}")
     if without < _KEPT_RATE * before:
         outcome.slow.append(f"the rate fell from {before:.0f}/s to {without:.0f}/s")
-    outcome.violations += _server_errors(buyers)
+    outcome.violations += failed_calls(buyers)
     return conclude(outcome, shop, buyers)
 
 
@@ -68,7 +68,7 @@ def backlog_after(shop: Shop, size: Size) -> Outcome:
         flushed = time.monotonic()
     outcome.violations += wait_for_background(shop, seconds=2 * _DRAIN_BAR)
     outcome.recovered(time.monotonic() - flushed, bar=_DRAIN_BAR, what="after FLUSHALL")
-    outcome.violations += _server_errors(buyers)
+    outcome.violations += failed_calls(buyers)
     return conclude(outcome, shop, buyers)
 
 
@@ -114,14 +114,6 @@ def short_outages(shop: Shop, size: Size) -> Outcome:
 def _valkey(shop: Shop) -> Valkey:
     assert shop.own_valkey is not None
     return shop.own_valkey
-
-
-def _server_errors(buyers: Buyers) -> list[str]:
-    return [
-        f"{number} times {status}"
-        for status, number in buyers.record.statuses().items()
-        if isinstance(status, int) and status >= _SERVER_ERROR
-    ]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from oms.tests.faults.experiments import Control, Outcome, Size
 from oms.tests.faults.shop import Shop
 
 # The environment of a shop that follows `without`.
@@ -49,3 +50,23 @@ def trigger(shop: Shop, *, table: str, event: str, body: str, name: str = "row")
     finally:
         with shop.connect() as connection:
             connection.execute(f"DROP TRIGGER {function} ON {table}")
+
+
+@contextmanager
+def forgotten_keys(shop: Shop) -> Iterator[None]:
+    """What is stored for an idempotency key is never found again."""
+    body = "NEW.scope := gen_random_uuid();"
+    with trigger(shop, table="http_idempotencyrecord", event="INSERT", body=body, name="key"):
+        yield
+
+
+def each_of(*controls: Control) -> Control:
+    """One control of several protections: it finds violations only if each of them does."""
+
+    def control(shop: Shop, size: Size) -> Outcome:
+        found = [each(shop, size) for each in controls]
+        if not all(each.found for each in found):
+            return Outcome(notes=["one of the controls finds nothing"])
+        return Outcome(violations=[text for each in found for text in each.found])
+
+    return control

@@ -94,6 +94,69 @@ def _charge_key() -> Any:
     return stack
 
 
+def _relay_lock() -> Any:
+    """Relays side by side read the same events, and each moves the offset."""
+    from oms.events import relay
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(relay, "_LOCK", "SELECT %s::text"))
+    same = "transaction = %s::text::xid8 AND position = %s"
+    stack.enter_context(
+        _without(relay, "_SAVE_OFFSET", same, "%s::text <> '' AND %s::bigint IS NOT NULL")
+    )
+    return stack
+
+
+def _isolation() -> Any:
+    """An event that fails takes those beside it with it."""
+    from django.db import transaction
+
+    from oms.events import relay
+
+    def handle(consumer: relay.Consumer, events: Any) -> None:
+        with transaction.atomic():
+            consumer.handle([relay.recorded(event) for event in events])
+
+    return patch.object(relay, "try_to_handle", handle)
+
+
+def _payments_in_progress() -> Any:
+    """An order expires although its payment is on its way or was made."""
+    from django.db.models import Q
+
+    from orders import locks
+
+    return patch.object(
+        locks, "_is_overdue", lambda at, paying_since: Q(status="pending", expires_at__lte=at)
+    )
+
+
+def _mail_retries() -> Any:
+    """A mail is attempted once."""
+    from notifications.operations import sending
+    from oms.queue.leases import give_up
+
+    return patch.object(sending, "reschedule", give_up)
+
+
+def _resumption() -> Any:
+    """A stream begins with what happens from now on, whatever the client says."""
+    from oms.streams.connection import Streams
+
+    beginning, subscribe = Streams.beginning, Streams.subscribe
+
+    async def begin(streams: Streams, interest: Any, *, after: object) -> Any:
+        return await beginning(streams, interest, after=None)
+
+    def follow(streams: Streams, listener: Any, interest: Any, *, after: object, page: Any) -> Any:
+        return subscribe(streams, listener, interest, after=None, page=page)
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(Streams, "beginning", begin))
+    stack.enter_context(patch.object(Streams, "subscribe", follow))
+    return stack
+
+
 def _unlocked(*models: str) -> Any:
     """The ORM's locks of these models do nothing."""
     from django.db.models import QuerySet
@@ -106,7 +169,7 @@ def _unlocked(*models: str) -> Any:
     return patch.object(QuerySet, "select_for_update", select_for_update)
 
 
-_WEAKNESSES: dict[str, Callable[[], Any]] = {
+WEAKNESSES: dict[str, Callable[[], Any]] = {
     "stock lock": _stock_lock,
     "stock order": _stock_order,
     "order lock": _order_lock,
@@ -114,6 +177,11 @@ _WEAKNESSES: dict[str, Callable[[], Any]] = {
     "horizon": _horizon,
     "settled": _settled,
     "charge key": _charge_key,
+    "relay lock": _relay_lock,
+    "isolation": _isolation,
+    "payments in progress": _payments_in_progress,
+    "mail retries": _mail_retries,
+    "resumption": _resumption,
 }
 
 
@@ -139,7 +207,7 @@ def _follow() -> None:
             changes.close()
             changes = ExitStack()
             if wanted:
-                changes.enter_context(_WEAKNESSES[wanted]())
+                changes.enter_context(WEAKNESSES[wanted]())
             present = wanted
         time.sleep(_SECONDS)
 
