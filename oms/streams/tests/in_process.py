@@ -19,6 +19,7 @@ from oms.users.access_tokens import account_of
 from oms.users.models import Session, User
 
 ANONYMOUS = Caller(address="192.0.2.1")
+_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def running_streams() -> AsyncIterator[Streams]:
 
 def _close(barrier: Barrier) -> None:
     """On each of the threads, whose connections would keep the database from being dropped."""
-    barrier.wait(timeout=60)
+    barrier.wait(timeout=_SECONDS)
     connections.close_all()
 
 
@@ -62,11 +63,16 @@ async def follow(
     return listener, position
 
 
-async def received(listener: Listener, *, number: int, seconds: float = 60) -> Sequence[Message]:
-    """So many messages. Raises TimeoutError."""
-    found: list[Message] = []
-    async with asyncio.timeout(seconds):
+async def received(listener: Listener, *, number: int) -> Sequence[Message]:
+    """All messages that wait, once they are so many. Raises TimeoutError."""
+    found = messages_of(listener)
+    async with asyncio.timeout(_SECONDS):
         while len(found) < number:
             await asyncio.sleep(0.05)
-            found += [each for each in listener.take() if isinstance(each, Message)]
+            found += messages_of(listener)
     return found
+
+
+def messages_of(listener: Listener) -> list[Message]:
+    """The messages that wait for it."""
+    return [message for message in listener.take() if isinstance(message, Message)]

@@ -13,7 +13,7 @@ from oms.events.models import Event
 from oms.streams import connection
 from oms.streams.feed import FeedScope, latest_position
 from oms.streams.messages import Message
-from oms.streams.tests.in_process import caller_for, follow, received, running_streams
+from oms.streams.tests.in_process import caller_for, follow, messages_of, running_streams
 from oms.streams.topics import Topic
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import place
@@ -33,7 +33,7 @@ def begun(buyer: User) -> tuple[UUID, Sequence[Message]]:
         async with running_streams() as streams:
             listener, position = await follow(streams, [Topic.ORDERS], caller=caller)
             await asyncio.sleep(2 * _TAIL_SECONDS)
-            return position, await received(listener, number=0)
+            return position, messages_of(listener)
 
     return asyncio.run(run())
 

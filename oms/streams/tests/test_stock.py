@@ -20,7 +20,7 @@ from oms.streams.messages import Message
 from oms.streams.queries import Refused
 from oms.streams.stock import ProductState, states_since
 from oms.streams.tail import Progress
-from oms.streams.tests.in_process import caller_for, follow, received, running_streams
+from oms.streams.tests.in_process import caller_for, follow, messages_of, received, running_streams
 from oms.streams.topics import Topic, interest_of
 from oms.testing.factories import make_customer, make_product
 from oms.testing.ordering import place
@@ -59,7 +59,7 @@ def test_a_newer_state_is_not_followed_by_an_older_one(monkeypatch: pytest.Monke
             newer_sent.set()
             while any(each.behind for each in listener.subscriptions):
                 await asyncio.sleep(0.05)
-            return [*newer, *await received(listener, number=0)]
+            return [*newer, *messages_of(listener)]
 
     assert [available(message) for message in asyncio.run(run())] == [4]
 
@@ -110,7 +110,7 @@ def test_a_stream_holds_one_state_of_each_product_however_many_change() -> None:
                 stock = states(number, units=units)
                 streams.broadcast._deliver(Progress(round=streams.broadcast._round, stock=stock))
             assert listener.ending is None
-            return [each for each in listener.take() if isinstance(each, Message)]
+            return messages_of(listener)
 
     messages = asyncio.run(run())
     assert len(messages) == number
