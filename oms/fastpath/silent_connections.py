@@ -1,5 +1,7 @@
 """Closes connections on which no request arrives or no answer is read, and endless messages.
 
+And those to clients that have vanished.
+
 Granian bounds the headers of a request by the time for which an idle connection is kept, which is
 long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
 clients that only connect, or send a header byte by byte, would hold its connections. So would those
@@ -20,6 +22,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 SECONDS = 10
+# For how long a client may acknowledge nothing of what was sent to it: then it has vanished. Linux
+# by itself waits for a quarter of an hour, in which a stream keeps its place.
+_VANISHED_SECONDS = 30
+# So many WebSockets are looked at each time, the others in the next looks: one takes 20 µs.
+_MOST_LOOKED_AT = 500
 # More than the longest message has that is accepted, of 4,096 characters of up to four bytes, with
 # the headers of the handshake.
 _MOST_UNREAD = 65_536
@@ -64,6 +71,7 @@ class ConnectionWatch:
         self._web_sockets: dict[Client, _WebSocket] = {}
         # By the inode of the socket, which takes a microsecond to find, and the client ten.
         self._served: dict[int, Client] = {}
+        self._looks = 0
 
     def cut(self, client: Client) -> None:
         """Close the connection of `client` at the next look: the server would wait for it."""
@@ -111,17 +119,24 @@ class ConnectionWatch:
         descriptors = _open_descriptors()
         if descriptors is None:
             return None
+        self._looks += 1
+        parts = len(self._web_sockets) // _MOST_LOOKED_AT + 1
         for descriptor in descriptors:
             inode = _inode_of_socket(descriptor)
             if inode is None:
                 continue
             known = self._served.get(inode)
-            if known is not None and not (known in self._to_cut or known in self._web_sockets):
+            is_due = (inode + self._looks) % parts == 0
+            if known is not None and not self._is_to_be_looked_at(known, is_due=is_due):
                 served[inode] = known
                 continue
             with _connection(descriptor) as connection, suppress(OSError):
                 if connection is None or connection.getsockname()[1] != self._port:
                     continue
+                # Also of the socket that listens, from which new connections have it (tcp(7)).
+                connection.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED_SECONDS * 1_000
+                )
                 client = _plain(connection.getpeername())  # the socket that listens has none
                 if inode not in self._served:
                     connection.setsockopt(
@@ -143,6 +158,12 @@ class ConnectionWatch:
                     connection.shutdown(socket.SHUT_RDWR)
         self._served = served
         return silent.union(served.values())
+
+    def _is_to_be_looked_at(self, client: Client, *, is_due: bool) -> bool:
+        web_socket = self._web_sockets.get(client)
+        return client in self._to_cut or (
+            web_socket is not None and (is_due or web_socket.read is None)
+        )
 
 
 def _plain(client: tuple[str, int | str] | tuple[str, int, int, int]) -> Client:

@@ -31,6 +31,15 @@ class PreconditionUnsupported(Invalid):
         super().__init__([error])
 
 
+def deadline_of(text: str | None) -> float | None:
+    """What the header DEADLINE allows, in seconds; None without it. Raises InvalidHeader."""
+    seconds = requested_seconds(text)
+    if text is not None and seconds is None:
+        detail = f"A whole number of milliseconds from 1 to {MAX_MILLISECONDS}."
+        raise InvalidHeader(DEADLINE, detail)
+    return seconds
+
+
 def requested_seconds(text: str | None) -> float | None:
     """What the header DEADLINE allows, in seconds; None without one that is valid."""
     if not text or not (text.isascii() and text.isdecimal() and len(text) <= 5):

@@ -101,11 +101,11 @@ DEPENDENCIES: dict[str, Callable[[], float]] = {
     "redis": _check_redis,
 }
 # Orders are accepted without these, too.
-OPTIONAL = frozenset({"redis"})
+OPTIONAL = frozenset({"redis", "streams"})
 
 
 def add_dependency(name: str, check: Callable[[], float]) -> None:
-    """Report something else that no order can be placed without.
+    """Report something else; no order can be placed without it, unless it is in OPTIONAL.
 
     `check` returns the moment, of time.monotonic, at which it worked, or raises an exception.
     """

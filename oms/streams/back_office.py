@@ -54,5 +54,5 @@ def stream_ticket(request: HttpRequest) -> HttpResponse:
     if not may(request, Permission.ORDERS_VIEW):
         raise PermissionDenied
     types = types_of_all_orders(with_payments=may(request, Permission.PAYMENTS_VIEW))
-    ticket = issue_ticket(user_id=user.id, session_id=None)
+    ticket = issue_ticket(user_id=user.id, session_key=request.session.session_key or "")
     return JsonResponse({"ticket": ticket, "types": types}, status=201)

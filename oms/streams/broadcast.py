@@ -7,20 +7,18 @@ by itself, page by page, until it has all that the tail has read, and becomes li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oms.core.errors import Unavailable
-from oms.core.ids import creation_time_of
 from oms.streams.feed import NOTHING, FeedEvent, FeedPage, Place, place_of, read_feed, read_on
 from oms.streams.listeners import Connections, Ending, Listener, Subscription
-from oms.streams.messages import message_of, stock_message
-from oms.streams.stock import ProductState, products_changed_since, states_of
+from oms.streams.messages import Message, message_of, stock_message
+from oms.streams.stock import ProductState, states_since
 from oms.streams.tail import OF_ACCESS, LogTail, Progress
 from oms.streams.topics import Interest, Topic
 from oms.users.events import GroupChanged, SessionRevoked
@@ -30,9 +28,6 @@ _Key = tuple[Topic, str | UUID | None]
 
 _PAGE = 200
 _ROOM_SECONDS = 0.1
-# By how much the stock of a product may be sent later than the change, with the longest that a
-# transaction may take.
-_STOCK_DELAY = timedelta(seconds=30)
 
 
 class Broadcast:
@@ -52,6 +47,10 @@ class Broadcast:
     def close(self) -> None:
         """End the thread that reads the log."""
         self._tail.close()
+
+    def seconds_behind(self) -> float:
+        """For how long not all of the log has been read, though somebody listens."""
+        return self._tail.seconds_behind()
 
     def follow(self) -> None:
         """Follow the log from its present end on, until as many calls of `leave`."""
@@ -95,40 +94,50 @@ class Broadcast:
         if Topic.INVENTORY in changed.interest.topics:
             self._tail.follows_stock = any(topic is Topic.INVENTORY for topic, _ in self._groups)
 
-    async def first_page(self, interest: Interest, *, after: UUID) -> FeedPage | None:
-        """What the log has after that position; None for stock alone.
+    async def first_page(self, interest: Interest, *, after: UUID) -> FeedPage:
+        """What the log has after that position; for stock alone an empty page.
 
         Raises EventsArchived, and LookupError for an id that no event has.
         """
         if interest.scope is None:
-            await self._read(place_of, after)
-            return None
+            return FeedPage(events=[], next=after, until=await self._read(place_of, after))
         page: FeedPage = await self._read(read_feed, interest.scope, after=after, limit=_PAGE)
         return page
 
     async def catch_up(
-        self, subscription: Subscription, *, after: UUID | None, page: FeedPage | None
+        self, subscription: Subscription, *, after: UUID | None, page: FeedPage
     ) -> None:
         """Give the subscription what `first_page` has found and all that follows, then begin.
 
         With the stock that has changed since `after`.
         """
         interest, listener = subscription.interest, subscription.listener
-        while page is not None and interest.scope is not None:
+        while interest.scope is not None:
             for event in filter(subscription.wants, page.events):
                 listener.put(message_of(event))
             if not await _has_room(listener):
                 return
             if not page.is_full and self._until is not None and page.until >= self._until:
-                subscription.after = page.until
                 break
             page = await self._read(read_on, interest.scope, last=page, limit=_PAGE)
+        subscription.after = page.until
         self.begin(subscription)
         if after is not None and subscription.wants_stock:
-            for state in await self._read(_stock_since, after, interest.product_id):
-                if not await _has_room(listener):
-                    return
-                listener.put(stock_message(state, position=self.position))
+            await self._send_missed_stock(subscription, after=after)
+
+    async def _send_missed_stock(self, subscription: Subscription, *, after: UUID) -> None:
+        """Send what has changed since `after`, but for what was sent while it was looked up.
+
+        That may be newer.
+        """
+        self._tail.forget_stock()
+        sent = subscription.sent_meanwhile = set[UUID]()
+        states = await self._read(states_since, after, subscription.interest.product_id)
+        subscription.sent_meanwhile = None
+        for state in states:
+            if state.product_id not in sent and subscription.wants_stock:
+                message = stock_message(state, position=self._position_for(subscription))
+                subscription.listener.put(message, product_id=state.product_id)
 
     # --- Events -----------------------------------------------------------------------------------
 
@@ -140,14 +149,16 @@ class Broadcast:
     def _deliver(self, progress: Progress) -> None:
         if progress.round != self._round:
             return
+        for state in progress.stock:
+            self._send_stock(state)
+        if progress.page is None:
+            return
         for event in progress.page.events:
             if event.type in OF_ACCESS:
                 self._end_after(event)
             else:
                 self._send(event)
         self._until, self.position = progress.page.until, progress.page.next
-        for state in progress.stock:
-            self._send_stock(state)
         if self._begun is not None and not self._begun.done():
             self._begun.set_result(None)
 
@@ -161,17 +172,33 @@ class Broadcast:
                     subscription.listener.put(message)
 
     def _send_stock(self, state: ProductState) -> None:
-        message = stock_message(state, position=self.position)
+        made: dict[UUID | None, Message] = {}
         for product in (None, state.product_id):
             for subscription in self._groups.get((Topic.INVENTORY, product), ()):
-                if subscription.wants_stock:
-                    subscription.listener.put(message)
+                if not subscription.wants_stock:
+                    continue
+                position = self._position_for(subscription)
+                if position not in made:
+                    made[position] = stock_message(state, position=position)
+                subscription.listener.put(made[position], product_id=state.product_id)
+                if subscription.sent_meanwhile is not None:
+                    subscription.sent_meanwhile.add(state.product_id)
+
+    def _position_for(self, subscription: Subscription) -> UUID | None:
+        """From where the subscription can go on; None while it has got more from the log.
+
+        There it would get that again.
+        """
+        has_more = subscription.after is not None and (
+            self._until is None or self._until < subscription.after
+        )
+        return None if has_more else self.position
 
     def _end_after(self, event: FeedEvent) -> None:
         """End what may be no longer allowed: who connects again is authenticated again."""
         if event.type == GroupChanged.type:
             for listener, caller in self._connections.all():
-                if caller.is_staff:
+                if caller.account is not None and caller.account.is_staff:
                     listener.end(Ending.RESTART)
             return
         data = msgspec.json.decode(event.data)
@@ -179,7 +206,7 @@ class Broadcast:
         for listener, caller in self._connections.of_user(UUID(data["user_id"])):
             if session is None:
                 listener.end(Ending.RESTART)
-            elif str(caller.session_id) == session:
+            elif str(caller.session) == session:
                 listener.end(Ending.SIGNED_OUT)
 
 
@@ -200,9 +227,3 @@ async def _has_room(listener: Listener) -> bool:
     while listener.is_behind and listener.ending is None:
         await asyncio.sleep(_ROOM_SECONDS)
     return listener.ending is None
-
-
-def _stock_since(after: UUID, product_id: UUID | None) -> Sequence[ProductState]:
-    if product_id is not None:
-        return states_of([product_id])
-    return states_of(products_changed_since(creation_time_of(after) - _STOCK_DELAY))

@@ -11,7 +11,7 @@ from oms.fastpath.answers import complete_alone, problem_answer, request_id_of, 
 from oms.fastpath.requests import FastPathRequest, Receive, Send
 from oms.fastpath.requests import Message as AsgiMessage
 from oms.streams.callers import Visitor, visitor_of
-from oms.streams.connection import Streams, fault_of, retry_milliseconds
+from oms.streams.connection import Streams, deadline_of_request, fault_of, retry_milliseconds
 from oms.streams.listeners import Ending, Listener
 from oms.streams.messages import Message, ended_message, opened_message
 from oms.streams.queries import CONTENT_TYPE, LAST_EVENT_ID, check_accept, stream_query
@@ -27,18 +27,20 @@ _HEADERS = {
 }
 # Without a blank line, for clients that take every block for an event (httpx-sse 0.4.3).
 _HEARTBEAT = b":\n"
-# For how long a client may read nothing of what is sent.
+# For how long a client may read nothing of what is sent, and how many events that is at most.
 _SEND_SECONDS = 10.0
+_AT_ONCE = 100
 
 
 async def serve_events(
     request: FastPathRequest, receive: Receive, send: Send, *, streams: Streams
 ) -> ApiAnswer | None:
     """Answer the request with a stream, until either side ends it; or return the refusal."""
-    listener = Listener(kind="sse")
+    listener = Listener(kind="sse", request_id=request_id_of(request))
     try:
         try:
-            beginning = await _open(request, listener, streams=streams)
+            async with deadline_of_request(request):
+                beginning = await _open(request, listener, streams=streams)
         except Exception as error:
             return problem_answer(request, fault_of(error), name=_NAME)
         request.forget()
@@ -60,22 +62,23 @@ async def _open(
         last_event_id=request.headers.get(LAST_EVENT_ID.lower()),
     )
     visitor = await streams.in_thread(visitor_of, request, ticket=query.ticket)
-    interest = interest_of(visitor.account, topics=query.topics, product_id=query.product_id)
-    await streams.connect(listener, visitor.caller)
-    position, page = await streams.beginning(interest, after=query.after)
+    caller = visitor.caller
+    interest = interest_of(caller.account, topics=query.topics, product_id=query.product_id)
+    await streams.connect(listener, caller)
+    position, page = await streams.beginning(interest, caller=caller, after=query.after)
     streams.subscribe(listener, interest, after=query.after, page=page)
     # A client that is cut off before the first event resumes here.
     opened = opened_message(position=position)
     first = f"retry: {retry_milliseconds()}\n".encode() + opened.as_event_stream
-    return [start_of(_answer(request, visitor)), _body(first)]
+    return [start_of(_answer(request, visitor, request_id=listener.request_id)), _body(first)]
 
 
-def _answer(request: FastPathRequest, visitor: Visitor) -> ApiAnswer:
+def _answer(request: FastPathRequest, visitor: Visitor, *, request_id: str) -> ApiAnswer:
     answer = ApiAnswer(headers={**_HEADERS, **visitor.headers, "Allow": "GET, HEAD"})
     complete_alone(
         request,
         answer,
-        request_id=request_id_of(request),
+        request_id=request_id,
         path=PATH,
         name=_NAME,
         user_id=visitor.caller.user_id,
@@ -103,7 +106,8 @@ async def _write(
             messages = listener.take()
             if messages:
                 blocks = [each.as_event_stream for each in messages if isinstance(each, Message)]
-                await _send(send, _body(b"".join(blocks)))
+                for begin in range(0, len(blocks), _AT_ONCE):
+                    await _send(send, _body(b"".join(blocks[begin : begin + _AT_ONCE])))
             elif listener.ending is None:
                 await _send(send, _body(_HEARTBEAT))
             else:

@@ -13,32 +13,51 @@ from oms.core.errors import TooManyRequests
 from oms.streams.feed import FeedEvent, Place
 from oms.streams.messages import Message, Reply
 from oms.streams.topics import Interest, Topic, topic_of
+from oms.users.access_tokens import Account
 
-# A listener with more messages than that has stopped reading.
+# A listener for which more events wait than that has stopped reading.
 MOST_WAITING = 1_000
 
 
 class Ending(Enum):
-    """Why a stream ends, with the close code of a WebSocket."""
+    """Why a stream ends, with the close code of a WebSocket.
 
-    GONE = 1000
-    RESTART = 1012
-    SIGNED_OUT = 4401
-    NOT_ALLOWED = 4403
-    TOO_SLOW = 4429
+    That is from RFC 6455 (7.4.1) and its registry, from 4000 on the shop's own; None where the
+    client has closed it.
+    """
+
+    GONE = "gone", None
+    FAILED = "failed", 1011
+    RESTART = "restart", 1012
+    SIGNED_OUT = "signed_out", 4401
+    NOT_ALLOWED = "not_allowed", 4403
+    TOO_MANY = "too_many", 4429
+    TOO_SLOW = "too_slow", 4429
+
+    def __init__(self, reason: str, close_code: int | None) -> None:
+        self.reason, self.close_code = reason, close_code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who has opened a connection; without `user_id` an anonymous caller.
+    """Who has opened a connection; without `account` an anonymous caller.
 
-    `session_id` is None for the back office, too. `address` is what counts as one address.
+    `address` is what counts as one address, `session_key` the session in the back office.
     """
 
     address: str
-    user_id: UUID | None = None
-    session_id: UUID | None = None
-    is_staff: bool = False
+    account: Account | None = None
+    session_key: str = ""
+
+    @property
+    def user_id(self) -> UUID | None:
+        """Whose account it is."""
+        return None if self.account is None else self.account.id
+
+    @property
+    def session(self) -> UUID | str | None:
+        """The session of the API, or the key of that of the back office."""
+        return None if self.account is None else self.account.session_id or self.session_key
 
 
 class Listener:
@@ -49,30 +68,42 @@ class Listener:
 
     __slots__ = (
         "_arrived",
+        "_number",
         "_waiting",
         "ending",
         "kind",
         "opened",
         "quiet_since",
+        "request_id",
         "subscriptions",
     )
 
-    def __init__(self, *, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, *, kind: str, request_id: str = "") -> None:
+        self.kind, self.request_id = kind, request_id
         self.opened = self.quiet_since = time.monotonic()
         self.ending: Ending | None = None
         self.subscriptions: list[Subscription] = []
-        self._waiting: list[Message | Reply] = []
+        # By the product, or the number of those without one.
+        self._waiting: dict[UUID | int, Message | Reply] = {}
+        self._number = 0
         self._arrived: asyncio.Future[None] | None = None
 
-    def put(self, message: Message | Reply) -> None:
-        """Let the message wait, unless it has ended; it ends if too many wait already."""
+    def put(self, message: Message | Reply, *, product_id: UUID | None = None) -> None:
+        """Let the message wait, unless it has ended; it ends if too many wait already.
+
+        A state of a product takes the place of an older one.
+        """
         if self.ending is not None:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if product_id is not None:
+            self._waiting.pop(product_id, None)  # the later message is sent later
+            self._waiting[product_id] = message
+        elif self._number >= MOST_WAITING:
             self.end(Ending.TOO_SLOW)
             return
-        self._waiting.append(message)
+        else:
+            self._waiting[self._number] = message
+            self._number += 1
         self.wake()
 
     def end(self, ending: Ending) -> None:
@@ -103,13 +134,13 @@ class Listener:
         """All messages that wait."""
         if self.ending is Ending.TOO_SLOW:
             return []
-        found, self._waiting = self._waiting, []
-        return found
+        found, self._waiting, self._number = self._waiting, {}, 0
+        return list(found.values())
 
     @property
     def is_behind(self) -> bool:
         """Whether so much waits that reading from the log should pause."""
-        return len(self._waiting) > MOST_WAITING // 2
+        return self._number > MOST_WAITING // 2
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -117,7 +148,8 @@ class Subscription:
     """What a listener follows, but for the topics that it has `left_out` since.
 
     `after` is the place up to which it was read from the log for this subscription alone, by the
-    task `behind` if it still is.
+    task `behind` if it still is. `sent_meanwhile` are the products whose stock was sent while that
+    of what it has missed is looked up.
     """
 
     listener: Listener
@@ -125,6 +157,7 @@ class Subscription:
     after: Place | None = None
     behind: asyncio.Task[None] | None = None
     left_out: frozenset[Topic] = frozenset()
+    sent_meanwhile: set[UUID] | None = None
 
     def wants(self, event: FeedEvent) -> bool:
         """Whether an event of its scope is to be sent."""
@@ -173,16 +206,14 @@ class Connections:
         for key in _keys(caller):
             self._by_key.setdefault(key, set()).add(listener)
 
-    def remove(self, listener: Listener) -> bool:
-        """Forget the connection; whether it was counted."""
+    def remove(self, listener: Listener) -> Caller | None:
+        """Forget the connection; whose it was, None if it was not counted."""
         caller = self._open.pop(listener, None)
-        if caller is None:
-            return False
-        for key in _keys(caller):
+        for key in _keys(caller) if caller else ():
             self._by_key[key].remove(listener)
             if not self._by_key[key]:
                 del self._by_key[key]
-        return True
+        return caller
 
 
 def _keys(caller: Caller) -> list[str | UUID]:

@@ -11,8 +11,9 @@ class Ticket(models.Model):
     # SHA-256 of the ticket, in hexadecimal.
     digest = models.CharField(max_length=64, primary_key=True)
     user_id = models.UUIDField()
-    # The session of the API; None for the back office.
+    # The session of the API, or else the key of that of the back office.
     session_id = models.UUIDField(null=True)
+    session_key = models.CharField(max_length=40, db_default="")
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 
+from oms.core.ids import creation_time_of
 from oms.db.pipeline import execute
 from oms.streams.feed import FeedEvent
 
+# By how much the stock of a product may be sent later than the change, with the longest that a
+# transaction may take.
+_DELAY = timedelta(seconds=30)
 _OF_ORDERS = """
     SELECT DISTINCT product_id FROM inventory_stockmovement WHERE order_id = ANY(%s::text[]::uuid[])
 """
@@ -34,6 +38,11 @@ class ProductState(msgspec.Struct, frozen=True):
     sku: str
     available: int
     in_stock: bool
+
+
+def may_change_stock(event: FeedEvent) -> bool:
+    """Whether `products_of` has something to find for the event."""
+    return event.type.startswith(("order.", "product."))
 
 
 def products_of(events: Iterable[FeedEvent]) -> set[UUID]:
@@ -63,6 +72,12 @@ def states_of(product_ids: Collection[UUID]) -> list[ProductState]:
     ]
 
 
-def products_changed_since(at: datetime) -> list[UUID]:
-    """The products whose stock has changed since then; looks through all of them."""
+def products_changed_since(position: UUID) -> list[UUID]:
+    """The products whose stock has changed since that position; looks through all of them."""
+    at = creation_time_of(position) - _DELAY
     return [id for (id,) in execute(_CHANGED, [at, at], prepared=False).rows()]
+
+
+def states_since(position: UUID, product_id: UUID | None) -> list[ProductState]:
+    """The present states of what has changed since that position; or of the one product."""
+    return states_of(products_changed_since(position) if product_id is None else [product_id])

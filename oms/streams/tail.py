@@ -18,11 +18,12 @@ from django.db import connections
 
 from inventory.events import ProductChanged, ProductCreated, StockAdjusted
 from notifications.events import NotificationCreated
+from oms.core.deadline import deadline_in
 from oms.events.publishing import RELAY_TASK
 from oms.fastpath.connections import prepare_connection
 from oms.queue.wakeups import WakeUpListener
-from oms.streams.feed import FeedPage, FeedScope, end_of_log, read_on
-from oms.streams.stock import ProductState, products_of, states_of
+from oms.streams.feed import FeedEvent, FeedPage, FeedScope, end_of_log, read_on
+from oms.streams.stock import ProductState, may_change_stock, products_of, states_of
 from oms.streams.topics import types_of_all_orders
 from oms.users.events import GroupChanged, PasswordSet, SessionRevoked, UserChanged
 
@@ -40,17 +41,19 @@ _BUSY_SECONDS = 0.03
 _BUSY_FOR = 0.3
 # The stock of a product is sent at most so often.
 _STOCK_SECONDS = 1.0
+# How long PostgreSQL may take for a page, or for the stock.
+_READ_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The next page of the log, in the order of commits.
+    """The next page of the log, in the order of commits; or what is new of the stock.
 
-    `round` is the one that was begun by `listen`; `stock` is what is new of the stock.
+    `round` is the one that was begun by `listen`.
     """
 
     round: int
-    page: FeedPage
+    page: FeedPage | None = None
     stock: Sequence[ProductState] = ()
 
 
@@ -65,21 +68,34 @@ class LogTail:
         self._page: FeedPage | None = None
         self.follows_stock = False
         """Whether anybody listens to the inventory; set by the event loop."""
-        self._changed: set[UUID] = set()
+        # Since the stock was last looked up.
+        self._changes: list[FeedEvent] = []
         self._stock_sent_at = 0.0
+        # What was sent of the stock; nothing is sent twice in a row.
         self._known: dict[UUID, ProductState] = {}
+        # When all of the log was read, by time.monotonic.
+        self._complete_at = 0.0
         self._thread = Thread(target=self._run, name="log-tail", daemon=True)
         self._thread.start()
 
     def listen(self) -> int:
         """Begin at the present end of the log; the number of the round that begins."""
         self._round += 1
+        self._complete_at = time.monotonic()
         self._listening.set()
         return self._round
 
     def rest(self) -> None:
         """Stop reading, because nobody listens."""
         self._listening.clear()
+
+    def seconds_behind(self) -> float:
+        """For how long not all of the log has been read, though somebody listens."""
+        return time.monotonic() - self._complete_at if self._listening.is_set() else 0.0
+
+    def forget_stock(self) -> None:
+        """Send the next state of each product in any case: somebody may have got another one."""
+        self._known = {}
 
     def close(self) -> None:
         """End the thread."""
@@ -107,8 +123,10 @@ class LogTail:
             now = time.monotonic()
             if page.events:
                 busy_until = now + _BUSY_FOR
+            self._send_stock(now)
             if page.is_full:
                 continue
+            self._complete_at = now
             if now < busy_until:
                 time.sleep(_BUSY_SECONDS)
             elif woken.wait(seconds=self._pause(now)):
@@ -116,38 +134,37 @@ class LogTail:
 
     def _next_page(self) -> FeedPage:
         """Deliver the next page; what fails is read again."""
-        prepare_connection()
         reading = self._round
-        if self._page is None or reading != self._reading:
-            self._changed.clear()
-            self._known.clear()
-            page = end_of_log()
-        else:
-            page = read_on(_SCOPE, last=self._page, limit=_LIMIT)
-        self._deliver(Progress(round=reading, page=page, stock=self._stock(page)))
+        with deadline_in(seconds=_READ_SECONDS):
+            prepare_connection()
+            if self._page is None or reading != self._reading:
+                self._changes, self._known = [], {}
+                page = end_of_log()
+            else:
+                page = read_on(_SCOPE, last=self._page, limit=_LIMIT)
+        self._deliver(Progress(round=reading, page=page))
         self._page, self._reading = page, reading
+        self._changes += filter(may_change_stock, page.events)
         return page
 
     def _pause(self, now: float) -> float:
-        if not self._changed:
+        if not self._changes:
             return _IDLE_SECONDS
         return max(_BUSY_SECONDS, self._stock_sent_at + _STOCK_SECONDS - now)
 
-    def _stock(self, page: FeedPage) -> Sequence[ProductState]:
-        """The new states of products, if they are due."""
+    def _send_stock(self, now: float) -> None:
+        """Deliver the new states of products, if they are due."""
         if not self.follows_stock:
-            self._changed.clear()
-            self._known.clear()
-            return ()
-        self._changed |= products_of(page.events)
-        now = time.monotonic()
-        if not self._changed or now < self._stock_sent_at + _STOCK_SECONDS:
-            return ()
-        states = [s for s in states_of(self._changed) if self._known.get(s.product_id) != s]
-        self._changed.clear()
-        self._known.update((state.product_id, state) for state in states)
-        self._stock_sent_at = now
-        return states
+            self._changes, self._known = [], {}
+        if not self._changes or now < self._stock_sent_at + _STOCK_SECONDS:
+            return
+        known = self._known  # the event loop may put another in its place
+        with deadline_in(seconds=_READ_SECONDS):
+            found = states_of(products_of(self._changes))
+        states = [state for state in found if known.get(state.product_id) != state]
+        known.update((state.product_id, state) for state in states)
+        self._changes, self._stock_sent_at = [], now
+        self._deliver(Progress(round=self._reading, stock=states))
 
 
 _SCOPE = FeedScope(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from oms.core import clock
@@ -19,7 +18,7 @@ TICKET_SECONDS = 30
 LONGEST = 64
 
 _REDEEM = """
-    DELETE FROM streams_ticket WHERE digest = %s RETURNING user_id, session_id, expires_at
+    DELETE FROM streams_ticket WHERE digest = %s RETURNING session_id, session_key, expires_at
 """
 _PURGE = """
     DELETE FROM streams_ticket
@@ -29,34 +28,34 @@ _PURGE = """
 """
 
 
-class Redeemed(NamedTuple):
-    """Whose ticket it was; `session_id` is None for the back office."""
-
-    user_id: UUID
-    session_id: UUID | None
-
-
 @transaction
-def issue_ticket(*, user_id: UUID, session_id: UUID | None) -> str:
-    """A ticket for the user's session, valid for one connection within 30 seconds."""
+def issue_ticket(*, user_id: UUID, session_id: UUID | None = None, session_key: str = "") -> str:
+    """A ticket for the user's session, valid for one connection within 30 seconds.
+
+    The session is one of the API, or with a `session_key` one of the back office.
+    """
     ticket = secrets.token_urlsafe(24)
     Ticket.objects.create(
         digest=_digest(ticket),
         user_id=user_id,
         session_id=session_id,
+        session_key=session_key,
         expires_at=clock.now() + timedelta(seconds=TICKET_SECONDS),
     )
     return ticket
 
 
 @transaction
-def redeem_ticket(ticket: str) -> Redeemed | None:
-    """Use the ticket up; None if there is no such one, or it is too old."""
+def redeem_ticket(ticket: str) -> UUID | str | None:
+    """Use the ticket up: the session's id, or its key in the back office.
+
+    None if there is no such ticket, or it is too old.
+    """
     rows = execute(_REDEEM, [_digest(ticket)]).rows()
     if not rows:
         return None
-    [(user_id, session_id, expires_at)] = rows
-    return Redeemed(user_id, session_id) if expires_at >= clock.now() else None
+    [(session_id, session_key, expires_at)] = rows
+    return (session_id or session_key or None) if expires_at >= clock.now() else None
 
 
 def purge_tickets(*, before: datetime, deadline: float) -> int:

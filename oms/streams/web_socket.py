@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.http import QueryDict
 
 from oms.core.errors import Conflict, Invalid
+from oms.fastpath.answers import request_id_of
 from oms.fastpath.requests import FastPathRequest, Receive, Send
+from oms.http.access_log import AnsweredRequest, record_requests
 from oms.http.payloads import encode
 from oms.http.problems import Problem
 from oms.streams.callers import visitor_of
-from oms.streams.connection import Streams, fault_of
-from oms.streams.listeners import Ending, Listener, Subscription
+from oms.streams.connection import Streams, deadline_of_request, fault_of, within
+from oms.streams.listeners import Caller, Ending, Listener, Subscription
 from oms.streams.messages import Reply
 from oms.streams.queries import ticket_of
 from oms.streams.topics import Topic, interest_of
-from oms.users.access_tokens import Account
 
 PATH = "/api/v1/ws"
+_NAME = "ws"
 _SEND_SECONDS = 10.0
+# For the close frame alone, which a client that does not read does not get.
+_CLOSE_SECONDS = 1.0
 # Of a message of the client, in characters, and how many of them within a minute.
 _LONGEST = 4_096
 _MOST_MESSAGES = 60
 _WINDOW_SECONDS = 60.0
 _MOST_SUBSCRIPTIONS = 50
 _HEARTBEAT = '{"type":"heartbeat"}'
-_CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429, 503: 1012}
-_INTERNAL_ERROR = 1011
+# Of connections, by the status of what was refused.
+_ENDINGS: Mapping[int, Ending] = {
+    401: Ending.SIGNED_OUT,
+    403: Ending.NOT_ALLOWED,
+    429: Ending.TOO_MANY,
+    503: Ending.RESTART,
+    504: Ending.RESTART,
+}
 
 
 class AlreadySubscribed(Conflict):
@@ -76,22 +87,24 @@ async def serve_web_socket(
     """Serve the connection until either side closes it."""
     await receive()  # that the client connects
     await send({"type": "websocket.accept"})
-    listener = Listener(kind="websocket")
+    listener = Listener(kind="websocket", request_id=request_id_of(request))
     try:
         try:
-            ticket = ticket_of(QueryDict(request.query))
-            visitor = await streams.in_thread(visitor_of, request, ticket=ticket)
-            await streams.connect(listener, visitor.caller)
+            async with deadline_of_request(request):
+                ticket = ticket_of(QueryDict(request.query))
+                caller = (await streams.in_thread(visitor_of, request, ticket=ticket)).caller
+                await streams.connect(listener, caller)
         except Exception as error:
-            await _refuse(send, fault_of(error))
+            problem = fault_of(error)
+            _record(request, listener, status=problem.status)
+            await _refuse(send, problem)
             return
+        _record(request, listener, status=101, user_id=caller.user_id)
         request.forget()
-        socket = _Socket(visitor.account, listener, receive=receive, send=send, streams=streams)
-        del visitor
-        await socket.run()
+        await _Socket(caller, listener, receive=receive, send=send, streams=streams).run()
     finally:
         streams.disconnect(listener)
-    if listener.ending is Ending.TOO_SLOW:
+    if listener.ending in {Ending.TOO_SLOW, Ending.TOO_MANY}:
         streams.cut(request.client)
 
 
@@ -100,18 +113,16 @@ class _Socket:
 
     def __init__(
         self,
-        account: Account | None,
+        caller: Caller,
         listener: Listener,
         *,
         receive: Receive,
         send: Send,
         streams: Streams,
     ) -> None:
-        self._account, self._listener, self._streams = account, listener, streams
+        self._caller, self._listener, self._streams = caller, listener, streams
         self._receive, self._send = receive, send
         self._subscriptions: dict[_Key, Subscription] = {}
-        # Set by the reader, once the client has done what ends the connection.
-        self._fault: Problem | None = None
 
     async def run(self) -> None:
         """Serve until the end."""
@@ -124,9 +135,8 @@ class _Socket:
             # First, for granian 2.8 keeps the close frame back while something is being received.
             reader.cancel()
             await asyncio.wait([reader])
-        ending = self._listener.ending
-        if ending is not None and ending is not Ending.GONE:
-            await _close(self._send, _code_of(self._fault) if self._fault else ending.value)
+        if self._listener.ending is not None:
+            await _close(self._send, self._listener.ending)
 
     async def _write(self) -> None:
         """Send what the listener gets, until it has no more."""
@@ -156,16 +166,15 @@ class _Socket:
             number += 1
             text = message.get("text") or (message.get("bytes") or b"").decode(errors="replace")
             if number > _MOST_MESSAGES or len(text) > _LONGEST:
-                self._listener.end(Ending.TOO_SLOW)
+                self._listener.end(Ending.TOO_MANY)
                 return
             try:
                 self._listener.put(await self._answer(text))
             except Exception as error:
                 problem = fault_of(error)
                 self._listener.put(_error(problem))
-                if problem.status in _CLOSE_CODES:
-                    self._fault = problem
-                    self._listener.end(Ending.NOT_ALLOWED)
+                if problem.status in _ENDINGS:
+                    self._listener.end(_ENDINGS[problem.status])
                     return
 
     async def _answer(self, text: str) -> Reply:
@@ -191,11 +200,11 @@ class _Socket:
             raise AlreadySubscribed
         if len(self._subscriptions) + len(keys) > _MOST_SUBSCRIPTIONS:
             raise TooManySubscriptions
-        interest = interest_of(self._account, topics=wanted.topics, product_id=wanted.product_id)
-        position, page = await self._streams.beginning(interest, after=wanted.after)
-        subscription = self._streams.subscribe(
-            self._listener, interest, after=wanted.after, page=page
-        )
+        caller, after = self._caller, wanted.after
+        interest = interest_of(caller.account, topics=wanted.topics, product_id=wanted.product_id)
+        async with within(settings.REQUEST_DEADLINE):
+            position, page = await self._streams.beginning(interest, caller=caller, after=after)
+        subscription = self._streams.subscribe(self._listener, interest, after=after, page=page)
         self._subscriptions.update((key, subscription) for key in keys)
         return position
 
@@ -224,13 +233,28 @@ def _error(problem: Problem) -> Reply:
     return Reply(text=encode({"type": "error", **shown}).decode())
 
 
-def _code_of(problem: Problem) -> int:
-    return _CLOSE_CODES.get(problem.status, _INTERNAL_ERROR)
+def _record(
+    request: FastPathRequest, listener: Listener, *, status: int, user_id: UUID | None = None
+) -> None:
+    """Log and count the handshake; `Streams` logs the end."""
+    one = AnsweredRequest(
+        method=request.method,
+        path=PATH,
+        scheme=request.scheme,
+        route=_NAME,
+        view=_NAME,
+        status=status,
+        seconds=time.monotonic() - request.arrived,
+        request_id=listener.request_id,
+        user_id=user_id,
+    )
+    record_requests([one])
 
 
 async def _refuse(send: Send, problem: Problem) -> None:
-    await _send_text(send, _error(problem).text)
-    await _close(send, _code_of(problem))
+    with suppress(TimeoutError):  # a client that does not read
+        await _send_text(send, _error(problem).text)
+    await _close(send, _ENDINGS.get(problem.status, Ending.FAILED))
 
 
 async def _send_text(send: Send, text: str) -> None:
@@ -238,7 +262,8 @@ async def _send_text(send: Send, text: str) -> None:
         await send({"type": "websocket.send", "text": text})
 
 
-async def _close(send: Send, code: int) -> None:
-    with suppress(TimeoutError):  # a client that does not read
-        async with asyncio.timeout(_SEND_SECONDS):
-            await send({"type": "websocket.close", "code": code})
+async def _close(send: Send, ending: Ending) -> None:
+    if ending.close_code is not None:
+        with suppress(TimeoutError):  # a client that does not read
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await send({"type": "websocket.close", "code": ending.close_code})

@@ -1,4 +1,4 @@
-"""A client of event streams, for tests: it reads on a thread of its own."""
+"""Clients of streams for tests: of event streams, read by a thread, and of WebSockets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx
+from websockets import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 _SECONDS = 20.0
+
+
+class StreamRefused(Exception):
+    """The server has not opened the stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status: int = response.status_code
+        self.code: str = response.json()["code"]
+        self.headers = response.headers
+        super().__init__(f"{self.status} {self.code}")
 
 
 class StreamedEvent(NamedTuple):
@@ -117,14 +129,16 @@ def streamed(
     headers: Mapping[str, str] | None = None,
     **query: str,
 ) -> Iterator[StreamClient]:
-    """A stream of the server at `url`, after its first event."""
+    """A stream of the server at `url`, after its first event. Raises StreamRefused."""
     sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
     address = f"{url}/api/v1/stream?{urlencode({'topics': topics, **query})}"
     with (
         httpx.Client(timeout=httpx.Timeout(10, read=60)) as client,
         client.stream("GET", address, headers=sent) as response,
     ):
-        assert response.status_code == 200, response.read()
+        if response.status_code != 200:
+            response.read()
+            raise StreamRefused(response)
         stream = StreamClient(response)
         opened = stream.next()
         assert (opened.event, opened.data) == ("stream.opened", {})
@@ -133,3 +147,48 @@ def streamed(
             yield stream
         finally:
             stream.cut()
+
+
+class WebSocketClient:
+    """An open WebSocket; made by `web_socket`."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def receive(self, *, seconds: float = _SECONDS) -> dict[str, Any]:
+        """The next message. Raises TimeoutError, and ConnectionClosed."""
+        message: dict[str, Any] = json.loads(self.connection.recv(timeout=seconds))
+        return message
+
+    def ask(self, **message: Any) -> dict[str, Any]:
+        """The answer to a message, or whatever comes first."""
+        with suppress(ConnectionClosed):  # what was received before can still be read
+            self.connection.send(json.dumps(message))
+        return self.receive()
+
+    def close_code(self) -> int | None:
+        """With which code the server closes it, after any messages."""
+        try:
+            while True:
+                self.receive()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+
+    def is_silent(self, *, seconds: float = 1.0) -> bool:
+        """Whether nothing comes for so long, though it is open."""
+        try:
+            self.receive(seconds=seconds)
+        except TimeoutError:
+            return True
+        return False
+
+
+@contextmanager
+def web_socket(
+    url: str, *, token: str = "", query: str = "", headers: Mapping[str, str] | None = None
+) -> Iterator[WebSocketClient]:
+    """A WebSocket of the server at `url`."""
+    sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+    address = f"{url.replace('http', 'ws', 1)}/api/v1/ws{query}"
+    with connect(address, additional_headers=sent, proxy=None) as connection:
+        yield WebSocketClient(connection)

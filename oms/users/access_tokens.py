@@ -14,7 +14,7 @@ from rest_framework_simplejwt.settings import api_settings
 from oms.core.actor import Actor
 from oms.core.actor import account as actor_of_account
 from oms.core.permissions import NO_PERMISSIONS, Permission, permissions_of_codes
-from oms.db.pipeline import Pipeline, Result
+from oms.db.pipeline import Pipeline, Result, execute
 from oms.users.granted import GRANTED_CODES
 from oms.users.operations.sessions import SESSION_CLAIM
 from oms.users.signing_keys import AccessToken
@@ -38,12 +38,7 @@ _ACCOUNTS = f"""
     WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
 """  # noqa: S608
 
-_OPEN = """
-    SELECT session.id, account.is_staff FROM users_session AS session
-    JOIN users_user AS account ON account.id = session.user_id
-    WHERE session.id = ANY(%s) AND session.revoked_at IS NULL AND account.is_active
-      AND session.expires_at > now()
-"""
+_OPEN = f"{_ACCOUNTS} AND session.expires_at > now()"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,10 +146,10 @@ class AccountQuery:
         return accounts
 
 
-def sessions_still_open(session_ids: Collection[UUID]) -> dict[UUID, bool]:
-    """Those of the sessions that have not ended or expired, and whether they are of staff."""
-    with Pipeline() as pipeline:
-        return dict(pipeline.query(_OPEN, [list(session_ids)]).rows())
+def accounts_of_open_sessions(session_ids: Collection[UUID]) -> dict[UUID, Account]:
+    """The accounts of those of the sessions that have not ended or expired."""
+    accounts = execute(_OPEN, [list(session_ids)], make=_account).rows() if session_ids else []
+    return {each.session_id: each for each in accounts if each.session_id}
 
 
 def account_of(session_id: UUID) -> Account | None:

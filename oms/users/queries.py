@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Permission as PermissionRow
 from django.db.models import Q, QuerySet
+from django.utils.crypto import constant_time_compare
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result
 from oms.users.access_tokens import Account
+from oms.users.back_office_sessions import SessionStore
 from oms.users.models import User
 
 
@@ -68,10 +72,16 @@ def staff_with(permission: Permission) -> QuerySet[User]:
     )
 
 
-def staff_account(user_id: UUID) -> Account | None:
-    """The account of a member of the staff; None for others, and inactive ones."""
-    user = User.objects.filter(pk=user_id, is_active=True, is_staff=True).first()
-    if user is None:
+def back_office_account(session_key: str) -> Account | None:
+    """The account that is signed in by the session of the back office; None once it has ended."""
+    session: dict[str, Any] = SessionStore(session_key).load()
+    if SESSION_KEY not in session:
+        return None
+    user = User.objects.filter(pk=session[SESSION_KEY], is_active=True, is_staff=True).first()
+    # As Django compares them: the password was changed, or all sessions were ended.
+    if user is None or not constant_time_compare(
+        session[HASH_SESSION_KEY], user.get_session_auth_hash()
+    ):
         return None
     return Account(
         session_id=None,

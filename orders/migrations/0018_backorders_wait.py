@@ -41,8 +41,8 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("orders", "0010_quantity_waiting_validated"),
-        ("inventory", "0009_backorders_wait"),
+        ("orders", "0017_order_reference_once"),
+        ("inventory", "0012_backorders_wait"),
         ("events", "0007_all_events_of_customers"),
     ]
 

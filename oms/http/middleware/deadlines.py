@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 
 from oms.core.deadline import deadline_in
-from oms.http.headers import DEADLINE, MAX_MILLISECONDS, InvalidHeader, requested_seconds
+from oms.http.headers import DEADLINE, deadline_of
 from oms.http.middleware.problems import answering_problems
 
 
@@ -22,12 +22,8 @@ class DeadlineMiddleware:
 
     @answering_problems
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        text = request.headers.get(DEADLINE)
-        if text is None:
-            return self.get_response(request)
-        seconds = requested_seconds(text)
+        seconds = deadline_of(request.headers.get(DEADLINE))
         if seconds is None:
-            detail = f"A whole number of milliseconds from 1 to {MAX_MILLISECONDS}."
-            raise InvalidHeader(DEADLINE, detail)
+            return self.get_response(request)
         with deadline_in(seconds=seconds):
             return self.get_response(request)

@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from oms.testing.processes import Processes
+from oms.testing.processes import Processes, RunningProcess
 
 
 @pytest.fixture(scope="module")
-def url(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """The address of a web process, in which an account may have three streams."""
+def processes(django_db_setup: None, django_db_blocker: Any) -> Iterator[Processes]:
     with django_db_blocker.unblock(), Processes() as processes:
-        processes.start("web", {"STREAMS_PER_ACCOUNT": "3"})
-        yield processes.web_url
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def web(processes: Processes) -> RunningProcess:
+    """A web process, in which an account may have three streams."""
+    return processes.start("web", {"STREAMS_PER_ACCOUNT": "3"})
+
+
+@pytest.fixture(scope="module")
+def url(processes: Processes, web: RunningProcess) -> str:
+    """The address of the web process."""
+    return processes.web_url

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from oms.devserver.ports import free_port
-from oms.streams.tests.test_web_sockets import access, ask, connected, receive
 from oms.testing.environment import ROOT
-from oms.testing.factories import make_customer, make_product
+from oms.testing.factories import make_customer, make_product, tokens_for
 from oms.testing.ordering import place
-from oms.testing.streams import streamed
+from oms.testing.streams import streamed, web_socket
+from oms.users.models import User
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -73,16 +73,20 @@ def _wait_until_listening(port: int) -> None:
     raise AssertionError("nginx does not listen.")
 
 
+def access(user: User) -> str:
+    return tokens_for(user).access
+
+
 def test_events_pass_at_once(proxy: str) -> None:
     buyer, mug = make_customer(), make_product()
     with streamed(proxy, "orders", token=access(buyer)) as stream:
         order = place((mug, 1), customer=buyer)
         assert stream.next(seconds=5).data["order_id"] == str(order.id)
 
-    with connected(proxy, token=access(buyer)) as web_socket:
-        ask(web_socket, type="subscribe", topics=["orders"])
+    with web_socket(proxy, token=access(buyer)) as socket_client:
+        socket_client.ask(type="subscribe", topics=["orders"])
         order = place((mug, 1), customer=buyer)
-        assert receive(web_socket)["data"]["order_id"] == str(order.id)
+        assert socket_client.receive()["data"]["order_id"] == str(order.id)
 
 
 def test_what_is_not_a_stream_is_answered_as_without_it(proxy: str, url: str) -> None:
@@ -97,12 +101,12 @@ def test_a_stream_without_events_outlives_the_time_limit_of_the_proxy(proxy: str
     buyer, mug = make_customer(), make_product()
     with (
         streamed(proxy, "orders", token=access(buyer)) as stream,
-        connected(proxy, token=access(buyer)) as web_socket,
+        web_socket(proxy, token=access(buyer)) as socket_client,
     ):
-        ask(web_socket, type="subscribe", topics=["orders"])
+        socket_client.ask(type="subscribe", topics=["orders"])
         assert stream.is_silent(seconds=20)
         assert stream.comments >= 1
         order = place((mug, 1), customer=buyer)
         assert stream.next().data["order_id"] == str(order.id)
-        assert receive(web_socket) == {"type": "heartbeat"}
-        assert receive(web_socket)["data"]["order_id"] == str(order.id)
+        assert socket_client.receive() == {"type": "heartbeat"}
+        assert socket_client.receive()["data"]["order_id"] == str(order.id)

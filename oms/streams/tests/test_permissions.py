@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from django.db import transaction
-from websockets import ConnectionClosed
-from websockets.sync.client import connect
 
 from notifications.operations.subscriptions import queue_notifications
 from oms.core.permissions import Permission
@@ -23,7 +19,7 @@ from oms.streams.tickets import issue_ticket
 from oms.streams.topics import Topic
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff, tokens_for
 from oms.testing.ordering import paid_order
-from oms.testing.streams import StreamClient, streamed
+from oms.testing.streams import StreamClient, StreamRefused, streamed, web_socket
 from oms.users.models import Session, User
 from oms.users.operations.accounts import change_user
 from oms.users.operations.sessions import revoke_session
@@ -125,13 +121,7 @@ def account_for(caller: Caller, world: World) -> tuple[User | None, str]:
 
 def by_stream(url: str, topic: Topic, *, token: str, start: str, number: int) -> Collection[str]:
     """What a stream gives: the ids of events, or products; () if it is refused."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    query = {"topics": topic.value, "after": start}
-    with httpx.stream("GET", f"{url}/api/v1/stream", params=query, headers=headers) as response:
-        if response.status_code in REFUSALS:
-            return ()
-    with streamed(url, topic.value, token=token, after=start) as stream:
-        return received(stream, number=number)
+    return streamed_subjects(url, topic, number=number, token=token, after=start)
 
 
 def by_ticket(url: str, topic: Topic, *, token: str, start: str, number: int) -> Collection[str]:
@@ -139,13 +129,20 @@ def by_ticket(url: str, topic: Topic, *, token: str, start: str, number: int) ->
     answer = httpx.post(f"{url}/api/v1/stream/tickets", headers=headers)
     if answer.status_code == 401:
         return ()
-    query = {"topics": topic.value, "ticket": answer.json()["ticket"]}
-    with httpx.stream("GET", f"{url}/api/v1/stream", params=query) as response:
-        if response.status_code in REFUSALS:
-            return ()
-    ticket = httpx.post(f"{url}/api/v1/stream/tickets", headers=headers).json()["ticket"]
-    with streamed(url, topic.value, after=start, ticket=ticket) as stream:
-        return received(stream, number=number)
+    ticket = answer.json()["ticket"]
+    return streamed_subjects(url, topic, number=number, ticket=ticket, after=start)
+
+
+def streamed_subjects(
+    url: str, topic: Topic, *, number: int, token: str = "", **query: str
+) -> Collection[str]:
+    try:
+        with streamed(url, topic.value, token=token, headers=None, **query) as stream:
+            return received(stream, number=number)
+    except StreamRefused as refusal:
+        if refusal.status not in REFUSALS:
+            raise
+        return ()
 
 
 def received(stream: StreamClient, *, number: int) -> Collection[str]:
@@ -162,26 +159,14 @@ def subject_of(id: str, data: dict[str, Any]) -> str:
 def by_web_socket(
     url: str, topic: Topic, *, token: str, start: str, number: int
 ) -> Collection[str]:
-    headers = {"Authorization": f"Bearer {token}"} if token else None
-    address = f"{url.replace('http', 'ws', 1)}/api/v1/ws"
-    with connect(address, additional_headers=headers, proxy=None) as socket:
-        try:
-            socket.send(json.dumps({"type": "subscribe", "topics": [topic], "after": start}))
-            answer = json.loads(socket.recv(timeout=20))
-        except (ConnectionClosed, OSError):  # wrong credentials are refused before a subscription
-            answer = None
-        if answer is None or answer["type"] == "error":
-            with suppress(ConnectionClosed, OSError):
-                for _ in socket:  # until it is closed
-                    pass
-            assert socket.close_code in {4000 + status for status in REFUSALS}
+    with web_socket(url, token=token) as socket:
+        answer = socket.ask(type="subscribe", topics=[topic], after=start)
+        if answer["type"] == "error":
+            assert socket.close_code() in {4000 + status for status in REFUSALS}
             return ()
-        events = [json.loads(socket.recv(timeout=20)) for _ in range(number)]
-        with pytest.raises(TimeoutError):
-            socket.recv(timeout=1)
-    return [
-        event["data"]["product_id"] if "sku" in event["data"] else event["id"] for event in events
-    ]
+        events = [socket.receive() for _ in range(number)]
+        assert socket.is_silent()
+    return [subject_of(event["id"], event["data"]) for event in events]
 
 
 @pytest.mark.parametrize("door", [by_stream, by_ticket, by_web_socket])

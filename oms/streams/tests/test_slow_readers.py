@@ -1,10 +1,12 @@
-"""Clients that open a stream and do not read it."""
+"""Clients that open a stream and do not read it, or have vanished."""
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from django.db import transaction
@@ -13,7 +15,7 @@ from oms.core.actor import system
 from oms.events.publishing import publish
 from oms.testing.factories import make_customer, make_product, tokens_for
 from oms.testing.ordering import place
-from oms.testing.streams import streamed
+from oms.testing.streams import StreamRefused, streamed
 from oms.users.models import User
 from orders.events import OrderEdited
 
@@ -64,3 +66,30 @@ def write_large_events(*, customer: User, number: int, length: int) -> None:
     for _ in range(number // 100):
         with transaction.atomic():
             publish(*[edited] * 100, actor=system("tests"))
+
+
+# A filter that lets nothing through: "ret #0" (the kernel's networking/filter.rst).
+_NOTHING = struct.pack("=HBBI", 0x06, 0, 0, 0)
+_SO_ATTACH_FILTER = 26
+
+
+@pytest.mark.fault
+def test_a_client_that_has_vanished_without_a_word_keeps_no_place(url: str) -> None:
+    """As behind a cable that was pulled: nothing reaches it, and nothing comes from it."""
+    access = tokens_for(make_customer()).access
+    with ExitStack() as stack:
+        streams = [stack.enter_context(streamed(url, "orders", token=access)) for _ in range(3)]
+        wire = streams[0].response.extensions["network_stream"].get_extra_info("socket")
+        code = ctypes.create_string_buffer(_NOTHING)
+        program = struct.pack("HL", 1, ctypes.addressof(code))
+        wire.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+        # A heartbeat within 15 s, and half a minute without its acknowledgement.
+        until = time.monotonic() + 70
+        while time.monotonic() < until:
+            try:
+                with streamed(url, "orders", token=access):
+                    return
+            except StreamRefused:
+                time.sleep(1)
+        pytest.fail("the place of the client that has vanished stays taken")

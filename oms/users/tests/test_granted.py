@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as PermissionRow
 from django.db import connection
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from oms.core.permissions import NO_PERMISSIONS, ROLES, Permission
@@ -14,7 +15,7 @@ from oms.users import access_tokens
 from oms.users.access_tokens import account_of
 from oms.users.granted import granted_permissions, permissions_of_groups
 from oms.users.models import Session, User
-from oms.users.queries import staff_account
+from oms.users.queries import back_office_account
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,9 @@ def test_permissions_are_those_granted_directly_and_by_groups() -> None:
     user = member()
     tokens_for(user)
     account = account_of(Session.objects.get().id)
-    of_the_back_office = staff_account(user.id)
+    browser = Client()
+    browser.force_login(user)
+    of_the_back_office = back_office_account(browser.session.session_key or "")
 
     assert account is not None
     assert of_the_back_office is not None
