@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -175,6 +176,8 @@ def test_lists_are_filtered_by_the_reference(client: APIClient) -> None:
     assert [one["id"] for one in own] == [order["id"]]
     assert [one["id"] for one in all_] == [other["id"], order["id"]]
     assert client.get(URL, {"reference": "PO-2"}).json()["results"] == []
+    found = staff.get("/api/v1/admin/orders", {"search": "PO-10"}).json()["results"]
+    assert [one["reference"] for one in found] == ["PO-10"]
 
 
 def test_an_edit_replaces_them(client: APIClient) -> None:
@@ -266,6 +269,16 @@ def test_staff_correct_a_paid_order_until_it_is_shipped(customer: User) -> None:
     for refused in (items, own, late):
         assert (refused.status_code, refused.json()["code"]) == (409, "order_not_editable")
     assert (noted.status_code, noted.json()["metadata"]) == (200, {"a": "b"})
+
+
+def test_staff_note_something_of_a_free_order(client: APIClient) -> None:
+    free = make_product(price=Decimal("0.00"))
+    order = client.post(URL, body((free, 1))).json()
+    assert order["status"] == "confirmed"
+
+    noted = api_client(make_staff()).patch(f"{URL}/{order['id']}", {"internal_note": "Sample."})
+
+    assert (noted.status_code, noted.json()["status"]) == (200, "confirmed")
 
 
 def test_customers_set_their_language(customer: User, client: APIClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_an_order_that_was_changed_meanwhile_is_not_paid(
 ) -> None:
     order = place((make_product(), 1), customer=customer)
     path = f"/api/v1/orders/{order.id}"
-    dear = make_product(price="5000.00")
+    dear = make_product(price=Decimal("5000.00"))
     edited = staff.patch(path, {"items": [{"product_id": str(dear.id), "quantity": 1}]})
     assert edited["ETag"] == '"v2"'
 
