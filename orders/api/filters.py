@@ -22,7 +22,7 @@ from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 
 class AdminOrderSearch(SearchFilter):
-    """Number, reference or customer, by what indexes can find: the table is too long to look through."""
+    """Number, reference or customer, by indexes: the table is too long to look through."""
 
     def __init__(self) -> None:
         super().__init__(

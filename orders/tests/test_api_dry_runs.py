@@ -184,6 +184,17 @@ def test_it_counts_as_a_read(client: APIClient, settings: Settings) -> None:
     assert [client.post(URL, body((mug, 1))).status_code for _ in range(3)] == [201, 201, 429]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/auth/token", "/admin/login/"])
+def test_attempts_to_log_in_count_whatever_the_query_says(path: str, settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "token_address": "2/hour"}
+    login = {"email": "ada@example.com", "username": "ada@example.com", "password": "wrong"}
+
+    statuses = [APIClient().post(path + DRY, login).status_code for _ in range(3)]
+
+    assert 429 not in statuses[:2]
+    assert statuses[2] == 429
+
+
 @pytest.mark.parametrize("value", ["1", "TRUE", "yes", ""])
 def test_other_values_are_refused(client: APIClient, value: str) -> None:
     response = client.post(f"{URL}?dry_run={value}", body((make_product(), 1)))

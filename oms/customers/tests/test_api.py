@@ -101,7 +101,7 @@ def test_search_finds_name_address_and_phone(staff: APIClient, text: str) -> Non
 
 
 def test_a_page_takes_as_many_statements_for_many_customers_as_for_one(staff: APIClient) -> None:
-    counts = []
+    counts: list[int] = []
     for _ in range(2):
         for customer in [make_customer() for _ in range(3)]:
             place((make_product(), 1), customer=customer)

@@ -142,11 +142,13 @@ def test_keys_belong_to_user_method_path_query_and_address(
     act(client)
     client.post("/api/v1/users", {"name": "x"}, headers=KEY)
     client.delete("/api/v1/effects", headers=KEY)
-    client.post("/api/v1/effects?a=b", {"name": "x"}, headers=KEY)
+    with_query = client.post("/api/v1/effects?a=b", {"name": "x"}, headers=KEY)
     client.force_authenticate(None)
     client.post("/api/v1/effects", {"name": "x"}, headers=KEY, REMOTE_ADDR="192.0.2.7")
 
-    assert effects() == 6
+    assert effects() == 5
+    # Another call, whose parameter is unknown, and no repetition of the first one.
+    assert with_query.json()["code"] == "invalid_query"
     assert effects("deleted") == 1
 
 
