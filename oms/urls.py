@@ -38,4 +38,5 @@ urlpatterns = [
     path("api/v1/", include("notifications.api.urls")),
     path("api/v1/", include("reports.api.urls")),
     path("api/v1/", include("oms.streams.urls")),
+    path("api/v1/", include("oms.customers.api")),
 ]

@@ -25,8 +25,8 @@ _LAST = "\U0010ffff"
 def orders_found(orders: QuerySet[Order], *, text: str) -> QuerySet[Order]:
     """Those of `orders` that match each word of `text`, in any case.
 
-    A word matches an order whose number begins or ends with it, or whose customer's e-mail address
-    or name contains it.
+    A word matches an order whose number begins or ends with it, whose reference it is, exactly, or
+    whose customer's e-mail address or name contains it.
     """
     for word in text.split():
         orders = orders.filter(_is_any_of(_ids_fitting(word)))
@@ -58,6 +58,7 @@ def _ids_fitting(word: str) -> QuerySet[Order, Any]:
     ending = orders.filter(end__gte=end, end__lt=end + _LAST).values("pk")
     return beginning.union(
         ending,
+        orders.filter(reference=word).values("pk"),
         orders.filter(_is_any_of(customers.values("pk"), "customer_id")).values("pk"),
         all=True,
     )

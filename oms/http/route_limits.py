@@ -62,9 +62,10 @@ def count_body(request: HttpRequest, *, cost: int) -> Problem | None:
 
 def limits_of(request: HttpRequest) -> list[Limit]:
     """The limits of the request's route, with the subjects that it has."""
-    # A dry run counts as a read.
-    is_read = is_dry_run(request.GET)
-    names = _GENERAL if is_read else limit_names(request.method or "", _route(request))
+    names = limit_names(request.method or "", _route(request))
+    # A dry run counts as a read; attempts, which have none, count whatever the query says.
+    if is_api(request) and is_dry_run(request.GET) and _ATTEMPTS.isdisjoint(names):
+        names = _GENERAL
     if not names or (names is _GENERAL and not is_api(request)):
         return []
     subjects = ((name, _SUBJECTS[name.rpartition("_")[2]](request)) for name in names)

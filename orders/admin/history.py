@@ -21,6 +21,7 @@ from oms.events.models import Event
 _TITLES = {
     "order.placed": _("Placed"),
     "order.edited": _("Edited"),
+    "order.internal_note_changed": _("Internal note changed"),
     "order.confirmed": _("Confirmed"),
     "order.processing_started": _("Processing started"),
     "order.put_on_hold": _("Put on hold"),

@@ -58,7 +58,7 @@ class OrderAdmin(LargeTableAdmin):
         ("placed_at", CreationDateFilter),
     )
     search_fields = ("number",)
-    search_help_text = _("Order number (start or end), customer e-mail, name or ID")
+    search_help_text = _("Order number (start or end), reference, customer e-mail, name or ID")
     sortable_by = ("number", "placed")
     fields = ("number",)
     change_form_template = "admin/orders/order/change_form.html"
@@ -117,9 +117,12 @@ def _page_context(presenter: OrderPresenter) -> dict[str, Any]:
             (_("placed"), order.placed_at),
             *([(_("expires"), order.expires_at)] if order.expires_at else []),
             (_("updated"), order.updated_at),
+            *([(_("reference"), order.reference)] if order.reference else []),
+            *([(_("language"), order.language)] if order.language else []),
         ],
         "help_texts": [text for text in help_texts if text],
         "address": _address(order.shipping_address),
+        "billing_address": _address(order.billing_address or {}),
         "items": presenter.items,
         "payments": presenter.payments,
         "payment_colours": PAYMENT_ATTEMPT_COLOURS,

@@ -22,14 +22,14 @@ from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 
 class AdminOrderSearch(SearchFilter):
-    """Number or customer, by what indexes can find: the table is too long to look through."""
+    """Number, reference or customer, by indexes: the table is too long to look through."""
 
     def __init__(self) -> None:
         super().__init__(
             fields=(),
             help_text=(
-                "The number begins or ends with it, or the customer's e-mail address or name"
-                " contains it, in any case. All words must match."
+                "The number begins or ends with it, the customer's e-mail address or name contains"
+                " it, in any case, or it is the reference. All words must match."
             ),
         )
 

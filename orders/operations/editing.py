@@ -88,11 +88,13 @@ def edit_order(
     if not changes:
         order.refresh_from_db(fields=["version", "updated_at"])
         return order
-    if not order.total:
+    # Staff also note something of orders that were free from the beginning, and are confirmed.
+    becomes_free = "items" in changes and not order.total
+    if becomes_free:
         order.payment_status = PaymentState.PAID
     order.save()
     publish(*_events(order, changes), actor=actor, at=now)
-    if not order.total:
+    if becomes_free:
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
 

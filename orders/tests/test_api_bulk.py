@@ -14,11 +14,10 @@ from rest_framework.test import APIClient
 from oms.core.ids import new_id
 from oms.http.rate_limits import Limit, count
 from oms.testing.factories import api_client, make_customer, make_product
-from oms.testing.ordering import stock_of
+from oms.testing.ordering import ADDRESS, stock_of
 from oms.users.models import User
-from orders.api.outputs import OrderOutput
 from orders.models import Order
-from orders.tests.test_api_placing import body, faults
+from orders.tests.test_api_placing import SHOWN, body, faults
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
@@ -42,11 +41,11 @@ def test_bulk_answers_each_order_in_the_order_of_the_request(client: APIClient) 
     assert response.status_code == 207
     results = response.json()["results"]
     assert [result["status"] for result in results] == [201, 409, 400, 201]
-    assert set(results[0]["order"]) == set(OrderOutput().fields)
+    assert set(results[0]["order"]) == SHOWN
     short = results[1]["problem"]
     assert (short["code"], short["status"]) == ("out_of_stock", 409)
-    assert short["errors"][0]["pointer"] == "/orders/1/items/0/quantity"
-    assert results[2]["problem"]["errors"][0]["pointer"] == "/orders/2/items/0/product_id"
+    assert short["errors"][0]["pointer"] == "/items/0/quantity"
+    assert results[2]["problem"]["errors"][0]["pointer"] == "/items/0/product_id"
     assert stock_of(mug) == (3, 3)
     ids = [result["order"]["id"] for result in results if result["status"] == 201]
     assert [order["id"] for order in client.get(URL).json()["results"]] == ids[::-1]
@@ -67,6 +66,56 @@ def test_bulk_that_rejects_all_places_none(client: APIClient) -> None:
     ] == [(409, "rejected_with_others"), (409, "out_of_stock")]
     assert not Order.objects.exists()
     assert stock_of(mug) == (3, 0)
+
+
+def test_an_order_with_invalid_content_is_refused_by_itself(client: APIClient) -> None:
+    mug = make_product(stock=10)
+    bad_address = {**body((mug, 1)), "shipping_address": {**ADDRESS, "country": "XX"}}
+    twice = {**body((mug, 1), (mug, 1)), "colour": "red"}
+
+    response = client.post(
+        BULK, {"orders": [body((mug, 2)), body(), bad_address, twice, "x", None, body((mug, 1))]}
+    )
+
+    assert response.status_code == 207
+    results = response.json()["results"]
+    assert [result["status"] for result in results] == [201, 400, 400, 400, 400, 400, 201]
+    problems = [result["problem"] for result in results if "problem" in result]
+    assert {problem["code"] for problem in problems} == {"invalid"}
+    assert {problem["instance"] for problem in problems} == {BULK}
+    assert [{error["pointer"] for error in problem["errors"]} for problem in problems] == [
+        {"/items"},
+        {"/shipping_address/country"},
+        {"/items/1/product_id", "/colour"},
+        {""},
+        {""},
+    ]
+    assert stock_of(mug) == (10, 3)
+
+
+def test_a_bulk_that_rejects_all_rejects_valid_orders_beside_an_invalid_one(
+    client: APIClient,
+) -> None:
+    mug = make_product(stock=3)
+
+    response = client.post(BULK, {"orders": [body((mug, 1)), body()], "on_error": "reject_all"})
+
+    assert [
+        (result["status"], result["problem"]["code"]) for result in response.json()["results"]
+    ] == [(409, "rejected_with_others"), (400, "invalid")]
+    assert not Order.objects.exists()
+    assert stock_of(mug) == (3, 0)
+
+
+def test_invalid_orders_count_against_the_limit_too(client: APIClient, settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "place_user": "10/hour"}
+    mug = make_product()
+
+    accepted = client.post(BULK, {"orders": [body((mug, 1)), *[body()] * 5]})
+    refused = client.post(BULK, {"orders": [body((mug, 1)), *[body()] * 5]})
+
+    assert (accepted.status_code, refused.status_code) == (207, 429)
+    assert Order.objects.count() == 1
 
 
 @pytest.mark.parametrize(

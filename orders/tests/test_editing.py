@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -63,20 +64,55 @@ def test_editing_reserves_and_releases_the_difference() -> None:
     assert status_changes_of(order) == ["order.placed", "order.edited"]
 
 
-def test_kept_items_keep_their_price_and_new_ones_have_the_current_price() -> None:
-    mug, pot = make_product(price=Decimal("10.00")), make_product(price=Decimal("10.00"))
-    order = place((mug, 1))
-    for product in (mug, pot):
-        change_product(
-            actor=actor_for(make_staff()),
-            product_id=product.id,
-            values={"price": Decimal("20.00"), "is_active": product is pot},
-        )
+def repriced(*products: Product, **values: Any) -> None:
+    for product in products:
+        change_product(actor=actor_for(make_staff()), product_id=product.id, values=values)
 
-    changed = edited(order, (mug, 2), (pot, 1))
 
-    assert changed.total == Decimal("40.00")
-    assert [item.unit_price for item in changed.items.all()] == [Decimal("10.00"), Decimal("20.00")]
+def test_only_lines_that_do_not_grow_keep_their_price() -> None:
+    same, less, more, new = (make_product(price=Decimal("1.00")) for _ in range(4))
+    order = place((same, 2), (less, 2), (more, 1))
+    lines = {item.id for item in order.items.all()}
+    repriced(same, less, more, new, price=Decimal("100.00"), name="Renamed")
+
+    changed = edited(order, (same, 2), (less, 1), (more, 3), (new, 1))
+
+    items = list(changed.items.all())
+    assert [item.unit_price for item in items] == [Decimal(price) for price in (1, 1, 100, 100)]
+    assert [item.name == "Renamed" for item in items] == [False, False, True, True]
+    assert changed.total == Decimal("403.00")
+    # A line that is sold anew stays the same line.
+    assert {item.id for item in items} > lines
+
+
+def test_a_product_no_longer_on_sale_may_stay_but_not_grow() -> None:
+    mug = make_product(price=Decimal("10.00"))
+    order = place((mug, 2))
+    repriced(mug, is_active=False, price=Decimal("20.00"))
+
+    with pytest.raises(Invalid) as refusal:
+        edited(order, (mug, 3))
+    fewer = edited(order, (mug, 1))
+
+    assert [(e.pointer, e.code) for e in refusal.value.errors] == [
+        ("/items/0/product_id", "not_found")
+    ]
+    assert fewer.total == Decimal("10.00")
+
+
+def test_a_product_with_another_currency_by_now_may_stay_but_not_grow() -> None:
+    mug = make_product(price=Decimal("10.00"))
+    order = place((mug, 2))
+    repriced(mug, currency="USD")
+
+    with pytest.raises(Invalid) as refusal:
+        edited(order, (mug, 3))
+    fewer = edited(order, (mug, 1))
+
+    assert [(e.pointer, e.code) for e in refusal.value.errors] == [
+        ("/items/0/product_id", "currency_mismatch")
+    ]
+    assert (fewer.total, fewer.currency) == (Decimal("10.00"), "EUR")
 
 
 def test_an_edit_without_enough_stock_changes_nothing_and_counts_the_reserved_units() -> None:

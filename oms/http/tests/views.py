@@ -117,7 +117,7 @@ class ThingViewSet(ApiViewSet):
     @documented(summary="Change a thing", request=LineInput, response=ThingOutput, versioned=True)
     def partial_update(self, request: Any, id: str) -> Response:
         if self.expected_version() not in (None, 7):
-            raise errors.StaleVersion
+            raise errors.StaleVersion(current_version=7)
         return self.versioned(8, {"id": str(self.path_id())})
 
 
@@ -199,7 +199,7 @@ RAISED: dict[str, Exception] = {
     "conflict": Shortage(
         "Short of 3.", sku="A-1", status="no", errors_are="kept", shortages=[{"n": 1}]
     ),
-    "stale": errors.StaleVersion(),
+    "stale": errors.StaleVersion(current_version=7),
     "unprocessable": errors.Unprocessable(),
     "unavailable": errors.Unavailable(),
     "busy": DatabaseBusy(),

@@ -172,6 +172,12 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("PATCH", "admin-staff-member"): Expected(
         access=_staff, request=_of_member(full_name="Renamed"), permissions=(P.STAFF_MANAGE,)
     ),
+    ("GET", "admin-customers"): Expected(
+        access=_staff, request=_plain, permissions=_view_customers
+    ),
+    ("GET", "admin-customer"): Expected(
+        access=_staff, request=_of_owner(), permissions=_view_customers
+    ),
     # --- Products and stock
     ("GET", "product-list"): Expected(access=Access.PUBLIC, request=_plain),
     ("GET", "product-detail"): Expected(access=Access.PUBLIC, request=_of_product()),

@@ -1,0 +1,1 @@
+"""Customers with their orders, money and mails, which belong to different apps."""
