@@ -26,6 +26,14 @@ class Kind(models.TextChoices):
     ORDER_CANCELLED = "order_cancelled", _("order cancelled")
     ORDER_EXPIRED = "order_expired", _("order expired")
     ORDER_REFUNDED = "order_refunded", _("order refunded")
+    ITEMS_CANCELLED = "items_cancelled", _("items cancelled")
+    ADDRESS_CORRECTED = "address_corrected", _("address corrected")
+    SHIPMENT_CORRECTED = "shipment_corrected", _("shipment corrected")
+    RETURN_REQUESTED = "return_requested", _("return requested")
+    RETURN_APPROVED = "return_approved", _("return approved")
+    RETURN_REJECTED = "return_rejected", _("return rejected")
+    RETURN_CANCELLED = "return_cancelled", _("return cancelled")
+    RETURN_RECEIVED = "return_received", _("return received")
     LOW_STOCK = "low_stock", _("low stock")
     STAFF_INVITED = "staff_invited", _("staff invited")
 
@@ -46,6 +54,14 @@ RARE_KINDS = (
     Kind.ORDER_CANCELLED,
     Kind.ORDER_EXPIRED,
     Kind.ORDER_REFUNDED,
+    Kind.ITEMS_CANCELLED,
+    Kind.ADDRESS_CORRECTED,
+    Kind.SHIPMENT_CORRECTED,
+    Kind.RETURN_REQUESTED,
+    Kind.RETURN_APPROVED,
+    Kind.RETURN_REJECTED,
+    Kind.RETURN_CANCELLED,
+    Kind.RETURN_RECEIVED,
     Kind.LOW_STOCK,
     Kind.STAFF_INVITED,
 )
@@ -133,7 +149,7 @@ class Notification(LeasedWork):
             ),
             models.Index(
                 fields=["kind", "-id"],
-                name="notification_rare_kinds",
+                name="notification_by_rare_kind",
                 condition=Q(kind__in=RARE_KINDS),
             ),
             models.Index(

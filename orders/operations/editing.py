@@ -88,11 +88,12 @@ def edit_order(
     if not changes:
         order.refresh_from_db(fields=["version", "updated_at"])
         return order
-    if not order.total:
+    is_free = order.is_awaiting_payment and not order.total
+    if is_free:
         order.payment_status = PaymentState.PAID
     order.save()
     publish(*_events(order, changes), actor=actor, at=now)
-    if not order.total:
+    if is_free:
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
 
@@ -145,6 +146,12 @@ def _exchange_items(
     before = {id: item.quantity for id, item in old.items()}
     if list(new.items()) == list(before.items()):
         return {}
+    if any(item.quantity_cancelled for item in old.values()):
+        raise OrderNotEditable(
+            "Items of an order with cancelled quantities can't be changed.",
+            current_status=order.status,
+            payment_status=order.payment_status,
+        )
     stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     _check(requested, before, stock=stock, currency=order.currency)

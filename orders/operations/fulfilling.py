@@ -11,7 +11,6 @@ from inventory.operations.stock import Cause, open_stock_allocator
 from inventory.queries import reserved_quantities_of
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.errors import InputError, Invalid
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -19,6 +18,7 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
+from orders.operations.quantities import quantities_by_item
 from orders.operations.transitions import allocate, transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
@@ -129,30 +129,12 @@ def _shipment_quantities(
         if not remaining:
             raise NothingToShip
         return remaining
-    by_id = {item.id: item for item in own}
-    unknown = [
-        InputError(
-            pointer=f"/items/{line}/order_item_id",
-            code="not_found",
-            detail="This order has no item with that id.",
-        )
-        for line, requested in enumerate(items)
-        if requested.order_item_id not in by_id
-    ]
-    if unknown:
-        raise Invalid(unknown)
-    quantities: dict[OrderItem, int] = {}
-    for requested in items:
-        item = by_id[requested.order_item_id]
-        quantities[item] = quantities.get(item, 0) + requested.quantity
-    too_many = [
-        {"order_item_id": str(item.id), "requested": quantity, "left": item.left_to_ship}
-        for item, quantity in quantities.items()
-        if quantity > item.left_to_ship
-    ]
-    if too_many:
-        raise NothingToShip(items=too_many)
-    return quantities
+    return quantities_by_item(
+        own,
+        ((item.order_item_id, item.quantity) for item in items),
+        left=lambda item: item.left_to_ship,
+        error=NothingToShip,
+    )
 
 
 def _ship_stock(

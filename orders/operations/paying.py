@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
 from oms.core import clock
-from oms.core.actor import Actor
+from oms.core.actor import Actor, system
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
@@ -22,6 +22,7 @@ from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
+from orders.operations.cancellations import refund_cancelled
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
 from orders.placements import OrderedItem, PaymentChoice
@@ -38,7 +39,12 @@ from payments.events import (
 from payments.locks import lock_payments_of_orders
 from payments.operations.attempts import request_payment
 from payments.operations.refunds import refund_or_void
-from payments.queries import Requested, succeeded_refunds, superseded_payments
+from payments.queries import (
+    Requested,
+    captured_amounts,
+    succeeded_refunds,
+    superseded_payments,
+)
 
 # Only refunds change these.
 _PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
@@ -87,7 +93,7 @@ class _Context:
     """What the handlers of one payment event work on: the locked order, its items and the stock.
 
     `superseded` are the payments with a later one for their order, `refunded` is the order's
-    refunded total, `events` are the order events of the whole batch.
+    refunded total of the amount `captured`, `events` are the order events of the whole batch.
     """
 
     order: Order
@@ -97,6 +103,7 @@ class _Context:
     at: datetime
     superseded: Collection[UUID]
     refunded: Decimal
+    captured: Decimal
     events: list[tuple[DomainEvent, Actor]]
 
     def publish(self, event: DomainEvent) -> None:
@@ -117,16 +124,17 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     ended = [order for order in orders.values() if order.status in _ENDED]
     items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and stock is locked before the outcome.
-    lock_payments_of_orders(order.id for order in ended)
+    lock_payments_of_orders(
+        {order.id for order in ended} | {order_id for order_id, _ in _exceeding(facts, orders)}
+    )
     stock = open_stock_allocator(
         item.product_id for of_order in items.values() for item in of_order
     )
     superseded = superseded_payments(
         {fact.payment_id for fact in facts if isinstance(fact, _OF_LATEST_PAYMENT)}
     )
-    refunded = succeeded_refunds(
-        {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
-    )
+    with_refund = {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
+    refunded, captured = succeeded_refunds(with_refund), captured_amounts(with_refund)
     order_events: list[tuple[DomainEvent, Actor]] = []
     to_refund: list[_Context] = []
     versions = {order.id: order.version for order in orders.values()}
@@ -143,6 +151,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             at=now,
             superseded=superseded,
             refunded=refunded.get(order.id, ZERO),
+            captured=captured.get(order.id, ZERO),
             events=order_events,
         )
         if _HANDLERS[type(fact)](fact, context):
@@ -150,6 +159,10 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     save_transitions(order for order in orders.values() if order.version != versions[order.id])
     publish_all(order_events, at=now)
     stock.save(at=now)
+    for order_id, amount in _exceeding(facts, orders):
+        order = orders[order_id]
+        if order.status not in _ENDED:
+            refund_cancelled(order, captured=amount, actor=system("orders"), at=now)
     for context in to_refund:
         refund_or_void(
             actor=context.actor,
@@ -157,6 +170,19 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             reason=f"The order is {context.order.status}.",
             at=now,
         )
+
+
+def _exceeding(
+    facts: Iterable[Any], orders: Mapping[UUID, Order]
+) -> Sequence[tuple[UUID, Decimal]]:
+    """The orders of which more was captured than is still sold, with the captured amount."""
+    return [
+        (fact.order_id, fact.amount)
+        for fact in facts
+        if isinstance(fact, PaymentCaptured)
+        and fact.order_id in orders
+        and fact.amount > orders[fact.order_id].total
+    ]
 
 
 # Each handler updates the order, publishes events, and returns True if the payment must be
@@ -205,7 +231,11 @@ def _reserve_again(context: _Context) -> bool:
     order = context.order
     if order.deleted_at is not None:
         return False
-    items = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in context.items]
+    items = [
+        OrderedItem(product_id=item.product_id, quantity=item.left_to_ship)
+        for item in context.items
+        if item.left_to_ship
+    ]
     if check_stock(items, stock=context.stock) is not None:
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
@@ -252,7 +282,7 @@ def _is_pending(
 
 def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
     order = context.order
-    is_total = context.refunded >= order.total
+    is_total = context.refunded >= context.captured
     status = PaymentState.REFUNDED if is_total else PaymentState.PARTIALLY_REFUNDED
     _set_payment_status(order, status, at=context.at)
     context.publish(

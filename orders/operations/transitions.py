@@ -99,6 +99,21 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
     allocator.save(at=at)
 
 
+@transaction_required
+def release_quantities(
+    order: Order, quantities: Mapping[UUID, int], *, actor: Actor, at: datetime
+) -> None:
+    """Release those quantities, by product, of the stock reserved for the locked order."""
+    allocator = open_stock_allocator(quantities)
+    reserved = reserved_quantities_of([order.id])[order.id]
+    released: dict[tuple[UUID, UUID], int] = {}
+    for product_id, quantity in quantities.items():
+        released |= allocate(reserved, product_id=product_id, quantity=quantity)
+    cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
+    allocator.release(released, cause=cause)
+    allocator.save(at=at)
+
+
 def allocate(
     reserved: Mapping[tuple[UUID, UUID], int], *, product_id: UUID, quantity: int
 ) -> dict[tuple[UUID, UUID], int]:

@@ -22,18 +22,20 @@ from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.models import ExceptionRecord
 from oms.exceptions.operations.recording import NewException, raise_exceptions, subject_of
 from oms.testing import factories
-from oms.testing.factories import make_customer, make_product, make_staff, tokens_for
+from oms.testing.factories import actor_for, make_customer, make_product, make_staff, tokens_for
 from oms.testing.ordering import paid_order, payment_of, place
 from oms.users.models import Session, User
 from oms.users.operations.sessions import TokenPair
-from orders.models import Order
+from orders.models import Order, OrderReturn, Shipment
+from orders.operations.fulfilling import ship_items
+from orders.operations.returns import ReturnedItem, request_return
 from payments.models import Payment
 from payments.signatures import sign
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What there is; `order`, `paid` and `notification` belong to `owner`.
+    """What there is; `order`, `paid`, `shipped` and `notification` belong to `owner`.
 
     The `clerk` has all permissions, the `boss` is a superuser, the `member` of the staff has none.
     """
@@ -47,6 +49,10 @@ class Shop:
     hidden: Product
     order: Order
     paid: Order
+    # With a shipment and a return that was requested.
+    shipped: Order
+    shipment: Shipment
+    order_return: OrderReturn
     payment: Payment
     notification: Notification
     exception: ExceptionRecord
@@ -83,6 +89,14 @@ def open_shop() -> Shop:
     product, _ = make_product(stock=100), make_product()
     order, paid = place((product, 2), customer=owner), paid_order((product, 3), customer=owner)
     place((product, 1), customer=stranger)
+    shipped = paid_order((product, 4), customer=owner)
+    shipment = ship_items(actor=actor_for(boss), order_id=shipped.id)
+    [item] = shipped.items.all()
+    order_return = request_return(
+        actor=actor_for(owner),
+        order_id=shipped.id,
+        items=[ReturnedItem(order_item_id=item.id, quantity=1)],
+    )
     notification = Notification.objects.create(
         event_id=new_id(),
         recipient=owner,
@@ -105,6 +119,9 @@ def open_shop() -> Shop:
         hidden=make_product(is_active=False),
         order=order,
         paid=paid,
+        shipped=shipped,
+        shipment=shipment,
+        order_return=order_return,
         payment=payment_of(paid),
         notification=notification,
         exception=_raised(payment_of(paid)),

@@ -180,9 +180,15 @@ def test_payments_are_shown_with_orders_to_those_who_may_view_payments(shop: Sho
 @pytest.mark.parametrize(
     ("permissions", "kinds"),
     [
-        ((Permission.ORDERS_VIEW,), {"order"}),
-        ((Permission.ORDERS_VIEW, Permission.PAYMENTS_VIEW), {"order", "payment", "refund"}),
-        ((Permission.ORDERS_VIEW, Permission.STOCK_VIEW), {"order", "product", "location"}),
+        ((Permission.ORDERS_VIEW,), {"order", "return"}),
+        (
+            (Permission.ORDERS_VIEW, Permission.PAYMENTS_VIEW),
+            {"order", "return", "payment", "refund"},
+        ),
+        (
+            (Permission.ORDERS_VIEW, Permission.STOCK_VIEW),
+            {"order", "return", "product", "location"},
+        ),
     ],
 )
 def test_the_feed_has_what_staff_may_view(
