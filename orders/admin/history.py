@@ -33,6 +33,9 @@ _TITLES = {
     "order.refunded": _("Refunded"),
     "order.shipment_sent": _("Shipment sent"),
     "order.items_returned": _("Items returned"),
+    "order.items_cancelled": _("Items cancelled"),
+    "order.shipment_corrected": _("Shipment corrected"),
+    "order.shipment_delivered": _("Shipment delivered"),
     "order.deleted": _("Deleted"),
 }
 

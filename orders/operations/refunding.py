@@ -34,7 +34,7 @@ from orders.states import FulfilmentState
 from payments.operations.refunds import request_refund
 from payments.queries import Requested, RequestedRefund, order_of_payment, refundable_of_order
 
-_ALL_SHIPPED = (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
+ALL_SHIPPED = (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def refund_payment(
         refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     is_last = not refund.payment_left and not refundable_of_order(order.id)
     if restock:
-        if not (is_last and order.fulfilment_status in _ALL_SHIPPED):
+        if not (is_last and order.fulfilment_status in ALL_SHIPPED):
             raise RestockAmbiguous
         _restock_all(order, refund=refund, actor=actor, at=now)
     if not (is_last and cancel_rest(order, actor=actor, at=now, reason=reason, refund=refund)):
