@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 
 from inventory.models import (
     DocumentKind,
+    Location,
     MovementKind,
     Product,
     StockDocument,
@@ -211,6 +212,11 @@ def low_stock_products(*, actor: Actor) -> QuerySet[StockedProduct]:
     return Product.objects.annotate(available=_available()).filter(
         available__lte=F("low_stock_threshold")
     )
+
+
+def location_choices() -> list[tuple[str, str]]:
+    """The code and the name of each location, by priority."""
+    return list(Location.objects.order_by("priority", "code").values_list("code", "name"))
 
 
 def stock_movements(*, actor: Actor) -> QuerySet[StockMovement]:

@@ -150,14 +150,21 @@ def _order_delivered(event: OrderDelivered, order: OrderSummary, shipped: Lines)
 
 
 def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
+    paragraphs = [_("We won't ship it.")]
+    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        paragraphs.append(_("If your payment still goes through, we'll refund it."))
+    elif not order.is_free and order.payment_status not in (
+        PaymentState.UNPAID,
+        PaymentState.FAILED,
+    ):
+        paragraphs.append(
+            _("We'll refund your payment; we'll email you when the refund is on its way.")
+        )
     return Message(
         kind=Kind.ORDER_CANCELLED,
         subject=_("Order %(number)s has been cancelled") % {"number": event.number},
         headline=_("Your order has been cancelled"),
-        paragraphs=(
-            _("We won't ship it."),
-            _("Any payment will be refunded; we'll email you when the refund is on its way."),
-        ),
+        paragraphs=tuple(paragraphs),
     )
 
 

@@ -23,7 +23,7 @@ class InvalidTransition(Conflict):
 
 
 class OrderNotEditable(Conflict):
-    """Only pending, unpaid orders can be edited."""
+    """Only pending, unpaid orders can be edited; staff correct the address until all is shipped."""
 
     code = "order_not_editable"
 

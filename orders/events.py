@@ -154,7 +154,8 @@ class ShipmentDelivered(OrderEvent):
 class ItemsCancelled(OrderEvent):
     """Units that will not be shipped. `amount` is their price, which leaves the order's total.
 
-    `refunded` is what is refunded of it: zero for an order that is not paid.
+    `refunded` is what is refunded of it: zero for an order that is not paid. `cancels_order` if
+    nothing is left and nothing was shipped.
     """
 
     cancellation_id: UUID
@@ -163,6 +164,7 @@ class ItemsCancelled(OrderEvent):
     refunded: Decimal
     currency: str
     reason: str
+    cancels_order: bool
 
 
 @event("order.items_returned")

@@ -14,7 +14,7 @@ from oms.core.errors import NotFound, StaleVersion
 from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result, execute
 from oms.db.transactions import transaction_required
-from orders.models import Order, OrderItem
+from orders.models import Order, OrderItem, OrderReturn, Shipment
 from orders.placements import Reference
 from orders.states import OrderStatus, PaymentState
 
@@ -48,6 +48,42 @@ def check_version(order: Order, expected_version: int | None) -> None:
     """Raise StaleVersion unless the locked order has that version; None is any."""
     if expected_version is not None and order.version != expected_version:
         raise StaleVersion(current_version=order.version)
+
+
+@transaction_required
+def lock_return(
+    return_id: UUID,
+    *,
+    actor: Actor,
+    permissions: Sequence[Permission] = (),
+    expected_version: int | None = None,
+) -> tuple[Order, OrderReturn]:
+    """The order, locked, and its return, which that lock protects; `lock_order` has the rest."""
+    order_id = OrderReturn.objects.filter(pk=return_id).values_list("order_id", flat=True).first()
+    order = lock_order(
+        order_id or return_id,
+        actor=actor,
+        permissions=permissions,
+        expected_version=expected_version,
+    )
+    order_return = OrderReturn.objects.prefetch_related("items").filter(pk=return_id).first()
+    if order_return is None:
+        raise NotFound
+    order_return.order = order
+    return order, order_return
+
+
+@transaction_required
+def lock_shipment(
+    shipment_id: UUID, *, actor: Actor, expected_version: int | None = None
+) -> tuple[Order, Shipment]:
+    """The order, locked, and its shipment, which that lock protects; `lock_order` has the rest."""
+    order_id = Shipment.objects.filter(pk=shipment_id).values_list("order_id", flat=True).first()
+    order = lock_order(order_id or shipment_id, actor=actor, expected_version=expected_version)
+    shipment = Shipment.objects.prefetch_related("items").filter(pk=shipment_id).first()
+    if shipment is None:
+        raise NotFound
+    return order, shipment
 
 
 @transaction_required

@@ -15,7 +15,7 @@ from oms.core.errors import NotFound
 from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result
 from oms.events.history import earliest_event_of
-from orders.models import Order, Shipment
+from orders.models import Cancellation, Order, OrderReturn, Shipment
 from orders.rows import ItemRow, OrderRow
 
 
@@ -220,6 +220,48 @@ def items_of(order_ids: Collection[UUID]) -> Mapping[UUID, Sequence[ItemRow]]:
 def shipments_of(order_id: UUID) -> QuerySet[Shipment]:
     """The order's shipments with their items, oldest first."""
     return Shipment.objects.filter(order_id=order_id).prefetch_related("items").order_by("id")
+
+
+def find_shipments(order_id: UUID, *, actor: Actor) -> QuerySet[Shipment]:
+    """The shipments of an order that `actor` may see. Raises NotFound and PermissionDenied."""
+    return shipments_of(find_order(order_id, actor=actor).id)
+
+
+def find_cancellations(order_id: UUID, *, actor: Actor) -> QuerySet[Cancellation]:
+    """The cancelled quantities of an order that `actor` may see; raises as above."""
+    order = find_order(order_id, actor=actor)
+    return Cancellation.objects.filter(order_id=order.id).prefetch_related("items")
+
+
+def _complete_returns() -> QuerySet[OrderReturn]:
+    """Returns of orders that are not deleted, with all that belongs to them."""
+    return (
+        OrderReturn.objects.filter(order__deleted_at=None)
+        .select_related("order")
+        .prefetch_related("items", "receipts__items__return_item")
+    )
+
+
+def all_returns(*, actor: Actor) -> QuerySet[OrderReturn]:
+    """All returns, for staff. Raises PermissionDenied."""
+    actor.require(Permission.ORDERS_VIEW, Permission.RETURNS_HANDLE)
+    return _complete_returns()
+
+
+def find_returns(order_id: UUID, *, actor: Actor) -> QuerySet[OrderReturn]:
+    """The returns of an order that `actor` may see. Raises NotFound and PermissionDenied."""
+    order = find_order(order_id, actor=actor, permissions=[Permission.RETURNS_HANDLE])
+    return _complete_returns().filter(order_id=order.id)
+
+
+def find_return(return_id: UUID, *, actor: Actor) -> OrderReturn:
+    """The return, if `actor` may see it. Raises NotFound and PermissionDenied."""
+    order_return = _complete_returns().filter(pk=return_id).first()
+    customer_id = None if order_return is None else order_return.order.customer_id
+    actor.require_for(customer_id, Permission.ORDERS_VIEW, Permission.RETURNS_HANDLE)
+    if order_return is None:
+        raise NotFound
+    return order_return
 
 
 def history_of(order_id: UUID, *, actor: Actor) -> Sequence[HistoryEntry]:

@@ -23,7 +23,10 @@ class LineSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderSummary:
-    """An order as it is now. `shipping_address` is as in Placement."""
+    """An order as it is now; `lines` are of what is still sold, and it is free if nothing costs.
+
+    `shipping_address` is as in Placement.
+    """
 
     id: UUID
     number: str
@@ -34,10 +37,11 @@ class OrderSummary:
     total: Decimal
     lines: tuple[LineSummary, ...]
     shipping_address: Mapping[str, str]
+    is_free: bool
 
 
 # The columns of an order that a summary has.
-_COLUMNS = tuple(one.name for one in fields(OrderSummary) if one.name != "lines")
+_COLUMNS = tuple(one.name for one in fields(OrderSummary) if one.name not in ("lines", "is_free"))
 
 
 def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
@@ -45,14 +49,24 @@ def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
     if not order_ids:
         return {}
     lines: dict[UUID, list[LineSummary]] = {id: [] for id in order_ids}
+    priced = set()
     items = OrderItem.objects.filter(order_id__in=lines).order_by("position")
-    columns = ("order_id", "product_id", "sku", "name", "quantity", "line_total")
-    for order_id, product_id, sku, name, quantity, total in items.values_list(*columns):
-        lines[order_id].append(
-            LineSummary(product_id=product_id, sku=sku, name=name, quantity=quantity, total=total)
-        )
+    columns = ("order_id", "product_id", "sku", "name", "quantity", "quantity_cancelled")
+    for order_id, product_id, sku, name, ordered, cancelled, total, price in items.values_list(
+        *columns, "line_total", "unit_price"
+    ):
+        if price:
+            priced.add(order_id)
+        if quantity := ordered - cancelled:
+            lines[order_id].append(
+                LineSummary(
+                    product_id=product_id, sku=sku, name=name, quantity=quantity, total=total
+                )
+            )
     return {
-        values["id"]: OrderSummary(**values, lines=tuple(lines[values["id"]]))
+        values["id"]: OrderSummary(
+            **values, lines=tuple(lines[values["id"]]), is_free=values["id"] not in priced
+        )
         for values in Order.objects.filter(pk__in=lines).values(*_COLUMNS)
     }
 

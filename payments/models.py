@@ -209,6 +209,11 @@ class Refund(LeasedWork):
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}, {self.get_status_display()}"
 
+    @property
+    def payment_left(self) -> Decimal:
+        """What is left to refund of its payment."""
+        return self.payment.refundable
+
 
 class ProviderMessage(models.Model):
     """A received webhook, stored under its own id so that a repetition is recognised."""

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, Prefetch, QuerySet, Sum
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result
 from oms.queue import leases
@@ -27,6 +28,13 @@ class Requested(Protocol):
     def amount(self) -> Decimal: ...
     @property
     def currency(self) -> str: ...
+
+
+class RequestedRefund(Requested, Protocol):
+    """A refund; `payment_left` is what is left to refund of its payment after it."""
+
+    @property
+    def payment_left(self) -> Decimal: ...
 
 
 def all_payments(*, actor: Actor) -> QuerySet[Payment]:
@@ -94,6 +102,30 @@ def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
         return {}
     refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
     return dict(refunds.values_list("order_id").annotate(Sum("amount")).order_by())
+
+
+def captured_amounts(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
+    """The captured amount of each of the orders that has captured payments."""
+    if not order_ids:
+        return {}
+    payments = Payment.objects.filter(order_id__in=order_ids, status=PaymentStatus.CAPTURED)
+    return dict(payments.values_list("order_id").annotate(Sum("captured_amount")).order_by())
+
+
+def refundable_of_order(order_id: UUID) -> Decimal:
+    """What is left to refund of the order's payments together."""
+    refundable = Sum(F("captured_amount") - F("refunded_amount"))
+    payments = Payment.objects.filter(order_id=order_id)
+    left: Decimal | None = payments.aggregate(left=refundable)["left"]
+    return left or ZERO
+
+
+def failed_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the refunds that have failed."""
+    if not refund_ids:
+        return set()
+    failed = Refund.objects.filter(pk__in=refund_ids, status=RefundStatus.FAILED)
+    return set(failed.values_list("pk", flat=True))
 
 
 def rejected_captures_and_voids() -> QuerySet[Payment]:

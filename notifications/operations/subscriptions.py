@@ -13,6 +13,7 @@ from django.utils import translation
 
 from inventory.events import ProductBecameAvailable, StockRanLow
 from inventory.operations.stock_alerts import take_stock_alerts
+from notifications.after_sales_messages import AFTER_SALES_MESSAGES
 from notifications.events import NotificationCreated
 from notifications.mail import mail_domain
 from notifications.messages import (
@@ -38,19 +39,22 @@ from oms.queue.wakeups import wake_on_commit
 from oms.users.events import StaffInvited
 from oms.users.models import User
 from oms.users.queries import staff_with
-from orders.events import OrderEvent, ShipmentSent
+from orders.events import OrderEdited, OrderEvent, ShipmentCorrected, ShipmentSent
 from orders.read_models import OrderSummary, shipment_lines_of, summaries_of
 
 # The Celery task that sends due mail.
 SEND_TASK = "notifications.drain"
 
+_ORDER_MESSAGES = {**ORDER_MESSAGES, **AFTER_SALES_MESSAGES}
 EVENT_TYPES: tuple[type[DomainEvent], ...] = (
-    *ORDER_MESSAGES,
+    *_ORDER_MESSAGES,
     StockRanLow,
     ProductBecameAvailable,
     StaffInvited,
 )
 
+# Their messages list what is in the shipment.
+_OF_SHIPMENT = (ShipmentSent, ShipmentCorrected)
 _SUBJECT_LENGTH = 255
 # The values of a row by column.
 _Row = dict[str, Any]
@@ -111,7 +115,7 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
     order_events = [event.fact for event in events if isinstance(event.fact, OrderEvent)]
     orders = summaries_of({event.order_id for event in order_events})
     shipments = shipment_lines_of(
-        {event.shipment_id for event in order_events if isinstance(event, ShipmentSent)}
+        {event.shipment_id for event in order_events if isinstance(event, _OF_SHIPMENT)}
     )
     invited = [event.fact.user_id for event in events if isinstance(event.fact, StaffInvited)]
     back = {
@@ -154,8 +158,10 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
             continue
         assert isinstance(fact, OrderEvent)
         order = orders[fact.order_id]
-        lines = shipments[fact.shipment_id] if isinstance(fact, ShipmentSent) else ()
-        message = ORDER_MESSAGES[type(fact)](fact, order, lines)
+        lines = shipments[fact.shipment_id] if isinstance(fact, _OF_SHIPMENT) else ()
+        message = _ORDER_MESSAGES[type(fact)](fact, order, lines)
+        if message is None or (isinstance(fact, OrderEdited) and not event.actor.is_staff):
+            continue
         customer = people[fact.customer_id]
         row = _row(event.id, message, recipient=customer, at=now) | {
             "recipient_id": customer.id,

@@ -33,8 +33,8 @@ class documented:  # a decorator
     """The documentation of one operation.
 
     `description` is by default the method's docstring. `request` and `response` are serializers
-    (or, for a response, a JSON schema), None for no body; a response example of a list shows one
-    object. `status` is that of a success. `errors` are the refusals beside the standard ones, and
+    (for a response also a JSON schema, for a request also serializers by media type), None for no
+    body; a response example of a list shows one object. `status` is that of a success. `errors` are the refusals beside the standard ones, and
     `error_examples` further members of their examples by code. `parameters` describes each query
     parameter in the view's `queries`: {"schema": …, "description": …, "required": False}.
     `media_types` holds examples of the success in other media types, `headers` the descriptions of
@@ -48,7 +48,7 @@ class documented:  # a decorator
 
     summary: str
     description: str = ""
-    request: type[BaseSerializer[Any]] | None = None
+    request: type[BaseSerializer[Any]] | Mapping[str, type[BaseSerializer[Any]]] | None = None
     response: type[BaseSerializer[Any]] | Mapping[str, Any] | None = None
     status: int = 0
     request_example: Any = None

@@ -28,6 +28,7 @@ from oms.users.models import User
 from orders.models import Order
 from orders.operations.fulfilling import ship_items
 from orders.operations.placing import place_order
+from orders.operations.returns import ReturnedItem, request_return
 from payments.models import ProviderMessage, Refund
 from reports.operations.reporting import close_days
 
@@ -37,7 +38,7 @@ class CompleteShop:
     customer: User
     product: Product
     order: Order
-    """It is paid and shipped."""
+    """It is paid and shipped, and a return of it is requested."""
     waiting_order: Order
     """It is paid, and not shipped."""
 
@@ -63,6 +64,12 @@ def make_complete_shop(*, text: str = "", address: Mapping[str, str] = ADDRESS) 
         order_id=orders[0].pk,
         carrier=text[:100] or "DHL",
         tracking_number=text[:100] or "T1",
+    )
+    [item] = orders[0].items.all()
+    request_return(
+        actor=actor_for(customer),
+        order_id=orders[0].pk,
+        items=[ReturnedItem(order_item_id=item.pk, quantity=1, reason=text[:500] or "Chipped")],
     )
     payment = payment_of(orders[0])
     Refund.objects.create(

@@ -16,11 +16,12 @@ from oms.core.permissions import Permission
 from orders.admin.forms import (
     CancelForm,
     CarrierForm,
-    PartialShipmentForm,
     ReasonForm,
     RefundForm,
     ShipmentForm,
 )
+from orders.admin.item_actions import ITEM_ACTIONS, refund_permission
+from orders.admin.item_forms import PartialShipmentForm
 from orders.admin.presenter import OrderPresenter
 from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ship_items
@@ -106,11 +107,6 @@ def _void(actor: Actor, subject: OrderPresenter, values: Values) -> str:
 
 def _has_authorised_payment(subject: OrderPresenter) -> bool:
     return subject.authorised_payment is not None
-
-
-def _refund_permission(subject: OrderPresenter) -> Sequence[Permission]:
-    """What cancelling needs besides, as it refunds what was paid."""
-    return [Permission.PAYMENTS_REFUND] if subject.refundable_payments else []
 
 
 def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
@@ -224,12 +220,16 @@ OBJECT_ACTIONS = (
         is_available=lambda subject: bool(subject.refundable_payments),
         form=RefundForm,
         permissions=(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND),
-        explanation=_("Refunds to the original payment method. The order's status doesn't change."),
+        explanation=_(
+            "Refunds to the original payment method. Once everything is refunded, items that were "
+            "not shipped are cancelled."
+        ),
     ),
+    *ITEM_ACTIONS,
     AdminAction(
         name="cancel",
         permissions=(Permission.ORDERS_CANCEL,),
-        permissions_for=_refund_permission,
+        permissions_for=refund_permission,
         label=_("Cancel order"),
         icon="cancel",
         run=_cancel,

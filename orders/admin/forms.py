@@ -9,17 +9,17 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
+from oms.api.countries import COUNTRIES
 from oms.backoffice.actions import ActionForm
 from oms.backoffice.display import money
 from oms.core.currencies import DECIMALS
 from oms.core.money import minor_unit
-from orders.operations.fulfilling import ShippedItem
+from orders.operations.refunding import ALL_SHIPPED
 
 
 def _text(label: Any, *, max_length: int, **options: Any) -> forms.CharField:
@@ -28,17 +28,17 @@ def _text(label: Any, *, max_length: int, **options: Any) -> forms.CharField:
     )
 
 
-def _reason(*, required: bool) -> forms.CharField:
+def reason_field(*, required: bool) -> forms.CharField:
     text = _("Shown in the order history, visible to the customer.")
     return _text(_("Reason"), max_length=500, help_text=text, required=required)
 
 
 class ReasonForm(ActionForm):
-    reason = _reason(required=False)
+    reason = reason_field(required=False)
 
 
 class CancelForm(ActionForm):
-    reason = _reason(required=True)
+    reason = reason_field(required=True)
 
 
 class CarrierForm(ActionForm):
@@ -49,35 +49,35 @@ class ShipmentForm(CarrierForm):
     tracking_number = _text(_("Tracking number"), max_length=100, required=False)
 
 
-class PartialShipmentForm(ShipmentForm):
-    """A quantity for each item that is not fully shipped; cleaned to `items`."""
+class CorrectionForm(ShipmentForm):
+    """The corrected carrier and tracking number of a shipment."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._item_fields: dict[str, UUID] = {}
-        for item in self.subject.items_to_ship:
-            self._item_fields[f"item-{item.id}"] = item.id
-            self.fields[f"item-{item.id}"] = forms.IntegerField(
-                label=f"{item.name} ({item.sku})",
-                min_value=0,
-                max_value=item.left_to_ship,
-                initial=item.left_to_ship,
-                help_text=_("%(left)d of %(quantity)d left to ship.")
-                % {"left": item.left_to_ship, "quantity": item.quantity},
-                widget=UnfoldAdminIntegerFieldWidget,
-            )
-        self.order_fields([*self._item_fields, "carrier", "tracking_number"])
+        self.initial |= {
+            "carrier": self.subject.carrier,
+            "tracking_number": self.subject.tracking_number,
+        }
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
-        values["items"] = [
-            ShippedItem(order_item_id=item_id, quantity=values[field])
-            for field, item_id in self._item_fields.items()
-            if values.get(field)
-        ]
-        if not values["items"] and not self.errors:
-            raise forms.ValidationError(_("Enter a quantity for at least one item."), code="empty")
-        return values
+
+class AddressForm(ActionForm):
+    """The corrected address of an order."""
+
+    name = _text(_("Name"), max_length=200)
+    line1 = _text(_("Address"), max_length=200)
+    line2 = _text(_("Address, second line"), max_length=200, required=False)
+    postal_code = _text(_("Postal code"), max_length=20)
+    city = _text(_("City"), max_length=100)
+    region = _text(_("Region"), max_length=100, required=False)
+    country = forms.ChoiceField(
+        label=_("Country"),
+        choices=[(code, code) for code in sorted(COUNTRIES)],
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial |= self.subject.order.shipping_address
 
 
 class RefundForm(ActionForm):
@@ -88,7 +88,7 @@ class RefundForm(ActionForm):
     restock = forms.BooleanField(
         label=_("Restock items"),
         required=False,
-        help_text=_("Returns all items shipped so far to stock, except those already returned."),
+        help_text=_("Only when everything that is left is refunded; refund items otherwise."),
         widget=UnfoldBooleanWidget,
     )
 
@@ -117,5 +117,5 @@ class RefundForm(ActionForm):
             widget=UnfoldAdminDecimalFieldWidget,
         )
         self.order_fields(["payment", "amount"])
-        if not self.subject.order.has_shipped_anything:
+        if self.subject.order.fulfilment_status not in ALL_SHIPPED:
             del self.fields["restock"]

@@ -36,6 +36,9 @@ _TITLES = {
     "order.items_allocated": _("Items allocated"),
     "order.items_waiting": _("Items wait for stock"),
     "order.items_returned": _("Items returned"),
+    "order.items_cancelled": _("Items cancelled"),
+    "order.shipment_corrected": _("Shipment corrected"),
+    "order.shipment_delivered": _("Shipment delivered"),
     "order.deleted": _("Deleted"),
 }
 

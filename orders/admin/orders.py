@@ -27,6 +27,7 @@ from orders.admin.statuses import (
     FULFILMENT_COLOURS,
     PAYMENT_COLOURS,
     PAYMENT_HELP,
+    RETURN_COLOURS,
     SHIPMENT_COLOURS,
     STATUS_COLOURS,
     STATUS_HELP,
@@ -95,7 +96,10 @@ class OrderAdmin(LargeTableAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context |= _page_context(OrderPresenter(context["original"]))
+        context |= _page_context(
+            OrderPresenter(context["original"]),
+            sees_returns=may(request, Permission.RETURNS_HANDLE),
+        )
         context |= {
             "sees_payments": may(request, Permission.PAYMENTS_VIEW),
             "sees_products": may(request, Permission.STOCK_VIEW),
@@ -105,7 +109,7 @@ class OrderAdmin(LargeTableAdmin):
         return response
 
 
-def _page_context(presenter: OrderPresenter) -> dict[str, Any]:
+def _page_context(presenter: OrderPresenter, *, sees_returns: bool) -> dict[str, Any]:
     order = presenter.order
     names = {item.id: item.name for item in presenter.items}
     help_texts = (STATUS_HELP[order.status], PAYMENT_HELP.get(order.payment_status))
@@ -138,6 +142,19 @@ def _page_context(presenter: OrderPresenter) -> dict[str, Any]:
             for shipment in shipments_of(order.id)
         ],
         "shipment_colours": SHIPMENT_COLOURS,
+        "returns": [
+            {
+                "order_return": order_return,
+                "items": [
+                    f"{item.quantity} × {names.get(item.order_item_id, '')}"
+                    for item in order_return.items.all()
+                ],
+            }
+            for order_return in order.returns.prefetch_related("items")
+        ]
+        if sees_returns
+        else (),
+        "return_colours": RETURN_COLOURS,
         "history": history_lines(order.id),
     }
 

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import LargeTableAdmin
 from oms.backoffice.display import badge_column, link
 from oms.backoffice.filters import CreationDateFilter
+from oms.core.actor import Actor
 from oms.core.permissions import Permission
+from orders.admin.forms import CorrectionForm
 from orders.admin.statuses import SHIPMENT_COLOURS
 from orders.models import Order, Shipment, ShipmentItem
+from orders.operations.shipments import correct_shipment, deliver_shipment
+from orders.states import ShipmentStatus
 
 _STATUS = badge_column("status", SHIPMENT_COLOURS)
+
+
+def _correct(actor: Actor, shipment: Shipment, values: Mapping[str, Any]) -> str:
+    correct_shipment(
+        actor=actor,
+        shipment_id=shipment.pk,
+        carrier=values["carrier"],
+        tracking_number=values["tracking_number"],
+    )
+    return gettext("Shipment corrected.")
+
+
+def _deliver(actor: Actor, shipment: Shipment, values: Mapping[str, Any]) -> str:
+    deliver_shipment(actor=actor, shipment_id=shipment.pk)
+    return gettext("Shipment delivered.")
 
 
 class ShipmentItemInline(TabularInline):
@@ -67,6 +89,26 @@ class ShipmentAdmin(LargeTableAdmin):
         ("shipped_at", "delivered_at"),
     )
     inlines = (ShipmentItemInline,)
+    object_actions = (
+        AdminAction(
+            name="correct",
+            permissions=(Permission.ORDERS_SHIP,),
+            label=_("Correct tracking"),
+            icon="edit",
+            run=_correct,
+            form=CorrectionForm,
+            explanation=_("The customer is notified of the new carrier or tracking number."),
+        ),
+        AdminAction(
+            name="deliver_shipment",
+            permissions=(Permission.ORDERS_SHIP,),
+            label=_("Mark as delivered"),
+            icon="task_alt",
+            run=_deliver,
+            is_available=lambda shipment: shipment.status == ShipmentStatus.SHIPPED,
+            explanation=_("The order is delivered once all its shipments are."),
+        ),
+    )
 
     def search_query(self, term: str) -> Q:
         order = Order.objects.filter(number=term.upper()).first()

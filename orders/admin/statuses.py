@@ -4,7 +4,13 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
+from orders.states import (
+    FulfilmentState,
+    OrderStatus,
+    PaymentState,
+    ReturnStatus,
+    ShipmentStatus,
+)
 
 STATUS_COLOURS: dict[str, str] = {
     OrderStatus.PENDING: "warning",
@@ -53,6 +59,14 @@ FULFILMENT_COLOURS: dict[str, str] = {
     FulfilmentState.PARTIALLY_SHIPPED: "info",
     FulfilmentState.SHIPPED: "success",
     FulfilmentState.DELIVERED: "success",
+}
+RETURN_COLOURS: dict[str, str] = {
+    ReturnStatus.REQUESTED: "warning",
+    ReturnStatus.APPROVED: "info",
+    ReturnStatus.PARTIALLY_RECEIVED: "info",
+    ReturnStatus.RECEIVED: "success",
+    ReturnStatus.REJECTED: "danger",
+    ReturnStatus.CANCELLED: "",
 }
 SHIPMENT_COLOURS: dict[str, str] = {
     ShipmentStatus.PENDING: "warning",

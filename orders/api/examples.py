@@ -129,6 +129,7 @@ SHIPMENT: dict[str, Any] = {
     "created_at": "2026-11-21T14:00:00Z",
     "shipped_at": "2026-11-21T14:00:00Z",
     "delivered_at": None,
+    "tracking_url": "https://www.dhl.com/en/express/tracking.html?AWB=JD014600003828392837",
 }
 
 SHORTAGE: dict[str, Any] = {

@@ -16,9 +16,9 @@ from oms.api.filters import (
     TextFilter,
     UUIDFilter,
 )
-from orders.models import Order
+from orders.models import Order, OrderReturn
 from orders.search import orders_found
-from orders.states import FulfilmentState, OrderStatus, PaymentState
+from orders.states import FulfilmentState, OrderStatus, PaymentState, ReturnStatus
 
 
 class AdminOrderSearch(SearchFilter):
@@ -63,4 +63,18 @@ class AdminOrderFilters(OrderFilters):
 
     class Meta:
         model = Order
+        fields: list[str] = []
+
+
+class ReturnFilters(ApiFilterSet):
+    status = ChoiceFilter(choices=ReturnStatus.choices)
+    status__in = ChoiceInFilter(field_name="status", choices=ReturnStatus.choices)
+    order_id = UUIDFilter()
+    customer_id = UUIDFilter(field_name="order__customer_id")
+    created_at__gte = CreationFilter(field_name="created_at", lookup_expr="gte")
+    created_at__lt = CreationFilter(field_name="created_at", lookup_expr="lt")
+    updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte")
+
+    class Meta:
+        model = OrderReturn
         fields: list[str] = []

@@ -39,12 +39,15 @@ _TAG = "such as `de` or `pt-BR` (BCP 47)"
 Lines: TypeAlias = serializers.ListSerializer[Any]
 
 
-def _refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
+_NAMES = {"product_id": "product", "order_item_id": "order item"}
+
+
+def refuse_repetitions(lines: Sequence[dict[str, Any]], *, name: str) -> None:
     """Raise ValidationError for each line whose `name` an earlier one has."""
     seen, errors = set(), {}
     for number, line in enumerate(lines):
         if line[name] in seen:
-            text = "Duplicate product: combine the quantities in one line."
+            text = f"Duplicate {_NAMES[name]}: combine the quantities in one line."
             errors[str(number)] = {name: [ErrorDetail(text, code="duplicate")]}
         seen.add(line[name])
     if errors:
@@ -100,7 +103,7 @@ class OrderInput(InputSerializer):
     )
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        _refuse_repetitions(items, name="product_id")
+        refuse_repetitions(items, name="product_id")
         return items
 
 
@@ -145,7 +148,7 @@ class OrderEditInput(InputSerializer):
     )
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        _refuse_repetitions(items, name="product_id")
+        refuse_repetitions(items, name="product_id")
         return items
 
 
@@ -171,17 +174,66 @@ class ShipmentInput(InputSerializer):
     items: Lines = serializers.ListSerializer(
         child=ShippedItemInput(), min_length=1, max_length=MAX_LINES, required=False
     )
-    carrier = CharField(max_length=100)
-    tracking_number = CharField(max_length=100)
+    carrier = CharField(max_length=100, allow_blank=True, default="")
+    tracking_number = CharField(max_length=100, allow_blank=True, default="")
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        _refuse_repetitions(items, name="order_item_id")
+        refuse_repetitions(items, name="order_item_id")
         return items
 
 
+class ShipmentCorrectionInput(InputSerializer):
+    """The corrected values; missing members are not changed."""
+
+    carrier = CharField(max_length=100, allow_blank=True, required=False)
+    tracking_number = CharField(max_length=100, allow_blank=True, required=False)
+
+
+class CancellationInput(InputSerializer):
+    """Quantities that will not be shipped."""
+
+    items: Lines = serializers.ListSerializer(
+        child=ShippedItemInput(), min_length=1, max_length=MAX_LINES
+    )
+    reason = CharField(max_length=500, allow_blank=True, default="")
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        refuse_repetitions(items, name="order_item_id")
+        return items
+
+
+class RefundedItemInput(ShippedItemInput):
+    restock = BooleanField(default=False)
+    location = CharField(
+        max_length=32,
+        required=False,
+        help_text="The code of the location to which shipped units came back.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "location" in attrs and not attrs["restock"]:
+            text = "Only restocked items have a location."
+            raise serializers.ValidationError({"location": [ErrorDetail(text, code="invalid")]})
+        return attrs
+
+
 class RefundInput(InputSerializer):
-    """A refund, of everything that is left if `amount` is missing."""
+    """A refund of `items` at their price, of an `amount`, or of everything that is left."""
 
     amount = MoneyField(is_positive=True, max_value=_MAX_AMOUNT, required=False)
+    items: Lines = serializers.ListSerializer(
+        child=RefundedItemInput(), min_length=1, max_length=MAX_LINES, required=False
+    )
     reason = CharField(max_length=500)
     restock = BooleanField(default=False)
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        refuse_repetitions(items, name="order_item_id")
+        return items
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "items" in attrs and ("amount" in attrs or attrs["restock"]):
+            text = "Items have their own prices, and each its own `restock`."
+            name = "amount" if "amount" in attrs else "restock"
+            raise serializers.ValidationError({name: [ErrorDetail(text, code="invalid")]})
+        return attrs

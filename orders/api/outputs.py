@@ -156,8 +156,9 @@ class OrderOutput(OutputSerializer):
     allowed_actions = serializers.ListField(
         child=serializers.CharField(),
         help_text=(
-            "What the caller may do with it now: `edit`, `pay`, `cancel`, `delete`; staff also"
-            " `set_status:` with a status, `ship`, `refund`."
+            "What the caller may do with it now: `edit`, `pay`, `cancel`, `delete`, `return`;"
+            " staff also `edit_address`, `set_status:` with a status, `ship`, `cancel_items`,"
+            " `refund`."
         ),
     )
 
@@ -179,6 +180,27 @@ class ShipmentOutput(OutputSerializer):
     created_at = InstantField()
     shipped_at = InstantField(allow_null=True)
     delivered_at = InstantField(allow_null=True)
+    tracking_url = serializers.CharField(
+        help_text="Where the carrier shows the shipment; empty for unknown carriers."
+    )
+
+
+class CancelledItemOutput(OutputSerializer):
+    order_item_id = UUIDField()
+    quantity = IntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class CancellationOutput(OutputSerializer):
+    """Quantities of an order that will not be shipped; `amount` is their price."""
+
+    id = UUIDField()
+    order_id = UUIDField()
+    items = CancelledItemOutput(many=True)
+    amount = MoneyField()
+    currency = CurrencyField()
+    reason = serializers.CharField()
+    refund_id = UUIDField(allow_null=True, help_text="The refund of what was paid of it.")
+    created_at = InstantField()
 
 
 class HistoryEntryOutput(OutputSerializer):
@@ -190,6 +212,12 @@ class HistoryEntryOutput(OutputSerializer):
         help_text="The e-mail address or part of the system; for customers only its kind."
     )
     reason = serializers.CharField()
+
+
+class NewCancellationOutput(CancellationOutput):
+    """The cancellation and the order after it."""
+
+    order = OrderOutput()
 
 
 class ExpandedOrderOutput(OrderOutput):

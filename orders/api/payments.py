@@ -12,10 +12,12 @@ from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
 from oms.core.errors import PermissionDenied, StaleVersion
 from oms.core.permissions import Permission
+from orders.api.examples import ITEM_ID
 from orders.api.inputs import PaymentChoiceInput, RefundInput
-from orders.errors import OrderNotPayable
+from orders.api.return_examples import TOO_MANY
+from orders.errors import NothingToRefund, NothingToReturn, OrderNotPayable, RestockAmbiguous
 from orders.operations.paying import pay_order
-from orders.operations.refunding import refund_payment
+from orders.operations.refunding import RefundedItem, refund_payment
 from orders.placements import PaymentChoice
 from orders.queries import find_order
 from payments.api.examples import NEW_PAYMENT, PAYMENT, REFUND
@@ -81,24 +83,43 @@ class PaymentRefunds(ApiViewSet):
     @documented(
         summary="Refund a payment",
         description=(
-            "Refunds `amount`, by default all that is left, in the background. With `restock` all"
-            " shipped items of the order return to stock. If-Match has the order's version."
+            "Refunds `items` at their price, or `amount`, by default all that is left, in the"
+            " background. Of items, units that were not shipped come first, and are cancelled;"
+            " `restock` returns shipped ones to `location` or to where they came from, and with a"
+            " `location` all are shipped ones. Once everything is refunded, what was not shipped is"
+            " cancelled. `restock` beside an amount restocks all items, of an order of which"
+            " everything was shipped, when all that is left is refunded. If-Match has the order's"
+            " version."
         ),
         request=RefundInput,
         response=RefundOutput,
         status=202,
-        request_example={"amount": "19.90", "reason": "One item arrived damaged."},
+        request_example={
+            "items": [{"order_item_id": ITEM_ID, "quantity": 1, "restock": True}],
+            "reason": "One item arrived damaged.",
+        },
         response_example=REFUND,
-        errors=[RefundExceedsCaptured, StaleVersion],
+        errors=[
+            RefundExceedsCaptured,
+            RestockAmbiguous,
+            NothingToRefund,
+            NothingToReturn,
+            StaleVersion,
+        ],
         error_examples={
+            "nothing_to_refund": TOO_MANY,
+            "nothing_to_return": TOO_MANY,
             "refund_exceeds_captured": {"captured": "59.70", "refundable": "10.00"},
         },
     )
     def create(self, request: Request, id: Any) -> Response:
+        data = dict(self.parse(RefundInput))
+        items = data.pop("items", None)
         refund = refund_payment(
             actor=self.actor,
             payment_id=self.path_id(),
+            items=None if items is None else [RefundedItem(**item) for item in items],
             expected_version=self.expected_version(),
-            **self.parse(RefundInput),
+            **data,
         )
         return Response(RefundOutput(refund).data, status=202)

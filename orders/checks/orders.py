@@ -8,7 +8,7 @@ from orders.operations.cancelling import OVERDUE_AFTER
 ORDER_CHECKS = (
     Check(
         name="order_totals",
-        promise="An order's total is the sum of its lines, and a line's is price times quantity.",
+        promise="An order's total is that of its lines, a line's is price times quantity sold.",
         sql="""
             SELECT orders_order.id::text AS id,
                    format('total %%s, its %%s lines add up to %%s (as stored: %%s)',
@@ -16,8 +16,9 @@ ORDER_CHECKS = (
             FROM orders_order
             LEFT JOIN (
                 SELECT order_id, count(*) AS number, sum(line_total) AS stored,
-                       sum(unit_price * quantity) AS computed,
-                       bool_and(line_total = unit_price * quantity) AS each_is_right
+                       sum(unit_price * (quantity - quantity_cancelled)) AS computed,
+                       bool_and(line_total = unit_price * (quantity - quantity_cancelled))
+                           AS each_is_right
                 FROM orders_orderitem GROUP BY order_id
             ) AS lines ON lines.order_id = orders_order.id
             WHERE lines.stored IS DISTINCT FROM orders_order.total OR NOT lines.each_is_right
@@ -28,20 +29,22 @@ ORDER_CHECKS = (
         promise="An order's fulfilment status follows from the shipped quantities of its items.",
         sql="""
             SELECT orders_order.id::text AS id,
-                   format('%%s, %%s, but %%s of %%s units were shipped', status, fulfilment_status,
-                          quantities.shipped, quantities.ordered) AS detail
+                   format('%%s, %%s, but %%s units were shipped and %%s are left', status,
+                          fulfilment_status, quantities.shipped, quantities.remaining) AS detail
             FROM orders_order
             JOIN (
-                SELECT order_id, sum(quantity_shipped) AS shipped, sum(quantity) AS ordered
+                SELECT order_id, sum(quantity_shipped) AS shipped,
+                       sum(quantity - quantity_cancelled - quantity_shipped) AS remaining
                 FROM orders_orderitem GROUP BY order_id
             ) AS quantities ON quantities.order_id = orders_order.id
             WHERE fulfilment_status <> CASE
                       WHEN quantities.shipped = 0 THEN 'unfulfilled'
-                      WHEN quantities.shipped < quantities.ordered THEN 'partially_shipped'
+                      WHEN quantities.remaining > 0 THEN 'partially_shipped'
                       WHEN status = 'delivered' THEN 'delivered'
                       ELSE 'shipped' END
-               OR (quantities.shipped = quantities.ordered)
-                   <> (status IN ('shipped', 'delivered'))
+               OR (quantities.remaining = 0)
+                   <> (status IN ('shipped', 'delivered')
+                       OR (status = 'cancelled' AND quantities.remaining = 0))
                OR (quantities.shipped > 0 AND status IN ('pending', 'cancelled', 'expired'))
         """,
     ),
@@ -67,7 +70,9 @@ ORDER_CHECKS = (
             ) AS shipments ON shipments.order_item_id = item.id
             WHERE item.quantity_shipped <> coalesce(shipments.quantity, 0)
                OR (orders_order.status = 'delivered'
-                   AND coalesce(shipments.delivered, 0) <> item.quantity)
+                   AND coalesce(shipments.delivered, 0) <> item.quantity_shipped)
+               OR (orders_order.status IN ('shipped', 'delivered')
+                   AND item.quantity_shipped + item.quantity_cancelled <> item.quantity)
         """,
     ),
     Check(

@@ -29,7 +29,7 @@ _UNPROCESSED = """
 PAYMENT_CHECKS = (
     Check(
         name="payment_amounts",
-        promise="Every payment is for an existing order, and exactly its total.",
+        promise="Every payment is for an existing order, and its total when it was requested.",
         sql="""
             SELECT payment.id::text AS id,
                    format('%%s %%s for the order %%s of %%s %%s', payment.amount,
@@ -37,10 +37,15 @@ PAYMENT_CHECKS = (
                           orders_order.currency) AS detail
             FROM payments_payment AS payment
             LEFT JOIN orders_order ON orders_order.id = payment.order_id
+            LEFT JOIN (
+                SELECT order_id, sum(amount) AS amount FROM orders_cancellation GROUP BY order_id
+            ) AS cancelled ON cancelled.order_id = payment.order_id
             WHERE orders_order.id IS NULL
                OR (payment.status NOT IN ('failed', 'voided')
-                   AND (payment.amount, payment.currency)
-                       IS DISTINCT FROM (orders_order.total, orders_order.currency))
+                   AND (payment.currency <> orders_order.currency
+                        OR payment.amount < orders_order.total
+                        OR payment.amount
+                            > orders_order.total + coalesce(cancelled.amount, 0)))
                OR (payment.status = 'captured' AND payment.captured_amount <> payment.amount)
         """,
     ),
@@ -56,10 +61,11 @@ PAYMENT_CHECKS = (
             FROM (
                 SELECT orders_order.id, orders_order.payment_status,
                        CASE
-                           WHEN orders_order.total = 0 THEN 'paid'
+                           WHEN orders_order.total = 0 AND payments.newest IS NULL
+                                AND cancelled.order_id IS NULL THEN 'paid'
                            WHEN payments.captured > 0 AND coalesce(refunds.amount, 0) = 0
                                THEN 'paid'
-                           WHEN payments.captured > 0 AND refunds.amount < orders_order.total
+                           WHEN payments.captured > 0 AND refunds.amount < payments.captured
                                THEN 'partially_refunded'
                            WHEN payments.captured > 0 THEN 'refunded'
                            WHEN payments.newest IS NULL OR payments.newest = 'voided'
@@ -79,6 +85,9 @@ PAYMENT_CHECKS = (
                     SELECT order_id, sum(amount) AS amount
                     FROM payments_refund WHERE status = 'succeeded' GROUP BY order_id
                 ) AS refunds ON refunds.order_id = orders_order.id
+                LEFT JOIN (
+                    SELECT DISTINCT order_id FROM orders_cancellation WHERE amount > 0
+                ) AS cancelled ON cancelled.order_id = orders_order.id
             ) AS state
             WHERE payment_status <> expected
               AND NOT EXISTS (SELECT FROM unprocessed WHERE unprocessed.order_id = state.id)

@@ -25,7 +25,9 @@ STOCK_CHECKS = (
                 FROM inventory_stocklevel GROUP BY product_id
             ) AS level
             FULL JOIN (
-                SELECT item.product_id, sum(item.quantity - item.quantity_shipped) AS unshipped
+                SELECT item.product_id,
+                       sum(item.quantity - item.quantity_cancelled - item.quantity_shipped)
+                           AS unshipped
                 FROM orders_orderitem AS item
                 JOIN orders_order ON orders_order.id = item.order_id
                 WHERE orders_order.status = ANY(%(holding)s)
@@ -55,10 +57,19 @@ STOCK_CHECKS = (
             FULL JOIN (
                 SELECT item.order_id, item.product_id,
                        CASE WHEN orders_order.status = ANY(%(holding)s)
-                            THEN item.quantity - item.quantity_shipped ELSE 0 END AS reserved,
-                       item.quantity_shipped AS shipped, item.quantity_returned AS returned
+                            THEN item.quantity - item.quantity_cancelled - item.quantity_shipped
+                            ELSE 0 END AS reserved,
+                       item.quantity_shipped AS shipped,
+                       item.quantity_returned - coalesce(unusable.quantity, 0) AS returned
                 FROM orders_orderitem AS item
                 JOIN orders_order ON orders_order.id = item.order_id
+                LEFT JOIN (
+                    SELECT returned.order_item_id, sum(received.quantity) AS quantity
+                    FROM orders_returnreceiptitem AS received
+                    JOIN orders_returnitem AS returned ON returned.id = received.return_item_id
+                    WHERE received.outcome = 'unusable'
+                    GROUP BY returned.order_item_id
+                ) AS unusable ON unusable.order_item_id = item.id
             ) AS expected USING (order_id, product_id)
             WHERE coalesce(movements.reserved, 0) <> coalesce(expected.reserved, 0)
                OR coalesce(movements.shipped, 0) <> coalesce(expected.shipped, 0)

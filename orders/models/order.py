@@ -23,6 +23,8 @@ from orders.states import FulfilmentState, OrderStatus, PaymentState
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from orders.models.returns import OrderReturn
+
 
 class Order(OrderRules, models.Model):
     """A customer's order at the prices of the time of placing.
@@ -88,6 +90,7 @@ class Order(OrderRules, models.Model):
 
     customer_id: UUID
     items: RelatedManager[OrderItem]
+    returns: RelatedManager[OrderReturn]
 
     class Meta:
         verbose_name = _("order")

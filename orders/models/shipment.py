@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from orders.models.order import Order, OrderItem
 from orders.states import ShipmentStatus
+from orders.tracking import tracking_url
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -54,6 +55,11 @@ class Shipment(models.Model):
 
     def __str__(self) -> str:
         return self.tracking_number or str(self.id)
+
+    @property
+    def tracking_url(self) -> str:
+        """Where the carrier shows the shipment; "" for unknown carriers."""
+        return tracking_url(self.carrier, self.tracking_number)
 
 
 class ShipmentItem(models.Model):

@@ -4,11 +4,14 @@
 `pay`                start another payment                         POST /orders/{id}/payments
 `cancel`             cancel the order                              PUT /orders/{id}/cancel
 `delete`             remove the order from all lists               DELETE /orders/{id}
+`return`             request the return of shipped items           POST /orders/{id}/returns
 
 Staff only:
 
 `set_status:<s>`     change the status to s                        PUT /orders/{id}/status
+`edit_address`       correct the address                           PATCH /orders/{id}
 `ship`               create a shipment                             POST /admin/orders/{id}/shipments
+`cancel_items`       cancel quantities       POST /admin/orders/{id}/cancellations
 `refund`             refund a payment                              POST /admin/payments/{id}/refunds
 """
 
@@ -97,6 +100,7 @@ def _actions(
         "pay": (order.is_payable, {Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY}),
         "cancel": (OrderStatus.CANCELLED in order.allowed, {Permission.ORDERS_CANCEL, *refund}),
         "delete": (order.is_deletable, {Permission.ORDERS_CANCEL}),
+        "return": (order.has_shipped_anything, {Permission.RETURNS_HANDLE}),
     }
     actions = [
         action
@@ -112,7 +116,9 @@ def _actions(
         )
         for status in OrderStatus
     }
+    of_staff["edit_address"] = (order.holds_stock, {Permission.ORDERS_EDIT})
     of_staff["ship"] = (order.is_shippable, {Permission.ORDERS_SHIP})
+    of_staff["cancel_items"] = (order.holds_stock, {Permission.ORDERS_CANCEL, *refund})
     of_staff["refund"] = (is_refundable, {Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND})
     if Permission.ORDERS_VIEW in held:
         actions += [

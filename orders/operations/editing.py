@@ -147,6 +147,12 @@ def _exchange_items(
     before = {id: item.quantity for id, item in old.items()}
     if list(new.items()) == list(before.items()):
         return {}
+    if any(item.quantity_cancelled for item in old.values()):
+        raise OrderNotEditable(
+            "Items of an order with cancelled quantities can't be changed.",
+            current_status=order.status,
+            payment_status=order.payment_status,
+        )
     stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     _check(requested, before, stock=stock, currency=order.currency)

@@ -11,7 +11,6 @@ from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, open_stock_allocator
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.errors import InputError, Invalid
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -19,6 +18,7 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
+from orders.operations.quantities import quantities_by_item
 from orders.operations.transitions import transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
@@ -81,7 +81,6 @@ def ship_locked(
     By default everything allocated; with `completely` only if nothing waits.
     """
     own = items_of([order.id])[order.id]
-    _check_known(own, items)
     # Payments come before stock in the order of locks.
     request_capture_for_order(actor=actor, order_id=order.id)
     stock = open_stock_allocator(item.product_id for item in own if item.left_to_ship)
@@ -135,21 +134,6 @@ def ship_locked(
     return shipment
 
 
-def _check_known(own: Sequence[OrderItem], items: Sequence[ShippedItem] | None) -> None:
-    ids = {item.id for item in own}
-    unknown = [
-        InputError(
-            pointer=f"/items/{line}/order_item_id",
-            code="not_found",
-            detail="This order has no item with that id.",
-        )
-        for line, requested in enumerate(items or ())
-        if requested.order_item_id not in ids
-    ]
-    if unknown:
-        raise Invalid(unknown)
-
-
 def _shipment_quantities(
     own: Sequence[OrderItem], items: Sequence[ShippedItem] | None, *, completely: bool
 ) -> dict[OrderItem, int]:
@@ -159,25 +143,18 @@ def _shipment_quantities(
         if not allocated or (completely and any(item.quantity_waiting for item in own)):
             raise NothingToShip(items=[_remaining(item) for item in own if item.left_to_ship])
         return allocated
-    by_id = {item.id: item for item in own}
-    quantities: dict[OrderItem, int] = {}
-    for requested in items:
-        item = by_id[requested.order_item_id]
-        quantities[item] = quantities.get(item, 0) + requested.quantity
-    too_many = [
-        {**_remaining(item), "requested": quantity}
-        for item, quantity in quantities.items()
-        if quantity > item.allocated
-    ]
-    if too_many:
-        raise NothingToShip(items=too_many)
-    return quantities
+    return quantities_by_item(
+        own,
+        ((item.order_item_id, item.quantity) for item in items),
+        left=lambda item: item.allocated,
+        error=NothingToShip,
+    )
 
 
 def _remaining(item: OrderItem) -> dict[str, object]:
     return {
         "order_item_id": str(item.id),
-        "left": item.left_to_ship,
+        "left": item.allocated,
         "waiting": item.quantity_waiting,
     }
 

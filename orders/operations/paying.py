@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
 from oms.core import clock
-from oms.core.actor import Actor
+from oms.core.actor import Actor, system
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.bulk_writes import update_rows
@@ -23,6 +23,7 @@ from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
+from orders.operations.cancellations import refund_cancelled
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
 from orders.placements import OrderedItem, PaymentChoice
@@ -39,7 +40,12 @@ from payments.events import (
 from payments.locks import lock_payments_of_orders
 from payments.operations.attempts import request_payment
 from payments.operations.refunds import refund_or_void
-from payments.queries import Requested, succeeded_refunds, superseded_payments
+from payments.queries import (
+    Requested,
+    captured_amounts,
+    succeeded_refunds,
+    superseded_payments,
+)
 
 # Only refunds change these.
 _PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
@@ -88,8 +94,8 @@ class _Context:
     """What the handlers of one payment event work on: the locked order, its items and the stock.
 
     `superseded` are the payments with a later one for their order, `refunded` is the order's
-    refunded total. Of the whole batch, `events` are the order events, and `waiting` the items that
-    wait for stock.
+    refunded total of the amount `captured`. Of the whole batch, `events` are the order events, and
+    `waiting` the items that wait for stock.
     """
 
     order: Order
@@ -100,6 +106,7 @@ class _Context:
     superseded: Collection[UUID]
     refunded: Decimal
     waiting: list[OrderItem]
+    captured: Decimal
     events: list[tuple[DomainEvent, Actor]]
 
     def publish(self, event: DomainEvent) -> None:
@@ -120,16 +127,17 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     ended = [order for order in orders.values() if order.status in _ENDED]
     items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and stock is locked before the outcome.
-    lock_payments_of_orders(order.id for order in ended)
+    lock_payments_of_orders(
+        {order.id for order in ended} | {order_id for order_id, _ in _exceeding(facts, orders)}
+    )
     stock = open_stock_allocator(
         item.product_id for of_order in items.values() for item in of_order
     )
     superseded = superseded_payments(
         {fact.payment_id for fact in facts if isinstance(fact, _OF_LATEST_PAYMENT)}
     )
-    refunded = succeeded_refunds(
-        {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
-    )
+    with_refund = {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
+    refunded, captured = succeeded_refunds(with_refund), captured_amounts(with_refund)
     order_events: list[tuple[DomainEvent, Actor]] = []
     waiting: list[OrderItem] = []
     to_refund: list[_Context] = []
@@ -148,6 +156,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             superseded=superseded,
             refunded=refunded.get(order.id, ZERO),
             waiting=waiting,
+            captured=captured.get(order.id, ZERO),
             events=order_events,
         )
         if _HANDLERS[type(fact)](fact, context):
@@ -160,6 +169,10 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     )
     publish_all(order_events, at=now)
     stock.save(at=now)
+    for order_id, amount in _exceeding(facts, orders):
+        order = orders[order_id]
+        if order.status not in _ENDED:
+            refund_cancelled(order, captured=amount, actor=system("orders"), at=now)
     for context in to_refund:
         refund_or_void(
             actor=context.actor,
@@ -167,6 +180,19 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             reason=f"The order is {context.order.status}.",
             at=now,
         )
+
+
+def _exceeding(
+    facts: Iterable[Any], orders: Mapping[UUID, Order]
+) -> Sequence[tuple[UUID, Decimal]]:
+    """The orders of which more was captured than is still sold, with the captured amount."""
+    return [
+        (fact.order_id, fact.amount)
+        for fact in facts
+        if isinstance(fact, PaymentCaptured)
+        and fact.order_id in orders
+        and fact.amount > orders[fact.order_id].total
+    ]
 
 
 # Each handler updates the order, publishes events, and returns True if the payment must be
@@ -218,7 +244,11 @@ def _reserve_again(context: _Context) -> bool:
     order = context.order
     if order.deleted_at is not None:
         return False
-    items = [OrderedItem(product_id=i.product_id, quantity=i.quantity) for i in context.items]
+    items = [
+        OrderedItem(product_id=item.product_id, quantity=item.left_to_ship)
+        for item in context.items
+        if item.left_to_ship
+    ]
     if check_stock(items, stock=context.stock) is not None:
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
@@ -267,7 +297,7 @@ def _is_pending(
 
 def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
     order = context.order
-    is_total = context.refunded >= order.total
+    is_total = context.refunded >= context.captured
     status = PaymentState.REFUNDED if is_total else PaymentState.PARTIALLY_REFUNDED
     _set_payment_status(order, status, at=context.at)
     context.publish(

@@ -1,24 +1,54 @@
-"""Refunds by staff, with or without restocking the returned items."""
+"""Refunds by staff: an amount, or items, which may return to the stock."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from inventory.operations.stock import Cause, open_stock_allocator
-from inventory.queries import shipped_quantities_of
+from inventory.locks import lock_stock_levels
+from inventory.operations.returning import ReturnedUnits, return_units
+from inventory.operations.stock import Cause
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
+from orders.errors import NothingToRefund, NothingToReturn, RestockAmbiguous
 from orders.events import ItemsReturned
 from orders.locks import check_version, items_of, lock_orders
-from orders.models import Order, OrderItem
+from orders.models import Order, OrderItem, RefundItem
+from orders.operations.cancellations import cancel_quantities, cancel_rest
+from orders.operations.quantities import (
+    check_locations,
+    expected_quantities,
+    price_of,
+    quantities_by_item,
+    refunded_quantities,
+    refuse_too_many,
+)
+from orders.states import FulfilmentState
 from payments.operations.refunds import request_refund
-from payments.queries import Requested, order_of_payment
+from payments.queries import Requested, RequestedRefund, order_of_payment, refundable_of_order
+
+ALL_SHIPPED = (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundedItem:
+    """A quantity of an order item to refund at its price.
+
+    Units that were not shipped come first, and are cancelled. `restock` returns shipped ones to the
+    stock at `location`, a code, or to where they came from. With a `location` all are shipped ones.
+    """
+
+    order_item_id: UUID
+    quantity: int
+    restock: bool = False
+    location: str = ""
 
 
 @transaction
@@ -27,16 +57,18 @@ def refund_payment(
     actor: Actor,
     payment_id: UUID,
     amount: Decimal | None = None,
+    items: Sequence[RefundedItem] | None = None,
     reason: str = "",
     restock: bool = False,
     expected_version: int | None = None,
 ) -> Requested:
-    """Refund `amount` of a payment, by default the remaining amount.
+    """Refund `items`, or `amount` of a payment, by default the remaining amount.
 
-    With `restock` all shipped and not yet returned items of the order return to stock, for any
-    amount: a shop may retain part of the payment. The order's version is raised at once. Raises
-    PermissionDenied, NotFound, StaleVersion, RefundExceedsCaptured, and Invalid for an amount with
-    more decimals than its currency has.
+    Once everything is refunded, what was not shipped is cancelled. `restock` returns all units to
+    the stock, of an order of which everything was shipped and of which this refunds the rest;
+    otherwise it raises RestockAmbiguous. Raises PermissionDenied, NotFound, StaleVersion,
+    RefundExceedsCaptured, NothingToRefund naming the lines of which fewer are left, and Invalid for
+    unknown items and locations, and an amount with more decimals than its currency has.
     """
     actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
     order_id = order_of_payment(payment_id)
@@ -46,26 +78,133 @@ def refund_payment(
         raise NotFound
     check_version(order, expected_version)
     now = clock.now()
-    refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     order.touch(at=now)
-    order.save(update_fields=["version", "updated_at"])
+    if items is not None:
+        refund = _refund_items(
+            order, items, actor=actor, payment_id=payment_id, reason=reason, at=now
+        )
+    else:
+        refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
+    is_last = not refund.payment_left and not refundable_of_order(order.id)
     if restock:
-        _restock(order, refund=refund, actor=actor, at=now)
+        if not (is_last and order.fulfilment_status in ALL_SHIPPED):
+            raise RestockAmbiguous
+        _restock_all(order, refund=refund, actor=actor, at=now)
+    if not (is_last and cancel_rest(order, actor=actor, at=now, reason=reason, refund=refund)):
+        order.save(update_fields=["version", "updated_at"])
     return refund
 
 
-def _restock(order: Order, *, refund: Requested, actor: Actor, at: datetime) -> None:
-    quantities = shipped_quantities_of([order.id])[order.id]
+def _refund_items(
+    order: Order,
+    items: Sequence[RefundedItem],
+    *,
+    actor: Actor,
+    payment_id: UUID,
+    reason: str,
+    at: datetime,
+) -> RequestedRefund:
+    check_locations([item.location for item in items])
+    own = items_of([order.id])[order.id]
+    refunded, expected = refunded_quantities(own), expected_quantities(order.id)
+
+    def to_ship(item: OrderItem) -> int:
+        return item.left_to_ship if order.holds_stock else 0
+
+    def left(item: OrderItem) -> int:
+        return to_ship(item) + item.quantity_shipped - refunded.get(item.id, 0)
+
+    quantities = quantities_by_item(
+        own,
+        ((item.order_item_id, item.quantity) for item in items),
+        left=left,
+        error=NothingToRefund,
+    )
+    requested = {item.order_item_id: item for item in items}
+    # Units that are said to have come back to a location are shipped ones.
+    cancelled = {
+        item: min(quantity, 0 if requested[item.id].location else to_ship(item))
+        for item, quantity in quantities.items()
+    }
+    shipped = {item: quantity - cancelled[item] for item, quantity in quantities.items()}
+    restocked = {item: n if requested[item.id].restock else 0 for item, n in shipped.items()}
+    refuse_too_many(shipped, left=lambda item: left(item) - to_ship(item), error=NothingToRefund)
+    refuse_too_many(
+        restocked,
+        left=lambda item: item.left_to_return - expected.get(item.id, 0),
+        error=NothingToReturn,
+    )
+    refund = request_refund(
+        actor=actor,
+        payment_id=payment_id,
+        amount=price_of(quantities, order.currency),
+        reason=reason,
+    )
+    RefundItem.objects.bulk_create(
+        RefundItem(
+            refund_id=refund.id,
+            order_item=item,
+            quantity=quantity,
+            quantity_restocked=restocked[item],
+        )
+        for item, quantity in shipped.items()
+        if quantity
+    )
+    # One sorted statement locks the stock of both.
+    lock_stock_levels(item.product_id for item in quantities)
+    _restock(
+        order,
+        {item: n for item, n in restocked.items() if n},
+        {item.id: requested[item.id].location for item in quantities},
+        refund=refund,
+        actor=actor,
+        at=at,
+    )
+    cancelled = {item: n for item, n in cancelled.items() if n}
+    if cancelled:
+        cancel_quantities(order, own, cancelled, actor=actor, at=at, reason=reason, refund=refund)
+    return refund
+
+
+def _restock_all(order: Order, *, refund: Requested, actor: Actor, at: datetime) -> None:
+    """Restock all units that are not returned. Those that a return expects come with that."""
+    expected = expected_quantities(order.id)
+    left = {
+        item: item.left_to_return - expected.get(item.id, 0)
+        for item in items_of([order.id])[order.id]
+    }
+    _restock(
+        order, {item: n for item, n in left.items() if n}, {}, refund=refund, actor=actor, at=at
+    )
+
+
+def _restock(
+    order: Order,
+    quantities: Mapping[OrderItem, int],
+    locations: Mapping[UUID, str],
+    *,
+    refund: Requested,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Restock shipped units of the lines, at the locations by the ids of the lines."""
     if not quantities:
         return
-    items = items_of([order.id])[order.id]
-    for item in items:
-        item.quantity_returned = item.quantity_shipped
-    OrderItem.objects.bulk_update(items, ["quantity_returned"])
-    stock = open_stock_allocator(product_id for product_id, _ in quantities)
-    cause = Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id)
-    stock.return_units(quantities, cause=cause)
-    stock.save(at=at)
+    for item, quantity in quantities.items():
+        item.quantity_returned += quantity
+    OrderItem.objects.bulk_update(quantities, ["quantity_returned"])
+    return_units(
+        [
+            ReturnedUnits(
+                product_id=item.product_id,
+                quantity=quantity,
+                location=locations.get(item.id, ""),
+            )
+            for item, quantity in quantities.items()
+        ],
+        cause=Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id),
+        at=at,
+    )
     publish(
         ItemsReturned(
             order_id=order.id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from inventory.holdings import holdings_of
-from inventory.operations.stock import Cause, open_allocator_of_orders
+from inventory.operations.stock import Cause, open_allocator_of_orders, open_stock_allocator
 from oms.core.actor import Actor
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import transaction_required
@@ -97,6 +97,23 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
     allocator.save(at=at)
     if waited := [id for id in ids if holdings[id].waiting]:
         OrderItem.objects.filter(order_id__in=waited).update(quantity_waiting=0)
+
+
+@transaction_required
+def release_quantities(
+    order: Order, quantities: Mapping[OrderItem, int], *, actor: Actor, at: datetime
+) -> None:
+    """Take quantities of its items off what the locked order holds, first of what waits.
+
+    Sets `quantity_waiting` of the items, which the caller saves.
+    """
+    allocator = open_stock_allocator(item.product_id for item in quantities)
+    holdings = holdings_of([order.id])[order.id]
+    cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
+    for item, quantity in quantities.items():
+        allocator.give_back(holdings, product_id=item.product_id, quantity=quantity, cause=cause)
+        item.quantity_waiting = holdings.waiting_of(item.product_id)
+    allocator.save(at=at)
 
 
 def stock_reference(order: Order | OrderRow) -> str:

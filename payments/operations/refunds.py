@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +13,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.dry_runs import current_dry_run
 from oms.core.errors import NotFound
-from oms.core.money import formatted, in_currency
+from oms.core.money import ZERO, formatted, in_currency
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -80,6 +80,25 @@ def _create_refund(
     )
     wake_on_commit(PROCESS_TASK)
     return refund
+
+
+@transaction_required
+def refund_of_order(
+    *, actor: Actor, order_id: UUID, amount: Decimal, keep: Decimal, reason: str, at: datetime
+) -> Sequence[Refund]:
+    """Refund `amount` of the order's captured payments, as far as they exceed `keep` together.
+
+    Less than that if less is left to refund; none if nothing is. The caller holds the order's lock.
+    """
+    payments = [p for p in lock_payments_of_order(order_id) if p.status == PaymentStatus.CAPTURED]
+    amount = min(amount, sum((p.captured_amount for p in payments), ZERO) - keep)
+    refunds = []
+    for payment in payments:
+        part = min(amount, payment.refundable)
+        if part > 0:
+            refunds.append(_create_refund(payment, actor=actor, amount=part, reason=reason, at=at))
+            amount -= part
+    return refunds
 
 
 @transaction_required

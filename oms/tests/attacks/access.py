@@ -14,6 +14,7 @@ from oms.core.permissions import Permission
 from oms.testing.factories import PASSWORD
 from oms.testing.ordering import ADDRESS
 from oms.tests.attacks.shop import INVALID, Make, Request, Shop, signed_webhook
+from orders.models import Order
 
 
 class Access(Enum):
@@ -77,6 +78,25 @@ def _of_payment(**body: object) -> Make:
     return lambda shop: Request(kwargs={"id": shop.payment.id}, body=body or None)
 
 
+def _items(order: Order, **values: object) -> list[dict[str, object]]:
+    """One unit of the order's item, with these values."""
+    [item] = order.items.all()
+    return [{"order_item_id": str(item.id), "quantity": 1, **values}]
+
+
+def _of_shipment(**body: object) -> Make:
+    return lambda shop: Request(kwargs={"id": shop.shipment.id}, body=body or None)
+
+
+def _of_return(**body: object) -> Make:
+    return lambda shop: Request(kwargs={"id": shop.order_return.id}, body=body or None)
+
+
+def _received(shop: Shop) -> Request:
+    items = _items(shop.shipped, outcome="restock")
+    return Request(kwargs={"id": shop.order_return.id}, body={"items": items})
+
+
 def _of_product(**body: object) -> Make:
     return lambda shop: Request(kwargs={"id": shop.product.id}, body=body or None)
 
@@ -111,6 +131,8 @@ P = Permission
 _view_customers = (P.CUSTOMERS_VIEW,)
 _edit_customers = (P.CUSTOMERS_VIEW, P.CUSTOMERS_EDIT)
 _set_prices = (P.PRODUCTS_EDIT, P.PRODUCTS_PRICE)
+_ship = (P.ORDERS_VIEW, P.ORDERS_SHIP)
+_handle_returns = (P.ORDERS_VIEW, P.RETURNS_HANDLE)
 _pay = (P.ORDERS_VIEW, P.PAYMENTS_VIEW, P.PAYMENTS_RETRY)
 
 EXPECTED: Mapping[tuple[str, str], Expected] = {
@@ -304,6 +326,70 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         request=_of_paid(carrier="DHL", tracking_number="0034"),
         status=201,
         permissions=(P.ORDERS_VIEW, P.ORDERS_SHIP),
+    ),
+    ("GET", "admin-order-cancellations"): Expected(
+        access=_staff, request=_of_order(), permissions=(P.ORDERS_VIEW,)
+    ),
+    ("POST", "admin-order-cancellations"): Expected(
+        access=_staff,
+        request=lambda shop: Request(
+            kwargs={"id": shop.order.id}, body={"items": _items(shop.order)}
+        ),
+        status=201,
+        permissions=(P.ORDERS_VIEW, P.ORDERS_CANCEL),
+    ),
+    ("GET", "order-shipments"): Expected(
+        access=_own, request=_of_order(), permissions=(P.ORDERS_VIEW,)
+    ),
+    ("PATCH", "admin-shipment"): Expected(
+        access=_staff, request=_of_shipment(tracking_number="0035"), permissions=_ship
+    ),
+    ("POST", "admin-shipment-delivered"): Expected(
+        access=_staff, request=_of_shipment(), permissions=_ship
+    ),
+    ("POST", "admin-shipments-bulk"): Expected(
+        access=_staff,
+        request=lambda shop: Request(body={"shipments": [{"order_number": shop.paid.number}]}),
+        status=207,
+        permissions=_ship,
+    ),
+    # --- Returns
+    ("GET", "order-returns"): Expected(
+        access=_own, request=_of_order(), permissions=_handle_returns
+    ),
+    ("POST", "order-returns"): Expected(
+        access=_own,
+        request=lambda shop: Request(
+            kwargs={"id": shop.shipped.id}, body={"items": _items(shop.shipped)}
+        ),
+        status=201,
+        permissions=_handle_returns,
+    ),
+    ("GET", "return"): Expected(access=_own, request=_of_return(), permissions=_handle_returns),
+    ("PUT", "return-cancel"): Expected(
+        access=_own, request=_of_return(reason="Kept."), permissions=_handle_returns
+    ),
+    ("GET", "admin-returns"): Expected(access=_staff, request=_plain, permissions=_handle_returns),
+    ("GET", "admin-return"): Expected(
+        access=_staff, request=_of_return(), permissions=_handle_returns
+    ),
+    ("POST", "admin-order-returns"): Expected(
+        access=_staff,
+        request=lambda shop: Request(
+            kwargs={"id": shop.shipped.id},
+            body={"items": _items(shop.shipped, outcome="unusable")},
+        ),
+        status=201,
+        permissions=_handle_returns,
+    ),
+    ("POST", "admin-return-approve"): Expected(
+        access=_staff, request=_of_return(), permissions=_handle_returns
+    ),
+    ("POST", "admin-return-reject"): Expected(
+        access=_staff, request=_of_return(reason="Worn."), permissions=_handle_returns
+    ),
+    ("POST", "admin-return-receive"): Expected(
+        access=_staff, request=_received, permissions=_handle_returns
     ),
     # --- Payments
     ("GET", "admin-payments"): Expected(

@@ -37,14 +37,16 @@ from oms.testing.factories import (
 from oms.testing.ordering import paid_order, payment_of, place
 from oms.users.models import Session, User
 from oms.users.operations.sessions import TokenPair
-from orders.models import Order
+from orders.models import Order, OrderReturn, Shipment
+from orders.operations.fulfilling import ship_items
+from orders.operations.returns import ReturnedItem, request_return
 from payments.models import Payment
 from payments.signatures import sign
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What there is; `order`, `paid` and `notification` belong to `owner`.
+    """What there is; `order`, `paid`, `shipped` and `notification` belong to `owner`.
 
     The `clerk` has all permissions, the `boss` is a superuser, the `member` of the staff has none.
     """
@@ -62,6 +64,10 @@ class Shop:
     count: StockDocument
     order: Order
     paid: Order
+    # With a shipment and a return that was requested.
+    shipped: Order
+    shipment: Shipment
+    order_return: OrderReturn
     payment: Payment
     notification: Notification
     exception: ExceptionRecord
@@ -101,6 +107,14 @@ def open_shop() -> Shop:
     make_location(code="store")
     lines = [StockLine(product_id=product.id, quantity=1)]
     documents: dict[str, Any] = {"actor": actor_for(clerk), "reference": "OLD-1", "lines": lines}
+    shipped = paid_order((product, 4), customer=owner)
+    shipment = ship_items(actor=actor_for(boss), order_id=shipped.id)
+    [item] = shipped.items.all()
+    order_return = request_return(
+        actor=actor_for(owner),
+        order_id=shipped.id,
+        items=[ReturnedItem(order_item_id=item.id, quantity=1)],
+    )
     notification = Notification.objects.create(
         event_id=new_id(),
         recipient=owner,
@@ -127,6 +141,9 @@ def open_shop() -> Shop:
         count=count_stock(**documents, location="store"),
         order=order,
         paid=paid,
+        shipped=shipped,
+        shipment=shipment,
+        order_return=order_return,
         payment=payment_of(paid),
         notification=notification,
         exception=_raised(payment_of(paid)),

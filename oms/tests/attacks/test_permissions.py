@@ -180,11 +180,14 @@ def test_payments_are_shown_with_orders_to_those_who_may_view_payments(shop: Sho
 @pytest.mark.parametrize(
     ("permissions", "kinds"),
     [
-        ((Permission.ORDERS_VIEW,), {"order"}),
-        ((Permission.ORDERS_VIEW, Permission.PAYMENTS_VIEW), {"order", "payment", "refund"}),
+        ((Permission.ORDERS_VIEW,), {"order", "return"}),
+        (
+            (Permission.ORDERS_VIEW, Permission.PAYMENTS_VIEW),
+            {"order", "return", "payment", "refund"},
+        ),
         (
             (Permission.ORDERS_VIEW, Permission.STOCK_VIEW),
-            {"order", "product", "location", "stock_document"},
+            {"order", "return", "product", "location", "stock_document"},
         ),
     ],
 )

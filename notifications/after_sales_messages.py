@@ -1,0 +1,176 @@
+"""Messages about corrections, cancelled items and returns; see notifications/messages.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from notifications.messages import Lines, Message, money
+from notifications.models import Kind
+from orders.events import ItemsCancelled, OrderEdited, OrderEvent, ShipmentCorrected
+from orders.read_models import OrderSummary
+from orders.return_events import (
+    ReturnApproved,
+    ReturnCancelled,
+    ReturnEvent,
+    ReturnReceived,
+    ReturnRejected,
+    ReturnRequested,
+)
+from orders.tracking import tracking_url
+
+
+def _items_cancelled(event: ItemsCancelled, order: OrderSummary, shipped: Lines) -> Message | None:
+    if event.cancels_order:  # which has a message of its own
+        return None
+    text = ngettext(
+        "%(quantity)d item of your order was cancelled and won't be shipped.",
+        "%(quantity)d items of your order were cancelled and won't be shipped.",
+        event.pieces,
+    )
+    paragraphs = [text % {"quantity": event.pieces}]
+    if event.refunded:
+        paragraphs.append(
+            _("We'll refund %(amount)s; we'll email you when the refund is on its way.")
+            % {"amount": money(event.refunded, event.currency)}
+        )
+    return Message(
+        kind=Kind.ITEMS_CANCELLED,
+        subject=_("Items of order %(number)s were cancelled") % {"number": event.number},
+        headline=_("Some items of your order were cancelled"),
+        paragraphs=tuple(paragraphs),
+        details=_reason(event.reason),
+        lines=order.lines,
+        shows_order=True,
+    )
+
+
+def _address_corrected(event: OrderEdited, order: OrderSummary, shipped: Lines) -> Message | None:
+    """About changes by staff alone: customers know their own."""
+    if "shipping_address" not in event.changes:
+        return None
+    return Message(
+        kind=Kind.ADDRESS_CORRECTED,
+        subject=_("New delivery address for order %(number)s") % {"number": event.number},
+        headline=_("Your delivery address was changed"),
+        paragraphs=(
+            _("We've changed the delivery address of your order. If it isn't right, contact us."),
+        ),
+        lines=order.lines,
+        shows_order=True,
+    )
+
+
+def _shipment_corrected(event: ShipmentCorrected, order: OrderSummary, shipped: Lines) -> Message:
+    values = (
+        (_("Carrier"), event.carrier),
+        (_("Tracking number"), event.tracking_number),
+        (_("Track it"), tracking_url(event.carrier, event.tracking_number)),
+    )
+    tracking = " ".join(filter(None, (event.carrier, event.tracking_number)))
+    paragraphs = [_("The tracking details of a shipment of your order were corrected.")]
+    if tracking:
+        paragraphs.append(_("Tracking: %(tracking)s") % {"tracking": tracking})
+    return Message(
+        kind=Kind.SHIPMENT_CORRECTED,
+        subject=_("New tracking details for order %(number)s") % {"number": event.number},
+        headline=_("New tracking details"),
+        paragraphs=tuple(paragraphs),
+        details=tuple((label, value) for label, value in values if value),
+        lines=shipped,
+    )
+
+
+def _return_requested(event: ReturnRequested, order: OrderSummary, shipped: Lines) -> Message:
+    return _about_return(
+        event,
+        kind=Kind.RETURN_REQUESTED,
+        subject=_("Return of order %(number)s requested"),
+        headline=_("We've received your return request"),
+        text=_("We'll let you know whether and how to send the items."),
+    )
+
+
+def _return_approved(event: ReturnApproved, order: OrderSummary, shipped: Lines) -> Message:
+    return _about_return(
+        event,
+        kind=Kind.RETURN_APPROVED,
+        subject=_("Return of order %(number)s approved"),
+        headline=_("Your return was approved"),
+        text=_("Please send us the items, packed as you received them."),
+    )
+
+
+def _return_rejected(event: ReturnRejected, order: OrderSummary, shipped: Lines) -> Message:
+    return _about_return(
+        event,
+        kind=Kind.RETURN_REJECTED,
+        subject=_("Return of order %(number)s declined"),
+        headline=_("We can't accept your return"),
+        text=_("Please don't send the items."),
+    )
+
+
+def _return_cancelled(event: ReturnCancelled, order: OrderSummary, shipped: Lines) -> Message:
+    return _about_return(
+        event,
+        kind=Kind.RETURN_CANCELLED,
+        subject=_("Return of order %(number)s cancelled"),
+        headline=_("Your return was cancelled"),
+        text=_("You don't need to send the items."),
+    )
+
+
+def _return_received(event: ReturnReceived, order: OrderSummary, shipped: Lines) -> Message | None:
+    if not event.pieces:  # nothing more is expected
+        return None
+    text = ngettext(
+        "%(quantity)d item of your return has arrived.",
+        "%(quantity)d items of your return have arrived.",
+        event.pieces,
+    ) % {"quantity": event.pieces}
+    if event.amount:
+        text += " " + _("We'll refund %(amount)s; we'll email you when it is on its way.") % {
+            "amount": money(event.amount, event.currency)
+        }
+    return _about_return(
+        event,
+        kind=Kind.RETURN_RECEIVED,
+        subject=_("Return of order %(number)s received"),
+        headline=_("Your return has arrived"),
+        text=text,
+    )
+
+
+def _about_return(
+    event: ReturnEvent, *, kind: Kind, subject: str, headline: str, text: str
+) -> Message:
+    return Message(
+        kind=kind,
+        subject=subject % {"number": event.number},
+        headline=headline,
+        paragraphs=(text,),
+        details=_reason(event.reason),
+    )
+
+
+def _reason(reason: str) -> tuple[tuple[str, str], ...]:
+    return ((_("Reason"), reason),) if reason else ()
+
+
+AFTER_SALES_MESSAGES: Mapping[
+    type[OrderEvent], Callable[[Any, OrderSummary, Lines], Message | None]
+] = {
+    ItemsCancelled: _items_cancelled,
+    OrderEdited: _address_corrected,
+    ShipmentCorrected: _shipment_corrected,
+    ReturnRequested: _return_requested,
+    ReturnApproved: _return_approved,
+    ReturnRejected: _return_rejected,
+    ReturnCancelled: _return_cancelled,
+    ReturnReceived: _return_received,
+}
+"""Like ORDER_MESSAGES; None for events of which the customer needs no message."""

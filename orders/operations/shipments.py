@@ -1,0 +1,165 @@
+"""Shipments after they were sent: corrections, and deliveries; and shipping many orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction as django_transaction
+
+from inventory.locks import lock_stock_levels
+from oms.core import clock
+from oms.core.actor import Actor
+from oms.core.errors import InputError, Invalid, OperationError
+from oms.core.permissions import Permission
+from oms.db.transactions import transaction
+from oms.events.publishing import publish
+from orders.errors import NothingToShip, OrderNotShippable
+from orders.events import ShipmentCorrected, ShipmentDelivered
+from orders.locks import items_of, lock_orders, lock_shipment
+from orders.models import Order, Shipment
+from orders.operations.fulfilling import ship_locked
+from orders.operations.transitions import transition_order
+from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
+from payments.locks import lock_payments_of_orders
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderShipment:
+    """A shipment of everything that is left of an order."""
+
+    order_number: str
+    carrier: str = ""
+    tracking_number: str = ""
+
+
+@transaction
+def correct_shipment(
+    *,
+    actor: Actor,
+    shipment_id: UUID,
+    carrier: str | None = None,
+    tracking_number: str | None = None,
+    expected_version: int | None = None,
+) -> Shipment:
+    """Correct the carrier and the tracking number; None leaves a value unchanged.
+
+    The customer is notified. Raises PermissionDenied, NotFound and StaleVersion.
+    """
+    actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
+    order, shipment = lock_shipment(shipment_id, actor=actor, expected_version=expected_version)
+    changes: dict[str, list[Any]] = {}
+    for name, value in (("carrier", carrier), ("tracking_number", tracking_number)):
+        before = getattr(shipment, name)
+        if value is not None and value != before:
+            changes[name] = [before, value]
+            setattr(shipment, name, value)
+    if not changes:
+        return shipment
+    now = clock.now()
+    shipment.save(update_fields=list(changes))
+    order.touch(at=now)
+    order.save(update_fields=["version", "updated_at"])
+    publish(
+        ShipmentCorrected(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            shipment_id=shipment.id,
+            carrier=shipment.carrier,
+            tracking_number=shipment.tracking_number,
+            changes=changes,
+        ),
+        actor=actor,
+        at=now,
+    )
+    return shipment
+
+
+@transaction
+def deliver_shipment(
+    *, actor: Actor, shipment_id: UUID, expected_version: int | None = None
+) -> Shipment:
+    """Mark a shipment as delivered; one that is delivered stays as it is.
+
+    An order with nothing left to ship is delivered when all its shipments are. Raises
+    PermissionDenied, NotFound and StaleVersion.
+    """
+    actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
+    order, shipment = lock_shipment(shipment_id, actor=actor, expected_version=expected_version)
+    if shipment.status == ShipmentStatus.DELIVERED:
+        return shipment
+    now = clock.now()
+    shipment.status, shipment.delivered_at = ShipmentStatus.DELIVERED, now
+    shipment.save(update_fields=["status", "delivered_at"])
+    publish(
+        ShipmentDelivered(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            shipment_id=shipment.id,
+        ),
+        actor=actor,
+        at=now,
+    )
+    others = Shipment.objects.filter(order=order, status=ShipmentStatus.SHIPPED)
+    if order.status == OrderStatus.SHIPPED and not others.exists():
+        order.fulfilment_status = FulfilmentState.DELIVERED
+        transition_order(order, OrderStatus.DELIVERED, actor=actor, at=now)
+    else:
+        order.touch(at=now)
+        order.save(update_fields=["version", "updated_at"])
+    return shipment
+
+
+@transaction
+def ship_orders(
+    *, actor: Actor, shipments: Sequence[OrderShipment]
+) -> list[Shipment | OperationError]:
+    """Ship everything that is left of each order; the shipment of each, or why it was refused.
+
+    A refused one changes nothing and does not affect the others. Raises PermissionDenied.
+    """
+    actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
+    numbers = {each.order_number.upper() for each in shipments}
+    ids = Order.objects.filter(number__in=numbers, deleted_at=None).values_list("pk", flat=True)
+    orders = {order.number: order for order in lock_orders(ids).values()}
+    # All locks come first, each kind in one sorted statement: see docs/architecture.md.
+    lock_payments_of_orders(order.id for order in orders.values())
+    items = items_of(order.id for order in orders.values())
+    lock_stock_levels(item.product_id for of_order in items.values() for item in of_order)
+    return [
+        _shipped(each, orders.get(each.order_number.upper()), actor=actor) for each in shipments
+    ]
+
+
+def _shipped(
+    requested: OrderShipment, order: Order | None, *, actor: Actor
+) -> Shipment | OperationError:
+    if order is None:
+        return Invalid(
+            [
+                InputError(
+                    pointer="/order_number", code="not_found", detail="There is no such order."
+                )
+            ]
+        )
+    if not order.is_shippable:
+        return OrderNotShippable(current_status=order.status)
+    try:
+        with django_transaction.atomic():
+            return ship_locked(
+                order,
+                actor=actor,
+                items=None,
+                carrier=requested.carrier,
+                tracking_number=requested.tracking_number,
+                reason="",
+                at=clock.now(),
+            )
+    except NothingToShip as error:
+        # As it is in the database again.
+        order.refresh_from_db()
+        return error
