@@ -91,7 +91,8 @@ ITEM_ACTIONS = (
         form=RefundItemsForm,
         permissions=(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND),
         explanation=_(
-            "Refunds items at their price. Items that were not shipped come first, and are cancelled."
+            "Refunds items at their price. Items that were not shipped come first,"
+            " and are cancelled."
         ),
     ),
     AdminAction(
@@ -128,8 +129,8 @@ ITEM_ACTIONS = (
         permissions_for=refund_permission,
         variant=ActionVariant.DANGER,
         explanation=_(
-            "Enter the quantities that won't be shipped. Their stock is released, and what was paid "
-            "for them is refunded. This can't be undone."
+            "Enter the quantities that won't be shipped. Their stock is released,"
+            " and what was paid for them is refunded. This can't be undone."
         ),
     ),
 )

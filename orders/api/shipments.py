@@ -190,14 +190,11 @@ class BulkShipments(ApiViewSet):
             {
                 "status": status_of(type(outcome)),
                 "problem": problem_document(
-                    error=outcome,
-                    instance=request.path,
-                    request_id=self.actor.request_id,
-                    pointer_prefix=f"/shipments/{row}",
+                    error=outcome, instance=request.path, request_id=self.actor.request_id
                 ),
             }
             if isinstance(outcome, OperationError)
             else {"status": 201, "shipment": ShipmentOutput(outcome).data}
-            for row, outcome in enumerate(outcomes)
+            for outcome in outcomes
         ]
         return Response({"results": results}, status=207)

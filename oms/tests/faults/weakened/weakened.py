@@ -145,8 +145,8 @@ def _resumption() -> Any:
 
     beginning, subscribe = Streams.beginning, Streams.subscribe
 
-    async def begin(streams: Streams, interest: Any, *, after: object) -> Any:
-        return await beginning(streams, interest, after=None)
+    async def begin(streams: Streams, interest: Any, *, caller: Any, after: object) -> Any:
+        return await beginning(streams, interest, caller=caller, after=None)
 
     def follow(streams: Streams, listener: Any, interest: Any, *, after: object, page: Any) -> Any:
         return subscribe(streams, listener, interest, after=None, page=page)
