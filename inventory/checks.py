@@ -52,17 +52,29 @@ CHECKS = (
     ),
     Check(
         name="stock_within_bounds",
-        promise="Reserved is from zero to on hand, unless the product may be backordered.",
+        promise="Reserved is from zero to on hand.",
         sql="""
             SELECT product_id || ' at ' || location_id AS id,
-                   format('on hand %%s, reserved %%s, backorderable: %%s (product: %%s)',
-                          level.on_hand, level.reserved, level.backorderable,
-                          product.backorderable) AS detail
-            FROM inventory_stocklevel AS level
-            JOIN inventory_product AS product ON product.id = level.product_id
-            WHERE level.on_hand < 0 OR level.reserved < 0
-               OR (level.reserved > level.on_hand AND NOT level.backorderable)
-               OR level.backorderable <> product.backorderable
+                   format('on hand %%s, reserved %%s', on_hand, reserved) AS detail
+            FROM inventory_stocklevel
+            WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand
+        """,
+    ),
+    Check(
+        name="nobody_waits_for_available_stock",
+        promise="While anybody waits for a product, nothing of it is available at any location.",
+        sql="""
+            SELECT product_id::text AS id,
+                   format('%%s available, %%s waiting', level.available, queue.quantity) AS detail
+            FROM (
+                SELECT product_id, sum(quantity) AS quantity
+                FROM inventory_waitingitem GROUP BY product_id
+            ) AS queue
+            JOIN (
+                SELECT product_id, sum(on_hand - reserved) AS available
+                FROM inventory_stocklevel GROUP BY product_id
+            ) AS level USING (product_id)
+            WHERE level.available > 0
         """,
     ),
     Check(

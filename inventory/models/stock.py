@@ -147,10 +147,10 @@ class WaitingItem(models.Model):
     """A quantity of a product that an order has not been allocated yet.
 
     All rows of a product are its queue, for all locations, served by ascending `place`, a UUIDv7
-    that is unique in the queue: that of the moment at which the order asked for the quantity, or
-    the order's own id for a quantity that it had been allocated and lost again. While anything
-    waits for a product, nothing of it is available. The product's stock levels are locked by
-    whoever changes its queue.
+    that is unique in the queue: the order's own id, also for a quantity that it had been allocated
+    and lost again, or a new id for what the order asks for later. While anything waits for a
+    product, nothing of it is available. Whoever changes the queue has locked the product's stock
+    levels.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

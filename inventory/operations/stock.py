@@ -69,11 +69,13 @@ class StockAllocator:
             return False
         return product.backorderable or self.available(product_id) >= quantity
 
-    def reserve(self, product_id: UUID, quantity: int, *, cause: Cause) -> int:
+    def reserve(
+        self, product_id: UUID, quantity: int, *, cause: Cause, place: UUID | None = None
+    ) -> int:
         """Reserve that quantity for the order of `cause`, from the locations by priority.
 
-        Returns what is not available, which joins the end of the product's queue. Raises
-        ValueError unless `can_reserve`.
+        Returns what is not available, which joins the product's queue: at `place`, by default at
+        the end. Raises ValueError unless `can_reserve`.
         """
         if not self.can_reserve(product_id, quantity):
             raise ValueError(f"{quantity} of {product_id} cannot be reserved.")
@@ -85,7 +87,7 @@ class StockAllocator:
                 return 0
         if cause.order_id is None:
             raise ValueError("Only orders wait.")
-        self._waiting.add(product_id, quantity, order_id=cause.order_id, place=new_id())
+        self._waiting.add(product_id, quantity, order_id=cause.order_id, place=place or new_id())
         return quantity
 
     def release(self, quantities: Quantities, *, cause: Cause) -> None:

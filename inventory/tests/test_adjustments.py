@@ -126,7 +126,6 @@ def test_an_impossible_adjustment_is_a_conflict(staff: APIClient, amount: dict[s
     assert the_whole_shop() == before
 
 
-@pytest.mark.xfail(reason="Until the allocator moves allocations of missing stock.", strict=False)
 @pytest.mark.parametrize(
     ("reason", "amount"),
     [

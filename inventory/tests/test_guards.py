@@ -71,14 +71,6 @@ def test_invalid_numbers_are_rejected(
         manager.update(**change)
 
 
-def test_a_backorderable_product_can_have_more_reserved_than_on_hand() -> None:
-    make_product(stock=5)
-
-    StockLevel.objects.update(reserved=9, backorderable=True)
-
-    assert StockLevel.objects.get().available == -4
-
-
 def test_skus_are_unique_ignoring_case() -> None:
     make_product(sku="LAMP-1")
 

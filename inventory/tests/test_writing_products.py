@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from inventory.models import Product, StockLevel, StockMovement
+from inventory.errors import OutOfStock
+from inventory.models import Product, StockLevel, StockMovement, WaitingItem
+from inventory.tests.stock_documents import violations
 from oms.core.ids import new_id
 from oms.events.models import Event
 from oms.testing.factories import api_client, make_customer, make_product, make_staff
+from oms.testing.ordering import place
 
 URL = "/api/v1/products"
 LAMP = {"sku": "LAMP-1", "name": "Brass lamp", "price": "129.90"}
@@ -248,23 +251,14 @@ def test_an_unknown_product_cannot_be_changed(staff: APIClient) -> None:
     assert staff.patch(f"{URL}/{new_id()}", {"name": "X"}).status_code == 404
 
 
-def test_backorders_cannot_be_turned_off_while_more_is_reserved_than_on_hand(
-    staff: APIClient,
-) -> None:
+def test_what_waits_goes_on_waiting_when_backorders_are_turned_off(staff: APIClient) -> None:
     product = make_product(stock=1, backorderable=True)
-    StockLevel.objects.update(reserved=3)
-    before = the_whole_shop()
+    order = place((product, 3))
 
     response = staff.patch(f"{URL}/{product.id}", {"backorderable": False})
 
-    assert (response.status_code, response.json()["code"]) == (409, "stock_conflict")
-    assert the_whole_shop() == before
-
-
-def test_stock_levels_copy_backorderable_from_the_product(staff: APIClient) -> None:
-    product = make_product()
-
-    staff.patch(f"{URL}/{product.id}", {"backorderable": True})
-    assert StockLevel.objects.get().backorderable is True
-    staff.patch(f"{URL}/{product.id}", {"backorderable": False})
-    assert StockLevel.objects.get().backorderable is False
+    assert response.status_code == 200
+    assert WaitingItem.objects.get().order_id == order.id
+    with pytest.raises(OutOfStock):
+        place((product, 1))
+    assert violations() == []

@@ -16,6 +16,8 @@ from oms.demo.scenarios import Action, PlannedOrder
 from oms.events.models import Event
 from oms.events.relay import recorded
 from orders.models import OrderItem
+from orders.operations.allocating import EVENT_TYPES as ALLOCATION_EVENTS
+from orders.operations.allocating import apply_allocation_events
 from orders.operations.cancelling import cancel_order, expire_overdue
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.paying import EVENT_TYPES, apply_payment_events, pay_order
@@ -219,6 +221,13 @@ def _relay(object_id: UUID) -> None:
     types = [event_type.type for event_type in EVENT_TYPES]
     event = Event.objects.filter(object_id=object_id, type__in=types).latest("id")
     apply_payment_events([recorded(event)])
+
+
+def tell_orders_what_waits() -> None:
+    """Hand all events of allocations to the orders, as the relay would."""
+    types = [event_type.type for event_type in ALLOCATION_EVENTS]
+    events = Event.objects.filter(type__in=types).order_by("position")
+    apply_allocation_events([recorded(event) for event in events])
 
 
 def _id_of(actor: Actor) -> UUID:

@@ -13,7 +13,7 @@ from pathlib import Path
 class DemoProduct:
     """`popularity` weighs how often it is ordered; `left_over` is its final available stock.
 
-    Without `left_over` that stock is random.
+    Below zero it is what waits for more. Without `left_over` that stock is random.
     """
 
     sku: str

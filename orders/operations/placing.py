@@ -139,7 +139,8 @@ def _placed(placement: Placement | Invalid, *, actor: Actor, batch: _Batch) -> O
     order = placed.order
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     waiting = [
-        batch.stock.reserve(item.product_id, item.quantity, cause=cause) for item in placement.items
+        batch.stock.reserve(item.product_id, item.quantity, cause=cause, place=order.id)
+        for item in placement.items
     ]
     if any(waiting):
         lines = zip(placed.items, waiting, strict=True)

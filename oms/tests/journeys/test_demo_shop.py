@@ -66,6 +66,10 @@ def test_products_show_every_kind_of_stock(demo_shop: None) -> None:
     assert available["HOM-009"] == 0
     assert Product.objects.filter(is_active=False).count() == 1
     assert Product.objects.get(backorderable=True).sku == "TOO-007"
+    assert available["TOO-007"] == 0
+    waiting = OrderItem.objects.filter(quantity_waiting__gt=0)
+    assert {item.sku: item.quantity_waiting for item in waiting}.keys() == {"TOO-007"}
+    assert sum(item.quantity_waiting for item in waiting) == 4
     assert StockLevel.objects.values("location").distinct().count() == 2
     assert Product.objects.values("category").distinct().count() == 5
 

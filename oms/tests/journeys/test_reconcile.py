@@ -37,7 +37,18 @@ VIOLATIONS = {
     " WHERE id = (SELECT id FROM inventory_stockmovement LIMIT 1)",
     "stock_within_bounds": "ALTER TABLE inventory_stocklevel DROP CONSTRAINT"
     " stock_reserved_within_on_hand; UPDATE inventory_stocklevel SET reserved = on_hand + 1"
-    " WHERE id = (SELECT id FROM inventory_stocklevel WHERE NOT backorderable LIMIT 1)",
+    " WHERE id = (SELECT id FROM inventory_stocklevel LIMIT 1)",
+    "nobody_waits_for_available_stock": "INSERT INTO inventory_waitingitem (id, product_id,"
+    " order_id, place, quantity, created_at) SELECT gen_random_uuid(), product_id,"
+    " gen_random_uuid(), gen_random_uuid(), 1, now() FROM inventory_stocklevel"
+    " WHERE on_hand > reserved LIMIT 1",
+    "only_open_orders_wait": "INSERT INTO inventory_waitingitem (id, product_id,"
+    " order_id, place, quantity, created_at) SELECT gen_random_uuid(), item.product_id,"
+    " orders_order.id, gen_random_uuid(), 1, now() FROM orders_order"
+    " JOIN orders_orderitem AS item ON item.order_id = orders_order.id"
+    " WHERE orders_order.status = 'cancelled' LIMIT 1",
+    "quantity_waiting_by_queue": "UPDATE orders_orderitem SET quantity_waiting = quantity"
+    " WHERE id = (SELECT id FROM orders_orderitem WHERE quantity_shipped = 0 LIMIT 1)",
     "stock_documents_equal_movements": "UPDATE inventory_stockmovement"
     " SET reference = 'receipt:' || id"
     " WHERE id = (SELECT id FROM inventory_stockmovement WHERE kind = 'receive' LIMIT 1)",

@@ -1,0 +1,357 @@
+"""Orders whose items wait for stock: placing, arriving, shipping, cancelling, editing, expiring."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from inventory.errors import OutOfStock
+from inventory.models import Product, StockLevel, WaitingItem
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
+from oms.checks import CHECKS
+from oms.core import clock
+from oms.core.actor import system
+from oms.events.models import Event
+from oms.events.relay import recorded
+from oms.reconcile.runner import run_checks
+from oms.testing.factories import (
+    actor_for,
+    api_client,
+    make_customer,
+    make_location,
+    make_product,
+    make_staff,
+)
+from oms.testing.ordering import paid_order, place, placement, report, settle, stock_of
+from orders.errors import NothingToShip
+from orders.models import Order, OrderItem
+from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
+from orders.operations.cancelling import cancel_order, delete_order, expire_orders
+from orders.operations.editing import OrderEdit, edit_order
+from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.placing import place_orders
+from orders.operations.status_changes import set_order_status
+from orders.placements import OrderedItem
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db
+
+STAFF = system("tests")
+
+
+def change(product: Product, delta: int, *, at: str = "main") -> None:
+    """Receive stock at a location, or find it broken."""
+    reason = AdjustmentReason.RECEIVED if delta > 0 else AdjustmentReason.DAMAGED
+    adjust_stock(
+        actor=STAFF, product_id=product.id, amount=Change(delta=delta), reason=reason, location=at
+    )
+
+
+def tell_orders() -> None:
+    """Pass all events of allocations to the orders, those of before once more."""
+    types = [fact.type for fact in EVENT_TYPES]
+    events = Event.objects.filter(type__in=types).order_by("position")
+    apply_allocation_events([recorded(event) for event in events])
+
+
+def waiting(order: Order) -> list[int]:
+    return list(order.items.order_by("position").values_list("quantity_waiting", flat=True))
+
+
+def ship(order: Order, *quantities: int) -> Order:
+    items = [
+        ShippedItem(order_item_id=item.id, quantity=quantity)
+        for item, quantity in zip(order.items.order_by("position"), quantities, strict=False)
+        if quantity
+    ]
+    ship_items(actor=STAFF, order_id=order.id, items=items or None)
+    order.refresh_from_db()
+    return order
+
+
+def edited(order: Order, *lines: tuple[Product, int]) -> None:
+    items = [OrderedItem(product_id=product.id, quantity=n) for product, n in lines]
+    edit_order(actor=STAFF, order_id=order.id, edit=OrderEdit(items=items))
+
+
+def violations() -> list[str]:
+    """The names of the failed checks that are about stock, once the events are processed."""
+    checks = [check for check in CHECKS if "stock" in check.name or "wait" in check.name]
+    return [finding.name for finding in run_checks(checks) if not finding.holds]
+
+
+def types_of(order: Order) -> list[str]:
+    events = Event.objects.filter(object_id=order.id, type__startswith="order.items")
+    return list(events.order_by("position").values_list("type", flat=True))
+
+
+@pytest.fixture
+def rare() -> Product:
+    """A product that may be ordered beyond its stock, of which there is none."""
+    return make_product(stock=0, backorderable=True)
+
+
+def test_what_is_not_there_waits_and_the_line_says_so() -> None:
+    rare, customer = make_product(stock=1, backorderable=True), make_customer()
+    body = {
+        "items": [{"product_id": str(rare.id), "quantity": 4}],
+        "shipping_address": {
+            "name": "A",
+            "line1": "B 1",
+            "city": "C",
+            "postal_code": "12345",
+            "country": "DE",
+        },
+    }
+    client = api_client(customer)
+
+    placed = client.post("/api/v1/orders", body, headers={"Idempotency-Key": "k1"})
+
+    assert placed.status_code == 201
+    [line] = placed.json()["items"]
+    assert (line["quantity"], line["quantity_waiting"]) == (4, 3)
+    assert client.get(f"/api/v1/orders/{placed.json()['id']}").json()["items"] == [line]
+    assert stock_of(rare) == (1, 1)
+    assert violations() == []
+
+
+def test_what_was_sold_beforehand_ships_from_wherever_it_arrives(rare: Product) -> None:
+    make_location(code="second")
+    order = paid_order((rare, 5))
+
+    change(rare, 20, at="second")
+    tell_orders()
+
+    assert waiting(order) == [0]
+    assert types_of(order) == ["order.items_allocated"]
+    assert ship(order).status == "shipped"
+    assert stock_of(rare) == (15, 0)
+    assert violations() == []
+
+
+def test_of_two_backorders_the_first_is_served_first(rare: Product) -> None:
+    first, second = paid_order((rare, 5)), paid_order((rare, 5))
+
+    change(rare, 5)
+
+    with pytest.raises(NothingToShip) as refusal:
+        ship(second)
+    [item] = second.items.all()
+    assert refusal.value.data["items"] == [{"order_item_id": str(item.id), "left": 5, "waiting": 5}]
+    assert ship(first).status == "shipped"
+    tell_orders()
+    assert (waiting(first), waiting(second)) == ([0], [5])
+    assert violations() == []
+
+
+def test_reserved_stock_that_is_broken_is_replaced_by_that_of_another_location() -> None:
+    mug = make_product(stock=5)
+    make_location(code="second")
+    order = paid_order((mug, 5))
+    change(mug, 20, at="second")
+
+    change(mug, -3)
+    tell_orders()
+
+    assert waiting(order) == [0]
+    assert types_of(order) == []
+    levels = StockLevel.objects.filter(product=mug).order_by("location__priority")
+    assert [(level.on_hand, level.reserved) for level in levels] == [(2, 2), (20, 3)]
+    assert ship(order).status == "shipped"
+    assert violations() == []
+
+
+def test_who_loses_stock_waits_and_is_told_of_both() -> None:
+    mug, customer = make_product(stock=5), make_customer()
+    order = paid_order((mug, 5), customer=customer)
+    version = order.version
+
+    change(mug, -2)
+    tell_orders()
+
+    order.refresh_from_db()
+    assert (waiting(order), order.version) == ([2], version + 1)
+    assert types_of(order) == ["order.items_waiting"]
+    with pytest.raises(OutOfStock):
+        place((mug, 1))
+    change(mug, 2)
+    tell_orders()
+    tell_orders()
+
+    order.refresh_from_db()
+    assert (waiting(order), order.version) == ([0], version + 2)
+    assert types_of(order) == ["order.items_waiting", "order.items_allocated"]
+    last = Event.objects.filter(object_id=order.id).order_by("position").last()
+    assert last is not None
+    assert last.data["quantities"] == {str(mug.id): 2}
+    assert violations() == []
+
+
+def test_what_came_back_before_the_orders_learned_of_it_changes_nothing() -> None:
+    mug = make_product(stock=5)
+    order = paid_order((mug, 5))
+    change(mug, -2)
+    change(mug, 2)
+
+    tell_orders()
+
+    assert waiting(order) == [0]
+    assert types_of(order) == []
+    assert Order.objects.get(pk=order.pk).version == order.version
+
+
+def test_shipping_sends_what_is_allocated_and_leaves_what_waits(rare: Product) -> None:
+    mug = make_product()
+    order = paid_order((mug, 2), (rare, 3))
+
+    with pytest.raises(NothingToShip) as refusal:
+        ship(order, 2, 1)
+    assert refusal.value.data["items"][0]["waiting"] == 3
+    with pytest.raises(NothingToShip):
+        set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.PROCESSING)
+        set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.SHIPPED)
+    ship(order)
+
+    assert (order.status, order.fulfilment_status) == ("processing", "partially_shipped")
+    assert waiting(order) == [0, 3]
+    change(rare, 3)
+    # The orders have not learned of it yet.
+    assert ship(order).status == "shipped"
+    assert waiting(order) == [0, 0]
+    tell_orders()
+    assert types_of(order) == []
+    assert violations() == []
+
+
+def test_the_api_names_the_lines_that_wait(rare: Product) -> None:
+    order, client = paid_order((rare, 3)), api_client(make_staff())
+    [item] = order.items.all()
+    url = f"/api/v1/admin/orders/{order.id}/shipments"
+
+    refused = client.post(url, {"items": [{"order_item_id": str(item.id), "quantity": 1}]})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_ship")
+    assert refused.json()["items"] == [
+        {"order_item_id": str(item.id), "left": 3, "waiting": 3, "requested": 1}
+    ]
+
+
+@pytest.mark.parametrize("end", ["cancel", "expire", "delete"])
+def test_an_order_that_ends_leaves_the_queue_and_its_stock_to_others(end: str) -> None:
+    rare = make_product(stock=2, backorderable=True)
+    first, second = place((rare, 3)), place((rare, 4))
+    assert (waiting(first), waiting(second)) == ([1], [4])
+
+    if end == "cancel":
+        cancel_order(actor=STAFF, order_id=first.id)
+    elif end == "delete":
+        delete_order(actor=STAFF, order_id=first.id)
+    else:
+        expire_orders(at=clock.now() + timedelta(days=2))
+        assert not WaitingItem.objects.exists()
+        assert (waiting(first), waiting(second)) == ([0], [0])
+        assert violations() == []
+        return
+    tell_orders()
+
+    assert (waiting(first), waiting(second)) == ([0], [2])
+    assert (types_of(first), types_of(second)) == ([], ["order.items_allocated"])
+    assert WaitingItem.objects.get().order_id == second.id
+    assert stock_of(rare) == (2, 2)
+    assert violations() == []
+
+
+def test_editing_lowers_first_what_waits_and_raises_at_the_end_of_the_queue() -> None:
+    rare = make_product(stock=2, backorderable=True)
+    order, other = place((rare, 4)), place((rare, 1))
+
+    edited(order, (rare, 3))
+    assert (waiting(order), stock_of(rare)) == ([1], (2, 2))
+    edited(order, (rare, 5))
+    assert waiting(order) == [3]
+    change(rare, 2)
+    tell_orders()
+    # One for what waited from the start, one for the other order.
+    assert (waiting(order), waiting(other)) == ([2], [0])
+    edited(order, (rare, 1))
+    tell_orders()
+    assert (waiting(order), stock_of(rare)) == ([0], (4, 2))
+    assert violations() == []
+
+
+def test_removing_a_line_gives_its_stock_to_those_who_wait(rare: Product) -> None:
+    mug = make_product()
+    change(rare, 2)
+    order, other = place((rare, 2), (mug, 1)), place((rare, 3))
+
+    edited(order, (mug, 1))
+    tell_orders()
+
+    assert waiting(other) == [1]
+    assert violations() == []
+
+
+def test_a_late_payment_confirms_an_expired_order_whose_items_may_wait() -> None:
+    rare = make_product(stock=1, backorderable=True)
+    order = place((rare, 2), token="tok_success")
+    expire_orders(at=clock.now() + timedelta(days=2))
+    order.refresh_from_db()
+    assert order.status == "expired"
+    between = place((rare, 1))
+
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert (order.status, waiting(order)) == ("confirmed", [2])
+    change(rare, 1)
+    tell_orders()
+    assert (waiting(between), waiting(order)) == ([0], [1])
+    assert violations() == []
+
+
+def test_a_batch_queues_in_the_order_of_its_orders_and_takes_no_statement_more() -> None:
+    rare, customer = make_product(stock=3, backorderable=True), make_customer()
+    placements = [placement((rare, 2), customer=customer) for _ in range(3)]
+
+    with CaptureQueriesContext(connection) as statements:
+        outcomes = place_orders(actor=actor_for(customer), placements=placements)
+
+    sql = [query["sql"] for query in statements if "SAVEPOINT" not in query["sql"]]
+    assert len(sql) == 2
+    lines = [outcome.items[0].quantity_waiting for outcome in outcomes]  # type: ignore[union-attr]
+    assert lines == [0, 1, 2]
+    assert violations() == []
+
+
+def test_a_rejected_batch_leaves_nothing_in_the_queue(rare: Product) -> None:
+    mug, customer = make_product(stock=0), make_customer()
+    placements = [placement((one, 1), customer=customer) for one in (rare, mug)]
+
+    place_orders(actor=actor_for(customer), placements=placements, all_or_nothing=True)
+
+    assert not WaitingItem.objects.exists()
+    assert not OrderItem.objects.exists()
+
+
+def test_cancelling_takes_as_many_statements_whether_anybody_waits_or_not(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    mug = make_product(stock=5)
+    counts = []
+    for lost in (0, 2):
+        order = place((mug, 3))
+        others = [place((mug, 1)) for _ in range(2)]
+        if lost:
+            change(mug, -lost)
+        with CaptureQueriesContext(connection) as statements:
+            cancel_order(actor=STAFF, order_id=order.id)
+        counts.append(len([q for q in statements if "SAVEPOINT" not in q["sql"]]))
+        for other in others:
+            cancel_order(actor=STAFF, order_id=other.id)
+
+    assert counts[0] == counts[1]
