@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from pytest_django import DjangoAssertNumQueries
 
 from inventory.errors import OutOfStock
 from inventory.models import Product, StockLevel, WaitingItem
@@ -37,6 +36,7 @@ from orders.operations.placing import place_orders
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem
 from orders.states import OrderStatus
+from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +51,7 @@ def change(product: Product, delta: int, *, at: str = "main") -> None:
     )
 
 
+@transaction.atomic
 def tell_orders() -> None:
     """Pass all events of allocations to the orders, those of before once more."""
     types = [fact.type for fact in EVENT_TYPES]
@@ -211,8 +212,8 @@ def test_shipping_sends_what_is_allocated_and_leaves_what_waits(rare: Product) -
     with pytest.raises(NothingToShip) as refusal:
         ship(order, 2, 1)
     assert refusal.value.data["items"][0]["waiting"] == 3
+    set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.PROCESSING)
     with pytest.raises(NothingToShip):
-        set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.PROCESSING)
         set_order_status(actor=STAFF, order_id=order.id, status=OrderStatus.SHIPPED)
     ship(order)
 
@@ -298,6 +299,7 @@ def test_removing_a_line_gives_its_stock_to_those_who_wait(rare: Product) -> Non
 def test_a_late_payment_confirms_an_expired_order_whose_items_may_wait() -> None:
     rare = make_product(stock=1, backorderable=True)
     order = place((rare, 2), token="tok_success")
+    Payment.objects.update(status="processing")  # the provider has been called
     expire_orders(at=clock.now() + timedelta(days=2))
     order.refresh_from_db()
     assert order.status == "expired"
@@ -338,20 +340,15 @@ def test_a_rejected_batch_leaves_nothing_in_the_queue(rare: Product) -> None:
     assert not OrderItem.objects.exists()
 
 
-def test_cancelling_takes_as_many_statements_whether_anybody_waits_or_not(
-    django_assert_num_queries: DjangoAssertNumQueries,
-) -> None:
+@pytest.mark.parametrize("lost", [0, 2])
+def test_cancelling_takes_no_more_statements_when_somebody_waits(lost: int) -> None:
     mug = make_product(stock=5)
-    counts = []
-    for lost in (0, 2):
-        order = place((mug, 3))
-        others = [place((mug, 1)) for _ in range(2)]
-        if lost:
-            change(mug, -lost)
-        with CaptureQueriesContext(connection) as statements:
-            cancel_order(actor=STAFF, order_id=order.id)
-        counts.append(len([q for q in statements if "SAVEPOINT" not in q["sql"]]))
-        for other in others:
-            cancel_order(actor=STAFF, order_id=other.id)
+    order, _ = place((mug, 3)), place((mug, 2))
+    if lost:
+        change(mug, -lost)
 
-    assert counts[0] == counts[1]
+    with CaptureQueriesContext(connection) as statements:
+        cancel_order(actor=STAFF, order_id=order.id)
+
+    assert len([one for one in statements if "SAVEPOINT" not in one["sql"]]) == 8
+    assert violations() == []

@@ -11,7 +11,7 @@ from notifications.models import Notification
 from oms.core.clock import business_date
 from oms.core.ids import creation_time_of
 from oms.events.models import Event
-from orders.models import Order
+from orders.models import Order, OrderItem
 from orders.states import FulfilmentState, OrderStatus, PaymentState
 
 pytestmark = pytest.mark.django_db
