@@ -99,7 +99,7 @@ def vanishing(shop: Shop, size: Size) -> Outcome:
 
 
 def vanishing_without_keys(shop: Shop, size: Size) -> Outcome:
-    """Whoever comes again has his order made again."""
+    """A client that repeats a call has the order made again."""
     with forgotten_keys(shop):
         return vanishing(shop, Size(is_quick=True))
 

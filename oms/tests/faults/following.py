@@ -95,9 +95,10 @@ def follow_unsettled(shop: Shop, size: Size) -> Outcome:
 
 def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
     outcome, buyers = Outcome(), Buyers(shop)
-    products = shop.products(number=4)
     headers = {"Authorization": f"Bearer {shop.staff_token()}"}
+    # Before the products are made, for not each of them is changed later.
     since = shop.value("SELECT now()").isoformat()
+    products = shop.products(number=4)
     with httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20) as client:
         lists = [_ListFollower(client, path, since=since) for path in _LISTS]
         feed = _FeedFollower(client)
@@ -153,7 +154,7 @@ def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, num
                     if random.random() < 0.2:
                         next(numbers)
                         changes = {"name": f"Renamed {time.monotonic_ns()}"}
-                        staff.patch(f"/products/{product}", json=changes)
+                        staff.patch(f"/products/{random.choice(lines)[0]}", json=changes)
 
     writers = [threading.Thread(target=write, args=(one,), daemon=True) for one in range(_WRITERS)]
     for writer in writers:

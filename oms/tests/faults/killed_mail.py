@@ -75,7 +75,7 @@ def _kill_once(shop: Shop, outcome: Outcome, buyers: Buyers, *, orders: int) -> 
             worker.signal(signal.SIGKILL)
         killed = time.monotonic()
         outcome.count("kills")
-        time.sleep(10 * _MAIL_SECONDS)  # what was under way arrives
+        time.sleep(10 * _MAIL_SECONDS)  # what was being sent arrives
         left = set(_waiting(shop))
         recorded = set(mails) - left
         outcome.violations += _left_by(set(inbox.received), recorded=recorded, number=len(mails))
