@@ -213,7 +213,11 @@ class MetadataField(serializers.DictField):
         """The keywords of JSON Schema that REST framework does not know of."""
         return {
             "maxProperties": self.max_members,
-            "propertyNames": {"minLength": 1, "maxLength": self.max_name_length},
+            "propertyNames": {
+                "minLength": 1,
+                "maxLength": self.max_name_length,
+                "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+            },
         }
 
 

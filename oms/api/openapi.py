@@ -66,6 +66,9 @@ class AutoSchema(SpectacularSchema):
         operation.setdefault("parameters", []).extend(self._standard_parameters())
         if self.view.permission_classes and not operation.get("security"):
             operation["security"] = [{}]
+        if self.documentation.dry_run:
+            schema = self._component("schemas", "DryRun", standard_responses.DRY_RUN)
+            standard_responses.add_dry_run(operation["responses"], schema)
         for status, response in operation["responses"].items():
             response.setdefault("headers", {}).update(self._standard_headers(int(status)))
             response["description"] = response.get("description") or standard_responses.title(
@@ -111,10 +114,6 @@ class AutoSchema(SpectacularSchema):
         elif response is not None:
             described[said.status, "application/json"] = OpenApiResponse(
                 response=response, examples=examples
-            )
-        if said.dry_run and said.status != 200:
-            described[200, "application/json"] = OpenApiResponse(
-                response=standard_responses.DRY_RUN, description="The answer to a dry run."
             )
         for media_type, example in said.media_types.items():
             other = OpenApiExample("Example", value=example, media_type=media_type)

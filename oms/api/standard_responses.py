@@ -124,6 +124,13 @@ DRY_RUN: Schema = {
 }
 
 
+def add_dry_run(responses: Schema, schema: Schema) -> None:
+    """Add the answer to a dry run, which has the `schema`, to those of an operation."""
+    empty: Schema = {"description": "The answer to a dry run.", "content": {"application/json": {}}}
+    media = responses.setdefault("200", empty)["content"]["application/json"]
+    media["schema"] = {"anyOf": [media["schema"], schema]} if media else schema
+
+
 # "*", or entity tags with commas between (RFC 9110, section 13.1).
 _TAGS: Schema = {
     "type": "string",
