@@ -98,4 +98,6 @@ def _edited_quantities(order_id: UUID, *, at: datetime) -> Mapping[UUID, int] | 
             known = before if known is None else known
             break
         known = after
-    return None if known is None else {UUID(str(i["product_id"])): int(i["quantity"]) for i in known}
+    return (
+        None if known is None else {UUID(str(i["product_id"])): int(i["quantity"]) for i in known}
+    )
