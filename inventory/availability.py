@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
-from inventory.models import StockDocumentItem, StockMovement, WaitingItem
+from inventory.models import MovementKind, StockDocumentItem, StockMovement, WaitingItem
 from inventory.queries import (
     LocationStock,
     ProductStock,
@@ -174,3 +174,30 @@ def stock_of_product_at(*, actor: Actor, product_id: UUID, at: datetime) -> Prod
         for code, on_hand, reserved in rows
     ]
     return summed_stock(product, locations, updated_at=last or product.created_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderStock:
+    """Of a product: the quantities reserved for an order, shipped, and restocked after that."""
+
+    reserved: int
+    shipped: int
+    restocked: int
+
+
+def stock_of_order_at(*, order_id: UUID, at: datetime) -> dict[UUID, OrderStock]:
+    """The stock of an order by product as of a past time, by the ledger."""
+    moved = StockMovement.objects.filter(order_id=order_id, created_at__lte=at)
+    rows = (
+        moved.values_list("product_id")
+        .annotate(
+            reserved=Sum("reserved_delta"),
+            shipped=-Sum("on_hand_delta", filter=Q(kind=MovementKind.SHIP), default=0),
+            restocked=Sum("on_hand_delta", filter=Q(kind=MovementKind.RETURN), default=0),
+        )
+        .order_by("product_id")
+    )
+    return {
+        product_id: OrderStock(reserved=reserved, shipped=shipped, restocked=restocked)
+        for product_id, reserved, shipped, restocked in rows
+    }

@@ -90,6 +90,7 @@ class Receipts(_StockDocuments):
         status=201,
         request_example=examples.NEW_RECEIPT,
         response_example=examples.RECEIPT_DETAIL,
+        dry_run=True,
         errors=[ReferenceTaken, StockLinesConflict],
         error_examples={"stock_conflict": {"errors": [examples.TOO_MANY]}},
     )
@@ -132,6 +133,7 @@ class Transfers(_StockDocuments):
         status=201,
         request_example=examples.NEW_TRANSFER,
         response_example=examples.TRANSFER_DETAIL,
+        dry_run=True,
         errors=[ReferenceTaken, StockLinesConflict],
         error_examples=_FEWER,
     )
@@ -175,6 +177,7 @@ class Counts(_StockDocuments):
         status=201,
         request_example=examples.NEW_COUNT,
         response_example=examples.COUNT_DETAIL,
+        dry_run=True,
         errors=[ReferenceTaken, StockLinesConflict],
         error_examples={"stock_conflict": {"errors": [examples.UNEXPECTED]}},
     )

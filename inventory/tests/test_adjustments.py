@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from inventory import locks
+from inventory.holdings import holdings_of
 from inventory.models import Product, StockLevel, StockMovement
 from inventory.operations import adjustments, stock
-from inventory.queries import reserved_quantities_of
 from inventory.tests.stock_documents import violations
 from inventory.tests.test_writing_products import the_whole_shop
 from oms.core.ids import new_id
@@ -145,7 +145,8 @@ def test_stock_can_fall_below_the_reserved_quantity(
 
     assert (response.status_code, response.json()["on_hand_after"]) == (201, 3)
     assert stock_of(product) == (3, 3)
-    assert list(reserved_quantities_of([order.id])[order.id].values()) == [3]
+    holdings = holdings_of([order.id])[order.id]
+    assert (holdings.reserved_of(product.id), holdings.waiting_of(product.id)) == (3, 1)
     assert violations() == []
 
 

@@ -9,12 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from inventory.holdings import holdings_of
 from inventory.models import Product, StockMovement
 from inventory.operations.counting import count_stock
 from inventory.operations.documents import StockLine
 from inventory.tests.stock_documents import COUNTS, on_hand, stock_state, violations
 from oms.core.actor import system
 from oms.testing.factories import api_client, make_location, make_product, make_staff
+from oms.testing.ordering import place
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +73,21 @@ def test_a_count_at_another_location_creates_its_levels(
 
     assert response.status_code == 201
     assert (on_hand(products[0]), on_hand(products[0], "store")) == (10, 4)
+
+
+def test_a_count_below_what_is_reserved_makes_the_latest_order_wait(staff: APIClient) -> None:
+    product = make_product(stock=5)
+    first, second = place((product, 2)), place((product, 3))
+
+    response = count(staff, of(product, 3, expected_on_hand=5))
+
+    assert response.status_code == 201, response.content
+    holdings = holdings_of([first.id, second.id])
+    held = [(holdings[order.id].reserved_of(product.id)) for order in (first, second)]
+    waiting = [(holdings[order.id].waiting_of(product.id)) for order in (first, second)]
+    assert (held, waiting) == ([2, 1], [0, 2])
+    assert on_hand(product) == 3
+    assert violations() == []
 
 
 def test_every_line_with_other_stock_than_expected_is_named_and_nothing_is_booked(

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from inventory.holdings import holdings_of
 from inventory.models import Product, StockDocument, StockLevel, StockMovement
 from inventory.operations import receiving
 from inventory.operations.documents import StockLine
@@ -17,7 +18,15 @@ from inventory.tests.stock_documents import RECEIPTS, on_hand, stock_state, viol
 from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.events.models import Event
-from oms.testing.factories import api_client, make_location, make_product, make_staff
+from oms.testing.factories import (
+    api_client,
+    make_customer,
+    make_location,
+    make_product,
+    make_staff,
+)
+from oms.testing.ordering import place
+from orders.models import Order
 
 pytestmark = pytest.mark.django_db
 
@@ -303,6 +312,66 @@ def test_a_receipt_that_cannot_be_booked_stops_no_other(monkeypatch: pytest.Monk
 
     assert StockDocument.objects.get(reference="DN-2").is_completed
     assert not StockDocument.objects.get(reference="DN-1").is_completed
+
+
+def held_by(order: Order, product: Product) -> tuple[int, int]:
+    """What the order has of the product: reserved, and waiting."""
+    holdings = holdings_of([order.id])[order.id]
+    return holdings.reserved_of(product.id), holdings.waiting_of(product.id)
+
+
+def test_a_receipt_serves_the_orders_that_wait_oldest_first(staff: APIClient) -> None:
+    product = make_product(stock=1, sku="LAMP", backorderable=True)
+    make_location(code="store")
+    orders = [place((product, quantity)) for quantity in (3, 2, 2)]
+    assert [held_by(order, product) for order in orders] == [(1, 2), (0, 2), (0, 2)]
+
+    staff.post(RECEIPTS, body(of(product, 3), location="store"))
+
+    assert [held_by(order, product) for order in orders] == [(3, 0), (1, 1), (0, 2)]
+    shown = staff.get(f"/api/v1/admin/inventory/{product.id}/availability").json()
+    assert (shown["on_hand"], shown["reserved"], shown["available"]) == (4, 4, 0)
+    assert [(row["order_id"], row["quantity"]) for row in shown["queue"]] == [
+        (str(orders[1].id), 1),
+        (str(orders[2].id), 2),
+    ]
+    assert shown["waiting"] == 3
+    assert violations() == []
+
+
+def test_the_number_of_statements_does_not_depend_on_the_orders_that_wait() -> None:
+    customer = make_customer()
+
+    def waited_for(orders: int) -> list[StockLine]:
+        products = [make_product(stock=0, backorderable=True) for _ in range(4)]
+        for _ in range(orders):
+            place(*((product, 1) for product in products), customer=customer)
+        return [StockLine(product_id=product.id, quantity=50) for product in products]
+
+    few, many = waited_for(1), waited_for(12)
+
+    assert len(statements_of("DN-1", few)) == len(statements_of("DN-2", many))
+
+
+def test_a_dry_run_shows_what_would_move_and_does_nothing(
+    staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK", 2)
+    products = [make_product(stock=0) for _ in range(5)]
+    before = stock_state()
+
+    content = body(*(of(product, 4) for product in products))
+    response = staff.post(f"{RECEIPTS}?dry_run=true", content)
+
+    assert response.status_code == 200, response.content
+    shown = response.json()
+    assert sorted(move["product_id"] for move in shown["stock"]) == sorted(
+        str(product.id) for product in products
+    )
+    assert {(move["location"], move["on_hand_delta"]) for move in shown["stock"]} == {("main", 4)}
+    assert (shown["money"], shown["items_booked"], "id" in shown) == (None, 5, False)
+    assert stock_state() == before
+    assert staff.post(RECEIPTS, content).status_code == 201
 
 
 def test_receipts_are_listed_newest_first_and_filtered(

@@ -9,13 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from inventory.models import Product, StockMovement
+from inventory.holdings import holdings_of
+from inventory.models import Product, StockLevel, StockMovement
 from inventory.operations.documents import StockLine
 from inventory.operations.transferring import transfer_stock
 from inventory.tests.stock_documents import TRANSFERS, on_hand, stock_state, violations
 from oms.core.actor import system
 from oms.events.models import Event
 from oms.testing.factories import api_client, make_location, make_product, make_staff
+from oms.testing.ordering import place
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +110,45 @@ def test_the_same_reference_returns_the_first_answer_and_other_content_is_a_conf
     ):
         assert (other.status_code, other.json()["code"]) == (409, "reference_taken")
     assert stock_state() == before
+
+
+def test_reserved_quantities_are_transferred_and_their_allocations_move(staff: APIClient) -> None:
+    product = make_product(stock=5)
+    first, second = place((product, 2)), place((product, 2))
+
+    assert transfer(staff, of(product, 3)).status_code == 201
+
+    levels = StockLevel.objects.filter(product=product).order_by("location__code")
+    assert [(level.location.code, level.on_hand, level.reserved) for level in levels] == [
+        ("main", 2, 2),
+        ("store", 3, 2),
+    ]
+    holdings = holdings_of([first.id, second.id])
+    # The latest order's allocation moves first.
+    assert [sorted(holdings[order.id].reserved.values()) for order in (first, second)] == [[2], [2]]
+    assert (product.id, levels[0].location_id) in holdings[first.id].reserved
+    assert not Event.objects.filter(type="product.stock_lost").exists()
+    assert violations() == []
+
+
+def test_a_dry_run_shows_what_would_move_and_does_nothing(
+    staff: APIClient, products: list[Product]
+) -> None:
+    before = stock_state()
+    items = [of(products[0], 4)]
+    content = {"reference": "TR-1", "from": "main", "to": "store", "items": items}
+
+    response = staff.post(f"{TRANSFERS}?dry_run=true", content)
+
+    assert response.status_code == 200, response.content
+    moves = response.json()["stock"]
+    assert [(move["location"], move["on_hand_delta"]) for move in moves] == [
+        ("main", -4),
+        ("store", 4),
+    ]
+    assert stock_state() == before
+    refused = staff.post(f"{TRANSFERS}?dry_run=true", {**content, "items": [of(products[0], 11)]})
+    assert refused.status_code == 409
 
 
 @pytest.mark.parametrize(

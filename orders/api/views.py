@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from inventory.errors import OutOfStock
 from oms.api.documentation import documented
 from oms.api.handlers import fast_path
+from oms.api.past_times import AT, past_time
 from oms.api.permissions import IsCustomer
 from oms.core.errors import PermissionDenied
 from oms.core.permissions import Permission
@@ -27,12 +28,12 @@ from orders.api.inputs import (
 )
 from orders.api.outputs import (
     BulkOutput,
-    ExpandedOrderOutput,
     HistoryEntryOutput,
     OrderOutput,
     ShipmentOutput,
     order_document,
 )
+from orders.api.past import NOW_OR_THEN, PastOrderOutput
 from orders.api.placing import PlaceOrders, number_of_orders, ordered_items
 from orders.api.reading import ReadOrders, is_fast_own_list
 from orders.api.statuses import ChangingViewSet
@@ -44,6 +45,7 @@ from orders.errors import (
 )
 from orders.operations.cancelling import cancel_order, delete_order
 from orders.operations.editing import OrderEdit, edit_order
+from orders.past import order_at
 from orders.queries import find_order, history_of, items_of, shipments_of
 from payments.api.serializers import PaymentOutput
 from payments.queries import payments_of
@@ -66,7 +68,7 @@ class Orders(ChangingViewSet):
     """Orders: customers see and change their own, staff everyone's."""
 
     permission_classes = [IsCustomer]
-    queries = {"retrieve": {"expand"}}
+    queries = {"retrieve": {"expand", "at"}}
     filterset_class = OrderFilters
     # Ids are UUIDv7 of the moment of placing, and every index of a list ends with them.
     orderings = {"placed_at": "id", "updated_at": "updated_at"}
@@ -130,15 +132,23 @@ class Orders(ChangingViewSet):
 
     @documented(
         summary="Show an order",
-        description="An order with its items, and what `expand` adds.",
-        response=ExpandedOrderOutput,
+        description=(
+            "An order with its items, and what `expand` adds. With `at` it is shown as of a past"
+            " time: its status with the history until then, its items, and what was reserved and"
+            " shipped of them."
+        ),
+        response=NOW_OR_THEN,
         response_example=examples.ORDER,
         errors=[PermissionDenied],
-        parameters=_EXPAND,
+        parameters={**_EXPAND, "at": AT},
         versioned=True,
     )
     @fast_path(ReadOrders, "order")
     def retrieve(self, request: Request, id: Any) -> HttpResponse:
+        at = past_time(request.query_params)
+        if at is not None:
+            order = order_at(actor=self.actor, order_id=self.path_id(), at=at)
+            return Response(PastOrderOutput(order).data)
         expansions = _expansions(request)
         return self._expanded(expansions) if expansions else self.handle()
 
