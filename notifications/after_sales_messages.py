@@ -174,3 +174,6 @@ AFTER_SALES_MESSAGES: Mapping[
     ReturnReceived: _return_received,
 }
 """Like ORDER_MESSAGES; None for events of which the customer needs no message."""
+
+SOMETIMES = frozenset({ItemsCancelled, OrderEdited, ReturnReceived})
+"""The events of which some have no message."""

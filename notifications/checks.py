@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from notifications.after_sales_messages import AFTER_SALES_MESSAGES, SOMETIMES
 from notifications.messages import ORDER_MESSAGES
 from oms.events.archiving import first_unarchived_id
 from oms.reconcile.checks import Check
@@ -17,7 +18,11 @@ def notification_checks(*, unsent_request_id: str) -> tuple[Check, ...]:
 
     def parameters() -> Mapping[str, Any]:
         return {
-            "types": [event.type for event in ORDER_MESSAGES],
+            "types": [
+                event.type
+                for event in (*ORDER_MESSAGES, *AFTER_SALES_MESSAGES)
+                if event not in SOMETIMES
+            ],
             "unsent": unsent_request_id,
             "kept": settings.NOTIFICATION_RETENTION_DAYS,
         }

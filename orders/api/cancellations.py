@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from oms.api.documentation import documented
 from oms.api.permissions import IsStaff
+from oms.core.errors import StaleVersion
 from orders.api import return_examples as examples
 from orders.api.inputs import CancellationInput
 from orders.api.outputs import CancellationOutput, NewCancellationOutput, order_document
@@ -49,9 +50,10 @@ class OrderCancellations(ChangingViewSet):
             "reason": examples.CANCELLATION["reason"],
         },
         response_example=examples.NEW_CANCELLATION,
-        errors=[NothingToCancel],
+        errors=[NothingToCancel, StaleVersion],
         error_examples={"nothing_to_cancel": examples.TOO_MANY},
         versioned=True,
+        dry_run=True,
     )
     def create(self, request: Request, id: Any) -> Response:
         data = self.parse(CancellationInput)

@@ -111,6 +111,7 @@ class PaymentRefunds(ApiViewSet):
             "nothing_to_return": TOO_MANY,
             "refund_exceeds_captured": {"captured": "59.70", "refundable": "10.00"},
         },
+        dry_run=True,
     )
     def create(self, request: Request, id: Any) -> Response:
         data = dict(self.parse(RefundInput))

@@ -84,6 +84,7 @@ class Returns(ApiViewSet):
         response_example=examples.RETURN,
         errors=[NothingToReturn, PermissionDenied, StaleVersion],
         error_examples=_EXAMPLES,
+        dry_run=True,
     )
     def create(self, request: Request, id: Any) -> Response:
         items = [ReturnedItem(**item) for item in self.parse(ReturnInput)["items"]]
@@ -156,6 +157,7 @@ class AdminReturns(Returns):
         response_example=examples.RECEIVED_RETURN,
         errors=_RECEIPT_ERRORS,
         error_examples=_EXAMPLES,
+        dry_run=True,
     )
     def record(self, request: Request, id: Any) -> Response:
         data = dict(self.parse(ReceivedReturnInput))
@@ -220,6 +222,7 @@ class AdminReturns(Returns):
         response_example=examples.RECEIVED_RETURN,
         errors=[InvalidTransition, *_RECEIPT_ERRORS],
         error_examples=_EXAMPLES,
+        dry_run=True,
     )
     def receive(self, request: Request, id: Any) -> Response:
         data = dict(self.parse(ReturnReceiptInput))

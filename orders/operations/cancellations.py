@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.dry_runs import current_dry_run
 from oms.core.money import ZERO, rounded
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
+from oms.events.types import DomainEvent
 from orders.errors import NothingToCancel
 from orders.events import ItemsCancelled
 from orders.locks import items_of, lock_order
@@ -20,6 +22,7 @@ from orders.models import Cancellation, CancellationItem, Order, OrderItem, Ship
 from orders.operations.quantities import ItemQuantity, price_of, quantities_by_item
 from orders.operations.transitions import release_quantities, transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
+from payments.events import PaymentCaptured
 from payments.operations.refunds import refund_of_order, refund_or_void
 from payments.queries import Requested
 
@@ -80,6 +83,8 @@ def cancel_quantities(
         sold = item.quantity - item.quantity_cancelled
         item.line_total = rounded(item.unit_price * sold, order.currency)
     order.total -= amount
+    if (run := current_dry_run()) is not None:
+        run.change_total(-amount, order.currency)
     refunds = [refund] if refund else _refund(order, amount, actor=actor, at=at, reason=reason)
     cancellation = Cancellation.objects.create(
         order=order,
@@ -171,6 +176,19 @@ def cancel_rest(
     rest = {item: item.left_to_ship for item in own if item.left_to_ship}
     cancel_quantities(order, own, rest, actor=actor, at=at, reason=reason, refund=refund)
     return True
+
+
+def captured_above_total(
+    facts: Iterable[DomainEvent], orders: Mapping[UUID, Order]
+) -> dict[UUID, Decimal]:
+    """The amount that was captured for each of the orders of which less is still sold."""
+    return {
+        fact.order_id: fact.amount
+        for fact in facts
+        if isinstance(fact, PaymentCaptured)
+        and fact.order_id in orders
+        and fact.amount > orders[fact.order_id].total
+    }
 
 
 @transaction_required

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ from orders.errors import OrderNotPayable
 from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_order, lock_orders
 from orders.models import Order, OrderItem
-from orders.operations.cancellations import refund_cancelled
+from orders.operations.cancellations import captured_above_total, refund_cancelled
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
 from orders.placements import OrderedItem, PaymentChoice
@@ -127,9 +127,8 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     ended = [order for order in orders.values() if order.status in _ENDED]
     items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and stock is locked before the outcome.
-    lock_payments_of_orders(
-        {order.id for order in ended} | {order_id for order_id, _ in _exceeding(facts, orders)}
-    )
+    overpaid = captured_above_total(facts, orders)
+    lock_payments_of_orders([*(order.id for order in ended), *overpaid])
     stock = open_stock_allocator(
         item.product_id for of_order in items.values() for item in of_order
     )
@@ -169,10 +168,9 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     )
     publish_all(order_events, at=now)
     stock.save(at=now)
-    for order_id, amount in _exceeding(facts, orders):
-        order = orders[order_id]
-        if order.status not in _ENDED:
-            refund_cancelled(order, captured=amount, actor=system("orders"), at=now)
+    for order_id, amount in overpaid.items():
+        if orders[order_id].status not in _ENDED:
+            refund_cancelled(orders[order_id], captured=amount, actor=system("orders"), at=now)
     for context in to_refund:
         refund_or_void(
             actor=context.actor,
@@ -180,19 +178,6 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             reason=f"The order is {context.order.status}.",
             at=now,
         )
-
-
-def _exceeding(
-    facts: Iterable[Any], orders: Mapping[UUID, Order]
-) -> Sequence[tuple[UUID, Decimal]]:
-    """The orders of which more was captured than is still sold, with the captured amount."""
-    return [
-        (fact.order_id, fact.amount)
-        for fact in facts
-        if isinstance(fact, PaymentCaptured)
-        and fact.order_id in orders
-        and fact.amount > orders[fact.order_id].total
-    ]
 
 
 # Each handler updates the order, publishes events, and returns True if the payment must be

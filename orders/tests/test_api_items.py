@@ -1,4 +1,4 @@
-"""The API of cancelled, returned and refunded items, and of shipments."""
+"""The API of cancelled, returned and refunded items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from oms.testing.factories import api_client, make_customer, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of, place, stock_of
+from oms.testing.ordering import paid_order, payment_of, stock_of
 from oms.users.models import User
 from orders.models import Order
 
@@ -49,19 +49,6 @@ def ship(staff: APIClient, order: Order, **body: Any) -> dict[str, Any]:
     assert answer.status_code == 201, answer.content
     shipment: dict[str, Any] = answer.json()
     return shipment
-
-
-def test_an_empty_body_ships_all_that_is_left_without_a_carrier(
-    staff: APIClient, order: Order
-) -> None:
-    shipment = ship(staff, order)
-
-    assert (shipment["carrier"], shipment["tracking_number"], shipment["tracking_url"]) == (
-        "",
-        "",
-        "",
-    )
-    assert shipment["items"] == lines(order, 5)
 
 
 def test_staff_cancel_items_and_get_the_order(staff: APIClient, order: Order) -> None:
@@ -213,98 +200,6 @@ def test_an_order_or_another_objects_id_is_no_return(staff: APIClient, order: Or
     assert staff.patch(f"{API}/admin/shipments/{order.id}", {}).status_code == 404
 
 
-def test_carrier_and_tracking_number_are_corrected(
-    client: APIClient, staff: APIClient, order: Order
-) -> None:
-    shipment = ship(staff, order, carrier="DHL", tracking_number="0034")
-    order.refresh_from_db()
-    path = f"{API}/admin/shipments/{shipment['id']}"
-
-    stale = staff.patch(path, {"carrier": "UPS"}, headers={"if-match": '"v1"'})
-    corrected = staff.patch(
-        path,
-        {"carrier": "UPS", "tracking_number": "1Z 999"},
-        headers={"if-match": f'"v{order.version}"'},
-    )
-    same = staff.patch(path, {"carrier": "UPS"})
-
-    assert stale.status_code == 412
-    assert corrected.json()["tracking_url"] == "https://www.ups.com/track?tracknum=1Z999"
-    assert same.json() == corrected.json()
-    version = order.version
-    order.refresh_from_db()
-    assert order.version == version + 1
-    listed = client.get(f"{API}/orders/{order.id}/shipments").json()["results"]
-    assert listed == [corrected.json()]
-
-
-def test_an_order_is_delivered_when_all_its_shipments_are(staff: APIClient, order: Order) -> None:
-    shipments = [ship(staff, order, items=lines(order, 2)) for _ in range(2)]
-    shipments.append(ship(staff, order))
-
-    def deliver(number: int) -> str:
-        answer = staff.post(f"{API}/admin/shipments/{shipments[number]['id']}/delivered")
-        assert (answer.status_code, answer.json()["status"]) == (200, "delivered")
-        status: str = staff.get(f"{API}/orders/{order.id}").json()["status"]
-        return status
-
-    assert [deliver(0), deliver(0), deliver(2), deliver(1)] == [
-        "shipped",
-        "shipped",
-        "shipped",
-        "delivered",
-    ]
-
-
-@pytest.mark.parametrize("is_csv", [False, True])
-def test_many_orders_are_shipped_at_once(staff: APIClient, order: Order, is_csv: bool) -> None:
-    other, unpaid = paid_order((make_product(), 1)), place((make_product(), 1))
-    rows = [
-        (order.number, "DHL", "0034"),
-        (unpaid.number, "DHL", "0035"),
-        ("20260101-NONE", "", ""),
-        (other.number.lower(), "GLS; Nord", "0036"),
-        (order.number, "DHL", "0037"),
-    ]
-    path = f"{API}/admin/shipments/bulk"
-    if is_csv:
-        text = "order_number,carrier,tracking_number\r\n" + "".join(
-            ",".join(row) + "\r\n" for row in rows
-        )
-        answer = staff.generic("POST", path, text.encode(), content_type="text/csv")
-    else:
-        names = ("order_number", "carrier", "tracking_number")
-        answer = staff.post(
-            path, {"shipments": [dict(zip(names, row, strict=True)) for row in rows]}
-        )
-
-    assert answer.status_code == 207, answer.content
-    results = answer.json()["results"]
-    assert [result["status"] for result in results] == [201, 409, 400, 201, 409]
-    assert results[0]["shipment"]["tracking_number"] == "0034"
-    assert results[1]["problem"]["code"] == "order_not_shippable"
-    assert results[2]["problem"]["errors"][0]["pointer"] == "/shipments/2/order_number"
-    order.refresh_from_db()
-    other.refresh_from_db()
-    assert (order.status, other.status) == ("shipped", "shipped")
-
-
-@pytest.mark.parametrize(
-    ("text", "detail"),
-    [
-        (b"number,carrier\n1,2\n", "The first line names columns of"),
-        (b"order_number\n1,2\n", "A line has more cells"),
-        (b"order_number\n\xff\n", "The CSV is not UTF-8."),
-        (b'order_number\n"1" 2\n', "Line 2 is not CSV"),
-    ],
-)
-def test_what_is_no_csv_of_shipments_is_refused(staff: APIClient, text: bytes, detail: str) -> None:
-    answer = staff.generic("POST", f"{API}/admin/shipments/bulk", text, content_type="text/csv")
-
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith(detail)
-
-
 def test_staff_correct_the_address_of_a_paid_order_until_all_is_shipped(
     client: APIClient, staff: APIClient, order: Order
 ) -> None:
@@ -337,3 +232,33 @@ def test_a_repeated_key_cancels_and_returns_once(staff: APIClient, order: Order)
         assert again["Idempotent-Replayed"] == "true"
     [item] = order.items.all()
     assert (item.quantity_cancelled, item.quantity_returned) == (1, 1)
+
+
+def test_a_dry_run_shows_what_would_be_cancelled_returned_and_refunded(
+    staff: APIClient, order: Order
+) -> None:
+    ship(staff, order, items=lines(order, 3))
+    [item] = order.items.all()
+    place_of = {"product_id": str(item.product_id), "location": "main"}
+
+    cancelled = staff.post(
+        f"{API}/admin/orders/{order.id}/cancellations?dry_run=true", {"items": lines(order, 1)}
+    ).json()
+    returned = staff.post(
+        f"{API}/admin/orders/{order.id}/returns?dry_run=true",
+        {"items": lines(order, 2, outcome="restock"), "refund": True},
+    ).json()
+    refunded = staff.post(
+        f"{API}/admin/payments/{payment_of(order).id}/refunds?dry_run=true",
+        {"items": lines(order, 2), "reason": "Broken."},
+    ).json()
+
+    assert cancelled["stock"] == [{**place_of, "on_hand_delta": 0, "reserved_delta": -1}]
+    assert cancelled["money"] == {"currency": "EUR", "total_delta": "-19.90", "refund": "19.90"}
+    assert returned["status"] == "received"
+    assert returned["stock"] == [{**place_of, "on_hand_delta": 2, "reserved_delta": 0}]
+    assert returned["money"]["refund"] == "39.80"
+    assert refunded["money"] == {"currency": "EUR", "total_delta": "-39.80", "refund": "39.80"}
+    [item] = order.items.all()
+    assert (item.quantity_cancelled, item.quantity_returned) == (0, 0)
+    assert not payment_of(order).refunded_amount
