@@ -19,7 +19,7 @@ from payments.checks import (
     retry_abandoned_payments,
     retry_abandoned_refunds,
 )
-from reports.checks import report_finding
+from reports.checks import REPORT_CHECKS, report_finding
 
 CHECKS = (
     *INVENTORY_CHECKS,
@@ -28,6 +28,7 @@ CHECKS = (
     *consumer_checks([consumer.name for consumer in CONSUMERS]),
     # Older seeded events have no notifications.
     *notification_checks(unsent_request_id=SEED_REQUEST_ID),
+    *REPORT_CHECKS,
 )
 
 

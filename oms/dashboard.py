@@ -1,4 +1,4 @@
-"""The figures and lists on the first page of the back office, each from one query."""
+"""The figures and lists on the first page of the back office, from few queries."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from inventory.models import Product
 from oms.attention import KINDS
-from oms.backoffice.actors import may
+from oms.backoffice.actors import may, staff_actor
 from oms.backoffice.display import money, number
 from oms.core import clock
-from oms.core.clock import Period
-from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
+from reports.operations.reporting import daily_report
 
 _ROWS = 8
 
@@ -43,13 +41,11 @@ class Figure:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The context of the page, limited to what the user may see."""
-    day = clock.business_date(clock.now())
-    today = clock.business_days(day, day)
     context["figures"] = [
         figure
         for permission, figures in _FIGURES
         if may(request, permission)
-        for figure in figures(today)
+        for figure in figures(request)
     ]
     context["attention"] = [(kind, kind.count()) for kind in KINDS if kind.is_visible(request)]
     if may(request, Permission.ORDERS_VIEW):
@@ -62,31 +58,33 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _sales(today: Period) -> Iterator[Figure]:
-    # As in the daily report: deleted orders count, and revenue is what was confirmed today.
-    placed = Order.objects.filter(placed_at__gte=today.start, placed_at__lt=today.end).count()
-    confirmed = Order.objects.filter(
-        confirmed_at__gte=today.start,
-        confirmed_at__lt=today.end,
-        currency=settings.SHOP_CURRENCY,
-    ).aggregate(total=Coalesce(Sum("total"), ZERO), count=Count("pk"))
-    day = clock.business_date(today.start)
-    url = f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
-    note = ngettext(
-        "from %(count)s confirmed order", "from %(count)s confirmed orders", confirmed["count"]
-    )
-    yield Figure(title=_("Orders today"), value=number(placed), icon="shopping_bag", url=url)
+def _sales(request: HttpRequest) -> Iterator[Figure]:
+    """The figures of the report of today, which defines them."""
+    now, currency = clock.now(), settings.SHOP_CURRENCY
+    day = clock.business_date(now)
+    report = daily_report(actor=staff_actor(request), day=day, currency=currency, now=now)
+    totals = report.totals
     yield Figure(
-        title=_("Revenue today"),
-        value=money(confirmed["total"], settings.SHOP_CURRENCY),
-        icon="euro" if settings.SHOP_CURRENCY == "EUR" else "payments",
-        # Orders, not payments: not everyone who may see orders may see payments.
-        url=url,
-        note=note % {"count": number(confirmed["count"])},
+        title=_("Orders today"),
+        value=number(totals.orders_placed),
+        icon="shopping_bag",
+        url=f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}",
+        note=_("%(count)s confirmed") % {"count": number(totals.orders_confirmed)},
+    )
+    yield Figure(
+        title=_("Net sales today"),
+        value=money(totals.net_sales, currency),
+        icon="euro" if currency == "EUR" else "payments",
+        url=reverse("admin:reports_dailyreport_changelist"),
+        note=_("gross %(gross)s, refunds %(refunds)s")
+        % {
+            "gross": money(totals.gross_sales, currency),
+            "refunds": money(totals.refunds, currency),
+        },
     )
 
 
-def _work(today: Period) -> Iterator[Figure]:
+def _work(request: HttpRequest) -> Iterator[Figure]:
     orders = Order.objects.filter(deleted_at=None)
     url = reverse("admin:orders_order_changelist")
     to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
@@ -110,7 +108,7 @@ def _work(today: Period) -> Iterator[Figure]:
     )
 
 
-def _low_stock(today: Period) -> Iterator[Figure]:
+def _low_stock(request: HttpRequest) -> Iterator[Figure]:
     low = _low_products().count()
     yield Figure(
         title=_("Low stock"),
@@ -122,8 +120,8 @@ def _low_stock(today: Period) -> Iterator[Figure]:
     )
 
 
-_FIGURES: tuple[tuple[Permission, Callable[[Period], Iterator[Figure]]], ...] = (
-    (Permission.ORDERS_VIEW, _sales),
+_FIGURES: tuple[tuple[Permission, Callable[[HttpRequest], Iterator[Figure]]], ...] = (
+    (Permission.REPORTS_VIEW, _sales),
     (Permission.ORDERS_VIEW, _work),
     (Permission.STOCK_VIEW, _low_stock),
 )

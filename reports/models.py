@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.ids import new_id
 from oms.core.money import ZERO, CurrencyField, MoneyField
 
-# Of the figures as docs/reports.md defines them. Final reports keep those they were stored with.
+# Of the figures as docs/reports.md defines them. A final report keeps those of its time.
 DEFINITIONS = 2
 
 

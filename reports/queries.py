@@ -18,6 +18,7 @@ from oms.core.clock import business_date, business_days
 from oms.core.money import ZERO
 from oms.db.transactions import transaction, transaction_required
 from orders.models import Order
+from reports.definitions import REFUNDS, period_parameters, sales_since
 from reports.figures import DayFigures, HourSales, ProductSales, Totals, days_between, hours_of
 
 # Reports may run longer than requests.
@@ -41,7 +42,8 @@ WHERE report.date BETWEEN %(range_first)s AND %(range_last)s
 _TOP_PRODUCTS = """
 SELECT product_id, sum(units)::bigint AS units, sum(revenue) AS revenue
 FROM ({sales}) AS sales
-GROUP BY product_id ORDER BY revenue DESC, units DESC, product_id LIMIT 10
+GROUP BY product_id HAVING sum(units) > 0 AND sum(revenue) >= 0
+ORDER BY revenue DESC, units DESC, product_id LIMIT 10
 """
 
 # By the primary key: an ordinary join would read all products.
@@ -52,9 +54,8 @@ CROSS JOIN LATERAL (
 """
 
 # One statement, so all figures are of the same moment. Every branch reads a half-open range of one
-# index (order_placed, order_confirmed, order_cancelled, refund_succeeded) and groups it by business
-# day, so a year takes one pass. A truncated hour keeps its offset, so the repeated hour of a
-# 25-hour day stays two. `number` counts orders or units.
+# index and groups it by business day, so a year takes one pass. A truncated hour keeps its offset,
+# so the repeated hour of a 25-hour day stays two. `number` counts orders or units.
 #
 # Of an open day, sales that were added up before (OpenDay) are not read again.
 _FIGURES = f"""
@@ -62,25 +63,19 @@ WITH added_up AS (
     SELECT id, until FROM reports_openday
     WHERE %(is_open)s AND date = %(first)s AND timezone = %(zone)s AND currency = %(currency)s
 ),
-confirmed AS (
-    SELECT id, confirmed_at, total FROM orders_order
-    WHERE confirmed_at >= coalesce((SELECT until FROM added_up), %(start)s::timestamptz)
-      AND confirmed_at < %(end)s AND currency = %(currency)s
-),
+{sales_since("coalesce((SELECT until FROM added_up), %(start)s::timestamptz)")},
 hours AS (
-    SELECT (confirmed_at AT TIME ZONE %(zone)s)::date AS day,
-           date_trunc('hour', confirmed_at, %(zone)s) AS hour, count(*) AS orders,
-           sum(total) AS gross_sales
-    FROM confirmed GROUP BY 1, 2
+    SELECT (at AT TIME ZONE %(zone)s)::date AS day, date_trunc('hour', at, %(zone)s) AS hour,
+           sum(orders) AS orders, sum(value) AS gross_sales, sum(cancelled) AS cancelled_sales
+    FROM sales GROUP BY 1, 2
     UNION ALL
-    SELECT %(first)s::date, hour, orders, gross_sales
+    SELECT %(first)s::date, hour, orders, gross_sales, cancelled_sales
     FROM reports_opendayhour JOIN added_up ON added_up.id = day_id
 ),
 sold AS (
     SELECT day, product_id, sum(units)::bigint AS units, sum(revenue) AS revenue FROM (
-        SELECT (confirmed_at AT TIME ZONE %(zone)s)::date AS day, product_id,
-               quantity AS units, line_total AS revenue
-        FROM confirmed JOIN orders_orderitem ON order_id = confirmed.id
+        SELECT (at AT TIME ZONE %(zone)s)::date AS day, product_id, units, value AS revenue
+        FROM lines
         UNION ALL
         SELECT %(first)s::date, product_id, units, revenue
         FROM reports_opendaysales JOIN added_up ON added_up.id = day_id
@@ -89,7 +84,7 @@ sold AS (
 ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY day ORDER BY revenue DESC, units DESC, product_id
-    ) AS rank FROM sold
+    ) AS rank FROM sold WHERE units > 0 AND revenue >= 0
 ),
 top_products AS (
     SELECT day, product_id, units, revenue FROM ranked WHERE rank <= 10
@@ -97,7 +92,8 @@ top_products AS (
     SELECT NULL, overall.* FROM (
         {_TOP_PRODUCTS.format(sales=f"SELECT product_id, units, revenue FROM sold UNION ALL {_STORED_SALES}")}
     ) AS overall
-)
+),
+{REFUNDS}
 SELECT 'placed', (placed_at AT TIME ZONE %(zone)s)::date, NULL::timestamptz, status::text,
        NULL::text, NULL::uuid, count(*), 0::numeric
 FROM orders_order
@@ -107,17 +103,19 @@ UNION ALL
 SELECT 'confirmed', day, hour, NULL, NULL, NULL, sum(orders)::bigint, sum(gross_sales)
 FROM hours GROUP BY 2, 3
 UNION ALL
+SELECT 'cancelled_sales', day, NULL, NULL, NULL, NULL, 0, sum(cancelled_sales)
+FROM hours GROUP BY day
+UNION ALL
 SELECT 'cancelled', (cancelled_at AT TIME ZONE %(zone)s)::date, NULL, NULL, NULL, NULL, count(*), 0
 FROM orders_order
 WHERE cancelled_at >= %(start)s AND cancelled_at < %(end)s AND currency = %(currency)s
 GROUP BY 2
 UNION ALL
-SELECT 'refunded', (succeeded_at AT TIME ZONE %(zone)s)::date, NULL, NULL, NULL, NULL, 0,
-       sum(amount)
-FROM payments_refund
-WHERE succeeded_at >= %(start)s AND succeeded_at < %(end)s AND status = 'succeeded'
-  AND currency = %(currency)s
-GROUP BY 2
+SELECT kind, (at AT TIME ZONE %(zone)s)::date, NULL, NULL, NULL, NULL, 0, sum(amount)
+FROM refunds
+CROSS JOIN LATERAL (VALUES ('refunded', of_sale), ('no_sale', of_no_sale)) AS part (kind, amount)
+WHERE at >= %(start)s AND at < %(end)s
+GROUP BY 1, 2
 UNION ALL
 SELECT 'units', day, NULL, NULL, NULL, NULL, sum(units)::bigint, 0 FROM sold GROUP BY day
 UNION ALL
@@ -132,17 +130,15 @@ FROM ({_TOP_PRODUCTS.format(sales=_STORED_SALES)}) AS top_products
 """  # noqa: S608
 
 # The sales of the days of those reports, by product.
-_STORE_SALES = """
+_STORE_SALES = f"""
+WITH {sales_since("%(start)s")}
 INSERT INTO reports_dailysales (report_id, product_id, units, revenue)
-SELECT report.id, product_id, sum(quantity), sum(line_total)
-FROM reports_dailyreport AS report
-JOIN orders_order ON orders_order.currency = report.currency
-    AND confirmed_at >= report.date::timestamp AT TIME ZONE report.timezone
-    AND confirmed_at < (report.date + 1)::timestamp AT TIME ZONE report.timezone
-JOIN orders_orderitem ON order_id = orders_order.id
-WHERE report.id = ANY(%s)
+SELECT report.id, product_id, sum(units), sum(value)
+FROM lines
+JOIN reports_dailyreport AS report ON report.date = (at AT TIME ZONE %(zone)s)::date
+WHERE report.id = ANY(%(reports)s)
 GROUP BY report.id, product_id
-"""
+"""  # noqa: S608
 
 # The rows of _FIGURES without their first two columns.
 _Rows = list[tuple[Any, ...]]
@@ -176,11 +172,9 @@ def query_figures(
     `top_products` also count the stored sales of other days of `report_range`. `is_open` is for one
     day that is not closed: then what was added up of it is not read again.
     """
-    period = business_days(first, last)
     parameters = {
         **_stored_parameters(report_range or (first, last), currency),
-        "start": period.start,
-        "end": period.end,
+        **period_parameters(business_days(first, last), currency=currency),
         "is_open": is_open,
         "first": first,
         "last": last,
@@ -220,6 +214,9 @@ def _day_figures(
     def of(figure: str) -> _Rows:
         return rows.get((figure, day), [])
 
+    def amount_of(figure: str) -> Decimal:
+        return sum((amount for *_, amount in of(figure)), ZERO)
+
     by_status = {status: number for _, status, *_, number, _ in of("placed")}
     sales = {hour.astimezone(UTC): (number, gross) for hour, *_, number, gross in of("confirmed")}
     by_hour = []
@@ -234,7 +231,9 @@ def _day_figures(
             orders_cancelled=sum(number for *_, number, _ in of("cancelled")),
             units_sold=sum(number for *_, number, _ in of("units")),
             gross_sales=sum((hour.gross_sales for hour in by_hour), ZERO),
-            refunds=sum((amount for *_, amount in of("refunded")), ZERO),
+            refunds=amount_of("refunded"),
+            cancelled_sales=amount_of("cancelled_sales"),
+            refunds_of_no_sale=amount_of("no_sale"),
         ),
         top_products=_top_products(values[1:] for values in of("top")),
         by_status=dict(sorted(by_status.items())),
@@ -255,11 +254,19 @@ def _top_products(
 
 
 @transaction_required
-def store_sales(*, report_ids: Collection[UUID]) -> None:
-    """Store what each product sold on the days of those reports that exist."""
+def store_sales(*, report_ids: Collection[UUID], first: date, last: date, currency: str) -> None:
+    """Store what each product sold on the days of those reports that exist.
+
+    Their days are from `first` to `last`.
+    """
+    parameters = {
+        **period_parameters(business_days(first, last), currency=currency),
+        "zone": str(settings.BUSINESS_TIME_ZONE),
+        "reports": list(report_ids),
+    }
     with connection.cursor() as cursor:
         set_report_limits(cursor)
-        cursor.execute(_STORE_SALES, [list(report_ids)])
+        cursor.execute(_STORE_SALES, parameters)
 
 
 def first_business_day() -> date | None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Cancelled sales; final reports know by which definitions they were made.
 
-    See docs/decisions/0027-figures.md.
+    See docs/decisions/0031-figures.md.
     """
 
     dependencies = [

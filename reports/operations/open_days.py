@@ -7,33 +7,32 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 
-from oms.core.clock import business_date, business_days
+from oms.core.clock import Period, business_date, business_days
 from oms.db.transactions import transaction
+from reports.definitions import period_parameters, sales_since
 from reports.models import OpenDay
 from reports.queries import set_report_limits
 
-# A sale is added up when every transaction that may have confirmed its order has ended.
+# Sales and cancellations are added up when every transaction that may have made them has ended.
 SETTLING = timedelta(minutes=2)
 # Open days are kept for so long after their end; their final reports exist by then.
 _KEPT = timedelta(days=2)
 
-_SALES = """
-    FROM orders_order
-    WHERE confirmed_at >= %(since)s AND confirmed_at < %(until)s AND currency = %(currency)s
-"""
 _ADD_HOURS = f"""
-    INSERT INTO reports_opendayhour (day_id, hour, orders, gross_sales)
-    SELECT %(day)s, date_trunc('hour', confirmed_at, %(zone)s) AS hour, count(*), sum(total)
-    {_SALES} GROUP BY hour
+    WITH {sales_since("%(start)s")}
+    INSERT INTO reports_opendayhour (day_id, hour, orders, gross_sales, cancelled_sales)
+    SELECT %(day)s, date_trunc('hour', at, %(zone)s) AS hour, sum(orders), sum(value),
+           sum(cancelled)
+    FROM sales GROUP BY hour
     ON CONFLICT (day_id, hour) DO UPDATE
     SET orders = reports_opendayhour.orders + excluded.orders,
-        gross_sales = reports_opendayhour.gross_sales + excluded.gross_sales
+        gross_sales = reports_opendayhour.gross_sales + excluded.gross_sales,
+        cancelled_sales = reports_opendayhour.cancelled_sales + excluded.cancelled_sales
 """  # noqa: S608
 _ADD_PRODUCTS = f"""
+    WITH {sales_since("%(start)s")}
     INSERT INTO reports_opendaysales (day_id, product_id, units, revenue)
-    SELECT %(day)s, product_id, sum(quantity), sum(line_total)
-    FROM (SELECT id {_SALES}) AS confirmed JOIN orders_orderitem ON order_id = confirmed.id
-    GROUP BY product_id
+    SELECT %(day)s, product_id, sum(units), sum(value) FROM lines GROUP BY product_id
     ON CONFLICT (day_id, product_id) DO UPDATE
     SET units = reports_opendaysales.units + excluded.units,
         revenue = reports_opendaysales.revenue + excluded.revenue
@@ -57,12 +56,11 @@ def add_up_today(*, now: datetime) -> None:
     )
     if until <= open_day.until:
         return
+    since = Period(start=open_day.until, end=until)
     parameters = {
+        **period_parameters(since, currency=open_day.currency),
         "day": open_day.pk,
-        "since": open_day.until,
-        "until": until,
         "zone": zone,
-        "currency": open_day.currency,
     }
     with connection.cursor() as cursor:
         set_report_limits(cursor)

@@ -24,7 +24,7 @@ from reports.figures import (
     sum_statuses,
     sum_totals,
 )
-from reports.models import DailyReport
+from reports.models import DEFINITIONS, DailyReport
 from reports.queries import (
     PeriodFigures,
     first_business_day,
@@ -174,14 +174,16 @@ def _days(
 @transaction
 def _store(days: Iterable[DayFigures], *, only: Collection[date], currency: str) -> None:
     rows = [
-        (new_id(), day.date, _zone(), currency, _encoded(day), day.generated_at)
+        (new_id(), day.date, _zone(), currency, _encoded(day), day.generated_at, DEFINITIONS)
         for day in days
         if day.date in only
     ]
-    columns = ("id", "date", "timezone", "currency", "data", "generated_at")
+    columns = ("id", "date", "timezone", "currency", "data", "generated_at", "definitions")
     insert_rows(DailyReport, columns, rows, skip_existing=True)
     # A day that another process stored first has no report with our id, so no sales are inserted.
-    store_sales(report_ids=[row[0] for row in rows])
+    store_sales(
+        report_ids=[row[0] for row in rows], first=min(only), last=max(only), currency=currency
+    )
 
 
 def _stored_days(first: date, last: date, currency: str) -> Any:

@@ -1,4 +1,4 @@
-"""Orders and refunds at chosen times."""
+"""Orders, payments, cancellations, returns and refunds at chosen times."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from decimal import Decimal
 from itertools import count
 from uuid import UUID
 
-from inventory.models import Product
+from inventory.models import Product, StockLevel, StockMovement
+from oms.core import clock
 from oms.testing.factories import make_customer, make_product
 from oms.users.models import User
-from orders.models import Order, OrderItem
+from orders.models import Cancellation, CancellationItem, Order, OrderItem
 from payments.models import Payment, Refund
 
 _numbers = count(1)
@@ -20,7 +21,7 @@ _numbers = count(1)
 
 @dataclass(kw_only=True)
 class Books:
-    """Writes orders and refunds directly, because operations use the current time."""
+    """Writes rows directly: what becomes of them at each time matters here, and not who did it."""
 
     customer: User = field(default_factory=make_customer)
     products: dict[str, Product] = field(default_factory=dict)
@@ -76,20 +77,61 @@ class Books:
         )
         return order
 
+    def payment(self, order: Order, *, amount: Decimal | str, captured: datetime) -> Payment:
+        """A captured payment of the order."""
+        return Payment.objects.create(
+            order_id=order.id,
+            provider="sandbox",
+            token="tok_success",
+            amount=Decimal(amount),
+            currency=order.currency,
+            status="captured",
+            captured_amount=Decimal(amount),
+            captured_at=captured,
+        )
+
+    def cancel(self, order: Order, *, at: datetime) -> None:
+        """Cancel the whole order."""
+        order.status, order.cancelled_at = "cancelled", at
+        order.save()
+
+    def cancel_part(self, order: Order, sku: str, quantity: int, *, at: datetime) -> None:
+        """Cancel some units of one line."""
+        item = order.items.get(sku=sku)
+        amount = quantity * item.unit_price
+        item.quantity_cancelled += quantity
+        item.line_total -= amount
+        item.save()
+        order.total -= amount
+        order.save()
+        part = Cancellation.objects.create(
+            order=order, amount=amount, currency=order.currency, created_at=at
+        )
+        CancellationItem.objects.create(cancellation=part, order_item=item, quantity=quantity)
+
+    def restock(self, order: Order, sku: str, quantity: int, *, at: datetime) -> None:
+        """Units of one line return to the stock."""
+        product = self.products[sku]
+        with clock.stopped_at(at):
+            StockMovement.objects.create(
+                product=product,
+                location=StockLevel.objects.get(product=product).location,
+                kind="return",
+                on_hand_delta=quantity,
+                on_hand_after=quantity,
+                reserved_after=0,
+                reference=f"restock:{at}",
+                order_id=order.id,
+                actor_label="tests",
+                created_at=at,
+            )
+
     def refund(
         self, order: Order, *, amount: str, succeeded: datetime | None, status: str = "succeeded"
     ) -> UUID:
-        """A refund of a payment of the order's total; returns its id."""
-        payment, _ = Payment.objects.get_or_create(
-            order_id=order.id,
-            defaults={
-                "provider": "sandbox",
-                "token": "tok_success",
-                "amount": order.total,
-                "currency": order.currency,
-                "status": "captured",
-                "captured_amount": order.total,
-            },
+        """A refund of the order's payment, by default one of its total; returns its id."""
+        payment = Payment.objects.filter(order_id=order.id).first() or self.payment(
+            order, amount=order.total, captured=order.confirmed_at or order.placed_at
         )
         refund = Refund.objects.create(
             payment=payment,

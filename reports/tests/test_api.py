@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,13 +35,16 @@ def sold() -> Books:
     """A shop that sold a mug for 10.00 two days ago and another today."""
     books = Books()
     for days in (2, 0):
-        moment = clock.now() - timedelta(days=days)
-        books.order(placed=moment, confirmed=moment)
+        books.order(placed=at(days), confirmed=at(days))
     return books
 
 
+def at(ago: int) -> datetime:
+    return clock.now() - timedelta(days=ago)
+
+
 def day(ago: int) -> str:
-    return str(clock.business_date(clock.now() - timedelta(days=ago)))
+    return str(clock.business_date(at(ago)))
 
 
 def test_a_closed_day_is_final(sold: Books) -> None:
@@ -58,8 +61,10 @@ def test_a_closed_day_is_final(sold: Books) -> None:
             "orders_cancelled",
             "units_sold",
             "gross_sales",
+            "cancelled_sales",
             "refunds",
             "net_sales",
+            "refunds_of_no_sale",
             "average_order_value",
             "by_status",
             "is_final",
@@ -73,8 +78,10 @@ def test_a_closed_day_is_final(sold: Books) -> None:
         "orders_cancelled": 0,
         "units_sold": 1,
         "gross_sales": "10.00",
+        "cancelled_sales": "0.00",
         "refunds": "0.00",
         "net_sales": "10.00",
+        "refunds_of_no_sale": "0.00",
         "average_order_value": "10.00",
         "by_status": {"confirmed": 1},
         "is_final": True,
@@ -144,9 +151,8 @@ def test_csv_cells_are_not_formulas(sold: Books, name: str) -> None:
     product = sold.products["MUG"]
     product.name = name
     product.save()
-    moment = clock.now() - timedelta(days=1)
-    lost = sold.order(placed=moment)
-    sold.refund(lost, amount="4.00", succeeded=moment)
+    order = sold.order(placed=at(2), confirmed=at(2))
+    sold.refund(order, amount="4.00", succeeded=at(1))
 
     rows = cells(get({"date_from": day(2), "date_to": day(0)}, accept="text/csv"))
 

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from oms.core.actor import system
 from oms.testing.faults import refused_rows
 from oms.testing.threads import at_once
+from reports.checks import report_finding
 from reports.figures import Report
 from reports.models import DailyReport, DailySales
 from reports.operations.reporting import SETTLING, close_days, daily_report, range_report
@@ -76,8 +77,28 @@ def test_a_final_report_does_not_change_when_an_order_is_refunded_later(books: B
         currency="EUR",
         now=NEXT_NOON + timedelta(hours=1),
     )
-    assert (next_day.totals.refunds, next_day.totals.orders_cancelled) == (Decimal("10.00"), 1)
-    assert next_day.totals.net_sales == Decimal("-10.00")
+    assert (next_day.totals.gross_sales, next_day.totals.refunds) == (Decimal("-10.00"), 0)
+    assert (next_day.totals.net_sales, next_day.totals.orders_cancelled) == (Decimal("-10.00"), 1)
+
+
+def test_a_final_report_keeps_the_definitions_of_its_time(books: Books) -> None:
+    """By the first definitions cancellations did not count; the day is not made anew."""
+    order = books.order(placed=NOON, confirmed=NOON)
+    books.cancel(order, at=NOON)
+    report(NEXT_NOON)
+    stored = DailyReport.objects.get()
+    del stored.data["totals"]["cancelled_sales"], stored.data["totals"]["refunds_of_no_sale"]
+    stored.data["totals"]["gross_sales"] = "10.00"
+    stored.save()
+    assert not report_finding().holds
+    # As the release before stored it.
+    DailyReport.objects.update(definitions=1)
+
+    totals = report(NEXT_NOON).totals
+
+    assert (totals.gross_sales, totals.cancelled_sales) == (Decimal("10.00"), 0)
+    assert (totals.net_sales, totals.average_order_value("EUR")) == (Decimal("10.00"),) * 2
+    assert report_finding().holds
 
 
 def test_closing_stores_every_missed_day_once(books: Books) -> None:

@@ -24,14 +24,21 @@ MIDNIGHT = datetime(2026, 10, 25, tzinfo=BERLIN)
 
 
 def make_sales(books: Books, *, since: datetime, until: datetime) -> None:
-    """An order confirmed every seven minutes, of different products."""
+    """An order confirmed every seven minutes, of different products.
+
+    Some are cancelled then or an hour later, as a whole or in part.
+    """
     moment, number = since, 0
     while moment < until:
-        books.order(
+        order = books.order(
             placed=moment - timedelta(minutes=30),
             confirmed=moment,
             lines=[(f"SKU-{number % 12}", number % 5 + 1, "3.33"), ("MUG", 1, "10.00")],
         )
+        if number % 3 == 0:
+            books.cancel_part(order, "MUG", 1, at=moment + timedelta(hours=number % 2))
+        if number % 4 == 0:
+            books.cancel(order, at=moment + timedelta(hours=number % 8 // 4))
         moment, number = moment + timedelta(minutes=7), number + 1
 
 
@@ -62,6 +69,7 @@ def test_the_report_of_today_is_the_same_whether_its_sales_were_added_up_or_not(
 
         made = report(now)
         assert made.totals.orders_confirmed > 0
+        assert made.totals.cancelled_sales > 0
         assert made == computed(now)
         assert not made.is_final
     open_day = OpenDay.objects.get()

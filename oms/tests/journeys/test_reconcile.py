@@ -114,6 +114,10 @@ VIOLATIONS = {
     "notifications_have_events": "UPDATE notifications_notification"
     " SET event_id = gen_random_uuid() WHERE id ="
     " (SELECT id FROM notifications_notification LIMIT 1)",
+    "final_reports_equal_log": "INSERT INTO reports_dailyreport"
+    " (id, date, timezone, currency, data, generated_at, definitions)"
+    " SELECT gen_random_uuid(), current_date, 'Europe/Berlin', 'EUR', '{\"totals\":"
+    ' {"orders_placed": 9999, "orders_confirmed": 0, "orders_cancelled": 0}}\', now(), 2',
     "acknowledged_orders_exist": "INSERT INTO http_idempotencyrecord"
     " (scope, fingerprint, status, headers, body)"
     " VALUES (gen_random_uuid(), '', 207, '{}', convert_to("
