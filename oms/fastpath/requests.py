@@ -18,6 +18,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
+_NO_HEADERS: Mapping[str, str] = {}
+
+
 class ClientGone(Exception):
     """The client has closed the connection before the end of its request."""
 
@@ -40,7 +43,7 @@ class FastPathRequest:
 
     def forget(self) -> None:
         """Let go of all but the client: an answer may take days."""
-        self.headers, self.query, self.body = {}, b"", b""
+        self.headers, self.query, self.body = _NO_HEADERS, b"", b""
 
     @property
     def remote_address(self) -> str:

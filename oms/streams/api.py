@@ -88,10 +88,11 @@ Staff need `orders.view` for `orders`, and see payments and refunds with `paymen
 
 The first event is `stream.opened`, whose `id` is the position from which on nothing is missed. A
 client that connects again with `Last-Event-ID` (browsers do so by themselves) or `after` gets all
-that it has missed, nothing twice; of the inventory the present state of what has changed. A comment
-every 15 seconds shows that the connection works. The stream ends with the session, which is
-announced by `stream.ended`; it ends, and is to be opened again, when the server restarts or the
-client does not read. Browsers send a ticket instead of a token.
+that it has missed, nothing twice; of the inventory the present state of what has changed, which
+after more than a minute counts as the pages of products that it would fill. A comment every 15
+seconds shows that the connection works. The stream ends with the session, which is announced by
+`stream.ended`; it ends, and is to be opened again, when the server restarts or the client does not
+read. Browsers send a ticket instead of a token.
 """
 _STREAM_EXAMPLE = (
     f"retry: 2317\nid: {EXAMPLE_ID}\nevent: stream.opened\ndata: {{}}\n\n"
