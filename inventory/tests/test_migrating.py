@@ -34,7 +34,7 @@ _BEFORE = f"""
                  (4, '{A}', 'reserve', 0, 2, 2, 9, '{ORDERS[2]}'),
                  (5, '{B}', 'receive', 3, 0, 3, 0, NULL))
         AS step (number, place, kind, on_hand, held, on_hand_after, held_after, order_id)
-"""
+"""  # noqa: S608
 _HELD = """
     SELECT order_id::text, code, sum(reserved_delta)::int FROM inventory_stockmovement
     JOIN inventory_location ON inventory_location.id = location_id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,15 +15,18 @@ import pytest
 from django.db import connection, transaction
 
 from inventory.holdings import holdings_of
-from inventory.models import Product, StockMovement, WaitingItem
+from inventory.models import Product, StockLevel, StockMovement, WaitingItem
+from inventory.operations.stock import open_stock_allocator
 from oms.checks import CHECKS
+from oms.core import clock
 from oms.events.models import Event
 from oms.events.relay import recorded
 from oms.fastpath.tests.calls import order_body, token_of
 from oms.reconcile.runner import run_checks
 from oms.testing.factories import make_customer, make_location, make_product, make_staff
-from oms.testing.ordering import outcomes_at_once
+from oms.testing.ordering import outcomes_at_once, place
 from oms.testing.processes import Processes
+from oms.testing.threads import at_once
 from orders.models import Order
 from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
 
@@ -70,7 +75,7 @@ def deadlocks() -> int:
 
 
 @transaction.atomic
-def tell_orders() -> None:
+def relay_allocations() -> None:
     types = [fact.type for fact in EVENT_TYPES]
     events = Event.objects.filter(type__in=types).order_by("position")
     apply_allocation_events([recorded(event) for event in events])
@@ -115,7 +120,7 @@ def test_the_books_are_right_whatever_happens_at_once(processes: Processes, seed
     # Damage of what is not there is refused.
     assert set(statuses) <= {200, 201, 409}
     assert statuses.count(409) <= 4
-    tell_orders()
+    relay_allocations()
     assert violations() == []
     assert deadlocks() == before
 
@@ -133,7 +138,7 @@ def test_nobody_overtakes(processes: Processes, seed: int) -> None:
     )
 
     assert set(statuses) == {200, 201}
-    tell_orders()
+    relay_allocations()
     assert violations() == []
     waiting = WaitingItem.objects.order_by("place")
     first = waiting[0].order_id
@@ -141,3 +146,50 @@ def test_nobody_overtakes(processes: Processes, seed: int) -> None:
     served = StockMovement.objects.filter(kind="reserve").values_list("order_id", flat=True)
     holding = [id for id, of_order in holdings_of(set(served)).items() if of_order.reserved]
     assert all(order_id <= first for order_id in holding)
+
+
+def test_a_level_that_is_made_while_an_order_waits_for_locks_is_not_missed() -> None:
+    product, customer = make_product(stock=0, backorderable=True), make_customer()
+    second = make_location(code="second")
+    waits = threading.Event()
+
+    def receive() -> None:
+        with transaction.atomic():
+            open_stock_allocator([product.id])
+            waits.set()
+            _until_somebody_waits_for_a_lock()
+            level = StockLevel.objects.create(product=product, location=second, on_hand=5)
+            StockMovement.objects.create(
+                product=product,
+                location=second,
+                kind="receive",
+                on_hand_delta=5,
+                on_hand_after=level.on_hand,
+                reserved_after=0,
+                reference="receipt",
+                actor_label="tests",
+                created_at=clock.now(),
+            )
+
+    def buy() -> None:
+        waits.wait(timeout=10)
+        place((product, 3), customer=customer)
+
+    at_once(receive, buy)
+
+    assert not WaitingItem.objects.exists()
+    assert StockLevel.objects.get(location=second).reserved == 3
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() != (0,):
+                return
+            time.sleep(0.02)
+    raise AssertionError("Nobody waits for a lock.")
