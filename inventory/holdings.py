@@ -58,7 +58,7 @@ def holdings_of(order_ids: Iterable[UUID]) -> dict[UUID, Holdings]:
     holdings = {id: Holdings(reserved={}, waiting=[]) for id in order_ids}
     ids = list(holdings)
     for order_id, product_id, location_id, id, place, quantity in execute(
-        _HOLDINGS, [ids, ids]
+        _HOLDINGS, [ids, ids], prepared=False
     ).rows():
         if location_id is not None:
             holdings[order_id].reserved[product_id, location_id] = quantity

@@ -16,6 +16,7 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.events.models import Event
 from oms.events.relay import recorded
+from oms.exceptions.models import ExceptionRecord
 from oms.reconcile.runner import run_checks
 from oms.testing.factories import (
     actor_for,
@@ -29,10 +30,12 @@ from oms.testing.ordering import paid_order, place, placement, report, settle, s
 from orders.errors import NothingToShip
 from orders.models import Order, OrderItem
 from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
+from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.placing import place_orders
+from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem
 from orders.states import OrderStatus
@@ -142,7 +145,7 @@ def test_of_two_backorders_the_first_is_served_first(rare: Product) -> None:
     with pytest.raises(NothingToShip) as refusal:
         ship(second)
     [item] = second.items.all()
-    assert refusal.value.data["items"] == [{"order_item_id": str(item.id), "left": 5, "waiting": 5}]
+    assert refusal.value.data["items"] == [{"order_item_id": str(item.id), "left": 0, "waiting": 5}]
     assert ship(first).status == "shipped"
     relay_allocations()
     assert (waiting(first), waiting(second)) == ([0], [5])
@@ -177,6 +180,10 @@ def test_who_loses_stock_waits_and_is_told_of_both() -> None:
     order.refresh_from_db()
     assert (waiting(order), order.version) == ([2], version + 1)
     assert types_of(order) == ["order.items_waiting"]
+    exception = ExceptionRecord.objects.get()
+    assert (exception.kind, exception.order_id) == ("stock_lost", order.id)
+    assert f"2 of {mug.sku}" in exception.cause
+    assert exception.resolved_at is None
     with pytest.raises(OutOfStock):
         place((mug, 1))
     change(mug, 2)
@@ -186,9 +193,33 @@ def test_who_loses_stock_waits_and_is_told_of_both() -> None:
     order.refresh_from_db()
     assert (waiting(order), order.version) == ([0], version + 2)
     assert types_of(order) == ["order.items_waiting", "order.items_allocated"]
+    exception.refresh_from_db()
+    assert exception.resolved_at is not None
     last = Event.objects.filter(object_id=order.id).order_by("position").last()
     assert last is not None
     assert last.data["quantities"] == {str(mug.id): 2}
+    assert violations() == []
+
+
+@pytest.mark.parametrize("way", ["cancel", "cancel items"])
+def test_an_order_that_lost_stock_and_is_cancelled_needs_nobody_any_more(way: str) -> None:
+    mug = make_product(stock=5)
+    order = paid_order((mug, 5))
+    change(mug, -2)
+    relay_allocations()
+    [item] = order.items.all()
+
+    if way == "cancel":
+        cancel_order(actor=STAFF, order_id=order.id)
+    else:
+        cancel_items(
+            actor=STAFF,
+            order_id=order.id,
+            items=[ItemQuantity(order_item_id=item.id, quantity=2)],
+        )
+
+    assert ExceptionRecord.objects.get().resolved_at is not None
+    assert waiting(order) == [0]
     assert violations() == []
 
 
@@ -237,7 +268,7 @@ def test_the_api_names_the_lines_that_wait(rare: Product) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_ship")
     assert refused.json()["items"] == [
-        {"order_item_id": str(item.id), "left": 3, "waiting": 3, "requested": 1}
+        {"order_item_id": str(item.id), "left": 0, "waiting": 3, "requested": 1}
     ]
 
 
