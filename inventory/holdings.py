@@ -58,7 +58,7 @@ def holdings_of(order_ids: Iterable[UUID]) -> dict[UUID, Holdings]:
     holdings = {id: Holdings(reserved={}, waiting=[]) for id in order_ids}
     ids = list(holdings)
     for order_id, product_id, location_id, id, place, quantity in execute(
-        _HOLDINGS, [ids, ids]
+        _HOLDINGS, [ids, ids], prepared=False
     ).rows():
         if location_id is not None:
             holdings[order_id].reserved[product_id, location_id] = quantity
@@ -96,3 +96,11 @@ def waiting_for(available: Mapping[UUID, int], *, besides: Iterable[UUID]) -> li
         Waiting(id=id, product_id=product_id, order_id=order_id, place=place, quantity=quantity)
         for id, product_id, order_id, place, quantity in execute(_WAITING, values).rows()
     ]
+
+
+_LEVEL_IDS = "SELECT id FROM inventory_stocklevel WHERE product_id = ANY(%s)"
+
+
+def level_ids_of(product_ids: Iterable[UUID]) -> set[UUID]:
+    """The ids of all stock levels of the products."""
+    return {id for (id,) in execute(_LEVEL_IDS, [list(product_ids)]).rows()}

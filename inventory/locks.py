@@ -77,7 +77,9 @@ def lock_stock_levels(
 def lock_levels_of_orders(order_ids: Iterable[UUID]) -> list[LockedLevel]:
     """The levels of all products that the locked orders hold or wait for, in the same order."""
     ids = list(order_ids)
-    return execute(_LOCK_LEVELS_OF_ORDERS, [ids, ids], make=_locked_level).rows()
+    # Planned for their number, which is one or a hundred.
+    found = execute(_LOCK_LEVELS_OF_ORDERS, [ids, ids], make=_locked_level, prepared=False)
+    return found.rows()
 
 
 def _locked_level(values: tuple[Any, ...]) -> LockedLevel:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from inventory.models import (
@@ -257,28 +257,18 @@ def _available() -> Coalesce:
     return Coalesce(Subquery(available), 0)
 
 
-def reserved_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
-    """For each order the quantities, by product and location, reserved and not shipped."""
-    return _summed(order_ids, "reserved_delta", Q(), sign=1)
-
-
 def shipped_quantities_of(order_ids: Iterable[UUID]) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
     """For each order the quantities, by product and location, shipped and not returned."""
-    kinds = Q(kind__in=(MovementKind.SHIP, MovementKind.RETURN))
-    return _summed(order_ids, "on_hand_delta", kinds, sign=-1)
-
-
-def _summed(
-    order_ids: Iterable[UUID], field: str, kinds: Q, *, sign: int
-) -> dict[UUID, dict[tuple[UUID, UUID], int]]:
     quantities: dict[UUID, dict[tuple[UUID, UUID], int]] = {id: {} for id in order_ids}
     rows = (
-        StockMovement.objects.filter(kinds, order_id__in=list(quantities))
+        StockMovement.objects.filter(
+            kind__in=(MovementKind.SHIP, MovementKind.RETURN), order_id__in=list(quantities)
+        )
         .values_list("order_id", "product_id", "location_id")
-        .annotate(total=Sum(field))
+        .annotate(total=Sum("on_hand_delta"))
         .order_by()
     )
     for order_id, product_id, location_id, total in rows:
         if order_id is not None and total:
-            quantities[order_id][product_id, location_id] = sign * total
+            quantities[order_id][product_id, location_id] = -total
     return quantities

@@ -72,6 +72,12 @@ def _formatted(amount: Decimal, currency: str, language: str) -> str:
 
 def _order_placed(event: OrderPlaced, order: OrderSummary, shipped: Lines) -> Message:
     paragraphs = [_("We've received your order and reserved your items.")]
+    if waiting := {line.product_id: line.waiting for line in order.lines if line.waiting}:
+        paragraphs = [
+            _("We've received your order and reserved what is in stock."),
+            _("These items are on backorder; we'll let you know when they arrive:"),
+            *_listed(waiting, order),
+        ]
     if order.payment_status in (PaymentState.UNPAID, PaymentState.FAILED):
         paragraphs.append(_("We'll prepare it for shipping once we receive your payment."))
     return Message(

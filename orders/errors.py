@@ -58,7 +58,7 @@ class RejectedWithOthers(Conflict):
 class NothingToShip(Conflict):
     """There are fewer items allocated than requested, or none.
 
-    Data: `items`, each with `order_item_id`, what is `left` to ship of it and what of that is
+    Data: `items`, each with `order_item_id`, what is `left` of it that can be shipped, what is
     `waiting` for stock, and `requested`, if a quantity was.
     """
 

@@ -12,13 +12,17 @@ from orders.models import Order, OrderItem, ShipmentItem
 
 @dataclass(frozen=True, kw_only=True)
 class LineSummary:
-    """A quantity of a product; `total` is its price, in the order's currency."""
+    """A quantity of a product; `total` is its price, in the order's currency.
+
+    `waiting` is the part of an order's line that waits for stock.
+    """
 
     product_id: UUID
     sku: str
     name: str
     quantity: int
     total: Decimal
+    waiting: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +56,29 @@ def summaries_of(order_ids: Collection[UUID]) -> dict[UUID, OrderSummary]:
     priced = set()
     items = OrderItem.objects.filter(order_id__in=lines).order_by("position")
     columns = ("order_id", "product_id", "sku", "name", "quantity", "quantity_cancelled")
-    for order_id, product_id, sku, name, ordered, cancelled, total, price in items.values_list(
-        *columns, "line_total", "unit_price"
-    ):
+    amounts = ("quantity_waiting", "line_total", "unit_price")
+    for (
+        order_id,
+        product_id,
+        sku,
+        name,
+        ordered,
+        cancelled,
+        waiting,
+        total,
+        price,
+    ) in items.values_list(*columns, *amounts):
         if price:
             priced.add(order_id)
         if quantity := ordered - cancelled:
             lines[order_id].append(
                 LineSummary(
-                    product_id=product_id, sku=sku, name=name, quantity=quantity, total=total
+                    product_id=product_id,
+                    sku=sku,
+                    name=name,
+                    quantity=quantity,
+                    total=total,
+                    waiting=waiting,
                 )
             )
     return {

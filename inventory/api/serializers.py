@@ -92,7 +92,7 @@ class ProductOutput(OutputSerializer):
     currency = serializers.CharField()
     is_active = serializers.BooleanField()
     available = serializers.IntegerField(
-        help_text="Quantity that can be ordered; negative with backorders."
+        help_text="Quantity that is there for new orders; 0 while others wait."
     )
     version = serializers.IntegerField()
     created_at = serializers.DateTimeField()

@@ -80,14 +80,7 @@ def _missing_levels(
     if not missing:
         return ()
     locations = Location.objects.in_bulk({code for _, code in missing}, field_name="code")
-    levels = []
-    for product_id, code in sorted(missing):
-        product = stock.product(product_id)
-        levels.append(
-            StockLevel(
-                product_id=product_id,
-                location=locations[code],
-                backorderable=product is not None and product.backorderable,
-            )
-        )
-    return levels
+    return [
+        StockLevel(product_id=product_id, location=locations[code])
+        for product_id, code in sorted(missing)
+    ]

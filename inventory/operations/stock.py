@@ -1,10 +1,9 @@
 """Stock movements of many products for many orders with a constant number of statements.
 
 A StockAllocator holds the locked stock levels of some products. Movements are decided in memory, in
-the order of the calls. What stands in the books when `save` is called is settled first: whoever
-loses stock that is no longer there, and whoever waits for what became available, is served in the
-same transaction (inventory/operations/settling.py). Then one statement writes the levels, the
-ledger, the queue and the event log.
+the order of the calls. `save` first reallocates what is no longer on hand, and allocates to the
+queue what became available (inventory/operations/reallocation.py). Then one statement writes the
+levels, the ledger, the queue and the event log.
 """
 
 from __future__ import annotations
@@ -14,17 +13,21 @@ from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
-from inventory.holdings import Holdings
-from inventory.locks import LockedLevel, lock_levels_of_orders, lock_stock_levels
+from inventory.holdings import Holdings, level_ids_of
+from inventory.locks import (
+    LockedLevel,
+    lock_levels_of_orders,
+    lock_stock_levels,
+)
 from inventory.models import MovementKind
-from inventory.operations.book import Cause, Movement, Quantities, StockBook
-from inventory.operations.settling import Settlement
+from inventory.operations.locked_stock import Cause, LockedStock, Movement, Quantities
+from inventory.operations.reallocation import Reallocation
 from inventory.operations.waiting import WaitingRows
 from oms.core.actor import Actor
 from oms.core.dry_runs import current_dry_run
 from oms.core.ids import new_id
 from oms.db.pipeline import Pipeline
-from oms.db.transactions import transaction_required
+from oms.db.transactions import RetryTransaction, transaction_required
 from oms.events.publishing import publish_all
 from oms.events.types import DomainEvent
 
@@ -47,7 +50,7 @@ class StockAllocator:
     """Locked stock levels, and the changes of them that `save` has yet to write."""
 
     def __init__(self, levels: Iterable[LockedLevel]) -> None:
-        self._book = StockBook(levels)
+        self._stock = LockedStock(levels)
         self._waiting = WaitingRows()
         # The products of which something became available.
         self._freed: set[UUID] = set()
@@ -55,12 +58,12 @@ class StockAllocator:
 
     def product(self, product_id: UUID) -> LockedLevel | None:
         """The first level of the product, which has its columns; None if it has no level."""
-        levels = self._book.levels_of(product_id)
+        levels = self._stock.levels_of(product_id)
         return levels[0] if levels else None
 
     def available(self, product_id: UUID) -> int:
         """The quantity of the product that can be reserved, at all locations together."""
-        return self._book.available(product_id)
+        return self._stock.available(product_id)
 
     def can_reserve(self, product_id: UUID, quantity: int) -> bool:
         """Whether that quantity can be reserved, or wait because the product is backorderable."""
@@ -79,9 +82,9 @@ class StockAllocator:
         """
         if not self.can_reserve(product_id, quantity):
             raise ValueError(f"{quantity} of {product_id} cannot be reserved.")
-        for level in self._book.levels_of(product_id):
+        for level in self._stock.levels_of(product_id):
             take = min(max(level.available, 0), quantity)
-            self._book.move(level, MovementKind.RESERVE, reserved=take, cause=cause)
+            self._stock.move(level, MovementKind.RESERVE, reserved=take, cause=cause)
             quantity -= take
             if not quantity:
                 return 0
@@ -92,8 +95,8 @@ class StockAllocator:
 
     def release(self, quantities: Quantities, *, cause: Cause) -> None:
         """Release reserved quantities."""
-        for level, quantity in self._book.levels_at(quantities):
-            self._book.move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
+        for level, quantity in self._stock.levels_at(quantities):
+            self._stock.move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
             self._freed.add(level.product_id)
 
     def give_back(
@@ -110,7 +113,7 @@ class StockAllocator:
             row.quantity -= less
             quantity -= less
         released = {}
-        for level in reversed(self._book.levels_of(product_id)):
+        for level in reversed(self._stock.levels_of(product_id)):
             place = (product_id, level.location_id)
             if less := min(holdings.reserved.get(place, 0), quantity):
                 holdings.reserved[place] -= less
@@ -128,65 +131,76 @@ class StockAllocator:
 
     def ship(self, quantities: Quantities, *, cause: Cause) -> None:
         """Ship reserved quantities."""
-        for level, quantity in self._book.levels_at(quantities):
-            self._book.move(
+        for level, quantity in self._stock.levels_at(quantities):
+            self._stock.move(
                 level, MovementKind.SHIP, on_hand=-quantity, reserved=-quantity, cause=cause
             )
 
     def return_units(self, quantities: Quantities, *, cause: Cause) -> None:
         """Restock quantities that had been shipped."""
-        for level, quantity in self._book.levels_at(quantities):
+        for level, quantity in self._stock.levels_at(quantities):
             self.adjust(level, quantity, kind=MovementKind.RETURN, cause=cause)
 
     def adjust(self, level: LockedLevel, delta: int, *, kind: MovementKind, cause: Cause) -> None:
         """Correct what is on hand at one level, also to less than is reserved there."""
-        self._book.move(level, kind, on_hand=delta, cause=cause)
+        self._stock.move(level, kind, on_hand=delta, cause=cause)
         if delta > 0:
             self._freed.add(level.product_id)
 
     def level_at(self, product_id: UUID, location_code: str) -> LockedLevel | None:
         """The product's level at that location; None if it has none there."""
-        levels = self._book.levels_of(product_id)
+        levels = self._stock.levels_of(product_id)
         return next((level for level in levels if level.location_code == location_code), None)
 
     def savepoint(self) -> tuple[int, int]:
         """The present state, for `rollback`; only while stock is reserved and nothing else."""
-        return len(self._book.movements), self._waiting.mark()
+        return len(self._stock.movements), self._waiting.savepoint()
 
     def rollback(self, savepoint: tuple[int, int]) -> None:
         """Undo every reservation since the savepoint."""
         movements, waiting = savepoint
-        self._book.undo(movements)
-        self._waiting.forget_since(waiting)
+        self._stock.undo(movements)
+        self._waiting.rollback(waiting)
 
     @property
     def movements(self) -> tuple[Movement, ...]:
-        """The movements that were asked for, without those that `save` settles the books by."""
-        return tuple(self._book.movements[: self._decided])
+        """The movements that were requested, without the reallocations of `save`."""
+        return tuple(self._stock.movements[: self._decided])
 
     @transaction_required
     def save(self, *, at: datetime, pipeline: Pipeline | None = None) -> None:
-        """Settle the books, and write them in one statement, that of the pipeline if given.
+        """Reallocate, and write everything in one statement, that of the pipeline if given.
 
         Publishes what orders lost and were allocated, and the products that ran low.
         """
-        self._decided = len(self._book.movements)
-        short = {m.level.id: m.level for m in self._book.movements if m.level.available < 0}
+        self._decided = len(self._stock.movements)
+        short = {m.level.id: m.level for m in self._stock.movements if m.level.available < 0}
         events: list[tuple[DomainEvent, Actor]] = []
         if short or self._freed:
-            settlement = Settlement(self._book, self._waiting)
-            settled = settlement.run(short=short.values(), freed=self._freed)
-            events += [(event, settlement.actor) for event in settled]
+            reallocation = Reallocation(self._stock, self._waiting)
+            allocated = reallocation.run(short=short.values(), freed=self._freed)
+            events += [(event, reallocation.actor) for event in allocated]
+        if joined := self._waiting.joined():
+            self._check_complete(joined)
         self._report()
         with Pipeline() if pipeline is None else nullcontext(pipeline) as writes:
-            self._book.write(at=at, pipeline=writes)
+            self._stock.write(at=at, pipeline=writes)
             self._waiting.write(at=at, pipeline=writes)
-            publish_all([*events, *self._book.crossings()], at=at, pipeline=writes)
+            publish_all([*events, *self._stock.crossings()], at=at, pipeline=writes)
+
+    def _check_complete(self, product_ids: Iterable[UUID]) -> None:
+        """Raise RetryTransaction if one of the products has a level that is not locked here.
+
+        One that was made while this transaction waited for the others may have what would wait.
+        """
+        known = {level.id for id in product_ids for level in self._stock.levels_of(id)}
+        if not known.issuperset(level_ids_of(product_ids)):
+            raise RetryTransaction
 
     def _report(self) -> None:
         run = current_dry_run()
         if run is not None:
-            for movement in self._book.movements:
+            for movement in self._stock.movements:
                 run.move_stock(
                     movement.level.product_id,
                     movement.level.location_code,

@@ -59,13 +59,18 @@ class WaitingRows:
         rows = [row for row in self._rows.values() if row.product_id in available and row.quantity]
         return sorted(rows, key=lambda row: (row.product_id, row.place))
 
-    def mark(self) -> int:
-        """The present state, for `forget_since`; only while nothing was read."""
+    def joined(self) -> set[UUID]:
+        """The products of which more waits than before."""
+        rows = self._rows.values()
+        return {row.product_id for row in rows if row.quantity > self._stored.get(row.id, 0)}
+
+    def savepoint(self) -> int:
+        """The present state, for `rollback`; only while nothing was read."""
         return len(self._rows)
 
-    def forget_since(self, mark: int) -> None:
+    def rollback(self, savepoint: int) -> None:
         """Forget the rows that were added since."""
-        while len(self._rows) > mark:
+        while len(self._rows) > savepoint:
             self._rows.popitem()
 
     def write(self, *, at: datetime, pipeline: Pipeline) -> None:

@@ -10,13 +10,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from pytest_django import DjangoAssertNumQueries
 
+from inventory.holdings import holdings_of
 from inventory.models import Product, StockLevel, StockMovement
 from inventory.operations.stock import (
     Cause,
     StockAllocator,
     open_stock_allocator,
 )
-from inventory.queries import reserved_quantities_of, shipped_quantities_of
+from inventory.queries import shipped_quantities_of
 from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import new_id
@@ -146,6 +147,6 @@ def test_shipped_and_returned_quantities_are_known_by_order() -> None:
     allocator.return_units({here: 1}, cause=cause(order_id=order_id))
     saved(allocator)
 
-    assert reserved_quantities_of([order_id]) == {order_id: {here: 1}}
+    assert holdings_of([order_id])[order_id].reserved == {here: 1}
     assert shipped_quantities_of([order_id]) == {order_id: {here: 2}}
     assert shipped_quantities_of([new_id()]).popitem()[1] == {}

@@ -25,12 +25,14 @@ from orders.events import (
     OrderDelivered,
     OrderEvent,
     OrderExpired,
+    OrderItemsAllocated,
+    OrderItemsWaiting,
     OrderPaid,
     OrderPaymentFailed,
     OrderPlaced,
     OrderRefunded,
 )
-from orders.models import Order
+from orders.models import Order, OrderItem
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
@@ -133,6 +135,33 @@ def test_each_shipment_is_notified_with_its_items_and_tracking_number(
     assert "DHL" in second.body_html
     assert f"2 × {item.name}" in second.body
     assert "completes your order" in second.body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_customer_reads_which_items_wait_and_when_they_have_arrived(
+    place: PlaceOrder, relay: Relay
+) -> None:
+    order = place(make_customer(), 3)
+    item = OrderItem.objects.get(order=order)
+    OrderItem.objects.update(quantity_waiting=2)
+    facts = {
+        fact_class: fact_of(order, fact_class, quantities={item.product_id: 2})
+        for fact_class in (OrderItemsWaiting, OrderItemsAllocated)
+    }
+
+    relay()
+    with transaction.atomic():
+        queue_notifications(recorded(*facts.values()))
+
+    placed = notification("order_placed").body
+    assert "reserved what is in stock" in placed
+    assert "reserved your items" not in placed
+    for kind, text in (("items_waiting", "delayed"), ("items_allocated", "have arrived")):
+        mail, in_app = notification(kind), notification(kind, Channel.IN_APP)
+        assert text in mail.subject
+        assert order.number in mail.subject
+        for body in (placed, mail.body, html.unescape(mail.body_html), in_app.body):
+            assert f"2 × {item.name}" in body
 
 
 @pytest.mark.parametrize(

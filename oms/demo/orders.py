@@ -223,7 +223,7 @@ def _relay(object_id: UUID) -> None:
     apply_payment_events([recorded(event)])
 
 
-def tell_orders_what_waits() -> None:
+def relay_allocations() -> None:
     """Hand all events of allocations to the orders, as the relay would."""
     types = [event_type.type for event_type in ALLOCATION_EVENTS]
     events = Event.objects.filter(type__in=types).order_by("position")

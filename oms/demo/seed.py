@@ -22,7 +22,7 @@ from oms.core import clock
 from oms.core.clock import business_date
 from oms.demo.accounts import create_accounts
 from oms.demo.notifications import notify_as_sent, skip_seeded_events
-from oms.demo.orders import DemoOrder, tell_orders_what_waits
+from oms.demo.orders import DemoOrder, relay_allocations
 from oms.demo.products import demo_products
 from oms.demo.provider_ledger import write_provider_ledger
 from oms.demo.scenarios import Action, PlannedOrder, plan_orders
@@ -129,7 +129,7 @@ def seed_shop(
         with clock.stopped_at(now):
             for item, product in zip(catalogue, products, strict=True):
                 take_stock(item, product, staff=staff)
-            tell_orders_what_waits()
+            relay_allocations()
         _postpone_open_payments()
         notify_as_sent()
         # Stored reports of these days do not include the new orders.

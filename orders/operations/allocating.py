@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +15,12 @@ from oms.db.transactions import transaction_required
 from oms.events.publishing import publish_all
 from oms.events.relay import RecordedEvent
 from oms.events.types import DomainEvent
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.operations.recording import NewException, raise_exceptions, subject_of
 from orders.events import OrderItemsAllocated, OrderItemsWaiting
 from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
-from orders.operations.transitions import save_transitions
+from orders.operations.transitions import save_transitions, settle_lost_stock
 
 EVENT_TYPES: tuple[type[DomainEvent], ...] = (StockAllocated, StockLost)
 _ACTOR = system("allocation")
@@ -28,9 +30,10 @@ _ACTOR = system("allocation")
 def apply_allocation_events(events: Sequence[RecordedEvent]) -> None:
     """Bring `quantity_waiting` of the orders of `events` up to the queue as it is now.
 
-    Each order that changes gets a new version; one that is open, an event too. What changed back
-    meanwhile, or is known already, changes nothing. The number of statements does not depend on
-    the number of events.
+    Each order that changes gets a new version; one that is open, an event too, and an exception if
+    it lost something, which is settled once nothing waits for it. What changed back meanwhile, or
+    is known already, changes nothing. The number of statements does not depend on the number of
+    events.
     """
     facts: list[Any] = [event.fact for event in events]
     orders = lock_orders(fact.order_id for fact in facts)
@@ -39,6 +42,7 @@ def apply_allocation_events(events: Sequence[RecordedEvent]) -> None:
     now = clock.now()
     changed: list[Order] = []
     order_events: list[tuple[DomainEvent, Actor]] = []
+    lost: list[NewException] = []
     for order in orders.values():
         waiting = {
             i.product_id: holdings[order.id].waiting_of(i.product_id) for i in items[order.id]
@@ -55,6 +59,7 @@ def apply_allocation_events(events: Sequence[RecordedEvent]) -> None:
         order.touch(at=now)
         changed.append(order)
         if order.holds_stock:
+            lost += _exceptions(order, items[order.id], difference)
             order_events += [(event, _ACTOR) for event in _events(order, difference)]
     update_rows(
         OrderItem,
@@ -63,9 +68,34 @@ def apply_allocation_events(events: Sequence[RecordedEvent]) -> None:
     )
     save_transitions(changed)
     publish_all(order_events, at=now)
+    raise_exceptions(lost, actor=_ACTOR)
+    settle_lost_stock(
+        [order.id for order in changed if not any(i.quantity_waiting for i in items[order.id])],
+        actor=_ACTOR,
+    )
 
 
-def _events(order: Order, difference: dict[UUID, int]) -> list[DomainEvent]:
+def _exceptions(
+    order: Order, items: Iterable[OrderItem], difference: Mapping[UUID, int]
+) -> list[NewException]:
+    lost = [
+        f"{difference[item.product_id]} of {item.sku}"
+        for item in items
+        if difference.get(item.product_id, 0) > 0
+    ]
+    if not lost:
+        return []
+    return [
+        NewException(
+            kind=ExceptionKind.STOCK_LOST,
+            subject=subject_of("order", order.id),
+            cause=f"No longer in stock, waiting for more: {', '.join(lost)}.",
+            order_id=order.id,
+        )
+    ]
+
+
+def _events(order: Order, difference: Mapping[UUID, int]) -> list[DomainEvent]:
     who = {"order_id": order.id, "number": order.number, "customer_id": order.customer_id}
     lost = {id: more for id, more in difference.items() if more > 0}
     allocated = {id: -more for id, more in difference.items() if more < 0}

@@ -51,7 +51,7 @@ def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
     """The actions that the order's statuses and the actor's permissions allow, as above.
 
     Depends on the order and the permissions alone, so it is valid for the order's version. An
-    action can still fail for other reasons: backordered items that are not in stock, or refunds in
+    action can still fail for other reasons: items that wait for stock, or refunds in
     progress.
     """
     is_own = actor.owns(order.customer_id)

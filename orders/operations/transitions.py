@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from uuid import UUID
+
+from django.db.models import Q
 
 from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, open_allocator_of_orders, open_stock_allocator
@@ -12,6 +15,8 @@ from oms.core.actor import Actor
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import transaction_required
 from oms.events.publishing import publish
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.operations.recording import settle_exceptions
 from orders.events import (
     OrderCancelled,
     OrderConfirmed,
@@ -97,6 +102,7 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
     allocator.save(at=at)
     if waited := [id for id in ids if holdings[id].waiting]:
         OrderItem.objects.filter(order_id__in=waited).update(quantity_waiting=0)
+        settle_lost_stock(waited, actor=actor)
 
 
 @transaction_required
@@ -109,11 +115,22 @@ def release_quantities(
     """
     allocator = open_stock_allocator(item.product_id for item in quantities)
     holdings = holdings_of([order.id])[order.id]
+    waited = bool(holdings.waiting)
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     for item, quantity in quantities.items():
         allocator.give_back(holdings, product_id=item.product_id, quantity=quantity, cause=cause)
         item.quantity_waiting = holdings.waiting_of(item.product_id)
     allocator.save(at=at)
+    if waited and not any(row.quantity for row in holdings.waiting):
+        settle_lost_stock([order.id], actor=actor)
+
+
+@transaction_required
+def settle_lost_stock(order_ids: Sequence[UUID], *, actor: Actor) -> None:
+    """Settle the exceptions of orders that had lost stock, and for which nothing waits any more."""
+    if order_ids:
+        about = Q(order_id__in=order_ids)
+        settle_exceptions([ExceptionKind.STOCK_LOST], about=about, actor=actor)
 
 
 def stock_reference(order: Order | OrderRow) -> str:

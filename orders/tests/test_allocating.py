@@ -16,6 +16,7 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.events.models import Event
 from oms.events.relay import recorded
+from oms.exceptions.models import ExceptionRecord
 from oms.reconcile.runner import run_checks
 from oms.testing.factories import (
     actor_for,
@@ -29,10 +30,12 @@ from oms.testing.ordering import paid_order, place, placement, report, settle, s
 from orders.errors import NothingToShip
 from orders.models import Order, OrderItem
 from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
+from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.placing import place_orders
+from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem
 from orders.states import OrderStatus
@@ -52,7 +55,7 @@ def change(product: Product, delta: int, *, at: str = "main") -> None:
 
 
 @transaction.atomic
-def tell_orders() -> None:
+def relay_allocations() -> None:
     """Pass all events of allocations to the orders, those of before once more."""
     types = [fact.type for fact in EVENT_TYPES]
     events = Event.objects.filter(type__in=types).order_by("position")
@@ -125,7 +128,7 @@ def test_what_was_sold_beforehand_ships_from_wherever_it_arrives(rare: Product) 
     order = paid_order((rare, 5))
 
     change(rare, 20, at="second")
-    tell_orders()
+    relay_allocations()
 
     assert waiting(order) == [0]
     assert types_of(order) == ["order.items_allocated"]
@@ -142,9 +145,9 @@ def test_of_two_backorders_the_first_is_served_first(rare: Product) -> None:
     with pytest.raises(NothingToShip) as refusal:
         ship(second)
     [item] = second.items.all()
-    assert refusal.value.data["items"] == [{"order_item_id": str(item.id), "left": 5, "waiting": 5}]
+    assert refusal.value.data["items"] == [{"order_item_id": str(item.id), "left": 0, "waiting": 5}]
     assert ship(first).status == "shipped"
-    tell_orders()
+    relay_allocations()
     assert (waiting(first), waiting(second)) == ([0], [5])
     assert violations() == []
 
@@ -156,7 +159,7 @@ def test_reserved_stock_that_is_broken_is_replaced_by_that_of_another_location()
     change(mug, 20, at="second")
 
     change(mug, -3)
-    tell_orders()
+    relay_allocations()
 
     assert waiting(order) == [0]
     assert types_of(order) == []
@@ -172,23 +175,51 @@ def test_who_loses_stock_waits_and_is_told_of_both() -> None:
     version = order.version
 
     change(mug, -2)
-    tell_orders()
+    relay_allocations()
 
     order.refresh_from_db()
     assert (waiting(order), order.version) == ([2], version + 1)
     assert types_of(order) == ["order.items_waiting"]
+    exception = ExceptionRecord.objects.get()
+    assert (exception.kind, exception.order_id) == ("stock_lost", order.id)
+    assert f"2 of {mug.sku}" in exception.cause
+    assert exception.resolved_at is None
     with pytest.raises(OutOfStock):
         place((mug, 1))
     change(mug, 2)
-    tell_orders()
-    tell_orders()
+    relay_allocations()
+    relay_allocations()
 
     order.refresh_from_db()
     assert (waiting(order), order.version) == ([0], version + 2)
     assert types_of(order) == ["order.items_waiting", "order.items_allocated"]
+    exception.refresh_from_db()
+    assert exception.resolved_at is not None
     last = Event.objects.filter(object_id=order.id).order_by("position").last()
     assert last is not None
     assert last.data["quantities"] == {str(mug.id): 2}
+    assert violations() == []
+
+
+@pytest.mark.parametrize("way", ["cancel", "cancel items"])
+def test_an_order_that_lost_stock_and_is_cancelled_needs_nobody_any_more(way: str) -> None:
+    mug = make_product(stock=5)
+    order = paid_order((mug, 5))
+    change(mug, -2)
+    relay_allocations()
+    [item] = order.items.all()
+
+    if way == "cancel":
+        cancel_order(actor=STAFF, order_id=order.id)
+    else:
+        cancel_items(
+            actor=STAFF,
+            order_id=order.id,
+            items=[ItemQuantity(order_item_id=item.id, quantity=2)],
+        )
+
+    assert ExceptionRecord.objects.get().resolved_at is not None
+    assert waiting(order) == [0]
     assert violations() == []
 
 
@@ -198,7 +229,7 @@ def test_what_came_back_before_the_orders_learned_of_it_changes_nothing() -> Non
     change(mug, -2)
     change(mug, 2)
 
-    tell_orders()
+    relay_allocations()
 
     assert waiting(order) == [0]
     assert types_of(order) == []
@@ -223,7 +254,7 @@ def test_shipping_sends_what_is_allocated_and_leaves_what_waits(rare: Product) -
     # The orders have not learned of it yet.
     assert ship(order).status == "shipped"
     assert waiting(order) == [0, 0]
-    tell_orders()
+    relay_allocations()
     assert types_of(order) == []
     assert violations() == []
 
@@ -237,7 +268,7 @@ def test_the_api_names_the_lines_that_wait(rare: Product) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_ship")
     assert refused.json()["items"] == [
-        {"order_item_id": str(item.id), "left": 3, "waiting": 3, "requested": 1}
+        {"order_item_id": str(item.id), "left": 0, "waiting": 3, "requested": 1}
     ]
 
 
@@ -257,7 +288,7 @@ def test_an_order_that_ends_leaves_the_queue_and_its_stock_to_others(end: str) -
         assert (waiting(first), waiting(second)) == ([0], [0])
         assert violations() == []
         return
-    tell_orders()
+    relay_allocations()
 
     assert (waiting(first), waiting(second)) == ([0], [2])
     assert (types_of(first), types_of(second)) == ([], ["order.items_allocated"])
@@ -275,11 +306,11 @@ def test_editing_lowers_first_what_waits_and_raises_at_the_end_of_the_queue() ->
     edited(order, (rare, 5))
     assert waiting(order) == [3]
     change(rare, 2)
-    tell_orders()
+    relay_allocations()
     # One for what waited from the start, one for the other order.
     assert (waiting(order), waiting(other)) == ([2], [0])
     edited(order, (rare, 1))
-    tell_orders()
+    relay_allocations()
     assert (waiting(order), stock_of(rare)) == ([0], (4, 2))
     assert violations() == []
 
@@ -290,7 +321,7 @@ def test_removing_a_line_gives_its_stock_to_those_who_wait(rare: Product) -> Non
     order, other = place((rare, 2), (mug, 1)), place((rare, 3))
 
     edited(order, (mug, 1))
-    tell_orders()
+    relay_allocations()
 
     assert waiting(other) == [1]
     assert violations() == []
@@ -311,12 +342,12 @@ def test_a_late_payment_confirms_an_expired_order_whose_items_may_wait() -> None
     order.refresh_from_db()
     assert (order.status, waiting(order)) == ("confirmed", [2])
     change(rare, 1)
-    tell_orders()
+    relay_allocations()
     assert (waiting(between), waiting(order)) == ([0], [1])
     assert violations() == []
 
 
-def test_a_batch_queues_in_the_order_of_its_orders_and_takes_no_statement_more() -> None:
+def test_a_batch_queues_in_the_order_of_its_orders_and_takes_one_statement_more() -> None:
     rare, customer = make_product(stock=3, backorderable=True), make_customer()
     placements = [placement((rare, 2), customer=customer) for _ in range(3)]
 
@@ -324,7 +355,8 @@ def test_a_batch_queues_in_the_order_of_its_orders_and_takes_no_statement_more()
         outcomes = place_orders(actor=actor_for(customer), placements=placements)
 
     sql = [query["sql"] for query in statements if "SAVEPOINT" not in query["sql"]]
-    assert len(sql) == 2
+    # The locks, whether levels were made meanwhile, and all that is written.
+    assert len(sql) == 3
     lines = [outcome.items[0].quantity_waiting for outcome in outcomes]  # type: ignore[union-attr]
     assert lines == [0, 1, 2]
     assert violations() == []

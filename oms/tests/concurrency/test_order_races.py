@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from inventory.queries import reserved_quantities_of
+from inventory.holdings import holdings_of
 from oms.core import clock
 from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
@@ -51,7 +51,7 @@ def check(order: Order) -> None:
     for previous, status in pairwise(statuses):
         assert status in ALLOWED[previous], statuses
     assert statuses[-1] == order.status
-    held = sum(reserved_quantities_of([order.id])[order.id].values())
+    held = sum(holdings_of([order.id])[order.id].reserved.values())
     left = sum(item.left_to_ship for item in OrderItem.objects.filter(order=order))
     assert held == (left if order.status in HOLDS_STOCK else 0)
     for payment in Payment.objects.filter(order_id=order.id):

@@ -21,6 +21,7 @@ from payments.models import Payment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NONE_WAITS = {
+    "events allocation": 0.0,
     "events notifications": 0.0,
     "events orders": 0.0,
     "mail": 0.0,

@@ -1,4 +1,4 @@
-"""Settling the books: who loses stock that is no longer there, and who gets what is available.
+"""Which orders lose stock that is no longer on hand, and which get what is available.
 
 Where less is on hand than is reserved, the latest orders that hold something there lose it. They
 are moved to other locations, and what finds nothing there joins the queue, at the place of its
@@ -17,7 +17,7 @@ from inventory.events import StockAllocated, StockLost
 from inventory.holdings import holdings_of
 from inventory.locks import LockedLevel
 from inventory.models import MovementKind
-from inventory.operations.book import Cause, StockBook
+from inventory.operations.locked_stock import Cause, LockedStock
 from inventory.operations.waiting import WaitingRows
 from oms.core.actor import system
 from oms.core.ids import new_id
@@ -46,11 +46,11 @@ _PAGE = 1_000
 _NEWEST = UUID(int=2**128 - 1)
 
 
-class Settlement:
-    """One settling of the products of a book, whose levels are locked."""
+class Reallocation:
+    """One reallocation of the products whose stock is locked."""
 
-    def __init__(self, book: StockBook, waiting: WaitingRows) -> None:
-        self._book, self._waiting = book, waiting
+    def __init__(self, stock: LockedStock, waiting: WaitingRows) -> None:
+        self._stock, self._waiting = stock, waiting
         self._id = new_id()
         self.actor = system("allocation", request_id=f"allocation-{self._id}")
         # By order and level; the movements follow in the end, one for each.
@@ -75,7 +75,7 @@ class Settlement:
                 waits.append(StockLost(product_id=product_id, order_id=order_id, quantity=rest))
         served = self._serve(freed)
         for (order_id, level_id), quantity in self._given.items():
-            self._book.move(
+            self._stock.move(
                 self._levels[level_id],
                 MovementKind.RESERVE,
                 reserved=quantity,
@@ -89,8 +89,8 @@ class Settlement:
         if not excess:
             return lost
         for place, order_id, quantity in self._latest_holders(excess):
-            [(level, _)] = self._book.levels_at({place: quantity})
-            self._book.move(
+            [(level, _)] = self._stock.levels_at({place: quantity})
+            self._stock.move(
                 level, MovementKind.RELEASE, reserved=-quantity, cause=self._cause(order_id)
             )
             lost[level.product_id, order_id] += quantity
@@ -137,7 +137,7 @@ class Settlement:
     def _moved_for_orders(self, places: Iterable[Place]) -> dict[Place, Counter[UUID]]:
         """What this transaction has reserved and released for orders at the places so far."""
         moved: dict[Place, Counter[UUID]] = {place: Counter() for place in places}
-        for movement in self._book.movements:
+        for movement in self._stock.movements:
             place, order_id = _place(movement.level), movement.cause.order_id
             if place in moved and order_id is not None:
                 moved[place][order_id] += movement.reserved_delta
@@ -180,7 +180,7 @@ class Settlement:
         return sum(max(self._left[level.id], 0) for level in self._of(product_id))
 
     def _of(self, product_id: UUID) -> Iterable[LockedLevel]:
-        return self._book.levels_of(product_id)
+        return self._stock.levels_of(product_id)
 
     def _cause(self, order_id: UUID) -> Cause:
         reference = f"allocation:{self._id}:{order_id}"

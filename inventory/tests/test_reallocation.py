@@ -1,4 +1,4 @@
-"""Settling the books: who loses stock, who gets it, in which order, with how many statements."""
+"""Reallocation: who loses stock, who gets it, in which order, with how many statements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from inventory.holdings import holdings_of
 from inventory.models import Location, MovementKind, Product, StockLevel, StockMovement, WaitingItem
-from inventory.operations import settling
+from inventory.operations import reallocation
 from inventory.operations.stock import (
     Cause,
     StockAllocator,
@@ -164,10 +164,10 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, page=st.sampled_from([1, 3, 1_000]))
-def test_any_sequence_is_settled_as_a_simple_model_does(
+def test_any_sequence_is_reallocated_as_a_simple_model_does(
     db: None, steps: list[tuple[str, int, int, int]], page: int
 ) -> None:
-    with transaction.atomic(), patch.object(settling, "_PAGE", page):
+    with transaction.atomic(), patch.object(reallocation, "_PAGE", page):
         product = make_product(stock=3, backorderable=True)
         second_location(product)
         model, orders = Model(3), list[UUID]()
@@ -282,7 +282,7 @@ def test_an_older_order_that_was_served_late_does_not_lose_first() -> None:
         change(product, -1, at="second")  # and so moves to the first location, after `late`
     assert held(early) == ({"main": 2}, 0)
 
-    with patch.object(settling, "_PAGE", 1), clock.stopped_at(START + timedelta(seconds=4)):
+    with patch.object(reallocation, "_PAGE", 1), clock.stopped_at(START + timedelta(seconds=4)):
         change(product, -2)
 
     assert (held(early), held(late)) == (({"main": 2}, 0), ({}, 2))
@@ -339,7 +339,8 @@ def test_the_number_of_statements_depends_neither_on_products_nor_on_orders(
     with transaction.atomic():
         with django_assert_num_queries(3):  # the locks, the queue, and all that is written
             change_all(1)
-        # The locks, a page of the ledger, what its orders hold, and all that is written.
-        with django_assert_num_queries(4):
+        # The locks, a page of the ledger, what its orders hold, whether levels were made
+        # meanwhile, and all that is written.
+        with django_assert_num_queries(5):
             change_all(-2)
     assert violations() == []

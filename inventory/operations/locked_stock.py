@@ -70,7 +70,7 @@ class Movement:
     cause: Cause
 
 
-class StockBook:
+class LockedStock:
     """Locked stock levels by product, and the movements of them that `write` has yet to write."""
 
     def __init__(self, levels: Iterable[LockedLevel]) -> None:

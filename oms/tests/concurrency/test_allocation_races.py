@@ -1,0 +1,195 @@
+"""Placing, receiving, damage and cancelling of one product at once, on real servers."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from django.db import connection, transaction
+
+from inventory.holdings import holdings_of
+from inventory.models import Product, StockLevel, StockMovement, WaitingItem
+from inventory.operations.stock import open_stock_allocator
+from oms.checks import CHECKS
+from oms.core import clock
+from oms.events.models import Event
+from oms.events.relay import recorded
+from oms.fastpath.tests.calls import order_body, token_of
+from oms.reconcile.runner import run_checks
+from oms.testing.factories import make_customer, make_location, make_product, make_staff
+from oms.testing.ordering import outcomes_at_once, place
+from oms.testing.processes import Processes
+from oms.testing.threads import at_once
+from orders.models import Order
+from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+CODES = ("main", "second")
+
+
+class Shop:
+    """Clients of two web processes, and a product that may be ordered beyond its stock."""
+
+    def __init__(self, processes: Processes) -> None:
+        processes.start("web", {"WEB_WORKERS": "2"})
+        self.url = processes.web_url + "/api/v1"
+        make_location(code="second")
+        self.product: Product = make_product(stock=3, backorderable=True)
+        self.staff, self.customer = token_of(make_staff()), token_of(make_customer())
+
+    def call(self, method: str, path: str, body: Any, *, token: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.request(method, self.url + path, json=body, headers=headers, timeout=30)
+
+    def place(self, quantity: int) -> httpx.Response:
+        body = order_body((self.product.id, quantity))
+        return self.call("POST", "/orders", body, token=self.customer)
+
+    def cancel(self, order_id: UUID) -> httpx.Response:
+        return self.call("PUT", f"/orders/{order_id}/cancel", {}, token=self.customer)
+
+    def adjust(self, delta: int, location: str) -> httpx.Response:
+        body = {
+            "product_id": str(self.product.id),
+            "delta": delta,
+            "reason": "received" if delta > 0 else "damaged",
+            "location": location,
+        }
+        return self.call("POST", "/admin/inventory/adjustments", body, token=self.staff)
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        [count] = cursor.fetchone()
+    return int(count)
+
+
+@transaction.atomic
+def relay_allocations() -> None:
+    types = [fact.type for fact in EVENT_TYPES]
+    events = Event.objects.filter(type__in=types).order_by("position")
+    apply_allocation_events([recorded(event) for event in events])
+
+
+def violations() -> list[str]:
+    checks = [check for check in CHECKS if "stock" in check.name or "wait" in check.name]
+    return [
+        f"{finding.name}: {violation.id} {violation.detail}"
+        for finding in run_checks(checks)
+        for violation in finding.violations
+    ]
+
+
+def rush(works: list[Callable[[], httpx.Response]], *, seed: int) -> list[int]:
+    """The statuses of the calls, eight of which are made at a time in a random order."""
+    random.Random(seed).shuffle(works)
+    statuses = []
+    for start in range(0, len(works), 8):
+        for outcome in outcomes_at_once(works[start : start + 8]):
+            assert isinstance(outcome, httpx.Response), outcome
+            statuses.append(outcome.status_code)
+    return statuses
+
+
+def orders_of(shop: Shop) -> list[UUID]:
+    return list(Order.objects.order_by("id").values_list("id", flat=True))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_books_are_right_whatever_happens_at_once(processes: Processes, seed: int) -> None:
+    shop, before = Shop(processes), deadlocks()
+    assert rush([partial(shop.place, n) for n in (1, 2, 3, 1, 2, 3, 4, 1)], seed=seed) == [201] * 8
+
+    statuses = rush(
+        [partial(shop.place, quantity) for quantity in (1, 2, 3, 1, 2, 3, 1, 2)]
+        + [partial(shop.cancel, order_id) for order_id in orders_of(shop)[::2]]
+        + [partial(shop.adjust, delta, code) for code in CODES for delta in (1, 4, 2, -1, -2)],
+        seed=seed,
+    )
+
+    # Damage of what is not there is refused.
+    assert set(statuses) <= {200, 201, 409}
+    assert statuses.count(409) <= 4
+    relay_allocations()
+    assert violations() == []
+    assert deadlocks() == before
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_nobody_overtakes(processes: Processes, seed: int) -> None:
+    shop = Shop(processes)
+    rush([partial(shop.place, n) for n in (2, 2, 1, 3, 2, 1, 2, 3)], seed=seed)
+
+    statuses = rush(
+        [partial(shop.place, quantity) for quantity in (1, 2, 1, 2, 1, 1, 2, 2)]
+        + [partial(shop.cancel, order_id) for order_id in orders_of(shop)[1::3]]
+        + [partial(shop.adjust, 2, code) for code in CODES * 2],
+        seed=seed,
+    )
+
+    assert set(statuses) == {200, 201}
+    relay_allocations()
+    assert violations() == []
+    waiting = WaitingItem.objects.order_by("place")
+    first = waiting[0].order_id
+    assert waiting.count() > 1, "or nobody could have overtaken"
+    served = StockMovement.objects.filter(kind="reserve").values_list("order_id", flat=True)
+    holding = [id for id, of_order in holdings_of(set(served)).items() if of_order.reserved]
+    assert all(order_id <= first for order_id in holding)
+
+
+def test_a_level_that_is_made_while_an_order_waits_for_locks_is_not_missed() -> None:
+    product, customer = make_product(stock=0, backorderable=True), make_customer()
+    second = make_location(code="second")
+    waits = threading.Event()
+
+    def receive() -> None:
+        with transaction.atomic():
+            open_stock_allocator([product.id])
+            waits.set()
+            _until_somebody_waits_for_a_lock()
+            level = StockLevel.objects.create(product=product, location=second, on_hand=5)
+            StockMovement.objects.create(
+                product=product,
+                location=second,
+                kind="receive",
+                on_hand_delta=5,
+                on_hand_after=level.on_hand,
+                reserved_after=0,
+                reference="receipt",
+                actor_label="tests",
+                created_at=clock.now(),
+            )
+
+    def buy() -> None:
+        waits.wait(timeout=10)
+        place((product, 3), customer=customer)
+
+    at_once(receive, buy)
+
+    assert not WaitingItem.objects.exists()
+    assert StockLevel.objects.get(location=second).reserved == 3
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() != (0,):
+                return
+            time.sleep(0.02)
+    raise AssertionError("Nobody waits for a lock.")
