@@ -8,13 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from inventory.availability import OrderStock, stock_of_order_at
-from inventory.queries import query_products
+from inventory.queries import ProductRow, query_products
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.events.history import earliest_event_of
 from oms.events.models import Event
 from orders.events import OrderEdited
 from orders.queries import HistoryEntry, find_order, history_of, items_of
+from orders.rows import ItemRow
 
 _NOTHING = OrderStock(reserved=0, shipped=0, restocked=0)
 
@@ -58,7 +59,7 @@ def order_at(*, actor: Actor, order_id: UUID, at: datetime) -> PastOrder:
         quantities = {id: item.quantity for id, item in present.items()}
     stock = stock_of_order_at(order_id=order_id, at=at)
     removed = {row.id: row for row in query_products(quantities.keys() - present.keys()).rows()}
-    named = {**removed, **present}
+    named: dict[UUID, ItemRow | ProductRow] = {**removed, **present}
     items = [
         PastItem(
             product_id=id,

@@ -12,6 +12,8 @@ from inventory.operations.documents import MAX_LINES, StockLine
 from oms.api.fields import CharField, IntegerField, UUIDField
 from oms.api.serializers import InputSerializer, OutputSerializer
 
+Lines = serializers.ListSerializer[Any]
+
 _REFERENCE = "Yours, such as the number of the delivery note; each is used once."
 _LOCATION = "A location's code; by default that of the default location."
 
@@ -62,17 +64,23 @@ class _DocumentInput(InputSerializer):
 
 class ReceiptInput(_DocumentInput):
     location = CharField(max_length=32, required=False, help_text=_LOCATION)
-    items = QuantityInput(many=True, min_length=1, max_length=MAX_LINES)
+    items: Lines = serializers.ListSerializer(
+        child=QuantityInput(), min_length=1, max_length=MAX_LINES
+    )
 
 
 class CountInput(_DocumentInput):
     location = CharField(max_length=32, required=False, help_text=_LOCATION)
-    items = CountedInput(many=True, min_length=1, max_length=MAX_LINES)
+    items: Lines = serializers.ListSerializer(
+        child=CountedInput(), min_length=1, max_length=MAX_LINES
+    )
 
 
 class TransferInput(_DocumentInput):
     to = CharField(max_length=32, help_text="The code of the location that receives the stock.")
-    items = QuantityInput(many=True, min_length=1, max_length=MAX_LINES)
+    items: Lines = serializers.ListSerializer(
+        child=QuantityInput(), min_length=1, max_length=MAX_LINES
+    )
 
     def get_fields(self) -> dict[str, Any]:
         # A word of Python's, which no attribute of a class can be called.

@@ -169,7 +169,7 @@ def create_document(
                 kind=kind.value,
                 reference=reference,
                 location=content.location.code,
-                from_location=content.from_location and content.from_location.code,
+                from_location=content.from_location.code if content.from_location else None,
                 items=total,
             ),
             actor=actor,

@@ -159,16 +159,16 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
         assert isinstance(fact, OrderEvent)
         order = orders[fact.order_id]
         lines = shipments[fact.shipment_id] if isinstance(fact, _OF_SHIPMENT) else ()
-        message = _ORDER_MESSAGES[type(fact)](fact, order, lines)
-        if message is None or (isinstance(fact, OrderEdited) and not event.actor.is_staff):
+        about = _ORDER_MESSAGES[type(fact)](fact, order, lines)
+        if about is None or (isinstance(fact, OrderEdited) and not event.actor.is_staff):
             continue
         customer = people[fact.customer_id]
-        row = _row(event.id, message, recipient=customer, at=now) | {
+        row = _row(event.id, about, recipient=customer, at=now) | {
             "recipient_id": customer.id,
             "order_id": order.id,
         }
-        mails.append(row | _mail(message, recipient=customer, order=order))
-        in_app.append(row | _in_app(message, at=now))
+        mails.append(row | _mail(about, recipient=customer, order=order))
+        in_app.append(row | _in_app(about, at=now))
     return mails, in_app
 
 

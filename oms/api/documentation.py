@@ -49,7 +49,7 @@ class documented:  # a decorator
     summary: str
     description: str = ""
     request: type[BaseSerializer[Any]] | Mapping[str, type[BaseSerializer[Any]]] | None = None
-    response: type[BaseSerializer[Any]] | Mapping[str, Any] | None = None
+    response: type[BaseSerializer[Any]] | BaseSerializer[Any] | Mapping[str, Any] | None = None
     status: int = 0
     request_example: Any = None
     response_example: Any = None
