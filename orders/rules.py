@@ -43,13 +43,6 @@ class OrderRules:
         )
 
     @property
-    def is_correctable(self) -> bool:
-        """Whether something of it is still to be sent somewhere."""
-        ended = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-        sent = (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
-        return self.status not in ended and self.fulfilment_status not in sent
-
-    @property
     def is_payable(self) -> bool:
         """Whether it is unpaid without a payment in progress."""
         owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)

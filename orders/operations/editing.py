@@ -106,7 +106,7 @@ def _check_editable(order: Order, names: Collection[str], *, actor: Actor) -> No
         return
     allowed: frozenset[str] = frozenset()
     if actor.may(Permission.ORDERS_EDIT):
-        allowed = _ANY_TIME | _UNTIL_SHIPPED if order.is_correctable else _ANY_TIME
+        allowed = _ANY_TIME | _UNTIL_SHIPPED if order.holds_stock else _ANY_TIME
     if not names or not allowed.issuperset(names):
         raise OrderNotEditable(current_status=order.status, payment_status=order.payment_status)
 

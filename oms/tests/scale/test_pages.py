@@ -226,6 +226,7 @@ def objects_near(order: Order) -> Sequence[str]:
         f"/api/v1/products/{item.product_id}",
         f"/api/v1/products/{item.product_id}/inventory",
         f"/api/v1/users/{order.customer_id}",
+        f"/api/v1/admin/customers/{order.customer_id}",
     ]
 
 

@@ -41,6 +41,7 @@ def test_anyone_may_open_an_account() -> None:
         "email": "carla@example.com",
         "full_name": "Carla Winter",
         "phone": "+49 30 1234567",
+        "language": "",
         "is_staff": False,
         "created_at": user.created_at.isoformat().replace("+00:00", "Z"),
     }

@@ -38,6 +38,7 @@ def test_a_customer_sees_their_own_account(address: str) -> None:
         "email": "carla@example.com",
         "full_name": "Carla",
         "phone": "030 123456",
+        "language": "",
         "is_staff": False,
         "created_at": carla.created_at.isoformat().replace("+00:00", "Z"),
     }
