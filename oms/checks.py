@@ -19,6 +19,7 @@ from payments.checks import (
     retry_abandoned_payments,
     retry_abandoned_refunds,
 )
+from payments.operations.importing import import_from_providers
 from reports.checks import REPORT_CHECKS, report_finding
 
 CHECKS = (
@@ -53,10 +54,16 @@ def _findings(offline: bool) -> Iterator[Finding]:
 
 
 def repair() -> list[str]:
-    """Retry abandoned payments and refunds and dead letters; yields a sentence for each.
+    """Import what the providers have and we have not, retry what was given up; a sentence for each.
 
-    Each is idempotent: the provider is called with the payment's key, and no part of a dead
-    letter took effect. Everything else is left to staff: where balances, statuses or ledgers
-    disagree it is unknown which side is right, and a repair would hide the bug.
+    Each is idempotent: what was captured or refunded at a provider has happened, the provider is
+    called with the payment's key, and no part of a dead letter took effect. Everything else is left
+    to staff: where balances, statuses or ledgers disagree it is unknown which side is right, and a
+    repair would hide the bug.
     """
-    return [*retry_abandoned_payments(), *retry_abandoned_refunds(), *retry_dead_letters()]
+    return [
+        *import_from_providers(),
+        *retry_abandoned_payments(),
+        *retry_abandoned_refunds(),
+        *retry_dead_letters(),
+    ]

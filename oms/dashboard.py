@@ -19,6 +19,7 @@ from oms.backoffice.actors import may, staff_actor
 from oms.backoffice.display import money, number
 from oms.core import clock
 from oms.core.permissions import Permission
+from oms.exceptions.queries import exceptions_visible_to
 from orders.admin.statuses import PAYMENT_COLOURS, STATUS_COLOURS
 from orders.models import Order
 from orders.states import OrderStatus, PaymentState
@@ -47,6 +48,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if may(request, permission)
         for figure in figures(request)
     ]
+    if may(request, Permission.ORDERS_VIEW):
+        context["figures"].append(_exceptions(request))
     context["attention"] = [(kind, kind.count()) for kind in KINDS if kind.is_visible(request)]
     if may(request, Permission.ORDERS_VIEW):
         orders = Order.objects.filter(deleted_at=None).select_related("customer")
@@ -105,6 +108,19 @@ def _work(request: HttpRequest) -> Iterator[Figure]:
         + "&payment_status__exact=".join(failed),
         note=_("pending orders with a failed or unconfirmed payment"),
         is_warning=unpaid > 0,
+    )
+
+
+def _exceptions(request: HttpRequest) -> Figure:
+    """Those that are open, as far as the user may see them."""
+    count = exceptions_visible_to(staff_actor(request)).filter(resolved_at=None).count()
+    return Figure(
+        title=_("Exceptions"),
+        value=number(count),
+        icon="report",
+        url=reverse("admin:exceptions_exceptionrecord_changelist") + "?state=open",
+        note=_("what the shop could not settle by itself"),
+        is_warning=count > 0,
     )
 
 

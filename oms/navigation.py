@@ -20,6 +20,7 @@ _GROUPS: tuple[tuple[Any, tuple[tuple[Any, str, str], ...]], ...] = (
             (_("Orders"), "orders.order", "shopping_bag"),
             (_("Shipments"), "orders.shipment", "local_shipping"),
             (_("Returns"), "orders.orderreturn", "assignment_return"),
+            (_("Exceptions"), "exceptions.exceptionrecord", "report"),
             (_("Payments"), "payments.payment", "credit_card"),
             (_("Refunds"), "payments.refund", "undo"),
             (_("Daily reports"), "reports.dailyreport", "bar_chart"),

@@ -22,6 +22,7 @@ from oms.events.dead_letters import retry_failed_events
 from oms.events.partitions import maintain_partitions
 from oms.events.publishing import RELAY_TASK
 from oms.events.relay import Consumer, consumer_lags, deliver
+from oms.exceptions.operations.dead_events import raise_dead_event, settle_dead_event
 from oms.http.operations.idempotency import purge_idempotency_records
 from oms.queue.lag import report_queue_lags
 from oms.queue.leases import process_due_work
@@ -65,7 +66,12 @@ def relay_events() -> None:
     process_due_work(RELAY_TASK, _deliver_to_all, seconds=10, pause=_GATHERING)
     for consumer in CONSUMERS:
         with _isolated(consumer.name):
-            retry_failed_events(consumer, deadline=time.monotonic() + _SHARE)
+            retry_failed_events(
+                consumer,
+                deadline=time.monotonic() + _SHARE,
+                on_given_up=raise_dead_event,
+                on_handled=settle_dead_event,
+            )
 
 
 def _deliver_to_all() -> int:

@@ -44,9 +44,15 @@ class OrderNotDeletable(Conflict):
 
 
 class OrderNotPayable(Conflict):
-    """The order isn't awaiting payment."""
+    """Nothing is owed for the order, or it has ended."""
 
     code = "order_not_payable"
+
+
+class TotalChanged(Conflict):
+    """The order's total is not the expected one any more."""
+
+    code = "total_changed"
 
 
 class RejectedWithOthers(Conflict):

@@ -66,6 +66,11 @@ class OrderPutOnHold(OrderStatusChanged):
     pass
 
 
+@event("order.awaiting_payment")
+class OrderAwaitingPayment(OrderStatusChanged):
+    """Released from hold without having been confirmed; it can expire again."""
+
+
 @event("order.shipped")
 class OrderShipped(OrderStatusChanged):
     pass
@@ -89,6 +94,15 @@ class OrderExpired(OrderStatusChanged):
 @event("order.paid")
 class OrderPaid(OrderEvent):
     """The order's total has been captured."""
+
+    payment_id: UUID
+    amount: Decimal
+    currency: str
+
+
+@event("order.partially_paid")
+class OrderPartiallyPaid(OrderEvent):
+    """Less than the order's total has been captured."""
 
     payment_id: UUID
     amount: Decimal

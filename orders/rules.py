@@ -44,10 +44,10 @@ class OrderRules:
 
     @property
     def is_payable(self) -> bool:
-        """Whether it is unpaid without a payment in progress."""
-        owed = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-        waiting = (PaymentState.UNPAID, PaymentState.FAILED)
-        return self.status in owed and self.payment_status in waiting and self.total > 0
+        """Whether anything is owed without a payment in progress; not once anything is refunded."""
+        waiting = (PaymentState.UNPAID, PaymentState.FAILED, PaymentState.PARTIALLY_PAID)
+        has_ended = self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+        return not has_ended and self.payment_status in waiting and self.total > 0
 
     @property
     def is_deletable(self) -> bool:
@@ -57,4 +57,5 @@ class OrderRules:
 
     @property
     def is_shippable(self) -> bool:
-        return self.status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+        to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+        return self.status in to_ship and self.payment_status != PaymentState.REFUNDED

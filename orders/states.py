@@ -95,3 +95,6 @@ OPEN_RETURNS = (R.REQUESTED, R.APPROVED, R.PARTIALLY_RECEIVED)
 
 # Statuses in which unshipped items are reserved.
 HOLDS_STOCK = (S.PENDING, S.CONFIRMED, S.PROCESSING, S.ON_HOLD)
+
+# Payments captured now are refunded, unless an expired order can still be confirmed.
+ENDED = (S.EXPIRED, S.CANCELLED)

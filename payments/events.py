@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from oms.events.types import DomainEvent, event
+from payments.states import Origin
 
 
 @event("payment.requested")
@@ -27,10 +28,13 @@ class PaymentAuthorized(DomainEvent):
 
 @event("payment.captured")
 class PaymentCaptured(DomainEvent):
+    """`order_id` is None for a charge of others that names no order."""
+
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     amount: Decimal
     currency: str
+    origin: str = Origin.SHOP
 
 
 @event("payment.failed")
@@ -57,7 +61,7 @@ class PaymentVoided(DomainEvent):
 class RefundRequested(DomainEvent):
     refund_id: UUID
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     amount: Decimal
     currency: str
     reason: str
@@ -67,16 +71,17 @@ class RefundRequested(DomainEvent):
 class RefundSucceeded(DomainEvent):
     refund_id: UUID
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     amount: Decimal
     currency: str
+    origin: str = Origin.SHOP
 
 
 @event("refund.failed")
 class RefundFailed(DomainEvent):
     refund_id: UUID
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     amount: Decimal
     currency: str
     code: str

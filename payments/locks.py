@@ -24,7 +24,8 @@ class LockedPayment:
     """The columns of a locked payment that its outcome depends on or changes, in their order."""
 
     id: UUID
-    order_id: UUID
+    order_id: UUID | None
+    provider: str
     status: str
     amount: Decimal
     currency: str
@@ -33,6 +34,7 @@ class LockedPayment:
     provider_reference: str
     failure_code: str
     failure_message: str
+    last_error: str
     updated_at: datetime
 
 
@@ -50,6 +52,21 @@ def lock_payments(payment_ids: Iterable[UUID]) -> Mapping[UUID, LockedPayment]:
     """
     found = execute(_LOCK, [list(set(payment_ids))], make=lambda row: LockedPayment(*row)).rows()
     return {payment.id: payment for payment in found}
+
+
+@transaction_required
+def lock_charge(*, provider: str, key: str) -> None:
+    """Lock a charge that has no payment of ours, until the transaction ends; after all payments."""
+    execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"charge {provider} {key}"])
+
+
+@transaction_required
+def lock_payments_of_charge(*, provider: str, provider_reference: str) -> Sequence[Payment]:
+    """The payments that the provider knows by that charge, locked, oldest first."""
+    rows = Payment.objects.select_for_update(no_key=True).order_by("id")
+    # Phrased so that the partial index of the references is used.
+    found = rows.filter(provider_reference=provider_reference).exclude(provider_reference="")
+    return list(found.filter(provider=provider))
 
 
 @transaction_required

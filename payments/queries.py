@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Prefetch, QuerySet, Sum
+from django.db.models import F, Prefetch, QuerySet, Sum
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
-from oms.db.pipeline import Pipeline, Result
+from oms.db.pipeline import Pipeline, Result, execute
 from oms.queue import leases
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus
@@ -71,45 +73,117 @@ def order_of_payment(payment_id: UUID) -> UUID | None:
     return Payment.objects.filter(pk=payment_id).values_list("order_id", flat=True).first()
 
 
-_STATUSES = "SELECT id, status FROM payments_payment WHERE id = ANY(%s)"
+_STATUSES = "SELECT id, status, captured_amount FROM payments_payment WHERE id = ANY(%s)"
 
 
 def query_statuses(
     payment_ids: Collection[UUID], *, pipeline: Pipeline
-) -> Result[tuple[UUID, str]]:
-    """The ids and statuses of those of the payments that exist."""
+) -> Result[tuple[UUID, str, Decimal]]:
+    """The ids, statuses and captured amounts of those of the payments that exist."""
     return pipeline.query(_STATUSES, [list(payment_ids)])
 
 
-def payments_of_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
-    """The payments of the refunds."""
-    refunds = Refund.objects.filter(pk__in=refund_ids)
-    return set(refunds.values_list("payment_id", flat=True))
+def payments_of_refunds(refund_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The payment of each of the refunds that exist."""
+    return dict(Refund.objects.filter(pk__in=refund_ids).values_list("pk", "payment_id"))
 
 
-def superseded_payments(payment_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the payments whose orders have a newer payment."""
-    if not payment_ids:
+def payments_of_references(charges: Collection[tuple[str, str]]) -> set[UUID]:
+    """The payments that providers know by these references, each given with its provider."""
+    references = {reference for _, reference in charges}
+    if not references:
         return set()
-    newer = Payment.objects.filter(order_id=OuterRef("order_id"), id__gt=OuterRef("id"))
-    superseded = Payment.objects.filter(Exists(newer), pk__in=payment_ids)
-    return set(superseded.values_list("pk", flat=True))
+    # Phrased so that the partial index of the references is used.
+    found = Payment.objects.filter(provider_reference__in=references)
+    rows = found.exclude(provider_reference="").values_list("pk", "provider", "provider_reference")
+    return {id for id, provider, reference in rows if (provider, reference) in charges}
 
 
-def succeeded_refunds(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
-    """The refunded amount of each of the orders that has succeeded refunds."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaymentTotals:
+    """The money of an order in its currency, and the newest payment that the shop requested.
+
+    `refunded` is what has left, `kept` what is captured less all refunds that have not failed.
+    """
+
+    captured: Decimal = ZERO
+    refunded: Decimal = ZERO
+    kept: Decimal = ZERO
+    newest_id: UUID | None = None
+    newest_status: str = ""
+
+
+_TOTALS = """
+    SELECT payment.order_id, payment.currency, sum(payment.captured_amount),
+           sum(CASE WHEN payment.refunded_amount > 0 THEN coalesce((
+               SELECT sum(refund.amount) FROM payments_refund AS refund
+               WHERE refund.payment_id = payment.id AND refund.status = 'succeeded'
+           ), 0) ELSE 0 END),
+           sum(greatest(payment.captured_amount - payment.refunded_amount, 0)),
+           (array_agg(payment.id ORDER BY payment.id DESC)
+               FILTER (WHERE payment.origin = 'shop'))[1],
+           (array_agg(payment.status ORDER BY payment.id DESC)
+               FILTER (WHERE payment.origin = 'shop'))[1]
+    FROM payments_payment AS payment
+    WHERE payment.order_id = ANY(%s) GROUP BY payment.order_id, payment.currency
+"""
+
+
+def totals_of_orders(order_ids: Collection[UUID]) -> dict[tuple[UUID, str], PaymentTotals]:
+    """The totals of the orders' payments, by order and currency."""
     if not order_ids:
         return {}
-    refunds = Refund.objects.filter(order_id__in=order_ids, status=RefundStatus.SUCCEEDED)
-    return dict(refunds.values_list("order_id").annotate(Sum("amount")).order_by())
+    return {
+        (order_id, currency): PaymentTotals(
+            captured=captured,
+            refunded=refunded,
+            kept=kept,
+            newest_id=newest_id,
+            newest_status=status or "",
+        )
+        for order_id, currency, captured, refunded, kept, newest_id, status in execute(
+            _TOTALS, [list(order_ids)]
+        ).rows()
+    }
 
 
-def captured_amounts(order_ids: Collection[UUID]) -> dict[UUID, Decimal]:
-    """The captured amount of each of the orders that has captured payments."""
-    if not order_ids:
-        return {}
-    payments = Payment.objects.filter(order_id__in=order_ids, status=PaymentStatus.CAPTURED)
-    return dict(payments.values_list("order_id").annotate(Sum("captured_amount")).order_by())
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargeTotals:
+    """What we have recorded of a charge at the provider, in one currency."""
+
+    captured: Decimal = ZERO
+    refunded: Decimal = ZERO
+
+
+_CHARGES = """
+    SELECT charge.key, payment.currency, sum(payment.captured_amount),
+           sum(coalesce((
+               SELECT sum(refund.amount) FROM payments_refund AS refund
+               WHERE refund.payment_id = payment.id AND refund.status = 'succeeded'), 0))
+    FROM (
+        SELECT id, id::text AS key FROM payments_payment WHERE id = ANY(%s)
+        UNION ALL
+        SELECT id, charge_key FROM payments_payment
+        WHERE charge_key = ANY(%s) AND charge_key <> ''
+    ) AS charge
+    JOIN payments_payment AS payment ON payment.id = charge.id AND payment.provider = %s
+    GROUP BY charge.key, payment.currency
+"""
+
+
+def totals_of_charges(
+    keys: Collection[str], *, provider: str
+) -> dict[tuple[str, str], ChargeTotals]:
+    """What we have recorded of the charges with these keys, by key and currency."""
+    ids = []
+    for key in keys:
+        with suppress(ValueError):  # the key of others
+            ids.append(UUID(key))
+    rows = execute(_CHARGES, [ids, list(keys), provider]).rows()
+    return {
+        (key, currency): ChargeTotals(captured=captured, refunded=refunded)
+        for key, currency, captured, refunded in rows
+    }
 
 
 def refundable_of_order(order_id: UUID) -> Decimal:

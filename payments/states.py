@@ -71,3 +71,6 @@ OPEN = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
 IN_PROGRESS = (*OPEN, PaymentStatus.AUTHORIZED)
 # Without a known outcome.
 OPEN_REFUNDS = (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)
+
+# The failure code of a payment that the provider captured in another currency.
+CURRENCY_DIFFERS = "currency_differs"

@@ -19,12 +19,21 @@ from socket import SHUT_RDWR, socket
 import structlog
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import Q
 
 from notifications.mail import compose_mail, is_connection_failure, is_permanent_failure
 from notifications.models import DeliveryState, Notification
 from oms.core import clock
+from oms.core.actor import system
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import durable, transaction
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.operations.recording import (
+    NewException,
+    raise_exceptions,
+    settle_exceptions,
+    subject_of,
+)
 from oms.queue.circuit_breaker import CircuitBreaker
 from oms.queue.leases import claim_due, give_up, is_due, reschedule
 
@@ -67,7 +76,10 @@ class MailSender:
         # Claim nothing that cannot be sent, and connect only if there is mail.
         if self._connection is None and not (is_due(Notification) and self._open()):
             return 0
-        waiting = deque(claim_due(Notification, limit=BATCH_SIZE, changes="state = 'sending'"))
+        claimed = claim_due(
+            Notification, limit=BATCH_SIZE, changes="state = 'sending'", give_up=_give_up
+        )
+        waiting = deque(claimed)
         attempted, end = 0, time.monotonic() + self.batch_seconds
         try:
             with _cut_off(self._connection, seconds=self.max_seconds):
@@ -151,6 +163,39 @@ def _record_sent(sent: Sequence[tuple[Notification, datetime]]) -> None:
         ),
         matching=["fencing_token"],
     )
+    # Only what has failed before can have been given up.
+    subjects = [_subject(row) for row, _ in sent if row.last_error]
+    if subjects:
+        about = Q(subject__in=subjects)
+        settle_exceptions([ExceptionKind.DEAD_MAIL], about=about, actor=system("mail"))
+
+
+def _subject(notification: Notification) -> str:
+    return subject_of("notification", notification.id)
+
+
+@transaction
+def _give_up(notification: Notification, *, error: str) -> bool:
+    if not give_up(notification, error=error):
+        return False
+    _raise_dead(notification, error=error)
+    return True
+
+
+@transaction
+def _reschedule(notification: Notification, *, error: str) -> None:
+    if reschedule(notification, error=error):
+        _raise_dead(notification, error=error)
+
+
+def _raise_dead(notification: Notification, *, error: str) -> None:
+    new = NewException(
+        kind=ExceptionKind.DEAD_MAIL,
+        subject=_subject(notification),
+        cause=f"“{notification.subject}” to {notification.email} was not delivered: {error}",
+        order_id=notification.order_id,
+    )
+    raise_exceptions([new], actor=system("mail"))
 
 
 def _handle_error(notification: Notification, error: Exception) -> None:
@@ -160,7 +205,7 @@ def _handle_error(notification: Notification, error: Exception) -> None:
         attempts=notification.attempts,
         error=repr(error),
     )
-    outcome = give_up if is_permanent_failure(error) else reschedule
+    outcome = _give_up if is_permanent_failure(error) else _reschedule
     outcome(notification, error=repr(error))
 
 

@@ -20,9 +20,10 @@ from orders.operations.allocating import EVENT_TYPES as ALLOCATION_EVENTS
 from orders.operations.allocating import apply_allocation_events
 from orders.operations.cancelling import cancel_order, expire_overdue
 from orders.operations.fulfilling import ShippedItem, ship_items
-from orders.operations.paying import EVENT_TYPES, apply_payment_events, pay_order
+from orders.operations.paying import EVENT_TYPES, apply_payment_events
 from orders.operations.placing import place_order
 from orders.operations.refunding import refund_payment
+from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem, PaymentChoice, Placement
 from orders.states import OrderStatus

@@ -7,6 +7,7 @@ needed: if the worker dies, everything is rolled back.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import inf
 
 import structlog
@@ -24,10 +25,17 @@ from oms.queue.wakeups import wake_on_commit
 log = structlog.get_logger(__name__)
 
 
-def retry_failed_events(consumer: Consumer, *, deadline: float = inf) -> int:
+def retry_failed_events(
+    consumer: Consumer,
+    *,
+    deadline: float = inf,
+    on_given_up: Callable[[DeadLetter], None] = lambda letter: None,
+    on_handled: Callable[[DeadLetter], None] = lambda letter: None,
+) -> int:
     """Retry the failed events of `consumer` that are due; returns how many succeeded.
 
-    Until `deadline` of `time.monotonic`.
+    Until `deadline` of `time.monotonic`. What else follows from an outcome is written by
+    `on_given_up` and `on_handled`, in its transaction.
     """
     succeeded = 0
     due = DeadLetter.objects.filter(consumer=consumer.name, next_attempt_at__lte=Now())
@@ -45,6 +53,7 @@ def retry_failed_events(consumer: Consumer, *, deadline: float = inf) -> int:
                 continue
             error = try_to_handle(consumer, [failed.event])
             if error is None:
+                on_handled(failed)
                 failed.delete()
                 succeeded += 1
                 continue
@@ -53,6 +62,8 @@ def retry_failed_events(consumer: Consumer, *, deadline: float = inf) -> int:
             pause = retry_policy(DeadLetter).pause_after(failed.attempts)
             failed.next_attempt_at = None if pause is None else Now() + pause
             failed.save(update_fields=["attempts", "last_error", "next_attempt_at"])
+            if pause is None:
+                on_given_up(failed)
     return succeeded
 
 

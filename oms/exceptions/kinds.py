@@ -20,7 +20,6 @@ class ExceptionKind(models.TextChoices):
     CAPTURED_CURRENCY_DIFFERS = "captured_currency_differs", _("another currency captured")
     CAPTURED_AFTER_FINAL = "captured_after_final", _("captured after it had failed")
     CHARGE_AT_PROVIDER = "charge_at_provider", _("charge made at the provider")
-    LATE_PAYMENT = "late_payment", _("money of an order that has ended")
     REFUND_STUCK = "refund_stuck", _("refund given up")
     REFUND_FAILED = "refund_failed", _("refund failed")
     REFUND_AT_PROVIDER = "refund_at_provider", _("refund made at the provider")
@@ -60,7 +59,6 @@ KIND_RULES: Mapping[str, KindRules] = {
         permission=_MONEY, operations=("refund", "cancel")
     ),
     ExceptionKind.CHARGE_AT_PROVIDER: KindRules(permission=_MONEY, operations=("refund", "cancel")),
-    ExceptionKind.LATE_PAYMENT: KindRules(permission=_MONEY, operations=("refund",)),
     ExceptionKind.REFUND_STUCK: KindRules(permission=_MONEY, operations=("retry_refund",)),
     ExceptionKind.REFUND_FAILED: KindRules(permission=_MONEY, operations=("refund",)),
     ExceptionKind.REFUND_AT_PROVIDER: KindRules(permission=_MONEY, operations=("cancel", "refund")),
@@ -86,3 +84,64 @@ def rules_of(kind: Any) -> KindRules:
     """The rules of a kind; of one that a later release has added, those of the audit trail."""
     unknown = KindRules(permission=Permission.AUDIT_VIEW, operations=())
     return KIND_RULES.get(kind, unknown)
+
+
+HELP: Mapping[str, Any] = {
+    ExceptionKind.PAYMENT_UNKNOWN: _(
+        "The provider has not told the outcome for a quarter of an hour. We keep asking. Look at "
+        "the provider's status page; don't ask the customer to pay again."
+    ),
+    ExceptionKind.PAYMENT_STUCK: _(
+        "We no longer ask for the outcome. Open the payment and choose “Retry now”; the customer "
+        "is never charged twice."
+    ),
+    ExceptionKind.CAPTURE_REJECTED: _(
+        "The authorised money was not collected, or not released. Capture or void the payment "
+        "again, let the customer pay anew, or cancel the order."
+    ),
+    ExceptionKind.CAPTURED_AMOUNT_DIFFERS: _(
+        "The order was put on hold. If too little was collected, let the customer pay the rest, or "
+        "cancel the order, which refunds it. If too much was, refund the difference. Then release "
+        "the hold."
+    ),
+    ExceptionKind.CAPTURED_CURRENCY_DIFFERS: _(
+        "The money does not count as paid, and the order is on hold. Refund the payment, and let "
+        "the customer pay again."
+    ),
+    ExceptionKind.CAPTURED_AFTER_FINAL: _(
+        "The customer was told that the payment had failed, and was charged after all. If the "
+        "order is paid by it, tell the customer; if it was paid again meanwhile, refund it."
+    ),
+    ExceptionKind.CHARGE_AT_PROVIDER: _(
+        "Somebody charged at the provider, and not through the shop. Find out who; refund it if it "
+        "is not due."
+    ),
+    ExceptionKind.REFUND_STUCK: _(
+        "We no longer ask for the outcome. Open the refund and choose “Retry now”; the customer is "
+        "never refunded twice."
+    ),
+    ExceptionKind.REFUND_FAILED: _(
+        "The customer has received nothing. Refund the payment again, or by other means."
+    ),
+    ExceptionKind.REFUND_AT_PROVIDER: _(
+        "Somebody refunded at the provider, or the customer won a dispute, but the order goes on. "
+        "Cancel what is not to be shipped."
+    ),
+    ExceptionKind.DISPUTE: _(
+        "The customer disputes the charge at the bank. Answer at the provider in time, and put the "
+        "order on hold if it is not shipped."
+    ),
+    ExceptionKind.STOCK_LOST: _(
+        "Stock that the order was promised is gone. It waits for new stock; cancel what will not "
+        "come."
+    ),
+    ExceptionKind.DEAD_MAIL: _(
+        "Correct the address, and send the e-mail again from its page; or reach the customer "
+        "otherwise."
+    ),
+    ExceptionKind.DEAD_EVENT: _(
+        "A part of the shop did not handle the event: a fault of ours more often than not. Retry "
+        "it from “Failed events” once that is mended."
+    ),
+}
+"""What each kind means and what to do, for people."""

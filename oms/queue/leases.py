@@ -109,7 +109,22 @@ def _due(model: type[Work]) -> tuple[tuple[models.QuerySet[Work], str], ...]:
     )
 
 
-def claim_due(model: type[Work], *, limit: int, changes: str = "") -> list[Work]:
+def give_up(work: LeasedWork, *, error: str, **values: Any) -> bool:
+    """End the lease and leave the row to staff; False if another worker has claimed it since."""
+    values = {**type(work).given_up_values, **values}
+    is_given_up = release_lease(work, next_attempt_at=None, last_error=error, **values)
+    if is_given_up:
+        log.error("work_given_up", kind=work._meta.label_lower, id=str(work.pk), error=error)
+    return is_given_up
+
+
+def claim_due(
+    model: type[Work],
+    *,
+    limit: int,
+    changes: str = "",
+    give_up: Callable[..., bool] = give_up,
+) -> list[Work]:
     """Lease up to `limit` of the due rows of `model`, and count the attempts.
 
     `changes` are SQL assignments of the table `work` that the same statement makes. Returns the
@@ -119,7 +134,7 @@ def claim_due(model: type[Work], *, limit: int, changes: str = "") -> list[Work]
     Of a backlog, half are the most overdue rows and half the newest ones: so after an outage new
     work does not wait for all that was left. One row whose last attempt did not end may be added,
     as the last: if it kills its workers, it must not use up the attempts of others. One whose
-    attempts are used up is given up instead.
+    attempts are used up is passed to `give_up` instead.
     """
     names = [field.attname for field in model._meta.concrete_fields]
     # A statement is a transaction of its own. It is planned for the rows that are due now.
@@ -194,22 +209,18 @@ def _renew_statement(model: type[LeasedWork]) -> str:
     """  # noqa: S608
 
 
-def reschedule(work: LeasedWork, *, error: str, **values: Any) -> None:
-    """End the lease of a failed attempt and retry the row after a pause, or give it up."""
+def reschedule(work: LeasedWork, *, error: str, **values: Any) -> bool:
+    """End the lease of a failed attempt and retry the row after a pause, or give it up.
+
+    Returns whether it was given up.
+    """
     pause = retry_policy(type(work)).pause_after(work.attempts)
     if pause is None:
-        give_up(work, error=error, **values)
-    else:
-        next_attempt_at = Now() + pause
-        values = {**type(work).waiting_values, **values, "next_attempt_at": next_attempt_at}
-        release_lease(work, last_error=error, **values)
-
-
-def give_up(work: LeasedWork, *, error: str, **values: Any) -> None:
-    """End the lease and leave the row to staff."""
-    values = {**type(work).given_up_values, **values}
-    if release_lease(work, next_attempt_at=None, last_error=error, **values):
-        log.error("work_given_up", kind=work._meta.label_lower, id=str(work.pk), error=error)
+        return give_up(work, error=error, **values)
+    next_attempt_at = Now() + pause
+    values = {**type(work).waiting_values, **values, "next_attempt_at": next_attempt_at}
+    release_lease(work, last_error=error, **values)
+    return False
 
 
 def release_lease(work: LeasedWork, **values: Any) -> bool:

@@ -40,6 +40,8 @@ STATUS_HELP: dict[str, Any] = {
 PAYMENT_COLOURS: dict[str, str] = {
     PaymentState.UNPAID: "",
     PaymentState.PROCESSING: "info",
+    PaymentState.AUTHORIZED: "info",
+    PaymentState.PARTIALLY_PAID: "warning",
     PaymentState.PAID: "success",
     PaymentState.FAILED: "danger",
     PaymentState.UNKNOWN: "warning",
@@ -48,6 +50,8 @@ PAYMENT_COLOURS: dict[str, str] = {
 }
 # Only of those that need an explanation.
 PAYMENT_HELP: dict[str, Any] = {
+    PaymentState.AUTHORIZED: _("Authorised but not charged yet. Charged when it ships."),
+    PaymentState.PARTIALLY_PAID: _("Less than the total was paid. The customer can pay the rest."),
     PaymentState.FAILED: _("The last payment was declined. The customer can try again."),
     PaymentState.UNKNOWN: _(
         "The payment provider hasn't responded. We retry automatically. Don't ask the customer to "

@@ -74,6 +74,12 @@ class PaymentChoiceInput(InputSerializer):
     token = CharField(max_length=255)
 
 
+class NewPaymentInput(PaymentChoiceInput):
+    """A payment of an order; with `expected_total` only if that is its total."""
+
+    expected_total = MoneyField(required=False, max_value=_MAX_AMOUNT)
+
+
 class OrderInput(InputSerializer):
     """A new order."""
 

@@ -13,11 +13,17 @@ from oms.api.views import ApiViewSet
 from oms.core.errors import PermissionDenied, StaleVersion
 from oms.core.permissions import Permission
 from orders.api.examples import ITEM_ID
-from orders.api.inputs import PaymentChoiceInput, RefundInput
+from orders.api.inputs import NewPaymentInput, RefundInput
 from orders.api.return_examples import TOO_MANY
-from orders.errors import NothingToRefund, NothingToReturn, OrderNotPayable, RestockAmbiguous
-from orders.operations.paying import pay_order
+from orders.errors import (
+    NothingToRefund,
+    NothingToReturn,
+    OrderNotPayable,
+    RestockAmbiguous,
+    TotalChanged,
+)
 from orders.operations.refunding import RefundedItem, refund_payment
+from orders.operations.requesting_payments import pay_order
 from orders.placements import PaymentChoice
 from orders.queries import find_order
 from payments.api.examples import NEW_PAYMENT, PAYMENT, REFUND
@@ -45,22 +51,29 @@ class OrderPayments(ApiViewSet):
     @documented(
         summary="Pay an order",
         description=(
-            "Creates another payment if the order has none, or if the last one failed. It is"
-            " processed in the background."
+            "Creates a payment of what is still owed, unless one is in progress; also for an order"
+            " on hold, shipped or delivered. It is processed in the background. With"
+            " `expected_total` an order whose total is another one by now is not paid."
         ),
-        request=PaymentChoiceInput,
+        request=NewPaymentInput,
         response=PaymentOutput,
         status=202,
-        request_example={"provider": "sandbox", "token": "tok_success"},
+        request_example={
+            "provider": "sandbox",
+            "token": "tok_success",
+            "expected_total": "59.70",
+        },
         response_example=NEW_PAYMENT,
-        errors=[PaymentInProgress, OrderNotPayable, PermissionDenied, StaleVersion],
+        errors=[PaymentInProgress, OrderNotPayable, TotalChanged, PermissionDenied, StaleVersion],
+        error_examples={"total_changed": {"expected": "49.75", "total": "59.70"}},
     )
     def create(self, request: Request, id: Any) -> Response:
-        choice = PaymentChoice(**self.parse(PaymentChoiceInput))
+        data = self.parse(NewPaymentInput)
         payment = pay_order(
             actor=self.actor,
             order_id=self.path_id(),
-            choice=choice,
+            choice=PaymentChoice(provider=data["provider"], token=data["token"]),
+            expected_total=data.get("expected_total"),
             expected_version=self.expected_version(),
         )
         return Response(PaymentOutput(payment).data, status=202)

@@ -28,32 +28,48 @@ _UNPROCESSED = """
 
 PAYMENT_CHECKS = (
     Check(
-        name="payment_amounts",
-        promise="Every payment is for an existing order, and its total when it was requested.",
+        name="payments_of_orders",
+        promise="Every payment of the shop is for an existing order, in its currency.",
         sql="""
             SELECT payment.id::text AS id,
-                   format('%%s %%s for the order %%s of %%s %%s', payment.amount,
-                          payment.currency, payment.order_id, orders_order.total,
-                          orders_order.currency) AS detail
+                   format('%%s %%s for the order %%s in %%s', payment.amount, payment.currency,
+                          payment.order_id, orders_order.currency) AS detail
             FROM payments_payment AS payment
             LEFT JOIN orders_order ON orders_order.id = payment.order_id
-            LEFT JOIN (
-                SELECT order_id, sum(amount) AS amount FROM orders_cancellation GROUP BY order_id
-            ) AS cancelled ON cancelled.order_id = payment.order_id
-            WHERE orders_order.id IS NULL
-               OR (payment.status NOT IN ('failed', 'voided')
-                   AND (payment.currency <> orders_order.currency
-                        OR payment.amount < orders_order.total
-                        OR payment.amount
-                            > orders_order.total + coalesce(cancelled.amount, 0)))
-               OR (payment.status = 'captured' AND payment.captured_amount <> payment.amount)
+            WHERE payment.origin = 'shop'
+              AND payment.currency IS DISTINCT FROM orders_order.currency
+        """,
+    ),
+    Check(
+        name="order_not_overpaid",
+        promise="No more than an order's total is kept of it, or it has an exception.",
+        ctes=_UNPROCESSED,
+        sql="""
+            SELECT orders_order.id::text AS id,
+                   format('%%s of %%s', payments.kept, orders_order.total) AS detail
+            FROM orders_order
+            JOIN (
+                SELECT order_id, currency, sum(greatest(captured_amount - refunded_amount, 0))
+                           AS kept
+                FROM payments_payment GROUP BY order_id, currency
+            ) AS payments ON payments.order_id = orders_order.id
+                         AND payments.currency = orders_order.currency
+            WHERE payments.kept > orders_order.total
+              AND NOT EXISTS (
+                  SELECT FROM exceptions_exceptionrecord AS exception
+                  WHERE exception.order_id = orders_order.id
+                    AND exception.kind IN ('captured_amount_differs', 'captured_after_final',
+                                           'charge_at_provider'))
+              AND NOT EXISTS (
+                  SELECT FROM unprocessed WHERE unprocessed.order_id = orders_order.id)
         """,
     ),
     Check(
         name="payment_status_by_payments",
         promise="An order's payment status follows from its payments and refunds.",
         ctes=_UNPROCESSED,
-        # An order shows an authorised payment only as in progress.
+        # As orders/payment_status.py; orders of before 0009 show an authorised payment as in
+        # progress.
         sql="""
             SELECT id::text AS id,
                    format('%%s, should be %%s by its payments', payment_status, expected)
@@ -61,30 +77,37 @@ PAYMENT_CHECKS = (
             FROM (
                 SELECT orders_order.id, orders_order.payment_status,
                        CASE
+                           WHEN payments.captured > 0 AND payments.refunded >= payments.captured
+                               THEN 'refunded'
+                           WHEN payments.captured > 0 AND payments.refunded > 0
+                               THEN 'partially_refunded'
+                           WHEN payments.captured > 0 AND payments.captured >= orders_order.total
+                               THEN 'paid'
                            WHEN orders_order.total = 0 AND payments.newest IS NULL
                                 AND cancelled.order_id IS NULL THEN 'paid'
-                           WHEN payments.captured > 0 AND coalesce(refunds.amount, 0) = 0
-                               THEN 'paid'
-                           WHEN payments.captured > 0 AND refunds.amount < payments.captured
-                               THEN 'partially_refunded'
-                           WHEN payments.captured > 0 THEN 'refunded'
-                           WHEN payments.newest IS NULL OR payments.newest = 'voided'
-                               THEN 'unpaid'
-                           WHEN payments.newest = 'failed' THEN 'failed'
+                           WHEN payments.newest IN ('created', 'processing') THEN 'processing'
                            WHEN payments.newest = 'unknown' THEN 'unknown'
                            WHEN payments.newest = 'authorized'
-                                AND orders_order.payment_status = 'unknown' THEN 'unknown'
-                           ELSE 'processing' END AS expected
+                               THEN CASE WHEN orders_order.payment_status = 'processing'
+                                    THEN 'processing' ELSE 'authorized' END
+                           WHEN payments.captured > 0 THEN 'partially_paid'
+                           WHEN payments.newest = 'failed' THEN 'failed'
+                           ELSE 'unpaid' END AS expected
                 FROM orders_order
                 LEFT JOIN (
-                    SELECT order_id, sum(captured_amount) AS captured,
-                           (array_agg(status ORDER BY id DESC))[1] AS newest
-                    FROM payments_payment GROUP BY order_id
+                    SELECT payment.order_id, payment.currency,
+                           sum(payment.captured_amount) AS captured,
+                           sum(coalesce(refunds.amount, 0)) AS refunded,
+                           (array_agg(payment.status ORDER BY payment.id DESC)
+                               FILTER (WHERE payment.origin = 'shop'))[1] AS newest
+                    FROM payments_payment AS payment
+                    LEFT JOIN (
+                        SELECT payment_id, sum(amount) AS amount
+                        FROM payments_refund WHERE status = 'succeeded' GROUP BY payment_id
+                    ) AS refunds ON refunds.payment_id = payment.id
+                    GROUP BY payment.order_id, payment.currency
                 ) AS payments ON payments.order_id = orders_order.id
-                LEFT JOIN (
-                    SELECT order_id, sum(amount) AS amount
-                    FROM payments_refund WHERE status = 'succeeded' GROUP BY order_id
-                ) AS refunds ON refunds.order_id = orders_order.id
+                             AND payments.currency = orders_order.currency
                 LEFT JOIN (
                     SELECT DISTINCT order_id FROM orders_cancellation WHERE amount > 0
                 ) AS cancelled ON cancelled.order_id = orders_order.id
@@ -124,16 +147,19 @@ PAYMENT_CHECKS = (
                    format('%%s %%s, logged %%s times', settled.type, settled.id,
                           coalesce(logged.times, 0)) AS detail
             FROM (
-                SELECT id, order_id, 'order.paid' AS type FROM payments_payment
+                SELECT id, order_id, currency, 'order.paid' AS type FROM payments_payment
                 WHERE status = 'captured'
                 UNION ALL
-                SELECT id, order_id, 'order.refunded' FROM payments_refund
+                SELECT id, order_id, currency, 'order.refunded' FROM payments_refund
                 WHERE status = 'succeeded'
             ) AS settled
+            JOIN orders_order ON orders_order.id = settled.order_id
+                             AND orders_order.currency = settled.currency
             LEFT JOIN (
-                SELECT coalesce(data->>'refund_id', data->>'payment_id')::uuid AS id, type,
-                       count(*) AS times
-                FROM events_event WHERE type IN ('order.paid', 'order.refunded')
+                SELECT coalesce(data->>'refund_id', data->>'payment_id')::uuid AS id,
+                       replace(type, 'partially_', '') AS type, count(*) AS times
+                FROM events_event
+                WHERE type IN ('order.paid', 'order.partially_paid', 'order.refunded')
                 GROUP BY 1, 2
             ) AS logged ON logged.id = settled.id AND logged.type = settled.type
             WHERE logged.times IS DISTINCT FROM 1

@@ -182,19 +182,20 @@ class Order(OrderRules, models.Model):
 
     def transition_to(self, status: OrderStatus, *, at: datetime) -> str:
         """Change the status, and return the previous one. Raises InvalidTransition."""
-        if status not in self.allowed:
+        was_confirmed = self.confirmed_at is not None
+        if status not in self.allowed or (status is OrderStatus.PENDING and was_confirmed):
             raise InvalidTransition(
                 f"The order is {self.status} and can't be changed to {status}.",
                 status=self.status,
                 allowed=self.allowed,
             )
         previous, self.status = self.status, status
-        if status is OrderStatus.CONFIRMED and self.confirmed_at is None:
+        if status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING) and not was_confirmed:
             self.confirmed_at = at
         if status is OrderStatus.CANCELLED:
             self.cancelled_at = at
-        if status is not OrderStatus.PENDING:
-            self.expires_at = None
+        is_pending = status is OrderStatus.PENDING
+        self.expires_at = at + settings.ORDER_EXPIRY if is_pending else None
         self.touch(at=at)
         return previous
 

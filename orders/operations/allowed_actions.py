@@ -29,7 +29,11 @@ from orders.operations.status_changes import allowed_for_staff, permission_for
 from orders.rules import OrderRules
 from orders.states import OrderStatus, PaymentState
 
-_REFUNDABLE = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
+_REFUNDABLE = (
+    PaymentState.PAID,
+    PaymentState.PARTIALLY_PAID,
+    PaymentState.PARTIALLY_REFUNDED,
+)
 
 
 class OwnedOrder(Protocol):

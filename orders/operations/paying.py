@@ -1,34 +1,36 @@
-"""Payments of orders: requests new ones, and updates orders from the events of payments."""
+"""Updates orders from the events of their payments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
 from oms.core import clock
 from oms.core.actor import Actor, system
-from oms.core.money import ZERO
-from oms.core.permissions import Permission
+from oms.core.money import formatted
 from oms.db.bulk_writes import update_rows
-from oms.db.transactions import transaction, transaction_required
+from oms.db.transactions import transaction_required
 from oms.events.publishing import publish_all
 from oms.events.relay import RecordedEvent
 from oms.events.types import DomainEvent
-from orders.errors import OrderNotPayable
-from orders.events import OrderPaid, OrderPaymentFailed, OrderRefunded
-from orders.locks import items_of, lock_order, lock_orders
+from orders.events import OrderPaid, OrderPartiallyPaid, OrderPaymentFailed, OrderRefunded
+from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
 from orders.operations.cancellations import captured_above_total, refund_cancelled
+from orders.operations.payment_exceptions import (
+    raise_overpaid,
+    raise_refunds_at_provider,
+    settle_balanced,
+)
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
-from orders.placements import OrderedItem, PaymentChoice
-from orders.states import OrderStatus, PaymentState
-from payments.errors import PaymentInProgress
+from orders.payment_status import owed, payment_state
+from orders.placements import OrderedItem
+from orders.states import ENDED, FulfilmentState, OrderStatus, PaymentState
 from payments.events import (
     PaymentAuthorized,
     PaymentBecameUnknown,
@@ -38,64 +40,17 @@ from payments.events import (
     RefundSucceeded,
 )
 from payments.locks import lock_payments_of_orders
-from payments.operations.attempts import request_payment
 from payments.operations.refunds import refund_or_void
-from payments.queries import (
-    Requested,
-    captured_amounts,
-    succeeded_refunds,
-    superseded_payments,
-)
-
-# Only refunds change these.
-_PAID = (PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
-# The payment has no known outcome.
-_PENDING = (PaymentState.PROCESSING, PaymentState.UNKNOWN)
-# Payments captured now are refunded, unless an expired order can still be confirmed.
-_ENDED = (OrderStatus.EXPIRED, OrderStatus.CANCELLED)
-# Only the latest payment of an order may have these.
-_OF_LATEST_PAYMENT = (PaymentFailed, PaymentBecameUnknown, PaymentVoided)
-
-
-@transaction
-def pay_order(
-    *, actor: Actor, order_id: UUID, choice: PaymentChoice, expected_version: int | None = None
-) -> Requested:
-    """Request another payment of the order.
-
-    Raises NotFound, PermissionDenied, StaleVersion, OrderNotPayable unless it is pending, or
-    confirmed by staff, and has no payment in progress or captured, and PaymentInProgress.
-    """
-    order = lock_order(
-        order_id,
-        actor=actor,
-        permissions=[Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY],
-        expected_version=expected_version,
-    )
-    if order.payment_status in _PENDING:
-        raise PaymentInProgress
-    if not order.is_payable:
-        raise OrderNotPayable(current_status=order.status, payment_status=order.payment_status)
-    payment = request_payment(
-        actor=actor,
-        order_id=order.id,
-        provider=choice.provider,
-        token=choice.token,
-        amount=order.total,
-        currency=order.currency,
-    )
-    _set_payment_status(order, PaymentState.PROCESSING, at=clock.now())
-    save_transitions([order])
-    return payment
+from payments.queries import PaymentTotals, totals_of_orders
+from payments.states import CURRENCY_DIFFERS, Origin
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Context:
     """What the handlers of one payment event work on: the locked order, its items and the stock.
 
-    `superseded` are the payments with a later one for their order, `refunded` is the order's
-    refunded total of the amount `captured`. Of the whole batch, `events` are the order events, and
-    `waiting` the items that wait for stock.
+    `totals` are those of the order's payments now. Of the whole batch, `events` are the order
+    events, and `waiting` the items that wait for stock.
     """
 
     order: Order
@@ -103,28 +58,32 @@ class _Context:
     stock: StockAllocator
     actor: Actor
     at: datetime
-    superseded: Collection[UUID]
-    refunded: Decimal
+    totals: PaymentTotals
     waiting: list[OrderItem]
-    captured: Decimal
     events: list[tuple[DomainEvent, Actor]]
 
     def publish(self, event: DomainEvent) -> None:
         """Publish `event` with the others of the batch."""
         self.events.append((event, self.actor))
 
+    @property
+    def is_overpaid(self) -> bool:
+        return owed(self.order.total, self.totals) < 0
+
 
 @transaction_required
 def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     """Update orders from events of their payments, of EVENT_TYPES; late ones change nothing.
 
-    A captured payment confirms a pending order, and an expired one if it could be placed again.
-    Any other order that ended gets a refund. The number of statements does not depend on the number
-    of events, but for refunds.
+    The payment status follows from the payments as they are now. An order that is paid or
+    authorized in full is confirmed: a pending one, and an expired one if its stock is still
+    available. One that was paid too little or too much is put on hold. Any other order that ended
+    gets a refund. The number of statements does not depend on the number of events, but for refunds
+    and exceptions.
     """
     facts: list[Any] = [event.fact for event in events]
-    orders = lock_orders(fact.order_id for fact in facts)
-    ended = [order for order in orders.values() if order.status in _ENDED]
+    orders = lock_orders(fact.order_id for fact in facts if fact.order_id is not None)
+    ended = [order for order in orders.values() if order.status in ENDED]
     items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
     # Payments come before stock in the order of locks, and stock is locked before the outcome.
     overpaid = captured_above_total(facts, orders)
@@ -132,16 +91,16 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     stock = open_stock_allocator(
         item.product_id for of_order in items.values() for item in of_order
     )
-    superseded = superseded_payments(
-        {fact.payment_id for fact in facts if isinstance(fact, _OF_LATEST_PAYMENT)}
-    )
-    with_refund = {fact.order_id for fact in facts if isinstance(fact, RefundSucceeded)}
-    refunded, captured = succeeded_refunds(with_refund), captured_amounts(with_refund)
+    now = clock.now()
+    for order_id, amount in overpaid.items():
+        if orders[order_id].status not in ENDED:
+            refund_cancelled(orders[order_id], captured=amount, actor=system("orders"), at=now)
+    totals = totals_of_orders(orders.keys())
     order_events: list[tuple[DomainEvent, Actor]] = []
     waiting: list[OrderItem] = []
-    to_refund: list[_Context] = []
+    handled: list[tuple[Any, _Context]] = []
+    to_refund: dict[UUID, _Context] = {}
     versions = {order.id: order.version for order in orders.values()}
-    now = clock.now()
     for event, fact in zip(events, facts, strict=True):
         order = orders.get(fact.order_id)
         if order is None:
@@ -152,14 +111,14 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             stock=stock,
             actor=event.actor,
             at=now,
-            superseded=superseded,
-            refunded=refunded.get(order.id, ZERO),
+            totals=totals.get((order.id, order.currency), PaymentTotals()),
             waiting=waiting,
-            captured=captured.get(order.id, ZERO),
             events=order_events,
         )
+        handled.append((fact, context))
+        _update_payment_status(context)
         if _HANDLERS[type(fact)](fact, context):
-            to_refund.append(context)
+            to_refund[order.id] = context
     save_transitions(order for order in orders.values() if order.version != versions[order.id])
     update_rows(
         OrderItem,
@@ -168,16 +127,43 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     )
     publish_all(order_events, at=now)
     stock.save(at=now)
-    for order_id, amount in overpaid.items():
-        if orders[order_id].status not in _ENDED:
-            refund_cancelled(orders[order_id], captured=amount, actor=system("orders"), at=now)
-    for context in to_refund:
+    for context in to_refund.values():
         refund_or_void(
             actor=context.actor,
             order_id=context.order.id,
             reason=f"The order is {context.order.status}.",
             at=now,
         )
+    _record_exceptions(handled)
+
+
+def _record_exceptions(handled: Sequence[tuple[Any, _Context]]) -> None:
+    """Raise those that the events cause, and settle those that they mend."""
+    balanced = set()
+    for fact, context in handled:
+        order = context.order
+        if isinstance(fact, RefundSucceeded):
+            if fact.origin == Origin.PROVIDER and order.status not in ENDED:
+                raise_refunds_at_provider(order, fact, actor=context.actor)
+        elif not isinstance(fact, PaymentCaptured):
+            continue
+        elif context.is_overpaid and fact.origin == Origin.SHOP:
+            raise_overpaid(order, fact, kept=context.totals.kept, actor=context.actor)
+        # Of most captures nothing can be open: they are the order's only payment, and all of it.
+        is_plain = isinstance(fact, PaymentCaptured) and fact.amount == order.total
+        right = 0 if order.status in ENDED else order.total
+        if context.totals.kept == right and not is_plain:
+            balanced.add((order.id, context.actor))
+    for order_id, actor in balanced:
+        settle_balanced(order_id, actor=actor)
+
+
+def _update_payment_status(context: _Context) -> None:
+    order = context.order
+    status = payment_state(order.total, context.totals)
+    if status != order.payment_status:
+        order.payment_status = status
+        order.touch(at=context.at)
 
 
 # Each handler updates the order, publishes events, and returns True if the payment must be
@@ -186,11 +172,13 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
 
 def _handle_captured(fact: PaymentCaptured, context: _Context) -> bool:
     order = context.order
-    if order.payment_status in _PAID:
-        return False
-    _set_payment_status(order, PaymentState.PAID, at=context.at)
+    if fact.currency != order.currency:
+        _hold(context, reason=f"{fact.amount} {fact.currency} captured, not {order.currency}")
+        return order.status in ENDED
+    is_partial = context.totals.captured < order.total
+    event_type = OrderPartiallyPaid if is_partial else OrderPaid
     context.publish(
-        OrderPaid(
+        event_type(
             order_id=order.id,
             number=order.number,
             customer_id=order.customer_id,
@@ -199,12 +187,15 @@ def _handle_captured(fact: PaymentCaptured, context: _Context) -> bool:
             currency=fact.currency,
         )
     )
+    if context.totals.kept != order.total:
+        kept = formatted(context.totals.kept, order.currency)
+        total = formatted(order.total, order.currency)
+        _hold(context, reason=f"{kept} of {total} {order.currency} paid")
+        return order.status in ENDED
     return not _confirm(context, reason="paid")
 
 
 def _handle_authorized(fact: PaymentAuthorized, context: _Context) -> bool:
-    if context.order.payment_status == PaymentState.UNKNOWN:
-        _set_payment_status(context.order, PaymentState.PROCESSING, at=context.at)
     return not _confirm(context, reason="payment authorised")
 
 
@@ -218,7 +209,15 @@ def _confirm(context: _Context, *, reason: str) -> bool:
     elif order.status == OrderStatus.EXPIRED and _reserve_again(context):
         late = f"{reason}, late"
         context.publish(apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=late))
-    return order.status not in _ENDED
+    return order.status not in ENDED
+
+
+def _hold(context: _Context, *, reason: str) -> None:
+    """Put the order on hold unless all of it was shipped; staff decide what becomes of it."""
+    order = context.order
+    is_shipped = order.fulfilment_status in (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
+    if OrderStatus.ON_HOLD in order.allowed and not is_shipped:
+        context.publish(apply_transition(order, OrderStatus.ON_HOLD, at=context.at, reason=reason))
 
 
 def _reserve_again(context: _Context) -> bool:
@@ -246,8 +245,9 @@ def _reserve_again(context: _Context) -> bool:
 
 def _handle_failed(fact: PaymentFailed, context: _Context) -> bool:
     order = context.order
-    if _is_pending(fact, context):
-        _set_payment_status(order, PaymentState.FAILED, at=context.at)
+    # One that was paid in another currency is not asked to pay again.
+    is_newest = fact.payment_id == context.totals.newest_id and fact.code != CURRENCY_DIFFERS
+    if is_newest and order.payment_status in (PaymentState.FAILED, PaymentState.PARTIALLY_PAID):
         context.publish(
             OrderPaymentFailed(
                 order_id=order.id,
@@ -260,55 +260,32 @@ def _handle_failed(fact: PaymentFailed, context: _Context) -> bool:
     return False
 
 
-def _handle_unknown(fact: PaymentBecameUnknown, context: _Context) -> bool:
-    order = context.order
-    if order.payment_status == PaymentState.PROCESSING and _is_pending(fact, context):
-        _set_payment_status(order, PaymentState.UNKNOWN, at=context.at)
+def _handle_status_only(fact: PaymentBecameUnknown | PaymentVoided, context: _Context) -> bool:
     return False
-
-
-def _handle_voided(fact: PaymentVoided, context: _Context) -> bool:
-    if _is_pending(fact, context):
-        _set_payment_status(context.order, PaymentState.UNPAID, at=context.at)
-    return False
-
-
-def _is_pending(
-    fact: PaymentFailed | PaymentBecameUnknown | PaymentVoided, context: _Context
-) -> bool:
-    """Whether the order is waiting for this payment and no later one."""
-    return context.order.payment_status in _PENDING and fact.payment_id not in context.superseded
 
 
 def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
     order = context.order
-    is_total = context.refunded >= context.captured
-    status = PaymentState.REFUNDED if is_total else PaymentState.PARTIALLY_REFUNDED
-    _set_payment_status(order, status, at=context.at)
-    context.publish(
-        OrderRefunded(
-            order_id=order.id,
-            number=order.number,
-            customer_id=order.customer_id,
-            refund_id=fact.refund_id,
-            amount=fact.amount,
-            currency=fact.currency,
+    if fact.currency == order.currency:
+        context.publish(
+            OrderRefunded(
+                order_id=order.id,
+                number=order.number,
+                customer_id=order.customer_id,
+                refund_id=fact.refund_id,
+                amount=fact.amount,
+                currency=fact.currency,
+            )
         )
-    )
     return False
-
-
-def _set_payment_status(order: Order, status: PaymentState, *, at: datetime) -> None:
-    order.payment_status = status
-    order.touch(at=at)
 
 
 _HANDLERS: Mapping[type[DomainEvent], Callable[[Any, _Context], bool]] = {
     PaymentAuthorized: _handle_authorized,
     PaymentCaptured: _handle_captured,
     PaymentFailed: _handle_failed,
-    PaymentBecameUnknown: _handle_unknown,
-    PaymentVoided: _handle_voided,
+    PaymentBecameUnknown: _handle_status_only,
+    PaymentVoided: _handle_status_only,
     RefundSucceeded: _handle_refunded,
 }
 

@@ -205,6 +205,7 @@ def _refund(
         actor=actor,
         order_id=order.id,
         amount=amount,
+        currency=order.currency,
         keep=ZERO,
         reason="Items were returned.",
         at=at,

@@ -72,10 +72,12 @@ def refund_payment(
     """
     actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
     order_id = order_of_payment(payment_id)
-    # Payments of deleted orders can be refunded too.
+    # Payments of deleted orders can be refunded too, and those that others made for none.
     order = lock_orders([order_id]).get(order_id) if order_id else None
     if order is None:
-        raise NotFound
+        if items is not None or restock:
+            raise NotFound
+        return request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     check_version(order, expected_version)
     now = clock.now()
     order.touch(at=now)

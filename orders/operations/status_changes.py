@@ -16,17 +16,28 @@ from orders.operations.cancelling import cancel_locked
 from orders.operations.fulfilling import deliver_locked, ship_locked
 from orders.operations.transitions import transition_order
 from orders.rules import OrderRules
-from orders.states import OrderStatus
+from orders.states import OrderStatus, PaymentState
 
 # Orders expire after a time, and late payments confirm them again; staff do neither.
-_NOT_FOR_STAFF = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})
+_NOT_FOR_STAFF = frozenset({OrderStatus.EXPIRED})
+_TO_SHIP = frozenset({OrderStatus.PROCESSING, OrderStatus.SHIPPED})
+_UNPAID = (PaymentState.UNPAID, PaymentState.FAILED)
 
 
 def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:
-    """The statuses to which staff may change the order."""
+    """The statuses to which staff may change the order.
+
+    What was fully refunded is not shipped, and only what is unpaid waits for a payment again; that
+    it was not confirmed before is asked when it changes.
+    """
     if order.status == OrderStatus.EXPIRED:
         return frozenset()
-    return order.allowed - _NOT_FOR_STAFF
+    allowed = order.allowed - _NOT_FOR_STAFF
+    if order.payment_status == PaymentState.REFUNDED:
+        allowed -= _TO_SHIP
+    if order.payment_status not in _UNPAID or order.has_shipped_anything:
+        allowed -= {OrderStatus.PENDING}
+    return allowed
 
 
 _PERMISSIONS: Mapping[OrderStatus, Permission] = {
@@ -36,7 +47,7 @@ _PERMISSIONS: Mapping[OrderStatus, Permission] = {
     OrderStatus.DELIVERED: Permission.ORDERS_SHIP,
     OrderStatus.CANCELLED: Permission.ORDERS_CANCEL,
 }
-_AFTER_HOLD = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+_AFTER_HOLD = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
 
 
 def permission_for(order: OrderRules, status: OrderStatus) -> Permission:

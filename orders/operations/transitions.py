@@ -18,6 +18,7 @@ from oms.events.publishing import publish
 from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.operations.recording import settle_exceptions
 from orders.events import (
+    OrderAwaitingPayment,
     OrderCancelled,
     OrderConfirmed,
     OrderDelivered,
@@ -33,6 +34,7 @@ from orders.states import OrderStatus
 
 # The event of each transition.
 STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
+    OrderStatus.PENDING: OrderAwaitingPayment,
     OrderStatus.CONFIRMED: OrderConfirmed,
     OrderStatus.PROCESSING: OrderProcessingStarted,
     OrderStatus.ON_HOLD: OrderPutOnHold,
@@ -41,6 +43,9 @@ STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
     OrderStatus.CANCELLED: OrderCancelled,
     OrderStatus.EXPIRED: OrderExpired,
 }
+
+# What was refunded elsewhere, or has no stock, is not to be shipped any more.
+_MENDED_BY_CANCELLING = (ExceptionKind.REFUND_AT_PROVIDER, ExceptionKind.STOCK_LOST)
 
 # The columns that transitions and payment events change.
 _COLUMNS = (
@@ -82,6 +87,8 @@ def transition_order(
     event = apply_transition(order, status, at=at, reason=reason)
     order.save()
     publish(event, actor=actor, at=at)
+    if status is OrderStatus.CANCELLED:
+        settle_exceptions(_MENDED_BY_CANCELLING, about=Q(order_id=order.id), actor=actor)
 
 
 @transaction_required

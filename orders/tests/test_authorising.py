@@ -35,7 +35,7 @@ def test_an_authorised_payment_confirms_and_shipping_captures_it(settings: objec
     report(order, ChargeStatus.AUTHORIZED)
     settle()
     order.refresh_from_db()
-    assert (order.status, order.payment_status) == ("confirmed", "processing")
+    assert (order.status, order.payment_status) == ("confirmed", "authorized")
 
     staff = actor_for(make_staff())
     for status in (OrderStatus.PROCESSING, OrderStatus.SHIPPED):
@@ -80,7 +80,7 @@ def test_an_unknown_payment_that_was_authorised_becomes_authorised(
     settle()
 
     order.refresh_from_db()
-    assert (order.status, order.payment_status) == ("confirmed", "processing")
+    assert (order.status, order.payment_status) == ("confirmed", "authorized")
 
 
 def publish_unknown(payment: Payment) -> None:

@@ -30,7 +30,7 @@ from orders.errors import OrderNotPayable
 from orders.models import Order
 from orders.operations import paying
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
-from orders.operations.paying import pay_order
+from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import PaymentChoice
 from orders.states import OrderStatus

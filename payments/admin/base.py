@@ -19,7 +19,7 @@ from oms.core.actor import Actor
 from oms.core.permissions import Permission
 from payments.models import Payment, Refund
 from payments.operations.retrying import retry_now
-from payments.states import OPEN_REFUNDS
+from payments.states import OPEN_REFUNDS, Origin
 
 AMOUNT = money_column("amount", _("amount"))
 PROCESSING_FIELDS = {"fields": (("attempts", "next_attempt_at"), "last_error")}
@@ -28,7 +28,7 @@ PROCESSING_FIELDS = {"fields": (("attempts", "next_attempt_at"), "last_error")}
 def _is_unfinished(work: Payment | Refund) -> bool:
     if isinstance(work, Payment):
         return work.is_open or bool(work.requested_action)
-    return work.status in OPEN_REFUNDS
+    return work.status in OPEN_REFUNDS and work.origin == Origin.SHOP
 
 
 def _retry(actor: Actor, work: Any, values: Mapping[str, Any]) -> str:

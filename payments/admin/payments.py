@@ -49,6 +49,7 @@ class PaymentAdmin(PaymentWorkAdmin):
             {
                 "fields": (
                     ("provider", "provider_reference"),
+                    ("origin", "charge_key"),
                     ("capture_method", "requested_action"),
                     "failure",
                 )

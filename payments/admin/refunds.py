@@ -41,7 +41,10 @@ class RefundAdmin(PaymentWorkAdmin):
                 )
             },
         ),
-        (_("Provider"), {"fields": (("provider_reference", "failure"),)}),
+        (
+            _("Provider"),
+            {"fields": (("provider_reference", "failure"), ("origin", "is_dispute"))},
+        ),
         (_("Processing"), PROCESSING_FIELDS),
     )
 

@@ -11,6 +11,8 @@ REFUND: dict[str, Any] = {
     "id": "019aa3a0-1b2c-7f10-9a3e-0d5c4b3a2f19",
     "payment_id": PAYMENT_ID,
     "order_id": ORDER_ID,
+    "origin": "shop",
+    "is_dispute": False,
     "amount": "19.90",
     "currency": "EUR",
     "reason": "One item arrived damaged.",
@@ -24,6 +26,7 @@ REFUND: dict[str, Any] = {
 PAYMENT: dict[str, Any] = {
     "id": PAYMENT_ID,
     "order_id": ORDER_ID,
+    "origin": "shop",
     "provider": "sandbox",
     "amount": "59.70",
     "currency": "EUR",

@@ -13,7 +13,7 @@ from oms.api.fields import (
     UUIDField,
 )
 from oms.api.serializers import OutputSerializer
-from payments.states import PaymentStatus, RefundStatus
+from payments.states import Origin, PaymentStatus, RefundStatus
 
 _COUNT = 2**31 - 1
 
@@ -23,7 +23,14 @@ class RefundOutput(OutputSerializer):
 
     id = UUIDField()
     payment_id = UUIDField()
-    order_id = UUIDField()
+    order_id = UUIDField(allow_null=True, help_text="Null if others charged for no order of ours.")
+    origin = ChoiceField(
+        choices=Origin.choices,
+        help_text="`provider` if somebody else made it at the payment provider.",
+    )
+    is_dispute = serializers.BooleanField(
+        help_text="Disputed by the customer: in progress until decided, and failed if the shop won."
+    )
     amount = MoneyField()
     currency = CurrencyField()
     reason = serializers.CharField()
@@ -38,7 +45,11 @@ class PaymentOutput(OutputSerializer):
     """A payment of an order, with its refunds."""
 
     id = UUIDField()
-    order_id = UUIDField()
+    order_id = UUIDField(allow_null=True, help_text="Null if others charged for no order of ours.")
+    origin = ChoiceField(
+        choices=Origin.choices,
+        help_text="`provider` for money that was captured otherwise than by a payment of the shop.",
+    )
     provider = serializers.CharField()
     amount = MoneyField()
     currency = CurrencyField()

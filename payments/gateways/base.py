@@ -7,7 +7,7 @@ outcome, which is resolved by a look-up or by the same key again, never by a new
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ class ChargeStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
+    PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
@@ -34,7 +35,8 @@ class ChargeResult:
     """The current state of a charge at the provider.
 
     `provider_reference` is the provider's own id. `decline_code` and `decline_message` are
-    empty unless it was declined, which is final for its key.
+    empty unless it was declined, which is final for its key. `reference` is the order's id as it
+    was given with the charge; others with the same account may give anything or nothing.
     """
 
     status: ChargeStatus
@@ -45,16 +47,25 @@ class ChargeResult:
     refunded_amount: Decimal
     decline_code: str = ""
     decline_message: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefundResult:
-    """The current state of a refund; failure is final for its key, and no money was moved."""
+    """The current state of a refund; failure is final for its key, and no money was moved.
+
+    `key` is its idempotency key, `charge_reference` the provider's own id of the charge. A dispute
+    is a refund that is pending until it is decided: lost by the shop, it has succeeded; won, it has
+    failed.
+    """
 
     status: RefundStatus
     provider_reference: str
     charge_reference: str
     amount: Decimal
+    key: str = ""
+    reason: str = ""
+    is_dispute: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +74,8 @@ class ProviderEvent:
 
     It may arrive late, twice (with the same `id`), before the response to the call that caused it,
     and in any order. `key` is the idempotency key of the charge or refund, which may be
-    unknown to us. `result` is None for events without an outcome, such as that a charge is pending.
+    unknown to us; a dispute has none. `result` is None for events without an outcome, such as that
+    a charge is pending.
     """
 
     id: str
@@ -171,6 +183,9 @@ class Gateway(Protocol):
 
     def look_up_refund(self, *, key: str) -> RefundResult | None:
         """The refund with that key; None if the provider has none yet."""
+
+    def refunds_of(self, *, provider_reference: str) -> Sequence[RefundResult]:
+        """Every refund and dispute of the charge, also those that others made, oldest first."""
 
     def ledger(self) -> Iterator[LedgerEntry]:
         """Every charge of the provider, oldest first, for reconciliation."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from django.conf import settings
@@ -46,6 +46,7 @@ class _Charge(msgspec.Struct, frozen=True):
     refunded_amount: _Amount
     decline_code: str | None
     decline_message: str | None
+    reference: str = ""
 
     def result(self) -> ChargeResult:
         return ChargeResult(
@@ -57,6 +58,7 @@ class _Charge(msgspec.Struct, frozen=True):
             refunded_amount=from_minor_units(self.refunded_amount, self.currency),
             decline_code=self.decline_code or "",
             decline_message=self.decline_message or "",
+            reference=self.reference,
         )
 
 
@@ -66,6 +68,8 @@ class _Refund(msgspec.Struct, frozen=True):
     charge_id: str
     amount: _Amount
     currency: _Currency
+    idempotency_key: str = ""
+    reason: str = ""
 
     def result(self) -> RefundResult:
         return RefundResult(
@@ -73,6 +77,34 @@ class _Refund(msgspec.Struct, frozen=True):
             provider_reference=self.id,
             charge_reference=self.charge_id,
             amount=from_minor_units(self.amount, self.currency),
+            key=self.idempotency_key,
+            reason=self.reason,
+        )
+
+
+_DISPUTE_STATUSES = {
+    "open": RefundStatus.PENDING,
+    "won": RefundStatus.FAILED,
+    "lost": RefundStatus.SUCCEEDED,
+}
+
+
+class _Dispute(msgspec.Struct, frozen=True):
+    id: _Reference
+    status: Literal["open", "won", "lost"]
+    charge_id: str
+    amount: _Amount
+    currency: _Currency
+    reason: str
+
+    def result(self) -> RefundResult:
+        return RefundResult(
+            status=_DISPUTE_STATUSES[self.status],
+            provider_reference=self.id,
+            charge_reference=self.charge_id,
+            amount=from_minor_units(self.amount, self.currency),
+            reason=self.reason,
+            is_dispute=True,
         )
 
 
@@ -82,8 +114,8 @@ class _Page(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class _WebhookData(msgspec.Struct, frozen=True):
-    idempotency_key: str
     status: str
+    idempotency_key: str = ""
 
 
 class _Webhook(msgspec.Struct, frozen=True):
@@ -92,7 +124,11 @@ class _Webhook(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-_RESULTS: dict[str, type[_Charge] | type[_Refund]] = {"charge": _Charge, "refund": _Refund}
+_RESULTS: dict[str, type[_Charge | _Refund | _Dispute]] = {
+    "charge": _Charge,
+    "refund": _Refund,
+    "dispute": _Dispute,
+}
 
 
 class SandboxGateway(Gateway):
@@ -160,6 +196,13 @@ class SandboxGateway(Gateway):
     def look_up_refund(self, *, key: str) -> RefundResult | None:
         refunds = _call("GET", "/v1/refunds", _Page[_Refund], query={"idempotency_key": key}).data
         return refunds[0].result() if refunds else None
+
+    @durable
+    def refunds_of(self, *, provider_reference: str) -> Sequence[RefundResult]:
+        query = {"charge_id": provider_reference}
+        refunds = _call("GET", "/v1/refunds", _Page[_Refund], query=query).data
+        disputes = _call("GET", "/v1/disputes", _Page[_Dispute], query=query).data
+        return [each.result() for each in (*refunds, *disputes)]
 
     def ledger(self) -> Iterator[LedgerEntry]:
         after: int | None = 0

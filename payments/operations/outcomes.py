@@ -1,16 +1,15 @@
 """Records outcomes of payments and refunds, from responses and webhooks alike.
 
-Each is a locked, monotone transition: late, repeated or superseded updates change nothing.
+Each is a locked, monotone transition: late, repeated or superseded updates change nothing. Money
+that contradicts a final state is recorded beside it (provider_records.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
-
-import structlog
 
 from oms.core import clock
 from oms.core.actor import Actor
@@ -31,14 +30,23 @@ from payments.gateways.base import ChargeResult, ChargeStatus, RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.locks import LockedPayment, lock_payment, lock_payments, lock_refund
 from payments.models import Payment, Refund
+from payments.operations.exceptions import (
+    raise_refund_failed,
+    settle_payments,
+    settle_refund,
+    settle_refunded,
+)
+from payments.operations.provider_captures import (
+    is_unexpected_capture,
+    record_unexpected_capture,
+)
 from payments.states import (
+    CURRENCY_DIFFERS,
     PAYMENT_TRANSITIONS,
     REFUND_TRANSITIONS,
     PaymentStatus,
     RefundStatus,
 )
-
-log = structlog.get_logger(__name__)
 
 # Longer texts of a provider are cut.
 _CODE_LENGTH, _MESSAGE_LENGTH = 64, 500
@@ -49,6 +57,7 @@ PAYMENT_STATUSES = {
     ChargeStatus.DECLINED: PaymentStatus.FAILED,
     ChargeStatus.VOIDED: PaymentStatus.VOIDED,
 }
+# A refund of ours that is pending has no outcome yet.
 _REFUND_STATUSES = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
     RefundOutcome.FAILED: RefundStatus.FAILED,
@@ -88,42 +97,63 @@ def record_charge(*, actor: Actor, payment_id: UUID, result: ChargeResult) -> bo
 def record_charges(updates: Sequence[ChargeUpdate]) -> int:
     """Update payments in the order of the updates; the number of updates that changed one.
 
-    The number of statements does not depend on the number of updates.
+    The number of statements does not depend on the number of updates, but for money that no
+    payment expected.
     """
     payments = lock_payments(update.payment_id for update in updates)
     now = clock.now()
     changed: dict[UUID, LockedPayment] = {}
+    unexpected: list[tuple[LockedPayment, ChargeUpdate]] = []
+    retried: set[UUID] = set()
     events: list[tuple[DomainEvent, Actor]] = []
     for update in updates:
-        payment = payments.get(update.payment_id)
-        if payment is not None and _apply(payment, update.result, at=now):
-            changed[payment.id] = payment
-            events.append((_payment_event(payment), update.actor))
+        payment, result = payments.get(update.payment_id), update.result
+        if payment is None:
+            continue
+        if is_unexpected_capture(payment, result):
+            unexpected.append((payment, update))
+            result = _without_money(payment, result)
+        if not _apply(payment, result, at=now):
+            continue
+        if result.status is ChargeStatus.CAPTURED and result.captured_amount != payment.amount:
+            unexpected.append((payment, update))
+        changed[payment.id] = payment
+        events.append((_payment_event(payment), update.actor))
+        if payment.last_error:
+            retried.add(payment.id)
     if changed:
         _save(changed.values())
         publish_all(events, at=now)
-    return len(events)
+    recorded = sum(record_unexpected_capture(*each, at=now) for each in unexpected)
+    if retried:
+        settle_payments(retried, actor=updates[0].actor)
+    return len(events) + recorded
+
+
+def _without_money(payment: LockedPayment, result: ChargeResult) -> ChargeResult:
+    """What remains for the payment itself: it will collect nothing more in its currency."""
+    is_authorized = payment.status == PaymentStatus.AUTHORIZED
+    return replace(
+        result,
+        status=ChargeStatus.VOIDED if is_authorized else ChargeStatus.DECLINED,
+        decline_code=CURRENCY_DIFFERS,
+        decline_message=f"The provider captured {result.captured_amount} {result.currency}.",
+    )
 
 
 def _apply(payment: LockedPayment, result: ChargeResult, *, at: datetime) -> bool:
     """Change `payment` to `result`; False if that is no allowed transition."""
     status = PAYMENT_STATUSES[result.status]
     if status not in PAYMENT_TRANSITIONS[PaymentStatus(payment.status)]:
-        if status is PaymentStatus.CAPTURED and payment.status != PaymentStatus.CAPTURED:
-            # A payment that had failed or been voided was captured: staff must check it.
-            log.error(
-                "captured_after_final_status", payment_id=str(payment.id), status=payment.status
-            )
         return False
-    if status is PaymentStatus.CAPTURED and result.captured_amount != payment.amount:
-        # No correct provider does this: staff must check it.
-        log.error("captured_amount_differs", payment_id=str(payment.id))
+    if status is PaymentStatus.CAPTURED and not result.captured_amount:
+        return False  # nothing was collected: no outcome
     payment.status = status
     payment.provider_reference = result.provider_reference
     payment.failure_code = result.decline_code[:_CODE_LENGTH]
     payment.failure_message = result.decline_message[:_MESSAGE_LENGTH]
     if status is PaymentStatus.CAPTURED:
-        payment.captured_amount = min(result.captured_amount, payment.amount)
+        payment.captured_amount = result.captured_amount
         payment.captured_at = at
     payment.updated_at = at
     return True
@@ -178,9 +208,11 @@ def record_refund(
     refund = lock_refund(refund_id)
     if payment is None or refund is None:
         return False
-    status = _REFUND_STATUSES[result.status]
-    if status not in REFUND_TRANSITIONS[RefundStatus(refund.status)]:
+    status = _REFUND_STATUSES.get(result.status)
+    if status is None or status not in REFUND_TRANSITIONS[RefundStatus(refund.status)]:
         return False
+    if refund.last_error:
+        settle_refund(refund, actor=actor)
     now = clock.now()
     refund.status = status
     refund.provider_reference = result.provider_reference
@@ -190,18 +222,20 @@ def record_refund(
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     else:
-        # The customer expects the refund: staff must check it.
-        log.error("refund_failed", refund_id=str(refund.id), code=failure_code)
         refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)
         payment.updated_at = now
         payment.save(update_fields=["refunded_amount", "updated_at"])
     refund.save()
-    publish(_refund_event(refund), actor=actor, at=now)
+    publish(refund_event(refund), actor=actor, at=now)
+    if status is RefundStatus.SUCCEEDED:
+        settle_refunded(payment, refund, actor=actor)
+    elif payment.refundable:  # else somebody else has refunded all of it
+        raise_refund_failed(payment, refund, actor=actor)
     return True
 
 
-def _refund_event(refund: Refund) -> DomainEvent:
+def refund_event(refund: Refund) -> DomainEvent:
     if refund.status == RefundStatus.SUCCEEDED:
         return RefundSucceeded(
             refund_id=refund.id,
@@ -209,6 +243,7 @@ def _refund_event(refund: Refund) -> DomainEvent:
             order_id=refund.order_id,
             amount=refund.amount,
             currency=refund.currency,
+            origin=refund.origin,
         )
     return RefundFailed(
         refund_id=refund.id,

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-import structlog
 from django.db import OperationalError
 from django.db.models import prefetch_related_objects
 
 from oms.core.actor import Actor, system
 from oms.core.errors import Unavailable
-from oms.db.transactions import durable
+from oms.db.transactions import durable, transaction
+from oms.exceptions.kinds import ExceptionKind
 from oms.queue.circuit_breaker import CircuitBreaker
 from oms.queue.leases import LEASE, claim_due, release_lease, renew_leases
 from payments.gateways.base import (
@@ -29,12 +29,15 @@ from payments.gateways.base import (
 )
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund, RequestedAction
+from payments.operations.exceptions import (
+    give_up_payment,
+    give_up_refund,
+    raise_about_payment,
+)
 from payments.operations.outcomes import ChargeUpdate, record_charges, record_refund
 from payments.operations.provider_calls import call_for_payment, call_for_refund
 from payments.operations.rescheduling import reschedule_payment, reschedule_refund
 from payments.states import PaymentStatus
-
-log = structlog.get_logger(__name__)
 
 Work = TypeVar("Work", Payment, Refund)
 
@@ -121,7 +124,9 @@ class PaymentProcessor:
 
     def _claim(self, model: type[Work], *, limit: int) -> list[Work]:
         allowed = self._breakers[model].allow(limit)
-        return claim_due(model, limit=allowed, changes=_MARK_PROCESSING) if allowed else []
+        if not allowed:
+            return []
+        return claim_due(model, limit=allowed, changes=_MARK_PROCESSING, give_up=_give_up)
 
     def _record(self, done: set[Future[Any]]) -> None:
         # Removed first: what cannot be recorded now is claimed again when its lease expires.
@@ -147,6 +152,12 @@ class PaymentProcessor:
             _handle_payment_error(payment, error)
         for refund, call in refunds:
             _record_refund(refund, call)
+
+
+def _give_up(work: Payment | Refund, *, error: str) -> bool:
+    if isinstance(work, Payment):
+        return give_up_payment(work, error=error, actor=_actor(work))
+    return give_up_refund(work, error=error, actor=_actor(work))
 
 
 def _is_answer(call: Future[Any]) -> bool:
@@ -192,14 +203,26 @@ def _handle_payment_error(payment: Payment, error: BaseException) -> None:
     if not isinstance(error, GatewayRejected):
         reschedule_payment(payment=payment, error=error, actor=_actor(payment))
         return
-    # The payment is still authorized, but its capture or void was rejected: staff must check it.
+    _record_rejected(payment, error)
+
+
+@transaction
+def _record_rejected(payment: Payment, error: GatewayRejected) -> None:
+    """Still authorized, but its capture or void was rejected: staff must check it."""
     action = payment.requested_action
-    log.error("capture_or_void_rejected", payment_id=str(payment.id), requested_action=action)
-    release_lease(
+    if not release_lease(
         payment,
         next_attempt_at=None,
         last_error=str(error),
         requested_action=RequestedAction.NONE,
+    ):
+        return
+    raise_about_payment(
+        ExceptionKind.CAPTURE_REJECTED,
+        f"The provider rejected the {action}: {error}",
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        actor=_actor(payment),
     )
 
 
@@ -216,14 +239,14 @@ def _record_refund(refund: Refund, call: Future[RefundResult]) -> None:
         )
         code = error.code
     else:
-        reschedule_refund(refund=refund, error=error)
+        reschedule_refund(refund=refund, error=error, actor=_actor(refund))
         return
     try:
         record_refund(actor=_actor(refund), refund_id=refund.id, result=result, failure_code=code)
     except (OperationalError, Unavailable):
         raise
     except Exception as failure:  # such as a reference that is too long
-        reschedule_refund(refund=refund, error=failure)
+        reschedule_refund(refund=refund, error=failure, actor=_actor(refund))
 
 
 def _actor(work: Payment | Refund) -> Actor:

@@ -84,13 +84,24 @@ def _create_refund(
 
 @transaction_required
 def refund_of_order(
-    *, actor: Actor, order_id: UUID, amount: Decimal, keep: Decimal, reason: str, at: datetime
+    *,
+    actor: Actor,
+    order_id: UUID,
+    amount: Decimal,
+    currency: str,
+    keep: Decimal,
+    reason: str,
+    at: datetime,
 ) -> Sequence[Refund]:
-    """Refund `amount` of the order's captured payments, as far as they exceed `keep` together.
+    """Refund `amount` of the order's payments captured in `currency`, as far as they exceed `keep`.
 
     Less than that if less is left to refund; none if nothing is. The caller holds the order's lock.
     """
-    payments = [p for p in lock_payments_of_order(order_id) if p.status == PaymentStatus.CAPTURED]
+    payments = [
+        payment
+        for payment in lock_payments_of_order(order_id)
+        if payment.status == PaymentStatus.CAPTURED and payment.currency == currency
+    ]
     amount = min(amount, sum((p.captured_amount for p in payments), ZERO) - keep)
     refunds = []
     for payment in payments:

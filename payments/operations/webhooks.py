@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -23,7 +24,9 @@ from payments.operations.outcomes import (
     record_charges,
     record_refund,
 )
-from payments.queries import payments_of_refunds, query_statuses
+from payments.operations.provider_captures import record_foreign_charge
+from payments.operations.provider_refunds import record_provider_refund
+from payments.queries import payments_of_references, payments_of_refunds, query_statuses
 
 # Waits while another transaction stores the same message; sorted, so that two batches with the same
 # messages do not wait for each other in a circle. A message that is there twice is stored once.
@@ -80,7 +83,8 @@ def verify_webhook(
 def apply_webhooks(webhooks: Sequence[VerifiedWebhook], *, pipeline: Pipeline) -> None:
     """Store the webhooks and apply each once, in their order.
 
-    The number of statements does not depend on the number of webhooks, but for those of refunds.
+    The number of statements does not depend on the number of webhooks, but for those of refunds
+    and of what others did at the provider.
     Raises InvalidProviderEvent if PostgreSQL cannot store one of them.
     """
     stored = pipeline.query(_STORE, [_rows(webhooks, at=clock.now())])
@@ -92,28 +96,64 @@ def apply_webhooks(webhooks: Sequence[VerifiedWebhook], *, pipeline: Pipeline) -
         new = set(stored.rows())
     except DataError as error:
         raise InvalidProviderEvent from error
-    known = dict(statuses.rows())
+    known = {id: (status, captured) for id, status, captured in statuses.rows()}
     charges: list[ChargeUpdate] = []
-    refunds: list[tuple[Actor, UUID, RefundResult]] = []
+    foreign: list[tuple[VerifiedWebhook, ChargeResult]] = []
+    refunds: list[tuple[VerifiedWebhook, RefundResult]] = []
     for webhook in webhooks:
         key = (webhook.provider, webhook.event.id)
         if key not in new:
             continue  # a repetition
         new.remove(key)
         id, result = webhook.object_id, webhook.event.result
-        if isinstance(result, ChargeResult) and id in known:
-            if known[id] != PAYMENT_STATUSES[result.status]:
+        if isinstance(result, RefundResult):
+            refunds.append((webhook, result))
+        elif isinstance(result, ChargeResult):
+            if id is None or id not in known:
+                foreign.append((webhook, result))
+            elif not _is_known(result, *known[id]):
                 charges.append(ChargeUpdate(payment_id=id, result=result, actor=webhook.actor))
-        elif isinstance(result, RefundResult) and id is not None:
-            refunds.append((webhook.actor, id, result))
+    _apply_refunds_and_charges(refunds, charges)
+    for webhook, result in foreign:
+        record_foreign_charge(
+            actor=webhook.actor, provider=webhook.provider, key=webhook.event.key, result=result
+        )
+
+
+def _is_known(result: ChargeResult, status: str, captured: Decimal) -> bool:
+    """Whether the payment with that status and captured amount says the same already."""
+    is_same = status == PAYMENT_STATUSES[result.status]
+    return is_same and result.captured_amount <= captured
+
+
+def _apply_refunds_and_charges(
+    refunds: Sequence[tuple[VerifiedWebhook, RefundResult]], charges: Sequence[ChargeUpdate]
+) -> None:
+    ours: Mapping[UUID, UUID] = {}
     if refunds:
+        ids = {webhook.object_id for webhook, _ in refunds if webhook.object_id is not None}
+        ours = payments_of_refunds(ids)
+        others = {
+            (webhook.provider, result.charge_reference)
+            for webhook, result in refunds
+            if webhook.object_id not in ours
+        }
         # Payments of charges and of refunds are locked in one order.
-        of_refunds = payments_of_refunds({refund_id for _, refund_id, _ in refunds})
-        lock_payments({*of_refunds, *(update.payment_id for update in charges)})
+        lock_payments(
+            {
+                *ours.values(),
+                *(update.payment_id for update in charges),
+                *payments_of_references(others),
+            }
+        )
     if charges:
         record_charges(charges)
-    for actor, refund_id, refund_result in refunds:
-        record_refund(actor=actor, refund_id=refund_id, result=refund_result)
+    for webhook, result in refunds:
+        id = webhook.object_id
+        if id is not None and id in ours:
+            record_refund(actor=webhook.actor, refund_id=id, result=result)
+        else:
+            record_provider_refund(actor=webhook.actor, provider=webhook.provider, result=result)
 
 
 def _rows(webhooks: Sequence[VerifiedWebhook], *, at: datetime) -> str:

@@ -15,8 +15,8 @@ import uvloop
 from aiohttp import web
 
 from payments.sandbox.api import Api
+from payments.sandbox.by_hand import LedgerByHand
 from payments.sandbox.faults import Fault, Faults
-from payments.sandbox.ledger import Ledger
 from payments.sandbox.provider import Provider
 from payments.sandbox.webhooks import WebhookDispatcher
 
@@ -89,7 +89,7 @@ async def _serve(arguments: argparse.Namespace, *, api_key: str, webhook_secret:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    ledger = Ledger(arguments.ledger, sends_webhooks=bool(arguments.webhook_url))
+    ledger = LedgerByHand(arguments.ledger, sends_webhooks=bool(arguments.webhook_url))
     provider = Provider(
         ledger=ledger,
         faults=Faults(

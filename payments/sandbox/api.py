@@ -3,6 +3,9 @@
 All requests but GET /health need `Authorization: Bearer <key>`, and writes an `Idempotency-Key`.
 The same key with the same body returns the same object again; keys of charges, captures, voids and
 refunds are separate.
+
+Without a key, and not for shops, is what people do at the provider: POST
+/v1/charges/{id}/disputes, /v1/disputes/{id}/close and /v1/charges/{id}/overwrite.
 """
 
 from __future__ import annotations
@@ -18,11 +21,18 @@ from typing import TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from payments.sandbox.by_hand import LedgerByHand
 from payments.sandbox.errors import ApiError
-from payments.sandbox.ledger import Ledger
 from payments.sandbox.objects import Object
 from payments.sandbox.provider import Provider
-from payments.sandbox.requests import Kind, parse_write
+from payments.sandbox.requests import (
+    DecisionBody,
+    DisputeBody,
+    Kind,
+    OverwriteBody,
+    parse_body,
+    parse_write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +47,7 @@ Response: TypeAlias = web.StreamResponse
 class Api:
     """The API of `provider` and its ledger, as an aiohttp application."""
 
-    def __init__(self, *, provider: Provider, ledger: Ledger, api_key: str) -> None:
+    def __init__(self, *, provider: Provider, ledger: LedgerByHand, api_key: str) -> None:
         self._provider = provider
         self._ledger = ledger
         self._authorization = f"Bearer {api_key}".encode()
@@ -55,11 +65,15 @@ class Api:
                 web.get("/v1/charges", self._find_charges),
                 web.get(charge, self._show_charge),
                 web.get("/v1/refunds", self._find_refunds),
+                web.get("/v1/disputes", self._find_disputes),
                 web.get("/v1/ledger", self._show_ledger),
                 web.post("/v1/charges", partial(self._write, kind="charge")),
                 web.post(f"{charge}/capture", partial(self._write, kind="capture")),
                 web.post(f"{charge}/void", partial(self._write, kind="void")),
                 web.post("/v1/refunds", partial(self._write, kind="refund")),
+                web.post(f"{charge}/disputes", self._open_dispute),
+                web.post(r"/v1/disputes/{dispute_id:\w+}/close", self._close_dispute),
+                web.post(f"{charge}/overwrite", self._overwrite_charge),
             ]
         )
         application.on_shutdown.append(self._stop)
@@ -107,7 +121,28 @@ class Api:
         return _list(self._ledger.find("charge", _queried_key(request)))
 
     async def _find_refunds(self, request: Request) -> Response:
+        if charge_id := request.query.get("charge_id"):
+            return web.json_response({"data": self._ledger.refunds_of(charge_id)})
         return _list(self._ledger.find("refund", _queried_key(request)))
+
+    async def _find_disputes(self, request: Request) -> Response:
+        charge_id = request.query.get("charge_id", "")
+        return web.json_response({"data": self._ledger.disputes_of(charge_id)})
+
+    async def _open_dispute(self, request: Request) -> Response:
+        body = parse_body(await request.read(), DisputeBody)
+        dispute = self._ledger.open_dispute(request.match_info["charge_id"], body)
+        return web.json_response(dispute, status=201)
+
+    async def _close_dispute(self, request: Request) -> Response:
+        body = parse_body(await request.read(), DecisionBody)
+        dispute_id = request.match_info["dispute_id"]
+        return web.json_response(self._ledger.close_dispute(dispute_id, outcome=body.outcome))
+
+    async def _overwrite_charge(self, request: Request) -> Response:
+        body = parse_body(await request.read(), OverwriteBody)
+        charge_id = request.match_info["charge_id"]
+        return web.json_response(self._ledger.overwrite_charge(charge_id, body))
 
     async def _show_ledger(self, request: Request) -> Response:
         """All charges, oldest first; `next` is the `after` of the next page, or null."""

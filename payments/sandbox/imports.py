@@ -18,7 +18,7 @@ from payments.sandbox.ledger import Ledger
 from payments.sandbox.objects import timestamp
 
 # Those with foreign keys first.
-_TABLES = ("settlements", "refunds", "tries", "webhooks", "charges")
+_TABLES = ("settlements", "refunds", "disputes", "tries", "webhooks", "charges")
 
 # No request has the fingerprint "imported", so an imported key that is sent again is rejected.
 _INSERT_CHARGE = """

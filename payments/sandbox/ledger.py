@@ -105,7 +105,23 @@ class Ledger:
             )
         if kind == "charge":
             return objects.charge(row)
-        return objects.refund(row) if kind == "refund" else self.charge(row["charge_id"])
+        return objects.presented(row) if kind == "refund" else self.charge(row["charge_id"])
+
+    def refunds_of(self, charge_id: str) -> list[Object]:
+        """The refunds of the charge, oldest first."""
+        return self._of_charge("refunds", charge_id)
+
+    def disputes_of(self, charge_id: str) -> list[Object]:
+        """The disputes of the charge, oldest first."""
+        return self._of_charge("disputes", charge_id)
+
+    def _of_charge(self, table: str, charge_id: str) -> list[Object]:
+        rows = self._connection.execute(
+            f"SELECT {table}.*, currency FROM {table} JOIN charges ON charges.id = charge_id"  # noqa: S608
+            f" WHERE charge_id = ? ORDER BY {table}.position",
+            (charge_id,),
+        ).fetchall()
+        return [objects.presented(row) for row in rows]
 
     def _charge_row(self, charge_id: str) -> sqlite3.Row:
         row = self._row("SELECT * FROM charges WHERE id = ?", charge_id)
@@ -134,7 +150,7 @@ class Ledger:
                 charge_id = self._capture_or_void(write, "captured", amount=body.amount)
             row = self._charge_row(charge_id)
             charge = objects.charge(row)
-            states = [(charge, _now())]
+            states = [(charge, now())]
             if duplicate_webhooks or TOKENS[row["token"]].doubles_webhooks:
                 states.append((objects.previous_state(charge), charge["created_at"]))
             self._enqueue_webhooks("charge", charge_id, states)
@@ -146,7 +162,7 @@ class Ledger:
             status = "declined"
         else:
             status = "captured" if body.capture else "authorized"
-        charge_id = _new_id("ch")
+        charge_id = new_id("ch")
         self._connection.execute(
             "INSERT INTO charges (id, idempotency_key, fingerprint, status, amount, currency,"
             " captured_amount, token, reference, metadata, decline_code, decline_message,"
@@ -155,7 +171,7 @@ class Ledger:
                 *(charge_id, write.key, write.fingerprint, status, amount, body.currency),
                 *(amount if status == "captured" else 0, body.token, body.reference),
                 *(json.dumps(body.metadata), behaviour.decline_code or None),
-                *(behaviour.decline_message or None, _now()),
+                *(behaviour.decline_message or None, now()),
             ),
         )
         return charge_id
@@ -172,7 +188,7 @@ class Ledger:
             )
         self._connection.execute(
             "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?)",
-            (write.kind, write.key, write.fingerprint, write.charge_id, captured, _now()),
+            (write.kind, write.key, write.fingerprint, write.charge_id, captured, now()),
         )
         self._connection.execute(
             "UPDATE charges SET status = ?, captured_amount = ? WHERE id = ?",
@@ -192,8 +208,8 @@ class Ledger:
             "INSERT INTO refunds (id, idempotency_key, fingerprint, charge_id, amount, reason,"
             " status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(_new_id("re"), write.key, write.fingerprint, body.charge_id, amount),
-                *(body.reason, status, _now()),
+                *(new_id("re"), write.key, write.fingerprint, body.charge_id, amount),
+                *(body.reason, status, now()),
             ),
         )
         if status == "succeeded":
@@ -203,9 +219,9 @@ class Ledger:
             )
         refund = self.find("refund", write.key)
         assert refund is not None
-        states = [(refund, _now())]
+        states = [(refund, now())]
         if duplicate_webhooks or behaviour.doubles_webhooks:
-            states.append(({**refund, "status": "pending"}, _now()))
+            states.append(({**refund, "status": "pending"}, now()))
         self._enqueue_webhooks("refund", body.charge_id, states)
         return refund
 
@@ -221,9 +237,9 @@ class Ledger:
             self.outbox.put(charge_id, webhooks + (webhooks[:1] if len(webhooks) > 1 else []))
 
 
-def _new_id(prefix: str) -> str:
+def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
-def _now() -> str:
+def now() -> str:
     return objects.timestamp(datetime.now(UTC))

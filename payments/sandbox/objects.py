@@ -25,14 +25,9 @@ Object = dict[str, Any]
 def charge(row: sqlite3.Row) -> Object:
     """A row of the table charges, presented."""
     return {
-        **_presented(row),
+        **presented(row),
         "metadata": json.loads(row["metadata"]),
     }
-
-
-def refund(row: sqlite3.Row) -> Object:
-    """A row of the table refunds with its charge's currency, presented."""
-    return _presented(row)
 
 
 def previous_state(charge: Object) -> Object:
@@ -52,5 +47,6 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _presented(row: sqlite3.Row) -> Object:
+def presented(row: sqlite3.Row) -> Object:
+    """A row of the tables refunds or disputes with its charge's currency, presented."""
     return {name: row[name] for name in row.keys() if name not in _PRIVATE}  # noqa: SIM118

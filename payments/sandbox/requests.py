@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from payments.sandbox.errors import ApiError
+
+T = TypeVar("T")
 
 _KEY = re.compile(r"[!-~]{1,255}")
 # The member that a message of msgspec is about.
@@ -52,6 +54,26 @@ class RefundBody(msgspec.Struct, frozen=True):
     reason: _Text = ""
 
 
+class DisputeBody(msgspec.Struct, frozen=True):
+    """The body of POST /v1/charges/{id}/disputes; all that was not refunded by default."""
+
+    amount: _Amount | None = None
+    reason: _Text = ""
+
+
+class DecisionBody(msgspec.Struct, frozen=True):
+    """The body of POST /v1/disputes/{id}/close; who has won is told from the shop's side."""
+
+    outcome: Literal["won", "lost"]
+
+
+class OverwriteBody(msgspec.Struct, frozen=True):
+    """The body of POST /v1/charges/{id}/overwrite; in the charge's currency by default."""
+
+    captured_amount: _Amount
+    currency: Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{3}\Z")] | None = None
+
+
 Body: TypeAlias = ChargeBody | CaptureBody | VoidBody | RefundBody
 
 _BODIES: dict[Kind, type[Body]] = {
@@ -77,18 +99,23 @@ class Write:
     charge_id: str = ""
 
 
+def parse_body(body: bytes, body_type: type[T]) -> T:
+    """The JSON body; raises ApiError with 400."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=body_type)
+    except (msgspec.DecodeError, RecursionError) as error:
+        member = _MEMBER.search(str(error))
+        code = f"invalid_{member[1] or member[2]}" if member else "invalid_json"
+        raise ApiError(400, code, str(error)) from error
+
+
 def parse_write(*, kind: Kind, key: str, body: bytes, charge_id: str = "") -> Write:
     """The write with that Idempotency-Key and JSON body; raises ApiError with 400."""
     if not _KEY.fullmatch(key):
         raise ApiError(
             400, "idempotency_key_required", "Idempotency-Key: 1 to 255 visible characters."
         )
-    try:
-        parsed = msgspec.json.decode(body or b"{}", type=_BODIES[kind])
-    except (msgspec.DecodeError, RecursionError) as error:
-        member = _MEMBER.search(str(error))
-        code = f"invalid_{member[1] or member[2]}" if member else "invalid_json"
-        raise ApiError(400, code, str(error)) from error
+    parsed: Body = parse_body(body, _BODIES[kind])
     content = msgspec.json.encode([kind, charge_id, parsed], order="sorted")
     return Write(
         kind=kind,

@@ -44,6 +44,17 @@ CREATE TABLE IF NOT EXISTS refunds (
     created_at       TEXT NOT NULL
 );
 
+-- Disputes that customers open with their banks; a lost one is in its charge's refunded_amount.
+CREATE TABLE IF NOT EXISTS disputes (
+    position         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               TEXT NOT NULL UNIQUE,
+    charge_id        TEXT NOT NULL REFERENCES charges (id),
+    amount           INTEGER NOT NULL CHECK (amount > 0),
+    reason           TEXT NOT NULL,
+    status           TEXT NOT NULL CHECK (status IN ('open', 'won', 'lost')),
+    created_at       TEXT NOT NULL
+);
+
 -- Attempts at each write; only counted where something depends on them.
 CREATE TABLE IF NOT EXISTS tries (
     kind             TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""Raises exceptions in the transaction that learns of them, settles them in that which mends them."""
+"""Raises exceptions where they are learnt of, and settles them where they are mended."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ class NewException:
     order_id: UUID | None = None
     payment_id: UUID | None = None
 
+    def __post_init__(self) -> None:
+        # Some of the text is of others, and PostgreSQL stores no NUL.
+        object.__setattr__(self, "cause", self.cause.replace("\x00", "")[:_CAUSE_LENGTH])
+
 
 def subject_of(object_type: str, id: UUID | str) -> str:
     """The subject that stands for that object."""
@@ -69,7 +73,7 @@ def raise_exceptions(new: Sequence[NewException], *, actor: Actor) -> None:
             [id for id, _ in rows],
             [each.kind.value for _, each in rows],
             [each.subject for _, each in rows],
-            [each.cause.replace("\x00", "")[:_CAUSE_LENGTH] for _, each in rows],
+            [each.cause for _, each in rows],
             [each.order_id for _, each in rows],
             [each.payment_id for _, each in rows],
         ],
@@ -82,7 +86,7 @@ def raise_exceptions(new: Sequence[NewException], *, actor: Actor) -> None:
                     exception_id=id,
                     kind=each.kind.value,
                     subject=each.subject,
-                    cause=each.cause[:_CAUSE_LENGTH],
+                    cause=each.cause,
                     order_id=each.order_id,
                     payment_id=each.payment_id,
                 ),

@@ -24,7 +24,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="first retry what was given up (payments, refunds, dead letters); everything else "
+            help="first record the captures, refunds and disputes that only the payment providers "
+            "have, and retry what was given up (payments, refunds, dead letters); everything else "
             "is left to a person",
         )
         parser.add_argument("--format", choices=("table", "json"), default="table")

@@ -31,8 +31,8 @@ from orders.models import Order, OrderItem, Shipment
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.fulfilling import ship_items
-from orders.operations.paying import pay_order
 from orders.operations.refunding import refund_payment
+from orders.operations.requesting_payments import pay_order
 from orders.placements import OrderedItem, PaymentChoice
 from orders.states import ALLOWED, HOLDS_STOCK
 from payments.errors import PaymentInProgress, RefundExceedsCaptured

@@ -1,0 +1,63 @@
+"""The exceptions of orders about money that is not what it should be."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Q
+
+from oms.core.actor import Actor
+from oms.core.money import formatted
+from oms.db.transactions import transaction_required
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.operations.recording import (
+    NewException,
+    raise_exceptions,
+    settle_exceptions,
+    subject_of,
+)
+from orders.models import Order
+from payments.events import PaymentCaptured, RefundSucceeded
+
+# Mended once what was kept of the payments is what the order is worth.
+_BALANCE = (
+    ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
+    ExceptionKind.CAPTURED_AFTER_FINAL,
+    ExceptionKind.CHARGE_AT_PROVIDER,
+    ExceptionKind.REFUND_AT_PROVIDER,
+)
+
+
+@transaction_required
+def settle_balanced(order_id: UUID, *, actor: Actor) -> None:
+    """What was kept of the order's payments is its total now, or nothing if it has ended."""
+    settle_exceptions(_BALANCE, about=Q(order_id=order_id), actor=actor)
+
+
+@transaction_required
+def raise_overpaid(order: Order, fact: PaymentCaptured, *, kept: Decimal, actor: Actor) -> None:
+    """More than the order's total was captured."""
+    paid, total = formatted(kept, order.currency), formatted(order.total, order.currency)
+    new = NewException(
+        kind=ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
+        subject=subject_of("payment", fact.payment_id),
+        cause=f"{paid} {order.currency} were captured for an order of {total} {order.currency}.",
+        order_id=order.id,
+        payment_id=fact.payment_id,
+    )
+    raise_exceptions([new], actor=actor)
+
+
+@transaction_required
+def raise_refunds_at_provider(order: Order, fact: RefundSucceeded, *, actor: Actor) -> None:
+    """Somebody else refunded an order that goes on."""
+    money = f"{formatted(fact.amount, fact.currency)} {fact.currency}"
+    new = NewException(
+        kind=ExceptionKind.REFUND_AT_PROVIDER,
+        subject=subject_of("refund", fact.refund_id),
+        cause=f"{money} were refunded at the provider; the order is {order.status}.",
+        order_id=order.id,
+        payment_id=fact.payment_id,
+    )
+    raise_exceptions([new], actor=actor)

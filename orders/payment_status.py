@@ -1,0 +1,41 @@
+"""An order's payment status and what it owes, derived from the totals of its payments."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from orders.states import PaymentState
+from payments.queries import PaymentTotals
+from payments.states import PaymentStatus
+
+_OF_NEWEST = {
+    "": PaymentState.UNPAID,
+    PaymentStatus.CREATED: PaymentState.PROCESSING,
+    PaymentStatus.PROCESSING: PaymentState.PROCESSING,
+    PaymentStatus.UNKNOWN: PaymentState.UNKNOWN,
+    PaymentStatus.AUTHORIZED: PaymentState.AUTHORIZED,
+    PaymentStatus.FAILED: PaymentState.FAILED,
+    PaymentStatus.VOIDED: PaymentState.UNPAID,
+    PaymentStatus.CAPTURED: PaymentState.UNPAID,  # in another currency than the order's
+}
+IN_PROGRESS = (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.UNKNOWN)
+
+
+def payment_state(total: Decimal, totals: PaymentTotals) -> PaymentState:
+    """The payment status of an order of that `total`."""
+    newest = _OF_NEWEST[totals.newest_status]
+    if totals.captured:
+        if totals.refunded >= totals.captured:
+            return PaymentState.REFUNDED
+        if totals.refunded:
+            return PaymentState.PARTIALLY_REFUNDED
+        if totals.captured >= total:
+            return PaymentState.PAID
+        return newest if newest in IN_PROGRESS else PaymentState.PARTIALLY_PAID
+    # What costs nothing is paid; nothing is left of what was cancelled as a whole.
+    return newest if total or totals.newest_status else PaymentState.PAID
+
+
+def owed(total: Decimal, totals: PaymentTotals) -> Decimal:
+    """What is still to be paid of an order of that `total`; negative if too much was."""
+    return total - totals.kept

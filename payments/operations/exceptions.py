@@ -1,0 +1,129 @@
+"""The exceptions of payments and refunds: raised by what fails, settled by what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db.models import Q
+
+from oms.core.actor import Actor
+from oms.core.money import formatted
+from oms.db.transactions import transaction, transaction_required
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.operations.recording import (
+    NewException,
+    raise_exceptions,
+    settle_exceptions,
+    subject_of,
+)
+from oms.queue.leases import give_up
+from payments.models import Payment, Refund
+from payments.states import RefundStatus
+
+_WITHOUT_OUTCOME = (
+    ExceptionKind.PAYMENT_UNKNOWN,
+    ExceptionKind.PAYMENT_STUCK,
+    ExceptionKind.CAPTURE_REJECTED,
+)
+# Mended once all of the money was given back.
+_MONEY_NOT_DUE = (
+    ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
+    ExceptionKind.CAPTURED_CURRENCY_DIFFERS,
+    ExceptionKind.CAPTURED_AFTER_FINAL,
+    ExceptionKind.CHARGE_AT_PROVIDER,
+)
+
+
+@transaction_required
+def raise_about_payment(
+    kind: ExceptionKind, cause: str, *, payment_id: UUID, order_id: UUID | None, actor: Actor
+) -> None:
+    """Open an exception of that kind about the payment."""
+    new = NewException(
+        kind=kind,
+        subject=subject_of("payment", payment_id),
+        cause=cause,
+        order_id=order_id,
+        payment_id=payment_id,
+    )
+    raise_exceptions([new], actor=actor)
+
+
+@transaction_required
+def settle_payments(payment_ids: Collection[UUID], *, actor: Actor) -> None:
+    """The payments have an outcome."""
+    settle_exceptions(_WITHOUT_OUTCOME, about=Q(payment_id__in=payment_ids), actor=actor)
+
+
+@transaction
+def give_up_payment(payment: Payment, *, error: str, actor: Actor) -> bool:
+    """Leave the claimed payment to staff; False if another worker has claimed it since."""
+    if not give_up(payment, error=error):
+        return False
+    raise_payment_stuck(payment, error=error, actor=actor)
+    return True
+
+
+@transaction_required
+def raise_payment_stuck(payment: Payment, *, error: str, actor: Actor) -> None:
+    settle_exceptions([ExceptionKind.PAYMENT_UNKNOWN], about=Q(payment_id=payment.id), actor=actor)
+    raise_about_payment(
+        ExceptionKind.PAYMENT_STUCK,
+        f"Given up after {payment.attempts} attempts: {error}",
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        actor=actor,
+    )
+
+
+@transaction
+def give_up_refund(refund: Refund, *, error: str, actor: Actor) -> bool:
+    """Leave the claimed refund to staff; False if another worker has claimed it since."""
+    if not give_up(refund, error=error):
+        return False
+    raise_refund_stuck(refund, error=error, actor=actor)
+    return True
+
+
+@transaction_required
+def raise_refund_stuck(refund: Refund, *, error: str, actor: Actor) -> None:
+    new = NewException(
+        kind=ExceptionKind.REFUND_STUCK,
+        subject=subject_of("refund", refund.id),
+        cause=f"Given up after {refund.attempts} attempts: {error}",
+        order_id=refund.order_id,
+        payment_id=refund.payment_id,
+    )
+    raise_exceptions([new], actor=actor)
+
+
+@transaction_required
+def settle_refund(refund: Refund, *, actor: Actor) -> None:
+    """The refund has an outcome."""
+    about = Q(subject=subject_of("refund", refund.id), payment_id=refund.payment_id)
+    settle_exceptions([ExceptionKind.REFUND_STUCK, ExceptionKind.DISPUTE], about=about, actor=actor)
+
+
+@transaction_required
+def raise_refund_failed(payment: Payment, refund: Refund, *, actor: Actor) -> None:
+    amount = f"{formatted(refund.amount, refund.currency)} {refund.currency}"
+    raise_about_payment(
+        ExceptionKind.REFUND_FAILED,
+        f"The provider refused the refund of {amount}: {refund.failure_code}.",
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        actor=actor,
+    )
+
+
+@transaction_required
+def settle_refunded(payment: Payment, refund: Refund, *, actor: Actor) -> None:
+    """A refund of the payment has succeeded: it mends one that failed, if it is as large."""
+    kinds: list[ExceptionKind] = []
+    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED, is_dispute=False)
+    if not failed.filter(amount__gt=refund.amount).exists() or not payment.refundable:
+        kinds.append(ExceptionKind.REFUND_FAILED)
+    if not payment.refundable:
+        kinds += _MONEY_NOT_DUE
+    settle_exceptions(kinds, about=Q(payment_id=payment.id), actor=actor)
