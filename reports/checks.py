@@ -64,7 +64,8 @@ REPORT_CHECKS = (
 def report_finding() -> Finding:
     """Compare each final report with its day, computed again by the reports' own statement.
 
-    Those by former definitions of the figures are left as they are. Order statuses and product names are not compared: they are those of the time of storing.
+    Those by former definitions of the figures are left as they are. Order statuses and product
+    names are not compared: they are those of the time of storing.
     """
     started = time.monotonic()
     violations = list(_violations())

@@ -237,7 +237,11 @@ def _reserve_again(context: _Context) -> bool:
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
     for item in context.items:
-        item.quantity_waiting = context.stock.reserve(item.product_id, item.quantity, cause=cause)
+        if not item.left_to_ship:
+            continue
+        item.quantity_waiting = context.stock.reserve(
+            item.product_id, item.left_to_ship, cause=cause
+        )
         if item.quantity_waiting:
             context.waiting.append(item)
     return True

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from inventory.models import StockMovement
 from inventory.operations.stock import StockAllocator, open_stock_allocator
 from oms.core import clock
+from oms.core.actor import system
 from oms.events.publishing import publish
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
 from oms.testing.ordering import (
@@ -27,9 +28,11 @@ from oms.testing.ordering import (
     stock_of,
 )
 from orders.errors import OrderNotPayable
-from orders.models import Order
+from orders.models import Order, OrderItem
 from orders.operations import paying
+from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
+from orders.operations.quantities import ItemQuantity
 from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import PaymentChoice
@@ -169,6 +172,23 @@ def test_a_late_payment_confirms_an_expired_order_whose_stock_is_available() -> 
     kinds = StockMovement.objects.filter(order_id=order.id).order_by("id")
     assert [movement.kind for movement in kinds] == ["reserve", "release", "reserve"]
     assert not Refund.objects.exists()
+
+
+def test_a_late_payment_reserves_only_what_was_not_cancelled() -> None:
+    mug, pot = make_product(stock=3), make_product(stock=3)
+    order = place((mug, 3), (pot, 1), token="tok_success")
+    _send(order)
+    lines = OrderItem.objects.filter(order=order)
+    items = [ItemQuantity(order_item_id=line.id, quantity=1) for line in lines.order_by("position")]
+    cancel_items(actor=system("tests"), order_id=order.id, items=items)
+    expire_orders(at=clock.now() + timedelta(hours=2))
+
+    report(order)
+    settle()
+
+    order.refresh_from_db()
+    assert order.status == "confirmed"
+    assert (stock_of(mug), stock_of(pot)) == ((3, 2), (3, 0))
 
 
 def test_a_late_payment_of_a_deleted_order_is_refunded() -> None:
