@@ -149,8 +149,8 @@ class WaitingItem(models.Model):
     All rows of a product are its queue, for all locations, served by ascending `place`, a UUIDv7
     that is unique in the queue: the order's own id, also for a quantity that it had been allocated
     and lost again, or a new id for what the order asks for later. While anything waits for a
-    product, nothing of it is available. Whoever changes the queue has locked the product's stock
-    levels.
+    product, nothing of it is available. The queue changes only while the product's stock levels are
+    locked.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -99,7 +99,7 @@ class StockAllocator:
             self._stock.move(level, MovementKind.RELEASE, reserved=-quantity, cause=cause)
             self._freed.add(level.product_id)
 
-    def give_back(
+    def release_part(
         self, holdings: Holdings, *, product_id: UUID, quantity: int, cause: Cause
     ) -> None:
         """Take that quantity of a product off what an order holds, and off `holdings`.
@@ -123,7 +123,7 @@ class StockAllocator:
             raise ValueError(f"The order does not hold {quantity} of {product_id}.")
         self.release(released, cause=cause)
 
-    def give_back_all(self, holdings: Holdings, *, cause: Cause) -> None:
+    def release_all(self, holdings: Holdings, *, cause: Cause) -> None:
         """Release everything that an order holds; it waits for nothing any more."""
         for row in self._waiting.read(holdings.waiting):
             row.quantity = 0

@@ -65,14 +65,14 @@ def change(product: Product, delta: int, *, at: str = "main") -> None:
 
 
 @transaction.atomic
-def give_back(order_id: UUID, product: Product, quantity: int | None = None) -> None:
+def release_part(order_id: UUID, product: Product, quantity: int | None = None) -> None:
     """Cancel the order, or a part of it."""
     allocator = open_allocator_of_orders([order_id])
     holdings = holdings_of([order_id])[order_id]
     if quantity is None:
-        allocator.give_back_all(holdings, cause=cause(order_id))
+        allocator.release_all(holdings, cause=cause(order_id))
     else:
-        allocator.give_back(
+        allocator.release_part(
             holdings, product_id=product.id, quantity=quantity, cause=cause(order_id)
         )
     saved(allocator)
@@ -92,7 +92,7 @@ def held(order_id: UUID) -> tuple[dict[str, int], int]:
 
 
 class Model:
-    """The same, one piece at a time."""
+    """The same, one unit at a time."""
 
     def __init__(self, on_hand: int) -> None:
         self.on_hand = [on_hand, 0]
@@ -128,7 +128,7 @@ class Model:
             self.take(order, lost[order])
         self.serve()
 
-    def give_back(self, order: int, quantity: int) -> None:
+    def release_part(self, order: int, quantity: int) -> None:
         for _ in range(quantity):
             if self.waiting[order]:
                 self.waiting[order] -= 1
@@ -149,7 +149,7 @@ class Model:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["place", "change", "change", "give back", "cancel"]),
+        st.sampled_from(["place", "change", "change", "release", "cancel"]),
         st.integers(min_value=0, max_value=1),  # which location
         st.integers(min_value=0, max_value=9),  # which order
         st.integers(min_value=-6, max_value=6),  # how many units
@@ -180,12 +180,12 @@ def test_any_sequence_is_reallocated_as_a_simple_model_does(
                 elif step == "change" and quantity and model.on_hand[location] + quantity >= 0:
                     model.change(location, quantity)
                     change(product, quantity, at=CODES[location])
-                elif step in ("give back", "cancel") and which < len(orders):
+                elif step in ("release", "cancel") and which < len(orders):
                     reserved, waiting = model.held(which)
                     everything = sum(reserved.values()) + waiting
                     less = everything if step == "cancel" else min(abs(quantity), everything)
-                    model.give_back(which, less)
-                    give_back(orders[which], product, None if step == "cancel" else less)
+                    model.release_part(which, less)
+                    release_part(orders[which], product, None if step == "cancel" else less)
             assert [held(order) for order in orders] == list(map(model.held, range(len(orders))))
         assert violations() == []
         transaction.set_rollback(True)
@@ -201,19 +201,19 @@ def test_what_arrives_anywhere_goes_to_the_oldest_first() -> None:
     assert held(first) == ({"second": 5}, 0)
     assert held(second) == ({"second": 1}, 2)
     assert held(third) == ({}, 2)
-    told = Event.objects.filter(type="product.stock_allocated").order_by("position")
-    assert [(event.data["order_id"], event.data["quantity"]) for event in told] == [
+    allocated = Event.objects.filter(type="product.stock_allocated").order_by("position")
+    assert [(event.data["order_id"], event.data["quantity"]) for event in allocated] == [
         (str(first), 5),
         (str(second), 1),
     ]
-    assert {event.actor_label for event in told} == {"allocation"}
+    assert {event.actor_label for event in allocated} == {"allocation"}
 
 
 def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
     product = make_product(stock=1, backorderable=True)
     holds, waits, newcomer = (order_of(product, 1) for _ in range(3))
 
-    give_back(holds, product)
+    release_part(holds, product)
 
     assert held(waits) == ({"main": 1}, 0)
     assert held(newcomer) == ({}, 1)

@@ -200,7 +200,7 @@ def _reserve_difference(
     stock: StockAllocator,
     cause: Cause,
 ) -> dict[UUID, int]:
-    """Reserve or give back the difference; returns what waits then, by product."""
+    """Reserve or release the difference; returns what waits then, by product."""
     holdings = holdings_of([order.id])[order.id]
     waiting = {}
     for product_id in before.keys() | new.keys():
@@ -209,7 +209,7 @@ def _reserve_difference(
         if more > 0:
             added = stock.reserve(product_id, more, cause=cause)
         elif more < 0:
-            stock.give_back(holdings, product_id=product_id, quantity=-more, cause=cause)
+            stock.release_part(holdings, product_id=product_id, quantity=-more, cause=cause)
         waiting[product_id] = holdings.waiting_of(product_id) + added
     return waiting
 

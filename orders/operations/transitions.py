@@ -105,7 +105,7 @@ def release_reserved(orders: Sequence[Order], *, actor: Actor, at: datetime) -> 
     holdings = holdings_of(ids)
     for order in orders:
         cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
-        allocator.give_back_all(holdings[order.id], cause=cause)
+        allocator.release_all(holdings[order.id], cause=cause)
     allocator.save(at=at)
     if waited := [id for id in ids if holdings[id].waiting]:
         OrderItem.objects.filter(order_id__in=waited).update(quantity_waiting=0)
@@ -125,7 +125,7 @@ def release_quantities(
     waited = bool(holdings.waiting)
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     for item, quantity in quantities.items():
-        allocator.give_back(holdings, product_id=item.product_id, quantity=quantity, cause=cause)
+        allocator.release_part(holdings, product_id=item.product_id, quantity=quantity, cause=cause)
         item.quantity_waiting = holdings.waiting_of(item.product_id)
     allocator.save(at=at)
     if waited and not any(row.quantity for row in holdings.waiting):

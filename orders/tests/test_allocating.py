@@ -169,7 +169,7 @@ def test_reserved_stock_that_is_broken_is_replaced_by_that_of_another_location()
     assert violations() == []
 
 
-def test_who_loses_stock_waits_and_is_told_of_both() -> None:
+def test_an_order_that_loses_stock_waits_and_learns_of_both() -> None:
     mug, customer = make_product(stock=5), make_customer()
     order = paid_order((mug, 5), customer=customer)
     version = order.version

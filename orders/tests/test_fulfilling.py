@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from inventory.models import StockLevel, StockMovement
-from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
 from oms.core.errors import Invalid
 from oms.core.ids import new_id
 from oms.events.models import Event
@@ -107,28 +106,6 @@ def test_stock_leaves_the_locations_where_it_was_reserved() -> None:
 
     assert stock_of(mug) == (1, 0)
     assert StockLevel.objects.get(product=mug, location=store).on_hand == 1
-
-
-def test_backordered_items_ship_once_they_are_in_stock() -> None:
-    rare, staff = make_product(stock=1, backorderable=True), actor_for(make_staff())
-    order = paid_order((rare, 3))
-
-    with pytest.raises(NothingToShip):
-        ship(order)
-    ship(order, (0, 1))
-    with pytest.raises(NothingToShip) as refusal:
-        ship(order)
-    assert refusal.value.data["items"] == [
-        {"product_id": str(rare.id), "sku": rare.sku, "requested": 2, "on_hand": 0}
-    ]
-    adjust_stock(
-        actor=staff, product_id=rare.id, reason=AdjustmentReason.RECEIVED, amount=Change(delta=2)
-    )
-    ship(order)
-
-    order.refresh_from_db()
-    assert order.status == "shipped"
-    assert stock_of(rare) == (0, 0)
 
 
 def test_delivering_an_order_delivers_its_shipments() -> None:

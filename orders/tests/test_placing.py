@@ -189,14 +189,6 @@ def test_stock_is_allocated_from_several_locations_by_priority() -> None:
         place((mug, 2))
 
 
-def test_a_backorderable_product_is_sold_beyond_its_stock() -> None:
-    rare = make_product(stock=1, backorderable=True)
-
-    place((rare, 4))
-
-    assert stock_of(rare) == (1, 4)
-
-
 def test_falling_to_the_threshold_is_reported_once() -> None:
     mug = make_product(stock=8, low_stock_threshold=5)
 
