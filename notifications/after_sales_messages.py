@@ -1,4 +1,4 @@
-"""Messages about corrections, cancelled items and returns; see notifications/messages.py."""
+"""Messages about allocation, corrections, cancelled items and returns; see notifications/messages.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.messages import Lines, Message, money
+from notifications.messages import Lines, Message, listed, money
 from notifications.models import Kind
-from orders.events import ItemsCancelled, OrderEdited, OrderEvent, ShipmentCorrected
+from orders.events import (
+    ItemsCancelled,
+    OrderEdited,
+    OrderEvent,
+    OrderItemsAllocated,
+    OrderItemsWaiting,
+    ShipmentCorrected,
+)
 from orders.read_models import OrderSummary
 from orders.return_events import (
     ReturnApproved,
@@ -45,6 +52,31 @@ def _items_cancelled(event: ItemsCancelled, order: OrderSummary, shipped: Lines)
         details=_reason(event.reason),
         lines=order.lines,
         shows_order=True,
+    )
+
+
+def _items_allocated(event: OrderItemsAllocated, order: OrderSummary, shipped: Lines) -> Message:
+    return Message(
+        kind=Kind.ITEMS_ALLOCATED,
+        subject=_("Items of order %(number)s have arrived") % {"number": event.number},
+        headline=_("Your items have arrived"),
+        paragraphs=(
+            _("Items that you were waiting for are reserved for you now."),
+            *listed(event.quantities, order),
+        ),
+    )
+
+
+def _items_waiting(event: OrderItemsWaiting, order: OrderSummary, shipped: Lines) -> Message:
+    return Message(
+        kind=Kind.ITEMS_WAITING,
+        subject=_("Items of order %(number)s are delayed") % {"number": event.number},
+        headline=_("Some of your items are delayed"),
+        paragraphs=(
+            _("We're sorry: items that we had reserved for you are no longer in stock."),
+            *listed(event.quantities, order),
+            _("We'll reserve new ones for you as soon as they arrive, and let you know."),
+        ),
     )
 
 
@@ -164,6 +196,8 @@ def _reason(reason: str) -> tuple[tuple[str, str], ...]:
 AFTER_SALES_MESSAGES: Mapping[
     type[OrderEvent], Callable[[Any, OrderSummary, Lines], Message | None]
 ] = {
+    OrderItemsAllocated: _items_allocated,
+    OrderItemsWaiting: _items_waiting,
     ItemsCancelled: _items_cancelled,
     OrderEdited: _address_corrected,
     ShipmentCorrected: _shipment_corrected,

@@ -22,8 +22,6 @@ from orders.events import (
     OrderDelivered,
     OrderEvent,
     OrderExpired,
-    OrderItemsAllocated,
-    OrderItemsWaiting,
     OrderPaid,
     OrderPaymentFailed,
     OrderPlaced,
@@ -76,7 +74,7 @@ def _order_placed(event: OrderPlaced, order: OrderSummary, shipped: Lines) -> Me
         paragraphs = [
             _("We've received your order and reserved what is in stock."),
             _("These items are on backorder; we'll let you know when they arrive:"),
-            *_listed(waiting, order),
+            *listed(waiting, order),
         ]
     if order.payment_status in (PaymentState.UNPAID, PaymentState.FAILED):
         paragraphs.append(_("We'll prepare it for shipping once we receive your payment."))
@@ -199,32 +197,8 @@ def _order_refunded(event: OrderRefunded, order: OrderSummary, shipped: Lines) -
     )
 
 
-def _items_allocated(event: OrderItemsAllocated, order: OrderSummary, shipped: Lines) -> Message:
-    return Message(
-        kind=Kind.ITEMS_ALLOCATED,
-        subject=_("Items of order %(number)s have arrived") % {"number": event.number},
-        headline=_("Your items have arrived"),
-        paragraphs=(
-            _("Items that you were waiting for are reserved for you now."),
-            *_listed(event.quantities, order),
-        ),
-    )
-
-
-def _items_waiting(event: OrderItemsWaiting, order: OrderSummary, shipped: Lines) -> Message:
-    return Message(
-        kind=Kind.ITEMS_WAITING,
-        subject=_("Items of order %(number)s are delayed") % {"number": event.number},
-        headline=_("Some of your items are delayed"),
-        paragraphs=(
-            _("We're sorry: items that we had reserved for you are no longer in stock."),
-            *_listed(event.quantities, order),
-            _("We'll reserve new ones for you as soon as they arrive, and let you know."),
-        ),
-    )
-
-
-def _listed(quantities: Mapping[UUID, int], order: OrderSummary) -> list[str]:
+def listed(quantities: Mapping[UUID, int], order: OrderSummary) -> list[str]:
+    """A line of text for each product of the order that has a quantity."""
     return [
         _("%(quantity)d × %(name)s") % {"quantity": quantities[line.product_id], "name": line.name}
         for line in order.lines
@@ -301,7 +275,5 @@ ORDER_MESSAGES: Mapping[type[OrderEvent], Callable[[Any, OrderSummary, Lines], M
     OrderCancelled: _order_cancelled,
     OrderExpired: _order_expired,
     OrderRefunded: _order_refunded,
-    OrderItemsAllocated: _items_allocated,
-    OrderItemsWaiting: _items_waiting,
 }
 """The message to the customer about each event of an order, with the items of its shipment."""
