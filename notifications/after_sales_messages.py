@@ -1,4 +1,4 @@
-"""Messages about allocation, corrections, cancelled items and returns; see notifications/messages.py."""
+"""Messages on allocation, corrections, cancellations and returns; see notifications/messages.py."""
 
 from __future__ import annotations
 

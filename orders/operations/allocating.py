@@ -96,11 +96,15 @@ def _exceptions(
 
 
 def _events(order: Order, difference: Mapping[UUID, int]) -> list[DomainEvent]:
-    who = {"order_id": order.id, "number": order.number, "customer_id": order.customer_id}
     lost = {id: more for id, more in difference.items() if more > 0}
     allocated = {id: -more for id, more in difference.items() if more < 0}
     return [
-        event(**who, quantities=quantities)
+        event(
+            order_id=order.id,
+            number=order.number,
+            customer_id=order.customer_id,
+            quantities=quantities,
+        )
         for event, quantities in ((OrderItemsWaiting, lost), (OrderItemsAllocated, allocated))
         if quantities
     ]
