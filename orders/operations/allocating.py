@@ -70,7 +70,7 @@ def apply_allocation_events(events: Sequence[RecordedEvent]) -> None:
     publish_all(order_events, at=now)
     raise_exceptions(lost, actor=_ACTOR)
     settle_lost_stock(
-        [order.id for order in changed if not any(i.quantity_waiting for i in items[order.id])],
+        [id for id in orders if not any(item.quantity_waiting for item in items[id])],
         actor=_ACTOR,
     )
 

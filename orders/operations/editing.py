@@ -23,7 +23,11 @@ from orders.errors import OrderNotEditable, ReferenceTaken
 from orders.events import InternalNoteChanged, OrderEdited
 from orders.locks import items_of, lock_order, lock_references
 from orders.models import Order, OrderItem
-from orders.operations.transitions import stock_reference, transition_order
+from orders.operations.transitions import (
+    settle_lost_stock,
+    stock_reference,
+    transition_order,
+)
 from orders.operations.validation import check_sellable, check_stock
 from orders.placements import OrderedItem, Reference
 from orders.states import OrderStatus, PaymentState
@@ -162,6 +166,8 @@ def _exchange_items(
     if (run := current_dry_run()) is not None:
         run.change_total(order.total - previous_total, order.currency)
     stock.save(at=at)
+    if any(item.quantity_waiting for item in old.values()) and not any(waiting.values()):
+        settle_lost_stock([order.id], actor=actor)
     return {
         "items": [
             [{"product_id": str(id), "quantity": n} for id, n in before.items()],

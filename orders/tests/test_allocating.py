@@ -201,16 +201,22 @@ def test_an_order_that_loses_stock_waits_and_learns_of_both() -> None:
     assert violations() == []
 
 
-@pytest.mark.parametrize("way", ["cancel", "cancel items"])
-def test_an_order_that_lost_stock_and_is_cancelled_needs_nobody_any_more(way: str) -> None:
+@pytest.mark.parametrize("way", ["cancel", "cancel items", "edit", "ship at once"])
+def test_an_order_that_lost_stock_and_waits_for_nothing_needs_nobody_any_more(way: str) -> None:
     mug = make_product(stock=5)
-    order = paid_order((mug, 5))
+    order = place((mug, 5)) if way == "edit" else paid_order((mug, 5))
     change(mug, -2)
     relay_allocations()
     [item] = order.items.all()
 
     if way == "cancel":
         cancel_order(actor=STAFF, order_id=order.id)
+    elif way == "edit":
+        edited(order, (mug, 3))
+    elif way == "ship at once":  # before the order learns that it has its stock again
+        change(mug, 2)
+        ship(order)
+        relay_allocations()
     else:
         cancel_items(
             actor=STAFF,
