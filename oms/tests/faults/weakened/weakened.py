@@ -131,9 +131,8 @@ def _payments_in_progress() -> Any:
 def _mail_retries() -> Any:
     """A mail is attempted once."""
     from notifications.operations import sending
-    from oms.queue.leases import give_up
 
-    return patch.object(sending, "reschedule", give_up)
+    return patch.object(sending, "_reschedule", sending._give_up)
 
 
 def _resumption() -> Any:
@@ -142,11 +141,11 @@ def _resumption() -> Any:
 
     beginning, subscribe = Streams.beginning, Streams.subscribe
 
-    async def begin(streams: Streams, interest: Any, *, caller: Any, after: object) -> Any:
-        return await beginning(streams, interest, caller=caller, after=None)
+    async def begin(*arguments: Any, **options: Any) -> Any:
+        return await beginning(*arguments, **options | {"after": None})
 
-    def follow(streams: Streams, listener: Any, interest: Any, *, after: object, page: Any) -> Any:
-        return subscribe(streams, listener, interest, after=None, page=page)
+    def follow(*arguments: Any, **options: Any) -> Any:
+        return subscribe(*arguments, **options | {"after": None})
 
     stack = ExitStack()
     stack.enter_context(patch.object(Streams, "beginning", begin))
