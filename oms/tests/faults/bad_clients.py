@@ -25,10 +25,10 @@ _CUT_SECONDS = 13.0
 # As long may a client read nothing of what is sent, which takes some time to fill the buffers.
 _UNREAD_SECONDS = 15.0
 _SLOW_SECONDS = 17.0
-# Requests without waiting for an answer, and the size of what is asked for: together more than the
+# Requests without waiting for an answer, and the size of each answer: together more than the
 # kernel's buffers of a connection hold, which are 4 MiB of the server and these of the client.
 _REQUESTS, _LARGE, _RECEIVE_BUFFER = 60, 500_000, 65_536
-# By how much a web worker may grow, with more than ten times as many bytes of answers to send.
+# By how much a web worker may grow, with several times as many bytes of answers to send.
 _SPARE_MEMORY = 64 * 1024 * 1024
 # The slowest of a hundred; a login is expensive on purpose.
 _BARS = {"health": 0.5, "login": 3.0, "orders": 2.0, "back office": 2.0}

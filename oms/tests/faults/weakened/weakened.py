@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -121,22 +122,17 @@ def _isolation() -> Any:
 
 
 def _payments_in_progress() -> Any:
-    """An order expires although its payment is on its way or was made."""
-    from django.db.models import Q
+    """An order expires without a look at its payments: its own status may be behind."""
+    from orders.operations import cancelling
 
-    from orders import locks
-
-    return patch.object(
-        locks, "_is_overdue", lambda at, paying_since: Q(status="pending", expires_at__lte=at)
-    )
+    return patch.object(cancelling, "void_unsent", lambda **_: frozenset())
 
 
 def _mail_retries() -> Any:
     """A mail is attempted once."""
     from notifications.operations import sending
-    from oms.queue.leases import give_up
 
-    return patch.object(sending, "reschedule", give_up)
+    return patch.object(sending, "_reschedule", sending._give_up)
 
 
 def _resumption() -> Any:
@@ -145,11 +141,11 @@ def _resumption() -> Any:
 
     beginning, subscribe = Streams.beginning, Streams.subscribe
 
-    async def begin(streams: Streams, interest: Any, *, caller: Any, after: object) -> Any:
-        return await beginning(streams, interest, caller=caller, after=None)
+    async def begin(*arguments: Any, **options: Any) -> Any:
+        return await beginning(*arguments, **options | {"after": None})
 
-    def follow(streams: Streams, listener: Any, interest: Any, *, after: object, page: Any) -> Any:
-        return subscribe(streams, listener, interest, after=None, page=page)
+    def follow(*arguments: Any, **options: Any) -> Any:
+        return subscribe(*arguments, **options | {"after": None})
 
     stack = ExitStack()
     stack.enter_context(patch.object(Streams, "beginning", begin))
@@ -199,16 +195,26 @@ def _start() -> None:
     threading.Thread(target=_follow, name="weakened", daemon=True).start()
 
 
+@dataclass(kw_only=True)
+class _State:
+    """What is taken away now; a forked process begins with that of its parent."""
+
+    present: str = ""
+    changes: ExitStack = field(default_factory=ExitStack)
+
+
+_state = _State()
+
+
 def _follow() -> None:
-    present, changes = "", ExitStack()
     while True:
         wanted = _FILE.read_text().strip() if _FILE.exists() else ""
-        if wanted != present:
-            changes.close()
-            changes = ExitStack()
+        if wanted != _state.present:
+            _state.changes.close()
+            _state.changes = ExitStack()
             if wanted:
-                changes.enter_context(WEAKNESSES[wanted]())
-            present = wanted
+                _state.changes.enter_context(WEAKNESSES[wanted]())
+            _state.present = wanted
         time.sleep(_SECONDS)
 
 
