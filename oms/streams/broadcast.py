@@ -120,7 +120,7 @@ class Broadcast:
             if not page.is_full and self._until is not None and page.until >= self._until:
                 break
             page = await self._read(read_on, interest.scope, last=page, limit=_PAGE)
-        subscription.after = page.until
+        subscription.after, subscription.position = page.until, page.next
         self.begin(subscription)
         if after is not None and subscription.wants_stock:
             await self._send_missed_stock(subscription, after=after)
@@ -172,7 +172,7 @@ class Broadcast:
                     subscription.listener.put(message)
 
     def _send_stock(self, state: ProductState) -> None:
-        made: dict[UUID | None, Message] = {}
+        made: dict[UUID, Message] = {}
         for product in (None, state.product_id):
             for subscription in self._groups.get((Topic.INVENTORY, product), ()):
                 if not subscription.wants_stock:
@@ -184,15 +184,11 @@ class Broadcast:
                 if subscription.sent_meanwhile is not None:
                     subscription.sent_meanwhile.add(state.product_id)
 
-    def _position_for(self, subscription: Subscription) -> UUID | None:
-        """From where the subscription can go on; None while it has got more from the log.
-
-        There it would get that again.
-        """
-        has_more = subscription.after is not None and (
-            self._until is None or self._until < subscription.after
-        )
-        return None if has_more else self.position
+    def _position_for(self, subscription: Subscription) -> UUID:
+        """From where the subscription can go on: what it has read by itself may be later."""
+        after = subscription.after
+        has_more = after is not None and (self._until is None or self._until < after)
+        return subscription.position if has_more else self.position
 
     def _end_after(self, event: FeedEvent) -> None:
         """End what may be no longer allowed: who connects again is authenticated again."""

@@ -10,7 +10,7 @@ from enum import Enum
 from uuid import UUID
 
 from oms.core.errors import TooManyRequests
-from oms.streams.feed import FeedEvent, Place
+from oms.streams.feed import NOTHING, FeedEvent, Place
 from oms.streams.messages import Message, Reply
 from oms.streams.topics import Interest, Topic, topic_of
 from oms.users.access_tokens import Account
@@ -148,13 +148,14 @@ class Subscription:
     """What a listener follows, but for the topics that it has `left_out` since.
 
     `after` is the place up to which it was read from the log for this subscription alone, by the
-    task `behind` if it still is. `sent_meanwhile` are the products whose stock was sent while that
-    of what it has missed is looked up.
+    task `behind` if it still is, and `position` the one to go on from there. `sent_meanwhile` are
+    the products whose stock was sent while that of what it has missed is looked up.
     """
 
     listener: Listener
     interest: Interest
     after: Place | None = None
+    position: UUID = NOTHING
     behind: asyncio.Task[None] | None = None
     left_out: frozenset[Topic] = frozenset()
     sent_meanwhile: set[UUID] | None = None

@@ -53,11 +53,8 @@ def message_of(event: FeedEvent) -> Message:
     return Message(id=event.id, event=event.type, data=event.data)
 
 
-def stock_message(state: ProductState, *, position: UUID | None) -> Message:
-    """The message about a product's stock as it is at that position or later.
-
-    Without one it leaves the client where it is in the log.
-    """
+def stock_message(state: ProductState, *, position: UUID) -> Message:
+    """The message about a product's stock as it is at that position or later."""
     return Message(id=position, event=STOCK_EVENT, data=msgspec.json.encode(state).decode())
 
 
