@@ -34,6 +34,7 @@ from inventory.operations.documents import (
 )
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind
+from oms.core.deadline import time_left
 from oms.core.dry_runs import current_dry_run
 from oms.core.errors import InputError
 from oms.core.permissions import Permission
@@ -47,6 +48,8 @@ log = structlog.get_logger(__name__)
 BOOK_TASK = "inventory.book_receipts"
 # Products in one transaction.
 CHUNK = 100
+# What is left of the deadline when the call stops booking, so that it can still be answered.
+_SPARE_SECONDS = 5.0
 
 
 def receive_stock(
@@ -55,18 +58,25 @@ def receive_stock(
     """Receive the quantities at a location, by default the default one; returns the receipt.
 
     A receipt with the same reference and content is returned as it is, its rest booked. Inside of a
-    transaction only the first products are booked; the task does the rest after the commit. Raises
+    transaction, or shortly before the deadline, the rest is left to the task. Raises
     PermissionDenied, Invalid for unknown locations and products, ReferenceTaken for other content,
     and StockLinesConflict for what is more than can be on hand.
     """
     document = _start_receipt(actor=actor, reference=reference, lines=lines, location=location)
-    # A dry run shows all of it, and holds its locks for as long as that takes.
-    if in_transaction() and current_dry_run() is None:
-        wake_on_commit(BOOK_TASK)
-        return document
     while not document.is_completed:
+        if _is_left_to_the_task():
+            wake_on_commit(BOOK_TASK)
+            break
         document = book_next_items(document.id)
     return document
+
+
+def _is_left_to_the_task() -> bool:
+    """Whether the rest is not booked now: in a transaction, or shortly before the deadline."""
+    if current_dry_run() is not None:
+        return False  # which shows all of it, and is rolled back as a whole
+    left = time_left()
+    return in_transaction() or (left is not None and left < _SPARE_SECONDS)
 
 
 @transaction
