@@ -31,6 +31,7 @@ from inventory.operations.documents import (
     find_content,
     level_at,
     open_levels,
+    save_movements,
 )
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 # The Celery task that books the rest of receipts.
 BOOK_TASK = "inventory.book_receipts"
 # Products in one transaction.
-CHUNK = 100
+CHUNK = 50
 # What is left of the deadline when the call stops booking, so that it can still be answered.
 _SPARE_SECONDS = 5.0
 
@@ -149,7 +150,7 @@ def _receive(document: StockDocument, quantities: dict[UUID, int], actor: Actor)
     for product_id, quantity in quantities.items():
         level = level_at(allocator, product_id, document.location)
         allocator.adjust(level, quantity, kind=MovementKind.RECEIVE, cause=cause)
-    allocator.save(at=clock.now())
+    save_movements(allocator, actor=actor, at=clock.now())
 
 
 def _check_capacity(content: Content) -> None:

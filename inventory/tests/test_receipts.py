@@ -95,6 +95,8 @@ def test_a_receipt_books_each_item_by_id_or_sku(staff: APIClient, products: list
         "receipt",
         2,
     )
+    adjusted = Event.objects.filter(type="product.stock_adjusted", object_id=products[0].id)
+    assert adjusted.get().data["movement_id"] == str(movement.id)
     assert violations() == []
 
 
