@@ -80,10 +80,10 @@ class Receipts(_StockDocuments):
         summary="Receive stock",
         description=(
             "Books up to 1,000 products, named by id or SKU; with a bad line nothing is booked."
-            " Orders that wait for the products are served first. More than 100 products are booked"
+            " Orders that wait for the products are served first. More than 50 products are booked"
             " in several steps: `items_booked` says how far it is, and a call that was interrupted"
-            " is finished by repeating it, or in the background. With an Idempotency-Key the steps"
-            " after the first follow in the background." + _ONCE
+            " is finished by repeating it, or in the background. With an Idempotency-Key, or when"
+            " the deadline is near, the steps after the first follow in the background." + _ONCE
         ),
         request=ReceiptInput,
         response=ReceiptDetailOutput,

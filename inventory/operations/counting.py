@@ -14,6 +14,7 @@ from inventory.operations.documents import (
     find_content,
     level_at,
     open_levels,
+    save_movements,
 )
 from oms.core import clock
 from oms.core.actor import Actor
@@ -68,6 +69,6 @@ def count_stock(
         allocator.adjust(level, deltas[-1], kind=MovementKind.ADJUST, cause=cause)
     if errors:
         raise StockLinesConflict(errors)
-    allocator.save(at=now)
+    save_movements(allocator, actor=actor, at=now)
     create_items(document, content, deltas=deltas)
     return document

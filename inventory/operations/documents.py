@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from inventory.errors import ReferenceTaken
-from inventory.events import StockDocumentCreated
+from inventory.events import StockAdjusted, StockDocumentCreated
 from inventory.locks import LockedLevel, lock_stock_document
 from inventory.models import (
     DocumentKind,
@@ -31,7 +31,7 @@ from oms.core.errors import InputError, Invalid
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
 from oms.db.transactions import transaction_required
-from oms.events.publishing import publish
+from oms.events.publishing import publish, publish_all
 
 MAX_LINES = 1_000
 
@@ -221,6 +221,30 @@ def level_at(allocator: StockAllocator, product_id: UUID, location: Location) ->
     level = allocator.level_at(product_id, location.code)
     assert level is not None, "open_levels has created it"
     return level
+
+
+@transaction_required
+def save_movements(allocator: StockAllocator, *, actor: Actor, at: datetime) -> None:
+    """Save the allocator, and publish an event of each movement that was asked for."""
+    allocator.save(at=at)
+    publish_all(
+        [
+            (
+                StockAdjusted(
+                    product_id=movement.level.product_id,
+                    sku=movement.level.sku,
+                    location=movement.level.location_code,
+                    reason=movement.cause.reason,
+                    on_hand_delta=movement.on_hand_delta,
+                    on_hand_after=movement.on_hand_after,
+                    movement_id=movement.id,
+                ),
+                actor,
+            )
+            for movement in allocator.movements
+        ],
+        at=at,
+    )
 
 
 def cause_of(document: StockDocument, *, actor: Actor, reason: str) -> Cause:

@@ -31,9 +31,11 @@ from inventory.operations.documents import (
     find_content,
     level_at,
     open_levels,
+    save_movements,
 )
 from oms.core import clock
 from oms.core.actor import Actor, ActorKind
+from oms.core.deadline import time_left
 from oms.core.dry_runs import current_dry_run
 from oms.core.errors import InputError
 from oms.core.permissions import Permission
@@ -46,7 +48,9 @@ log = structlog.get_logger(__name__)
 # The Celery task that books the rest of receipts.
 BOOK_TASK = "inventory.book_receipts"
 # Products in one transaction.
-CHUNK = 100
+CHUNK = 50
+# What is left of the deadline when the call stops booking, so that it can still be answered.
+_SPARE_SECONDS = 5.0
 
 
 def receive_stock(
@@ -55,18 +59,25 @@ def receive_stock(
     """Receive the quantities at a location, by default the default one; returns the receipt.
 
     A receipt with the same reference and content is returned as it is, its rest booked. Inside of a
-    transaction only the first products are booked; the task does the rest after the commit. Raises
+    transaction, or shortly before the deadline, the rest is left to the task. Raises
     PermissionDenied, Invalid for unknown locations and products, ReferenceTaken for other content,
     and StockLinesConflict for what is more than can be on hand.
     """
     document = _start_receipt(actor=actor, reference=reference, lines=lines, location=location)
-    # A dry run shows all of it, and holds its locks for as long as that takes.
-    if in_transaction() and current_dry_run() is None:
-        wake_on_commit(BOOK_TASK)
-        return document
     while not document.is_completed:
+        if _is_left_to_the_task():
+            wake_on_commit(BOOK_TASK)
+            break
         document = book_next_items(document.id)
     return document
+
+
+def _is_left_to_the_task() -> bool:
+    """Whether the rest is not booked now: in a transaction, or shortly before the deadline."""
+    if current_dry_run() is not None:
+        return False  # which shows all of it, and is rolled back as a whole
+    left = time_left()
+    return in_transaction() or (left is not None and left < _SPARE_SECONDS)
 
 
 @transaction
@@ -139,7 +150,7 @@ def _receive(document: StockDocument, quantities: dict[UUID, int], actor: Actor)
     for product_id, quantity in quantities.items():
         level = level_at(allocator, product_id, document.location)
         allocator.adjust(level, quantity, kind=MovementKind.RECEIVE, cause=cause)
-    allocator.save(at=clock.now())
+    save_movements(allocator, actor=actor, at=clock.now())
 
 
 def _check_capacity(content: Content) -> None:

@@ -14,6 +14,7 @@ from inventory.operations.documents import (
     find_content,
     level_at,
     open_levels,
+    save_movements,
 )
 from oms.core import clock
 from oms.core.actor import Actor
@@ -80,6 +81,6 @@ def transfer_stock(
         allocator.adjust(target, line.quantity, kind=MovementKind.TRANSFER, cause=cause)
     if errors:
         raise StockLinesConflict(errors)
-    allocator.save(at=now)
+    save_movements(allocator, actor=actor, at=now)
     create_items(document, content, deltas=[line.quantity for line in lines])
     return document

@@ -16,6 +16,7 @@ from inventory.operations.documents import StockLine
 from inventory.operations.receiving import book_unfinished_receipts, receive_stock
 from inventory.tests.stock_documents import RECEIPTS, on_hand, stock_state, violations
 from oms.core.actor import system
+from oms.core.deadline import deadline_in
 from oms.core.ids import new_id
 from oms.events.models import Event
 from oms.testing.factories import (
@@ -94,6 +95,8 @@ def test_a_receipt_books_each_item_by_id_or_sku(staff: APIClient, products: list
         "receipt",
         2,
     )
+    adjusted = Event.objects.filter(type="product.stock_adjusted", object_id=products[0].id)
+    assert adjusted.get().data["movement_id"] == str(movement.id)
     assert violations() == []
 
 
@@ -244,6 +247,17 @@ def test_each_chunk_takes_the_same_number_of_statements(monkeypatch: pytest.Monk
 
     assert five - three == three - one
     assert violations() == []
+
+
+def test_shortly_before_its_deadline_a_call_leaves_the_rest_to_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK", 10)
+    with deadline_in(seconds=4):
+        document = receive_stock(actor=system("tests"), reference="DN-1", lines=lines(25))
+
+    assert (document.items_booked, document.completed_at) == (10, None)
+    assert [book_unfinished_receipts() for _ in range(3)] == [1, 1, 0]
 
 
 class Killed(BaseException):

@@ -61,7 +61,13 @@ def test_a_transfer_moves_each_item(staff: APIClient, products: list[Product]) -
         ("store", 4, 4),
     ]
     [event, *others] = Event.objects.filter(position__gt=last.position).order_by("position")
-    assert (event.type, others) == ("stock_document.created", [])
+    assert event.type == "stock_document.created"
+    assert [(e.type, e.data["location"], e.data["on_hand_delta"]) for e in others] == [
+        ("product.stock_adjusted", "main", -4),
+        ("product.stock_adjusted", "store", 4),
+        ("product.stock_adjusted", "main", -10),
+        ("product.stock_adjusted", "store", 10),
+    ]
     assert (event.data["from_location"], event.data["location"]) == ("main", "store")
     assert staff.get(response["Location"]).json() == shown
     [listed] = staff.get(TRANSFERS).json()["results"]

@@ -106,10 +106,12 @@ def test_one_reference_with_different_contents_belongs_to_one_of_them(
     assert violations() == []
 
 
+@pytest.mark.timeout(600)
 def test_a_receipt_whose_process_is_killed_is_finished_by_repeating_it(
     processes: Processes,
 ) -> None:
-    web = processes.start("web")
+    unhurried = {"REQUEST_DEADLINE": "300"}
+    web = processes.start("web", unhurried)
     products, credentials = make_products(LINES), headers()
 
     def post() -> httpx.Response:
@@ -133,7 +135,7 @@ def test_a_receipt_whose_process_is_killed_is_finished_by_repeating_it(
     assert document.completed_at is None
     assert violations() == []
 
-    processes.start("web")
+    processes.start("web", unhurried)
     answer = post()
 
     assert (answer.status_code, answer.json()["id"]) == (201, str(document.id))
