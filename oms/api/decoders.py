@@ -52,7 +52,8 @@ class _Object(msgspec.Struct, forbid_unknown_fields=True):
         return getattr(self, name, msgspec.UNSET) is not msgspec.UNSET or name in self._defaults
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default  # noqa: SIM401  # this is that method
+        value = getattr(self, name, msgspec.UNSET)
+        return self._defaults.get(name, default) if value is msgspec.UNSET else value
 
     def keys(self) -> list[str]:
         return [name for name in self.__struct_fields__ if name in self]
