@@ -1,4 +1,4 @@
-"""Messages about corrections, cancelled items and returns; see notifications/messages.py."""
+"""Messages about cancellations, corrections and returns; see notifications/messages.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from django.utils.translation import ngettext
 
 from notifications.messages import Lines, Message, money
 from notifications.models import Kind
-from orders.events import ItemsCancelled, OrderEdited, OrderEvent, ShipmentCorrected
+from orders.events import (
+    ItemsCancelled,
+    OrderCancelled,
+    OrderEdited,
+    OrderEvent,
+    ShipmentCorrected,
+)
 from orders.read_models import OrderSummary
 from orders.return_events import (
     ReturnApproved,
@@ -20,7 +26,27 @@ from orders.return_events import (
     ReturnRejected,
     ReturnRequested,
 )
+from orders.states import PaymentState
 from orders.tracking import tracking_url
+
+
+def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
+    paragraphs = [_("We won't ship it.")]
+    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        paragraphs.append(_("If your payment still goes through, we'll refund it."))
+    elif not order.is_free and order.payment_status not in (
+        PaymentState.UNPAID,
+        PaymentState.FAILED,
+    ):
+        paragraphs.append(
+            _("We'll refund your payment; we'll email you when the refund is on its way.")
+        )
+    return Message(
+        kind=Kind.ORDER_CANCELLED,
+        subject=_("Order %(number)s has been cancelled") % {"number": event.number},
+        headline=_("Your order has been cancelled"),
+        paragraphs=tuple(paragraphs),
+    )
 
 
 def _items_cancelled(event: ItemsCancelled, order: OrderSummary, shipped: Lines) -> Message | None:
@@ -164,6 +190,7 @@ def _reason(reason: str) -> tuple[tuple[str, str], ...]:
 AFTER_SALES_MESSAGES: Mapping[
     type[OrderEvent], Callable[[Any, OrderSummary, Lines], Message | None]
 ] = {
+    OrderCancelled: _order_cancelled,
     ItemsCancelled: _items_cancelled,
     OrderEdited: _address_corrected,
     ShipmentCorrected: _shipment_corrected,
