@@ -12,6 +12,7 @@ from notifications.messages import Lines, Message, listed, money
 from notifications.models import Kind
 from orders.events import (
     ItemsCancelled,
+    OrderCancelled,
     OrderEdited,
     OrderEvent,
     OrderItemsAllocated,
@@ -27,7 +28,27 @@ from orders.return_events import (
     ReturnRejected,
     ReturnRequested,
 )
+from orders.states import PaymentState
 from orders.tracking import tracking_url
+
+
+def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
+    paragraphs = [_("We won't ship it.")]
+    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        paragraphs.append(_("If your payment still goes through, we'll refund it."))
+    elif not order.is_free and order.payment_status not in (
+        PaymentState.UNPAID,
+        PaymentState.FAILED,
+    ):
+        paragraphs.append(
+            _("We'll refund your payment; we'll email you when the refund is on its way.")
+        )
+    return Message(
+        kind=Kind.ORDER_CANCELLED,
+        subject=_("Order %(number)s has been cancelled") % {"number": event.number},
+        headline=_("Your order has been cancelled"),
+        paragraphs=tuple(paragraphs),
+    )
 
 
 def _items_cancelled(event: ItemsCancelled, order: OrderSummary, shipped: Lines) -> Message | None:
@@ -198,6 +219,7 @@ AFTER_SALES_MESSAGES: Mapping[
 ] = {
     OrderItemsAllocated: _items_allocated,
     OrderItemsWaiting: _items_waiting,
+    OrderCancelled: _order_cancelled,
     ItemsCancelled: _items_cancelled,
     OrderEdited: _address_corrected,
     ShipmentCorrected: _shipment_corrected,

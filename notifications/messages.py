@@ -18,7 +18,6 @@ from inventory.events import ProductBecameAvailable, StockRanLow
 from notifications.models import Kind
 from oms.core.currencies import DECIMALS
 from orders.events import (
-    OrderCancelled,
     OrderDelivered,
     OrderEvent,
     OrderExpired,
@@ -153,25 +152,6 @@ def _order_delivered(event: OrderDelivered, order: OrderSummary, shipped: Lines)
     )
 
 
-def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
-    paragraphs = [_("We won't ship it.")]
-    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
-        paragraphs.append(_("If your payment still goes through, we'll refund it."))
-    elif not order.is_free and order.payment_status not in (
-        PaymentState.UNPAID,
-        PaymentState.FAILED,
-    ):
-        paragraphs.append(
-            _("We'll refund your payment; we'll email you when the refund is on its way.")
-        )
-    return Message(
-        kind=Kind.ORDER_CANCELLED,
-        subject=_("Order %(number)s has been cancelled") % {"number": event.number},
-        headline=_("Your order has been cancelled"),
-        paragraphs=tuple(paragraphs),
-    )
-
-
 def _order_expired(event: OrderExpired, order: OrderSummary, shipped: Lines) -> Message:
     return Message(
         kind=Kind.ORDER_EXPIRED,
@@ -272,7 +252,6 @@ ORDER_MESSAGES: Mapping[type[OrderEvent], Callable[[Any, OrderSummary, Lines], M
     OrderPaymentFailed: _payment_failed,
     ShipmentSent: _order_shipped,
     OrderDelivered: _order_delivered,
-    OrderCancelled: _order_cancelled,
     OrderExpired: _order_expired,
     OrderRefunded: _order_refunded,
 }

@@ -27,6 +27,18 @@ from reports.operations.reporting import close_days
 
 pytestmark = pytest.mark.django_db
 
+_RETURN = (
+    "INSERT INTO orders_orderreturn (id, order_id, status, reason, created_at, updated_at)"
+    " SELECT gen_random_uuid(), order_id, 'requested', '', now(), now()"
+    " FROM orders_orderitem LIMIT 1"
+)
+_RETURN_ITEM = (
+    "INSERT INTO orders_returnitem"
+    " (id, order_return_id, order_item_id, quantity, quantity_received, reason)"
+    " SELECT gen_random_uuid(), orders_orderreturn.id, item.id, {quantity}, {received}, ''"
+    " FROM orders_orderreturn JOIN orders_orderitem AS item USING (order_id)"
+)
+
 # Each breaks one promise on a shop of sixty orders; the database itself refuses many of them, so
 # its triggers are off and the constraint in the way is dropped, in the test's own transaction.
 VIOLATIONS = {
@@ -67,6 +79,17 @@ VIOLATIONS = {
     " (SELECT id FROM orders_order WHERE status = 'delivered' LIMIT 1)",
     "shipment_quantities": "DELETE FROM orders_shipmentitem WHERE id ="
     " (SELECT id FROM orders_shipmentitem LIMIT 1)",
+    "cancelled_quantities": "ALTER TABLE orders_orderitem"
+    " DROP CONSTRAINT order_item_total_is_product; UPDATE orders_orderitem"
+    " SET quantity_cancelled = 1 WHERE id = (SELECT id FROM orders_orderitem"
+    " WHERE quantity_shipped + quantity_waiting < quantity LIMIT 1)",
+    "returned_quantities": f"{_RETURN}; {_RETURN_ITEM.format(quantity='quantity + 1', received=0)}",
+    "return_receipts": f"{_RETURN}; {_RETURN_ITEM.format(quantity=1, received=1)}",
+    "refunded_items": "INSERT INTO orders_refunditem"
+    " (id, refund_id, order_item_id, quantity, quantity_restocked)"
+    " SELECT gen_random_uuid(), refund.id, item.id, item.quantity + 1, 0"
+    " FROM payments_refund AS refund JOIN orders_orderitem AS item USING (order_id)"
+    " WHERE refund.status <> 'failed' LIMIT 1",
     "order_timestamps": "UPDATE orders_order SET expires_at = NULL WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
     "no_overdue_orders": "UPDATE orders_order SET expires_at = now() - interval '41 minutes'"
