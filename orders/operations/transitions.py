@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from django.db.models import Q
+
 from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, open_allocator_of_orders, open_stock_allocator
 from oms.core.actor import Actor
