@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from orders.models import Order
 from orders.states import PaymentState
-from payments.queries import PaymentTotals
+from payments.queries import PaymentTotals, totals_of_orders
 from payments.states import PaymentStatus
 
 _OF_NEWEST = {
@@ -34,6 +35,12 @@ def payment_state(total: Decimal, totals: PaymentTotals) -> PaymentState:
         return newest if newest in IN_PROGRESS else PaymentState.PARTIALLY_PAID
     # What costs nothing is paid; nothing is left of what was cancelled as a whole.
     return newest if total or totals.newest_status else PaymentState.PAID
+
+
+def current_payment_state(order: Order) -> PaymentState:
+    """The payment status that the order's payments give it now."""
+    totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
+    return payment_state(order.total, totals)
 
 
 def owed(total: Decimal, totals: PaymentTotals) -> Decimal:

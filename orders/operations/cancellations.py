@@ -21,7 +21,8 @@ from orders.locks import items_of, lock_order
 from orders.models import Cancellation, CancellationItem, Order, OrderItem, Shipment
 from orders.operations.quantities import ItemQuantity, price_of, quantities_by_item
 from orders.operations.transitions import release_quantities, transition_order
-from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
+from orders.payment_status import current_payment_state
+from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.events import PaymentCaptured
 from payments.operations.refunds import refund_of_order, refund_or_void
 from payments.queries import Requested
@@ -83,6 +84,8 @@ def cancel_quantities(
         sold = item.quantity - item.quantity_cancelled
         item.line_total = rounded(item.unit_price * sold, order.currency)
     order.total -= amount
+    if order.payment_status == PaymentState.PARTIALLY_PAID:
+        order.payment_status = current_payment_state(order)
     if (run := current_dry_run()) is not None:
         run.change_total(-amount, order.currency)
     refunds = [refund] if refund else _refund(order, amount, actor=actor, at=at, reason=reason)
@@ -118,7 +121,7 @@ def cancel_quantities(
     if nothing_left:
         _complete(order, actor=actor, at=at, reason=reason)
     else:
-        order.save(update_fields=["total", "version", "updated_at"])
+        order.save(update_fields=["total", "payment_status", "version", "updated_at"])
     # Stock is locked last: see docs/architecture.md.
     release_quantities(order, quantities, actor=actor, at=at)
     OrderItem.objects.bulk_update(
