@@ -9,8 +9,6 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from django.db.models import Q
-
 from inventory.holdings import holdings_of
 from inventory.operations.stock import Cause, open_allocator_of_orders, open_stock_allocator
 from oms.core.actor import Actor
