@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 
 from inventory.api.filters import MovementFilters
-from inventory.models import StockMovement
+from inventory.models import Product, StockMovement
 from inventory.queries import stock_movements
+from inventory.tests.test_reallocation import change, held, order_of, release
 from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.testing.factories import make_product
-from oms.testing.plans import PAGE, rows_read
+from oms.testing.plans import PAGE, Statement, rows_read, scans_of, statements_sent
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +73,28 @@ def test_a_page_of_the_ledger_reads_little_more_than_it_shows(count: StockMoveme
         for order in ("-id", "id"):
             found, read = rows_read(movements, order=order)
             assert (found, read < 300) == (expected, True), (query, order, read)
+
+
+def rows_scanned(statements: Iterable[Statement]) -> int:
+    reading = [one for one in statements if "INSERT" not in one.sql]
+    assert reading
+    return sum(scan.rows for one in reading for scan in scans_of(one))
+
+
+def test_reallocation_reads_a_page_of_the_ledger(count: StockMovement) -> None:
+    product = Product.objects.get(pk=count.product_id)
+    change(product, 9)
+    orders = [order_of(product, 3) for _ in range(2)]
+
+    with statements_sent() as damaged:
+        change(product, -4)
+    with statements_sent() as cancelled:
+        release(orders[0], product)
+
+    assert (held(orders[0]), held(orders[1])) == (({}, 0), ({"main": 3}, 0))
+    # A page, and what the orders in it hold.
+    assert rows_scanned(damaged) < 2_500
+    assert rows_scanned(cancelled) < 50
 
 
 def test_a_page_without_an_index_is_detected(count: StockMovement) -> None:

@@ -65,7 +65,7 @@ def change(product: Product, delta: int, *, at: str = "main") -> None:
 
 
 @transaction.atomic
-def release_part(order_id: UUID, product: Product, quantity: int | None = None) -> None:
+def release(order_id: UUID, product: Product, quantity: int | None = None) -> None:
     """Cancel the order, or a part of it."""
     allocator = open_allocator_of_orders([order_id])
     holdings = holdings_of([order_id])[order_id]
@@ -185,7 +185,7 @@ def test_any_sequence_is_reallocated_as_a_simple_model_does(
                     everything = sum(reserved.values()) + waiting
                     less = everything if step == "cancel" else min(abs(quantity), everything)
                     model.release_part(which, less)
-                    release_part(orders[which], product, None if step == "cancel" else less)
+                    release(orders[which], product, None if step == "cancel" else less)
             assert [held(order) for order in orders] == list(map(model.held, range(len(orders))))
         assert violations() == []
         transaction.set_rollback(True)
@@ -213,7 +213,7 @@ def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
     product = make_product(stock=1, backorderable=True)
     holds, waits, newcomer = (order_of(product, 1) for _ in range(3))
 
-    release_part(holds, product)
+    release(holds, product)
 
     assert held(waits) == ({"main": 1}, 0)
     assert held(newcomer) == ({}, 1)
