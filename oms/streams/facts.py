@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import fields
 from functools import cache, lru_cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from notifications.events import NotificationCreated
 from oms.core.permissions import ALL_PERMISSIONS, Permission
@@ -67,5 +67,6 @@ def _kind(hint: Any) -> str:
     if name in names:
         return names[name]
     if name == "dict":
-        return "object of [old, new]"
+        value = get_args(hint)[1]
+        return f"object of {'[old, new]' if get_origin(value) is list else _kind(value)}"
     return " or ".join(_kind(part) for part in get_args(hint))
