@@ -44,8 +44,8 @@ STATUS_EVENTS: Mapping[OrderStatus, type[OrderStatusChanged]] = {
     OrderStatus.EXPIRED: OrderExpired,
 }
 
-# What was refunded elsewhere, or has no stock, is not to be shipped any more.
-_MENDED_BY_CANCELLING = (ExceptionKind.REFUND_AT_PROVIDER, ExceptionKind.STOCK_LOST)
+# What was refunded elsewhere is not to be shipped any more.
+_MENDED_BY_CANCELLING = (ExceptionKind.REFUND_AT_PROVIDER,)
 
 # The columns that transitions and payment events change.
 _COLUMNS = (

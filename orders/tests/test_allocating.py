@@ -388,5 +388,5 @@ def test_cancelling_takes_no_more_statements_when_somebody_waits(lost: int) -> N
     with CaptureQueriesContext(connection) as statements:
         cancel_order(actor=STAFF, order_id=order.id)
 
-    assert len([one for one in statements if "SAVEPOINT" not in one["sql"]]) == 8
+    assert len([one for one in statements if "SAVEPOINT" not in one["sql"]]) == 9
     assert violations() == []
