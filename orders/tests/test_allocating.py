@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -14,7 +16,7 @@ from inventory.operations.adjustments import AdjustmentReason, Change, adjust_st
 from oms.checks import CHECKS
 from oms.core import clock
 from oms.core.actor import system
-from oms.events.models import Event
+from oms.events.models import ConsumerOffset, Event
 from oms.events.relay import recorded
 from oms.exceptions.models import ExceptionRecord
 from oms.reconcile.runner import run_checks
@@ -390,3 +392,19 @@ def test_cancelling_takes_no_more_statements_when_somebody_waits(lost: int) -> N
 
     assert len([one for one in statements if "SAVEPOINT" not in one["sql"]]) == 9
     assert violations() == []
+
+
+def test_a_migration_shows_what_waited_before_and_skips_the_old_log(rare: Product) -> None:
+    order = place((rare, 3))
+    OrderItem.objects.update(quantity_waiting=0)
+    ConsumerOffset.objects.create(consumer="orders", transaction="7", position=9)
+    migration = import_module("orders.migrations.0018_backorders_wait")
+
+    migration.show_what_waits(None, SimpleNamespace(connection=connection))
+    with connection.cursor() as cursor:
+        cursor.execute(migration._OFFSET)
+
+    assert waiting(order) == [3]
+    assert Order.objects.get(pk=order.pk).version == order.version + 1
+    offset = ConsumerOffset.objects.get(consumer="allocation")
+    assert (offset.transaction, offset.position) == ("7", 9)
