@@ -169,6 +169,15 @@ def test_every_bad_line_is_named_and_nothing_is_booked(
     assert stock_state() == before
 
 
+def test_a_thousand_bad_lines_are_named(staff: APIClient) -> None:
+    items = [{"product_id": str(new_id()), "quantity": 2_000_000_000} for _ in range(1_000)]
+
+    response = staff.post(RECEIPTS, body(*items))
+
+    assert response.status_code == 400, response.content
+    assert len(response.json()["errors"]) == 1_000
+
+
 @pytest.mark.parametrize(
     ("values", "pointer", "code"),
     [
