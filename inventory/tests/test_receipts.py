@@ -245,7 +245,7 @@ def statements_of(reference: str, content: list[StockLine]) -> list[str]:
 
 
 def test_the_number_of_statements_does_not_depend_on_the_lines() -> None:
-    few, many = lines(2), lines(60)
+    few, many = lines(2), lines(40)
 
     assert len(statements_of("DN-1", few)) == len(statements_of("DN-2", many))
 
