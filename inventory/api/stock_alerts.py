@@ -13,7 +13,7 @@ from inventory.errors import InStock
 from inventory.operations.stock_alerts import add_stock_alert, remove_stock_alert
 from oms.api.documentation import documented
 from oms.api.permissions import IsCustomer
-from oms.api.serializers import OutputSerializer
+from oms.api.serializers import InputSerializer, OutputSerializer
 from oms.api.views import ApiView
 
 
@@ -39,6 +39,7 @@ class StockAlertView(ApiView):
         errors=[InStock],
     )
     def post(self, request: Request, id: Any) -> Response:
+        self.parse(InputSerializer)  # no members
         alert = add_stock_alert(actor=self.actor, product_id=self.path_id())
         return Response(StockAlertOutput(alert).data, status=201)
 

@@ -90,6 +90,15 @@ def test_an_alert_is_created_once(client: APIClient, carla: User) -> None:
     assert second.json() == first.json()
 
 
+def test_a_body_is_not_ignored(client: APIClient) -> None:
+    response = client.post(url(make_product(stock=0)), {"quantity": 2})
+
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == ("/quantity", "unknown_field")
+    assert not StockAlert.objects.exists()
+
+
 def test_nothing_is_waited_for_that_is_available(client: APIClient) -> None:
     response = client.post(url(make_product(stock=1)))
 

@@ -21,7 +21,8 @@ def announced_fault(path: str, *, length: str, is_chunked: bool) -> tuple[int, s
     `length` is the request's Content-Length, "" without one; `is_chunked` is whether it has a
     Transfer-Encoding.
 
-    Bulk routes end in "/bulk" and may have more, as may the pages of the back office. A body of
+    Bulk routes end in "/bulk" and may have more, as may settings.API_LARGE_BODY_PATHS and the pages
+    of the back office. A body of
     unknown length is 411: WSGI gives us no end of it, so it would silently count as none.
     """
     if not length:
@@ -36,6 +37,7 @@ def announced_fault(path: str, *, length: str, is_chunked: bool) -> tuple[int, s
 
 def body_limit(path: str) -> int:
     """The most bytes that the body of a request to `path` may have."""
-    is_small = path.startswith("/api/") and not path.endswith("/bulk")
+    is_large = path.endswith("/bulk") or path in settings.API_LARGE_BODY_PATHS
+    is_small = path.startswith("/api/") and not is_large
     limit: int = settings.API_BODY_LIMIT if is_small else settings.API_BULK_BODY_LIMIT
     return limit

@@ -67,6 +67,10 @@ SPECTACULAR_SETTINGS = {
 }
 API_BODY_LIMIT = 64 * 1024
 API_BULK_BODY_LIMIT = 2 * 1024 * 1024
+# Where bodies may have the larger limit, besides routes that end in "/bulk".
+API_LARGE_BODY_PATHS = frozenset(
+    f"/api/v1/admin/inventory/{documents}" for documents in ("receipts", "transfers", "counts")
+)
 API_JSON_DEPTH_LIMIT = 32
 # Seconds for a request's body, and for an answer's client to take more of it.
 REQUEST_BODY_TIMEOUT = env.float("REQUEST_BODY_TIMEOUT", default=10.0)

@@ -237,7 +237,9 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         status=201,
     ),
     ("DELETE", "product-stock-alerts"): Expected(
-        access=Access.SIGNED_IN, request=_of_product(), status=204
+        access=Access.SIGNED_IN,
+        request=lambda shop: Request(kwargs={"id": shop.awaited.id}),
+        status=204,
     ),
     ("GET", "stock-receipts"): Expected(access=_staff, request=_plain, permissions=(P.STOCK_VIEW,)),
     ("POST", "stock-receipts"): Expected(

@@ -17,6 +17,7 @@ from inventory.models import Product, StockDocument
 from inventory.operations.counting import count_stock
 from inventory.operations.documents import StockLine
 from inventory.operations.receiving import receive_stock
+from inventory.operations.stock_alerts import add_stock_alert
 from inventory.operations.transferring import transfer_stock
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core import clock
@@ -48,6 +49,8 @@ from payments.signatures import sign
 class Shop:
     """What there is; `order`, `paid`, `shipped` and `notification` belong to `owner`.
 
+    All who may sign in have an alert for `awaited`.
+
     The `clerk` has all permissions, the `boss` is a superuser, the `member` of the staff has none.
     """
 
@@ -59,6 +62,7 @@ class Shop:
     product: Product
     hidden: Product
     sold_out: Product
+    awaited: Product
     receipt: StockDocument
     transfer: StockDocument
     count: StockDocument
@@ -105,6 +109,9 @@ def open_shop() -> Shop:
     order, paid = place((product, 2), customer=owner), paid_order((product, 3), customer=owner)
     place((product, 1), customer=stranger)
     make_location(code="store")
+    awaited = make_product(stock=0)
+    for user in (owner, stranger, clerk, boss):
+        add_stock_alert(actor=actor_for(user), product_id=awaited.id)
     lines = [StockLine(product_id=product.id, quantity=1)]
     documents: dict[str, Any] = {"actor": actor_for(clerk), "reference": "OLD-1", "lines": lines}
     shipped = paid_order((product, 4), customer=owner)
@@ -136,6 +143,7 @@ def open_shop() -> Shop:
         product=product,
         hidden=make_product(is_active=False),
         sold_out=make_product(stock=0),
+        awaited=awaited,
         receipt=receive_stock(**documents),
         transfer=transfer_stock(**documents, from_location="main", to="store"),
         count=count_stock(**documents, location="store"),
