@@ -93,8 +93,8 @@ def lock_orders(order_ids: Iterable[UUID]) -> dict[UUID, Order]:
     return {order.id: order for order in orders.order_by("id")}
 
 
-# Whoever gives a reference to an order holds the lock of both. The orders are read by a statement
-# of its own, which sees what was committed before the lock was free.
+# Every operation that sets a reference locks it. The orders are read by a statement of its own,
+# which sees what was committed before the lock was free.
 _LOCK_REFERENCES = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
 _REFERENCED = """
     SELECT orders_order.customer_id, orders_order.reference

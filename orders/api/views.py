@@ -171,8 +171,8 @@ class Orders(ChangingViewSet):
         summary="Change an order",
         description=(
             "While it is pending and unpaid. New `items` replace all items; stock is reserved or"
-            " released by the difference. A line whose quantity grows is sold anew at the current"
-            " price, like a new one; other lines keep their prices. Staff may also correct the"
+            " released by the difference. A line whose quantity grows is sold like a new one, at"
+            " the current price; other lines keep their prices. Staff may also correct the"
             " addresses until all is shipped, and `internal_note`, `reference`, `metadata` and"
             " `language` at any time."
         ),

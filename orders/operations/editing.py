@@ -64,8 +64,8 @@ def edit_order(
     """Change a pending, unpaid order; stock is reserved or released by the difference.
 
     Staff also correct other orders: addresses until all is shipped; internal note, reference,
-    metadata and language at any time. A line whose quantity grows is sold anew, at the current
-    price, like a new one; other lines keep their prices. Raises NotFound, PermissionDenied,
+    metadata and language at any time. A line whose quantity grows is sold like a new one,
+    at the current price; other lines keep their prices. Raises NotFound, PermissionDenied,
     StaleVersion, OrderNotEditable, ReferenceTaken, OutOfStock and Invalid, as placing does.
     """
     order = lock_order(
@@ -194,7 +194,7 @@ def _check(
 
 
 def _grows(item: OrderedItem, before: Mapping[UUID, int]) -> bool:
-    """Whether the line is sold anew: it is new, or its quantity grows."""
+    """Whether the line is sold at today's terms: it is new, or its quantity grows."""
     return item.quantity > before.get(item.product_id, 0)
 
 

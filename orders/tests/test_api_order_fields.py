@@ -229,7 +229,7 @@ def test_internal_notes_are_staffs_alone(customer: User, client: APIClient) -> N
     assert [answer.status_code for answer in seen] == [200] * 5
     assert not [answer for answer in seen if b"Calls often." in answer.content]
     assert not [answer for answer in seen if b"internal_note" in answer.content]
-    # Its order's version tells that something has changed, as allowed_actions may have.
+    # The version shows that something has changed, as it does for allowed_actions.
     assert client.get(path).json()["version"] == 2
     assert Event.objects.filter(type="order.internal_note_changed").count() == 1
     assert not Event.objects.filter(type="order.edited").exists()

@@ -81,7 +81,7 @@ def test_only_lines_that_do_not_grow_keep_their_price() -> None:
     assert [item.unit_price for item in items] == [Decimal(price) for price in (1, 1, 100, 100)]
     assert [item.name == "Renamed" for item in items] == [False, False, True, True]
     assert changed.total == Decimal("403.00")
-    # A line that is sold anew stays the same line.
+    # A line with another price stays the same line.
     assert {item.id for item in items} > lines
 
 
