@@ -120,7 +120,7 @@ def _actions(
         )
         for status in OrderStatus
     }
-    of_staff["edit_address"] = (order.is_correctable, {Permission.ORDERS_EDIT})
+    of_staff["edit_address"] = (order.holds_stock, {Permission.ORDERS_EDIT})
     of_staff["ship"] = (order.is_shippable, {Permission.ORDERS_SHIP})
     of_staff["cancel_items"] = (order.holds_stock, {Permission.ORDERS_CANCEL, *refund})
     of_staff["refund"] = (is_refundable, {Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND})
