@@ -39,6 +39,8 @@ WITHOUT_BODY = {
     ("DELETE", "order"),
     ("PUT", "notification-read"),
     ("POST", "stream-tickets"),
+    ("POST", "admin-return-approve"),
+    ("POST", "admin-shipment-delivered"),
 }
 WITH_BODY = [operation for operation in WRITES if operation not in WITHOUT_BODY]
 
