@@ -90,7 +90,7 @@ class NothingToRefund(Conflict):
 
 
 class RestockAmbiguous(Conflict):
-    """An amount doesn't tell which items to restock: refund `items` instead."""
+    """An amount doesn't say which items to restock: refund `items` instead."""
 
     code = "restock_ambiguous"
 

@@ -59,7 +59,7 @@ class ReturnStatus(models.TextChoices):
 
 
 class ReturnOutcome(models.TextChoices):
-    """What became of a returned unit: sold again, or not."""
+    """Whether a returned unit is sold again."""
 
     RESTOCK = "restock", _("restock")
     UNUSABLE = "unusable", _("unusable")

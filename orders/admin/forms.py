@@ -54,10 +54,9 @@ class CorrectionForm(ShipmentForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial |= {
-            "carrier": self.subject.carrier,
-            "tracking_number": self.subject.tracking_number,
-        }
+        self.initial.update(
+            carrier=self.subject.carrier, tracking_number=self.subject.tracking_number
+        )
 
 
 class AddressForm(ActionForm):
@@ -77,7 +76,7 @@ class AddressForm(ActionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial |= self.subject.order.shipping_address
+        self.initial.update(self.subject.order.shipping_address)
 
 
 class RefundForm(ActionForm):

@@ -31,7 +31,9 @@ NEW_CANCELLATION: dict[str, Any] = {
     },
 }
 
-TOO_MANY: dict[str, Any] = {"items": [{"order_item_id": ITEM_ID, "requested": 2, "left": 1}]}
+TOO_MANY: dict[str, Any] = {
+    "items": [{"order_item_id": ITEM_ID, "requested": 2, "left": 1, "waiting": 0}]
+}
 
 RETURN: dict[str, Any] = {
     "id": "019aa5d2-8e9f-7a2b-9c3d-4e5f6a7b8c9d",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from io import StringIO
 from typing import IO, Any
 
 from rest_framework import serializers
@@ -80,7 +81,7 @@ class ShipmentCSVParser(BaseParser):
             raise ParseError("The CSV is not UTF-8.") from error
         header = text.partition("\n")[0]
         delimiter = ";" if ";" in header else ","
-        rows = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
+        rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
             if not set(rows.fieldnames or ()) <= set(_COLUMNS):
                 raise ParseError(f"The first line names columns of {', '.join(_COLUMNS)}.")
@@ -88,7 +89,7 @@ class ShipmentCSVParser(BaseParser):
                 {name: cell for name, cell in row.items() if cell is not None} for row in rows
             ]
         except csv.Error as error:
-            raise ParseError(f"Line {rows.line_num} is not CSV: {error}.") from error
+            raise ParseError(f"Line {rows.reader.line_num} is not CSV: {error}.") from error
         if any(None in row for row in shipments):
             raise ParseError("A line has more cells than the first one.")
         return {"shipments": shipments}

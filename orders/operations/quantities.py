@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import F, Sum
+from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from inventory.operations.returning import unknown_locations
 from oms.core.errors import Conflict, InputError, Invalid
@@ -72,6 +73,19 @@ def expected_quantities(order_id: UUID) -> dict[UUID, int]:
         left=Sum(F("quantity") - F("quantity_received"))
     )
     return dict(expected.order_by())
+
+
+def returnable_quantities(order_id: UUID) -> dict[OrderItem, int]:
+    """The shipped units by line that neither came back nor are expected by an open return."""
+    of_item = ReturnItem.objects.filter(
+        order_item=OuterRef("pk"), order_return__status__in=OPEN_RETURNS
+    ).values("order_item")
+    expected = of_item.annotate(left=Sum(F("quantity") - F("quantity_received"))).values("left")
+    items = OrderItem.objects.filter(order=order_id).annotate(
+        expected=Coalesce(Subquery(expected), 0)
+    )
+    left = {item: item.left_to_return - item.expected for item in items.order_by("position")}
+    return {item: quantity for item, quantity in left.items() if quantity}
 
 
 def refunded_quantities(own: Sequence[OrderItem]) -> dict[UUID, int]:

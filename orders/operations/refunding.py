@@ -29,6 +29,7 @@ from orders.operations.quantities import (
     quantities_by_item,
     refunded_quantities,
     refuse_too_many,
+    returnable_quantities,
 )
 from orders.states import FulfilmentState
 from payments.operations.refunds import request_refund
@@ -170,14 +171,8 @@ def _refund_items(
 
 def _restock_all(order: Order, *, refund: Requested, actor: Actor, at: datetime) -> None:
     """Restock all units that are not returned. Those that a return expects come with that."""
-    expected = expected_quantities(order.id)
-    left = {
-        item: item.left_to_return - expected.get(item.id, 0)
-        for item in items_of([order.id])[order.id]
-    }
-    _restock(
-        order, {item: n for item, n in left.items() if n}, {}, refund=refund, actor=actor, at=at
-    )
+    left = returnable_quantities(order.id)
+    _restock(order, left, {}, refund=refund, actor=actor, at=at)
 
 
 def _restock(

@@ -154,8 +154,8 @@ def test_more_than_is_left_is_refused_naming_every_line() -> None:
         cancel(order, (0, 2), (1, 2))
 
     assert refusal.value.data["items"] == [
-        {"order_item_id": str(items[0].id), "requested": 2, "left": 1},
-        {"order_item_id": str(items[1].id), "requested": 2, "left": 1},
+        {"order_item_id": str(items[0].id), "requested": 2, "left": 1, "waiting": 0},
+        {"order_item_id": str(items[1].id), "requested": 2, "left": 1, "waiting": 0},
     ]
     assert stock_of(mug) == (8, 1)
     assert not Refund.objects.exists()

@@ -212,7 +212,7 @@ def test_refunded_units_return_to_a_location_or_where_they_came_from() -> None:
     with pytest.raises(NothingToRefund) as refusal:
         refund_units(order, 2)
     assert refusal.value.data["items"] == [
-        {"order_item_id": str(item.id), "requested": 2, "left": 1}
+        {"order_item_id": str(item.id), "requested": 2, "left": 1, "waiting": 0}
     ]
 
 

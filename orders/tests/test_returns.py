@@ -193,8 +193,8 @@ def test_open_returns_together_never_exceed_what_was_shipped() -> None:
         returned(order, 2, 1)
 
     assert refusal.value.data["items"] == [
-        {"order_item_id": str(items[0].id), "requested": 2, "left": 1},
-        {"order_item_id": str(items[1].id), "requested": 1, "left": 0},
+        {"order_item_id": str(items[0].id), "requested": 2, "left": 1, "waiting": 0},
+        {"order_item_id": str(items[1].id), "requested": 1, "left": 0, "waiting": 0},
     ]
     returned(order, 1)
 

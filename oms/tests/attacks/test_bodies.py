@@ -41,6 +41,8 @@ WITHOUT_BODY = {
     ("POST", "stream-tickets"),
     ("POST", "product-stock-alerts"),
     ("DELETE", "product-stock-alerts"),
+    ("POST", "admin-return-approve"),
+    ("POST", "admin-shipment-delivered"),
 }
 WITH_BODY = [operation for operation in WRITES if operation not in WITHOUT_BODY]
 

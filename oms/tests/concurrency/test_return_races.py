@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -72,7 +73,7 @@ def test_units_are_shipped_cancelled_returned_and_refunded_once() -> None:
             items=[ShippedItem(order_item_id=item.id, quantity=3)],
         )
         payment = payment_of(order)
-        line = {"order_item_id": item.id, "quantity": 2}
+        line: dict[str, Any] = {"order_item_id": item.id, "quantity": 2}
 
         works: list[Callable[[], object]] = [
             partial(ship_items, actor=staff, order_id=order.id, items=[ShippedItem(**line)]),
