@@ -190,6 +190,7 @@ def captured_above_total(
         fact.order_id: fact.amount
         for fact in facts
         if isinstance(fact, PaymentCaptured)
+        and fact.order_id is not None
         and fact.order_id in orders
         and fact.amount > orders[fact.order_id].total
     }
