@@ -257,9 +257,7 @@ def exception_message(event: ExceptionRaised) -> Message:
         headline=_("Something needs your attention"),
         paragraphs=(
             event.cause,
-            _(
-                "For an hour we won't e-mail you about others of this kind. The back office has all."
-            ),
+            _("The back office has all. We'll e-mail you about this kind once an hour at most."),
         ),
         link=f"{settings.PUBLIC_URL}/admin/exceptions/exceptionrecord/{event.exception_id}/change/",
     )
