@@ -17,6 +17,8 @@ from django.utils.translation import gettext as _
 from inventory.events import ProductBecameAvailable, StockRanLow
 from notifications.models import Kind
 from oms.core.currencies import DECIMALS
+from oms.exceptions.events import ExceptionRaised
+from oms.exceptions.kinds import ExceptionKind
 from orders.events import (
     OrderDelivered,
     OrderEvent,
@@ -243,6 +245,21 @@ def staff_invited_message() -> Message:
             validity % {"days": days},
         ),
         link=PASSWORD_LINK,
+    )
+
+
+def exception_message(event: ExceptionRaised) -> Message:
+    """The message to staff about an exception."""
+    kind = {"kind": ExceptionKind(event.kind).label}
+    return Message(
+        kind=Kind.EXCEPTION,
+        subject=_("Exception: %(kind)s") % kind,
+        headline=_("Something needs your attention"),
+        paragraphs=(
+            event.cause,
+            _("The back office has all. We'll e-mail you about this kind once an hour at most."),
+        ),
+        link=f"{settings.PUBLIC_URL}/admin/exceptions/exceptionrecord/{event.exception_id}/change/",
     )
 
 

@@ -39,6 +39,7 @@ class Kind(models.TextChoices):
     RETURN_RECEIVED = "return_received", _("return received")
     LOW_STOCK = "low_stock", _("low stock")
     STAFF_INVITED = "staff_invited", _("staff invited")
+    EXCEPTION = "exception", _("exception")
 
 
 class DeliveryState(models.TextChoices):

@@ -21,14 +21,14 @@ class PaymentRequested(DomainEvent):
 @event("payment.authorized")
 class PaymentAuthorized(DomainEvent):
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     amount: Decimal
     currency: str
 
 
 @event("payment.captured")
 class PaymentCaptured(DomainEvent):
-    """`order_id` is None for a charge of others that names no order."""
+    """Only of a charge of others that names no order `order_id` is None."""
 
     payment_id: UUID
     order_id: UUID | None
@@ -40,7 +40,7 @@ class PaymentCaptured(DomainEvent):
 @event("payment.failed")
 class PaymentFailed(DomainEvent):
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
     code: str
     message: str
 
@@ -48,13 +48,13 @@ class PaymentFailed(DomainEvent):
 @event("payment.became_unknown")
 class PaymentBecameUnknown(DomainEvent):
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
 
 
 @event("payment.voided")
 class PaymentVoided(DomainEvent):
     payment_id: UUID
-    order_id: UUID
+    order_id: UUID | None
 
 
 @event("refund.requested")

@@ -186,12 +186,12 @@ def totals_of_charges(
     }
 
 
-def refundable_of_order(order_id: UUID) -> Decimal:
-    """What is left to refund of the order's payments together."""
+def refundable_of_order(order_id: UUID, *, currency: str) -> Decimal:
+    """What is left to refund of the order's payments in that currency together."""
     refundable = Sum(F("captured_amount") - F("refunded_amount"))
     # Others may have refunded more of one at the provider than was captured.
     payments = Payment.objects.filter(
-        order_id=order_id, captured_amount__gt=F("refunded_amount")
+        order_id=order_id, currency=currency, captured_amount__gt=F("refunded_amount")
     )
     left: Decimal | None = payments.aggregate(left=refundable)["left"]
     return left or ZERO

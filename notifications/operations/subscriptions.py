@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,14 +20,15 @@ from notifications.messages import (
     ORDER_MESSAGES,
     Message,
     back_in_stock_message,
+    exception_message,
     low_stock_message,
     staff_invited_message,
 )
-from notifications.models import Channel, DeliveryState, Notification
+from notifications.models import Channel, DeliveryState, Kind, Notification
 from notifications.rendering import render_mail
 from oms.core import clock
 from oms.core.actor import system
-from oms.core.ids import new_id
+from oms.core.ids import first_id_at, new_id
 from oms.core.permissions import Permission
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import execute, rows_of
@@ -35,6 +36,8 @@ from oms.db.transactions import transaction_required
 from oms.events.publishing import publish
 from oms.events.relay import RecordedEvent
 from oms.events.types import DomainEvent
+from oms.exceptions.events import ExceptionRaised
+from oms.exceptions.kinds import ExceptionKind, rules_of
 from oms.queue.wakeups import wake_on_commit
 from oms.users.events import StaffInvited
 from oms.users.models import User
@@ -51,11 +54,14 @@ EVENT_TYPES: tuple[type[DomainEvent], ...] = (
     StockRanLow,
     ProductBecameAvailable,
     StaffInvited,
+    ExceptionRaised,
 )
 
 # Their messages list what is in the shipment.
 _OF_SHIPMENT = (ShipmentSent, ShipmentCorrected)
 _SUBJECT_LENGTH = 255
+# For how long there is no second mail to staff about exceptions of one kind.
+_QUIET = timedelta(hours=1)
 # The values of a row by column.
 _Row = dict[str, Any]
 
@@ -72,8 +78,9 @@ def queue_notifications(events: Sequence[RecordedEvent]) -> None:
 
     Customers get an e-mail and an in-app notification for each event of their orders, and for a
     product that is back in stock if they asked for it; staff who may view the stock an e-mail for a
-    product that is low, and new staff one with a link to set the password. The number of statements
-    does not depend on the number of events. An event that was handled before changes nothing.
+    product that is low, those who may see an exception one about it, and new staff one with a link
+    to set the password. The number of statements does not depend on the number of events. An event
+    that was handled before changes nothing.
     """
     # Rendering hundreds of mails leaves the transaction idle for seconds on a busy machine, with
     # nothing locked but the consumer's own offset.
@@ -132,9 +139,11 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
     if any(isinstance(event.fact, StockRanLow) for event in events):
         staff = _recipients(staff_with(Permission.STOCK_VIEW))
     now = clock.now()
-    mails, in_app = [], []
+    mails, in_app = _exception_mails(events, at=now), []
     for event in events:
         fact = event.fact
+        if isinstance(fact, ExceptionRaised):
+            continue
         if isinstance(fact, StockRanLow):
             message = low_stock_message(fact)
             mails += [
@@ -170,6 +179,28 @@ def _rows(events: Sequence[RecordedEvent]) -> tuple[list[_Row], list[_Row]]:
         mails.append(row | _mail(about, recipient=customer, order=order))
         in_app.append(row | _in_app(about, at=now))
     return mails, in_app
+
+
+def _exception_mails(events: Sequence[RecordedEvent], *, at: datetime) -> list[_Row]:
+    """One e-mail about each kind of exception to the staff who may see it, at most one an hour.
+
+    None about mail that was given up.
+    """
+    raised = {
+        event.fact.kind: (event.id, event.fact)
+        for event in reversed(events)
+        if isinstance(event.fact, ExceptionRaised) and event.fact.kind != ExceptionKind.DEAD_MAIL
+    }
+    if not raised:
+        return []
+    sent = Notification.objects.filter(kind=Kind.EXCEPTION, pk__gte=first_id_at(at - _QUIET))
+    subjects = set(sent.values_list("subject", flat=True))
+    return [
+        _row(id, message, recipient=person, at=at) | _mail(message, recipient=person)
+        for kind, (id, fact) in raised.items()
+        if (message := exception_message(fact)).subject not in subjects
+        for person in _recipients(staff_with(rules_of(kind).permission))
+    ]
 
 
 def _recipients(users: QuerySet[User]) -> list[_Recipient]:

@@ -15,6 +15,8 @@ from inventory.operations.documents import StockLine
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from oms.core.ids import new_id
 from oms.events.models import ConsumerOffset, DeadLetter, Event
+from oms.exceptions.kinds import ExceptionKind
+from oms.exceptions.models import ExceptionRecord
 from oms.testing.factories import (
     actor_for,
     make_customer,
@@ -106,6 +108,14 @@ def make_complete_shop(*, text: str = "", address: Mapping[str, str] = ADDRESS) 
         next_attempt_at=None,
     )
     ConsumerOffset.objects.get_or_create(consumer="orders")
+    ExceptionRecord.objects.create(
+        kind=ExceptionKind.STOCK_LOST,
+        subject=f"order:{orders[0].pk}",
+        cause=text[:500] or "A cup is broken.",
+        since=timezone.now(),
+        order_id=orders[0].pk,
+        note=text[:500],
+    )
     close_days(now=orders[0].placed_at + timedelta(days=3))
     Group.objects.create(name=text[:150] or "Packers")
     for order in orders:

@@ -88,7 +88,11 @@ def refund_payment(
         )
     else:
         refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
-    is_last = not refund.payment_left and not refundable_of_order(order.id)
+    is_last = (
+        refund.currency == order.currency
+        and not refund.payment_left
+        and not refundable_of_order(order.id, currency=order.currency)
+    )
     if restock:
         if not (is_last and order.fulfilment_status in ALL_SHIPPED):
             raise RestockAmbiguous

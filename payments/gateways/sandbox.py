@@ -124,7 +124,7 @@ class _Webhook(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-_RESULTS: dict[str, type[_Charge | _Refund | _Dispute]] = {
+_RESULTS: dict[str, type[_Charge] | type[_Refund] | type[_Dispute]] = {
     "charge": _Charge,
     "refund": _Refund,
     "dispute": _Dispute,

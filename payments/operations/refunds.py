@@ -133,7 +133,7 @@ def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -
 
 
 @transaction_required
-def void_unsent(*, actor: Actor, order_ids: Collection[UUID], at: datetime) -> set[UUID]:
+def void_unsent(*, actor: Actor, order_ids: Collection[UUID], at: datetime) -> set[UUID | None]:
     """Void the payments of the orders that were never sent.
 
     Returns the orders that have a captured or authorized payment. The caller holds the orders'
