@@ -70,7 +70,8 @@ def test_a_day_reads_little_more_than_its_own_rows(db: None) -> None:
     books.refund(order, amount="1.00", succeeded=START)
     books.restock(order, "MUG", 1, at=START)
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"start": START})
+        for statement in _FILL.split(";"):
+            cursor.execute(statement, {"start": START})
         for table in TABLES:
             cursor.execute(f"ANALYZE {table}")
     inflate_statistics(TABLES, by=100)
