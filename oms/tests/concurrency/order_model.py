@@ -10,7 +10,8 @@ from uuid import UUID
 PRICES = (Decimal("10.00"), Decimal("25.50"))
 """The price of each product; products are numbered."""
 
-HOLDING = ("pending", "confirmed", "processing")
+OPEN = ("pending", "confirmed", "processing")
+HOLDING = (*OPEN, "on_hold")
 ENDED = ("cancelled", "expired")
 NOTHING = Decimal(0)
 
@@ -147,7 +148,7 @@ class Model:
 
     def confirm(self, id: UUID) -> None:
         order = self.orders[id]
-        require(order.status in ("pending", "confirmed"))
+        require(order.status in ("pending", "confirmed", "on_hold"))
         order.status = "confirmed"
 
     def cancel(self, id: UUID) -> None:
@@ -235,18 +236,20 @@ class Model:
         """The orders learn of what was captured, in the order in which it was."""
         while self.news:
             order = self.orders[self.news.pop(0)]
-            if order.status == "pending" or (
-                order.status == "expired" and self._is_available(order)
-            ):
+            if order.status not in ENDED and order.unpaid and order.captured > order.total:
+                order.refund(min(order.captured - order.total, order.unpaid))
+                order.unpaid = NOTHING
+            if order.refundable != order.total:
+                # Too much or too little: staff decide.
+                if order.status in OPEN:
+                    order.status = "on_hold"
+            elif order.status == "pending" or self._can_come_back(order):
                 order.status = "confirmed"
             if order.status in ENDED:
                 order.refund(order.refundable)
-            elif order.captured > order.total and order.unpaid:
-                order.refund(min(order.captured - order.total, order.unpaid))
-                order.unpaid = NOTHING
 
-    def _is_available(self, order: ModelOrder) -> bool:
-        return all(
+    def _can_come_back(self, order: ModelOrder) -> bool:
+        return order.status == "expired" and all(
             line.left <= self.on_hand[product] - self.reserved(product)
             for product, line in order.lines.items()
         )
