@@ -27,10 +27,10 @@ from orders.models import Order, OrderItem
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, expire_orders
 from orders.operations.fulfilling import ship_items
-from orders.operations.paying import pay_order
 from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
+from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import PaymentChoice
 from orders.states import OrderStatus, ReturnOutcome

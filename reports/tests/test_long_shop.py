@@ -31,33 +31,33 @@ _FILL = """
     FROM generate_series(1, 5000) AS n;
     INSERT INTO orders_order
     SELECT new.* FROM made, orders_order AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', order_id, 'number', 'N' || n, 'placed_at', at, 'confirmed_at', at,
+        jsonb_build_object('id', made.order_id, 'number', 'N' || n, 'placed_at', at, 'confirmed_at', at,
             'status', CASE WHEN n %% 10 = 0 THEN 'cancelled' ELSE 'confirmed' END,
             'cancelled_at', CASE WHEN n %% 10 = 0 THEN at END)) AS new;
     INSERT INTO orders_orderitem
     SELECT new.* FROM made, orders_orderitem AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', item_id, 'order_id', order_id)) AS new;
+        jsonb_build_object('id', made.item_id, 'order_id', made.order_id)) AS new;
     INSERT INTO payments_payment
     SELECT new.* FROM made, payments_payment AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', payment_id, 'order_id', order_id, 'captured_at', at)) AS new;
+        jsonb_build_object('id', made.payment_id, 'order_id', made.order_id, 'captured_at', at)) AS new;
     INSERT INTO payments_refund
     SELECT new.* FROM made, payments_refund AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', md5('refund' || n), 'payment_id', payment_id,
-            'order_id', order_id, 'succeeded_at', at + interval '1 hour')) AS new
+        jsonb_build_object('id', md5('refund' || n), 'payment_id', made.payment_id,
+            'order_id', made.order_id, 'succeeded_at', at + interval '1 hour')) AS new
     WHERE n %% 5 = 0;
     INSERT INTO orders_cancellation
     SELECT new.* FROM made, orders_cancellation AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', part_id, 'order_id', order_id, 'created_at', at)) AS new
+        jsonb_build_object('id', made.part_id, 'order_id', made.order_id, 'created_at', at)) AS new
     WHERE n %% 7 = 0;
     INSERT INTO orders_cancellationitem
     SELECT new.* FROM made, orders_cancellationitem AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', part_id, 'cancellation_id', part_id, 'order_item_id', item_id)
+        jsonb_build_object('id', made.part_id, 'cancellation_id', made.part_id, 'order_item_id', made.item_id)
         ) AS new
     WHERE n %% 7 = 0;
     INSERT INTO inventory_stockmovement
     SELECT new.* FROM made, inventory_stockmovement AS old, LATERAL jsonb_populate_record(old,
         jsonb_build_object('id', lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
-            || '70008' || lpad(to_hex(n), 15, '0'), 'order_id', order_id, 'created_at', at,
+            || '70008' || lpad(to_hex(n), 15, '0'), 'order_id', made.order_id, 'created_at', at,
             'reference', 'return ' || n)) AS new
     WHERE n %% 9 = 0 AND old.kind = 'return'
 """
@@ -70,7 +70,8 @@ def test_a_day_reads_little_more_than_its_own_rows(db: None) -> None:
     books.refund(order, amount="1.00", succeeded=START)
     books.restock(order, "MUG", 1, at=START)
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"start": START})
+        for statement in _FILL.split(";"):
+            cursor.execute(statement, {"start": START})
         for table in TABLES:
             cursor.execute(f"ANALYZE {table}")
     inflate_statistics(TABLES, by=100)

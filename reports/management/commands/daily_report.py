@@ -84,8 +84,10 @@ def _show(report: Report, console: Console) -> None:
         ("Orders cancelled", f"{totals.orders_cancelled:,}"),
         ("Units sold", f"{totals.units_sold:,}"),
         ("Gross sales", f"{totals.gross_sales:,.{decimals}f} {currency}"),
+        ("Cancelled sales", f"{totals.cancelled_sales:,.{decimals}f} {currency}"),
         ("Refunds", f"{totals.refunds:,.{decimals}f} {currency}"),
         ("Net sales", Text(f"{totals.net_sales:,.{decimals}f} {currency}", style="bold green")),
+        ("Refunds of no sale", f"{totals.refunds_of_no_sale:,.{decimals}f} {currency}"),
         ("Average order", f"{average:,.{decimals}f} {currency}"),
     ):
         figures.add_row(label, value)
