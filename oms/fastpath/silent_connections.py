@@ -1,11 +1,10 @@
 """Closes connections on which no request arrives or no answer is read, and endless messages.
 
-And those to clients that have vanished.
-
 Granian bounds the headers of a request by the time for which an idle connection is kept, which is
 long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
 clients that only connect, or send a header byte by byte, would hold its connections. So would those
-that ask and never read, which the kernel closes (TCP_USER_TIMEOUT in tcp(7)). Of a WebSocket it
+that ask and never read, and those that have vanished with an open stream: the kernel closes both
+(TCP_USER_TIMEOUT in tcp(7)), the latter after a quarter of an hour by itself. Of a WebSocket granian
 keeps up to 64 MiB in memory until a message ends.
 """
 
@@ -22,9 +21,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 SECONDS = 10
-# For how long a client may acknowledge nothing of what was sent to it: then it has vanished. Linux
-# by itself waits for a quarter of an hour, in which a stream keeps its place.
-_VANISHED_SECONDS = 30
 # So many WebSockets are looked at each time, the others in the next looks: one takes 20 µs.
 _MOST_LOOKED_AT = 500
 # More than the longest message has that is accepted, of 4,096 characters of up to four bytes, with
@@ -134,14 +130,8 @@ class ConnectionWatch:
                 if connection is None or connection.getsockname()[1] != self._port:
                     continue
                 # Also of the socket that listens, from which new connections have it (tcp(7)).
-                connection.setsockopt(
-                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED_SECONDS * 1_000
-                )
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SECONDS * 1_000)
                 client = _plain(connection.getpeername())  # the socket that listens has none
-                if inode not in self._served:
-                    connection.setsockopt(
-                        socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SECONDS * 1_000
-                    )
                 if client in self._last_request:
                     served[inode] = client
                     web_socket = self._web_sockets.get(client)
