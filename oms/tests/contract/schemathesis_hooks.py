@@ -28,6 +28,7 @@ BEYOND_SCHEMAS = frozenset(
     {
         "currency_mismatch",
         "duplicate",
+        "in_the_future",
         "invalid_cursor",
         "no_change",
         "not_found",
@@ -35,6 +36,8 @@ BEYOND_SCHEMAS = frozenset(
         "password_entirely_numeric",
         "password_too_common",
         "password_too_similar",
+        "same_location",
+        "wrong_sign",
     }
 )
 # The ends of a report's range: each alone is well formed, and together they may not be valid.
