@@ -35,8 +35,6 @@ from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
 
-# --- What can be paid and shipped -----------------------------------------------------------------
-
 
 @pytest.mark.parametrize("status", ["on_hold", "processing", "shipped", "delivered"])
 def test_what_is_owed_can_be_paid_whatever_has_happened_to_the_order(status: str) -> None:

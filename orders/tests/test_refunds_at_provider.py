@@ -30,8 +30,6 @@ from payments.operations.provider_refunds import record_provider_refund
 
 pytestmark = pytest.mark.django_db
 
-# --- Refunds and disputes of others ---------------------------------------------------------------
-
 
 def test_a_refund_of_others_is_a_row_and_the_rest_can_be_refunded() -> None:
     order = paid("50.00")
