@@ -88,7 +88,7 @@ def rules_of(kind: Any) -> KindRules:
 
 HELP: Mapping[str, Any] = {
     ExceptionKind.PAYMENT_UNKNOWN: _(
-        "The provider has not told the outcome for a quarter of an hour. We keep asking. Look at "
+        "The provider has not answered for a quarter of an hour. We retry automatically. Look at "
         "the provider's status page; don't ask the customer to pay again."
     ),
     ExceptionKind.PAYMENT_STUCK: _(
@@ -97,7 +97,7 @@ HELP: Mapping[str, Any] = {
     ),
     ExceptionKind.CAPTURE_REJECTED: _(
         "The authorised money was not collected, or not released. Capture or void the payment "
-        "again, let the customer pay anew, or cancel the order."
+        "again, let the customer pay again, or cancel the order."
     ),
     ExceptionKind.CAPTURED_AMOUNT_DIFFERS: _(
         "The order was put on hold. If too little was collected, let the customer pay the rest, or "
@@ -109,8 +109,8 @@ HELP: Mapping[str, Any] = {
         "the customer pay again."
     ),
     ExceptionKind.CAPTURED_AFTER_FINAL: _(
-        "The customer was told that the payment had failed, and was charged after all. If the "
-        "order is paid by it, tell the customer; if it was paid again meanwhile, refund it."
+        "The payment had failed, and the customer was charged after all. If the order is paid by "
+        "it, inform the customer; if it was paid again meanwhile, refund it."
     ),
     ExceptionKind.CHARGE_AT_PROVIDER: _(
         "Somebody charged at the provider, and not through the shop. Find out who; refund it if it "

@@ -213,7 +213,7 @@ def _confirm(context: _Context, *, reason: str) -> bool:
 
 
 def _hold(context: _Context, *, reason: str) -> None:
-    """Put the order on hold unless all of it was shipped; staff decide what becomes of it."""
+    """Put the order on hold unless all of it was shipped; staff decide how it goes on."""
     order = context.order
     is_shipped = order.fulfilment_status in (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
     if OrderStatus.ON_HOLD in order.allowed and not is_shipped:

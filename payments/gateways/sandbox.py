@@ -202,7 +202,7 @@ class SandboxGateway(Gateway):
         query = {"charge_id": provider_reference}
         refunds = _call("GET", "/v1/refunds", _Page[_Refund], query=query).data
         disputes = _call("GET", "/v1/disputes", _Page[_Dispute], query=query).data
-        return [each.result() for each in (*refunds, *disputes)]
+        return [refund.result() for refund in refunds] + [each.result() for each in disputes]
 
     def ledger(self) -> Iterator[LedgerEntry]:
         after: int | None = 0

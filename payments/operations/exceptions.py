@@ -26,7 +26,7 @@ _WITHOUT_OUTCOME = (
     ExceptionKind.PAYMENT_STUCK,
     ExceptionKind.CAPTURE_REJECTED,
 )
-# Mended once all of the money was given back.
+# Mended once the payment is fully refunded.
 _MONEY_NOT_DUE = (
     ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
     ExceptionKind.CAPTURED_CURRENCY_DIFFERS,

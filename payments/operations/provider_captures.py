@@ -43,7 +43,7 @@ class ReportedCharge(Protocol):
 def is_unexpected_capture(payment: LockedPayment, result: ChargeResult) -> bool:
     """Whether the payment cannot record the capture: it has ended, or the currency is another.
 
-    Nor can one that is captured already record another amount; a smaller one is late news.
+    Nor can one that is captured already record another amount; a smaller one is a late update.
     """
     if result.status is not ChargeStatus.CAPTURED:
         return False

@@ -55,7 +55,7 @@ class LedgerByHand(Ledger):
     def overwrite_charge(self, charge_id: str, body: OverwriteBody) -> Object:
         """Let the charge have been captured like that, whatever it was. Raises ApiError.
 
-        No correct provider does it; with it a shop's handling of such news can be tried.
+        No correct provider does it; with it a shop's handling of such webhooks can be tried.
         """
         with self._transaction():
             row = self._charge_row(charge_id)

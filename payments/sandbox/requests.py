@@ -62,7 +62,7 @@ class DisputeBody(msgspec.Struct, frozen=True):
 
 
 class DecisionBody(msgspec.Struct, frozen=True):
-    """The body of POST /v1/disputes/{id}/close; who has won is told from the shop's side."""
+    """The body of POST /v1/disputes/{id}/close; the outcome is that for the shop."""
 
     outcome: Literal["won", "lost"]
 

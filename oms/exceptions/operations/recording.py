@@ -54,7 +54,7 @@ class NewException:
 
 
 def subject_of(object_type: str, id: UUID | str) -> str:
-    """The subject that stands for that object."""
+    """The subject of an exception about that object."""
     return f"{object_type}:{id}"
 
 

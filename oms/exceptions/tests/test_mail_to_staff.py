@@ -1,4 +1,4 @@
-"""Staff are told about exceptions by e-mail, and not flooded."""
+"""Staff are notified of exceptions by e-mail, and not flooded."""
 
 from __future__ import annotations
 

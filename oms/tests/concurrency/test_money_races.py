@@ -1,4 +1,4 @@
-"""News of a provider that meet our own calls, cancellation, expiry, and each other."""
+"""Webhooks of a provider at the same time as our calls, a cancellation, expiry, and others."""
 
 from __future__ import annotations
 

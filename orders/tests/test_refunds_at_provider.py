@@ -1,0 +1,170 @@
+"""Refunds and disputes that others made at the provider, and refunds that fail."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from oms.testing.factories import actor_for, make_staff
+from oms.testing.ordering import (
+    PROVIDER,
+    payment_of,
+    refund_of,
+)
+from orders.operations.cancelling import cancel_order
+from orders.tests.provider_webhooks import (
+    broken_checks,
+    disputed,
+    fail,
+    open_exceptions,
+    paid,
+    refunded,
+    state,
+    succeed,
+)
+from payments.gateways.base import RefundResult
+from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.models import Refund
+from payments.operations.provider_refunds import record_provider_refund
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_refund_of_others_is_a_row_and_the_rest_can_be_refunded() -> None:
+    order = paid("50.00")
+    payment = payment_of(order)
+
+    refunded(payment, 30_00)
+    refunded(payment, 30_00)
+
+    refund = Refund.objects.get()
+    assert (refund.origin, refund.amount, refund.reason) == (
+        "provider",
+        Decimal("30.00"),
+        "By hand.",
+    )
+    assert state(order) == ("confirmed", "partially_refunded")
+    assert open_exceptions(order) == ["refund_at_provider"]
+    payment.refresh_from_db()
+    assert payment.refundable == Decimal("20.00")
+    assert broken_checks() == []
+
+    rest = refund_of(payment)
+    assert rest.amount == Decimal("20.00")
+    succeed(rest)
+    assert state(order)[1] == "refunded"
+    assert broken_checks() == []
+
+
+def test_a_refund_of_others_mends_nothing_more_when_the_order_is_cancelled() -> None:
+    order = paid()
+    refunded(payment_of(order), 100_00)
+    assert state(order) == ("confirmed", "refunded")
+    assert open_exceptions(order) == ["refund_at_provider"]
+
+    cancel_order(actor=actor_for(make_staff()), order_id=order.id)
+
+    assert state(order) == ("cancelled", "refunded")
+    assert open_exceptions(order) == []
+    assert Refund.objects.count() == 1
+    assert broken_checks() == []
+
+
+def test_a_refund_of_others_crosses_our_own() -> None:
+    order = paid()
+    payment = payment_of(order)
+    ours = refund_of(payment)
+
+    refunded(payment, 100_00)  # before ours reaches the provider, which then refuses it
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("200.00")
+    assert payment.refundable == 0
+    fail(ours)
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("100.00")
+    # Our refund has cancelled what was not shipped, and that it failed needs nobody.
+    assert state(order) == ("cancelled", "refunded")
+    assert open_exceptions(order) == []
+    assert broken_checks() == []
+
+
+def test_a_dispute_is_in_progress_until_it_is_decided() -> None:
+    order = paid()
+    payment = payment_of(order)
+
+    disputed(payment, 40_00)
+
+    refund = Refund.objects.get()
+    assert (refund.is_dispute, refund.status, refund.origin) == (True, "processing", "provider")
+    assert refund.next_attempt_at is None
+    payment.refresh_from_db()
+    assert payment.refundable == Decimal("60.00")
+    assert state(order) == ("confirmed", "paid")
+    assert open_exceptions(order) == ["dispute"]
+    assert broken_checks() == []
+
+
+def test_a_dispute_that_is_won_changes_nothing() -> None:
+    order = paid()
+    payment = payment_of(order)
+    disputed(payment, 40_00)
+
+    disputed(payment, 40_00, "won")
+    disputed(payment, 40_00)  # late
+
+    refund = Refund.objects.get()
+    assert (refund.status, refund.failure_code) == ("failed", "dispute_won")
+    payment.refresh_from_db()
+    assert payment.refundable == Decimal("100.00")
+    assert state(order) == ("confirmed", "paid")
+    assert open_exceptions(order) == []
+    assert broken_checks() == []
+
+
+def test_a_dispute_that_is_lost_is_a_refund() -> None:
+    order = paid()
+    disputed(payment_of(order), 100_00)
+
+    disputed(payment_of(order), 100_00, "lost")
+
+    assert Refund.objects.get().status == "succeeded"
+    assert state(order) == ("confirmed", "refunded")
+    assert open_exceptions(order) == ["refund_at_provider"]
+    assert broken_checks() == []
+
+
+def test_a_lost_dispute_whose_opening_never_arrived_is_recorded() -> None:
+    order = paid()
+
+    disputed(payment_of(order), 100_00, "lost")
+    disputed(payment_of(order), 100_00, "open")
+
+    assert Refund.objects.get().status == "succeeded"
+    assert state(order) == ("confirmed", "refunded")
+
+
+def test_a_refund_of_an_unknown_charge_is_left_to_reconciliation() -> None:
+    result = RefundResult(
+        status=RefundOutcome.SUCCEEDED,
+        provider_reference="re_1",
+        charge_reference="ch_nobody",
+        amount=Decimal("1.00"),
+    )
+
+    assert not record_provider_refund(actor=PROVIDER, provider="sandbox", result=result)
+    assert not Refund.objects.exists()
+
+
+def test_a_failed_refund_is_an_exception_until_as_much_is_refunded() -> None:
+    order = paid()
+    payment = payment_of(order)
+
+    fail(refund_of(payment, amount=Decimal("60.00")))
+    assert open_exceptions(order) == ["refund_failed"]
+
+    succeed(refund_of(payment, amount=Decimal("10.00")))
+    assert open_exceptions(order) == ["refund_failed"]
+    succeed(refund_of(payment, amount=Decimal("60.00")))
+    assert open_exceptions(order) == []
