@@ -174,7 +174,8 @@ def of_line(operation: Callable[..., Any]) -> Callable[[Shop, Order], Built]:
 
 
 def charge(shop: Shop, order: Order) -> Built:
-    succeeds = shop.random.random() < 0.8
+    # However often it is asked, the provider says the same of one payment.
+    succeeds = order.id.int % 5 > 0
     status = ChargeStatus.CAPTURED if succeeds else ChargeStatus.DECLINED
     has_payment = Payment.objects.filter(order_id=order.id).exists()
     return (succeeds,), partial(report, order, status) if has_payment else lambda: None
