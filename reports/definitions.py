@@ -65,10 +65,10 @@ lines AS (
 )
 """
 
-# Of an order that counts: `captured` is what was captured, less what was given back before it was
-# confirmed; `refunded` is what was given back since; `sold` is the value of what is not cancelled.
-# What is captured beyond `sold` has to be given back, and refunds do that first. Only the rest of
-# them is given back for what stays sold:
+# Of an order that counts: `captured` is what was captured, less what was refunded before it was
+# confirmed; `refunded` is what was refunded since; `sold` is the value of what is not cancelled.
+# What is captured beyond `sold` is owed to the customer, and refunds pay that first. Only the rest
+# of them is for what stays sold:
 #
 #     of_sale = max(0, refunded - max(0, captured - sold))
 #
@@ -89,7 +89,7 @@ touched AS (
     SELECT order_id FROM orders_cancellation
     WHERE created_at >= %(start)s AND created_at < %(end)s AND currency = %(currency)s
 ),
-moments AS (
+times AS (
     SELECT order_id, at, sum(refunded) AS refunded, sum(captured) AS captured,
            sum(cancelled) AS cancelled
     FROM (
@@ -110,10 +110,10 @@ moments AS (
     GROUP BY order_id, at
 ),
 known AS (
-    SELECT moments.*, coalesce(confirmed_at, 'infinity') AS counts_from,
+    SELECT times.*, coalesce(confirmed_at, 'infinity') AS counts_from,
            CASE WHEN orders_order.id IS NULL OR cancelled_at IS NOT NULL THEN 0 ELSE total END
                AS still_sold
-    FROM moments
+    FROM times
     LEFT JOIN orders_order ON orders_order.id = order_id AND currency = %(currency)s
 ),
 states AS (

@@ -28,8 +28,8 @@ class Totals:
     `units_sold`          units sold, less those of sales that were cancelled or returned to stock.
     `gross_sales`         the value of what was sold, less that of sales that were cancelled.
     `cancelled_sales`     the value of sales that were cancelled.
-    `refunds`             money given back for what stays sold.
-    `refunds_of_no_sale`  money given back that was never for a sale.
+    `refunds`             money refunded for what stays sold.
+    `refunds_of_no_sale`  money refunded that was never for a sale.
     """
 
     orders_placed: int

@@ -21,7 +21,7 @@ _numbers = count(1)
 
 @dataclass(kw_only=True)
 class Books:
-    """Writes rows directly: what becomes of them at each time matters here, and not who did it."""
+    """Writes rows directly, because each has its own time; operations use the current time."""
 
     customer: User = field(default_factory=make_customer)
     products: dict[str, Product] = field(default_factory=dict)

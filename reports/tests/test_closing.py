@@ -82,7 +82,7 @@ def test_a_final_report_does_not_change_when_an_order_is_refunded_later(books: B
 
 
 def test_a_final_report_keeps_the_definitions_of_its_time(books: Books) -> None:
-    """By the first definitions cancellations did not count; the day is not made anew."""
+    """By the first definitions cancellations did not count; the day is not computed again."""
     order = books.order(placed=NOON, confirmed=NOON)
     books.cancel(order, at=NOON)
     report(NEXT_NOON)

@@ -25,39 +25,39 @@ TABLES = (
 # hour later, every seventh cancelled in part, every ninth returned and every tenth cancelled.
 _FILL = """
     CREATE TEMPORARY TABLE made ON COMMIT DROP AS
-    SELECT n, %(start)s + make_interval(mins => 30 * n) AS at, md5('order' || n)::uuid AS order_id,
-           md5('item' || n)::uuid AS item_id, md5('payment' || n)::uuid AS payment_id,
-           md5('part' || n)::uuid AS part_id
+    SELECT n, %(start)s + make_interval(mins => 30 * n) AS at, md5('order' || n)::uuid AS order_key,
+           md5('item' || n)::uuid AS item_key, md5('payment' || n)::uuid AS payment_key,
+           md5('part' || n)::uuid AS part_key
     FROM generate_series(1, 5000) AS n;
     INSERT INTO orders_order
     SELECT new.* FROM made, orders_order AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', made.order_id, 'number', 'N' || n, 'placed_at', at, 'confirmed_at', at,
+        jsonb_build_object('id', order_key, 'number', 'N' || n, 'placed_at', at, 'confirmed_at', at,
             'status', CASE WHEN n %% 10 = 0 THEN 'cancelled' ELSE 'confirmed' END,
             'cancelled_at', CASE WHEN n %% 10 = 0 THEN at END)) AS new;
     INSERT INTO orders_orderitem
     SELECT new.* FROM made, orders_orderitem AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', made.item_id, 'order_id', made.order_id)) AS new;
+        jsonb_build_object('id', item_key, 'order_id', order_key)) AS new;
     INSERT INTO payments_payment
     SELECT new.* FROM made, payments_payment AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', made.payment_id, 'order_id', made.order_id, 'captured_at', at)) AS new;
+        jsonb_build_object('id', payment_key, 'order_id', order_key, 'captured_at', at)) AS new;
     INSERT INTO payments_refund
     SELECT new.* FROM made, payments_refund AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', md5('refund' || n), 'payment_id', made.payment_id,
-            'order_id', made.order_id, 'succeeded_at', at + interval '1 hour')) AS new
+        jsonb_build_object('id', md5('refund' || n), 'payment_id', payment_key,
+            'order_id', order_key, 'succeeded_at', at + interval '1 hour')) AS new
     WHERE n %% 5 = 0;
     INSERT INTO orders_cancellation
     SELECT new.* FROM made, orders_cancellation AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', made.part_id, 'order_id', made.order_id, 'created_at', at)) AS new
+        jsonb_build_object('id', part_key, 'order_id', order_key, 'created_at', at)) AS new
     WHERE n %% 7 = 0;
     INSERT INTO orders_cancellationitem
     SELECT new.* FROM made, orders_cancellationitem AS old, LATERAL jsonb_populate_record(old,
-        jsonb_build_object('id', made.part_id, 'cancellation_id', made.part_id, 'order_item_id', made.item_id)
+        jsonb_build_object('id', part_key, 'cancellation_id', part_key, 'order_item_id', item_key)
         ) AS new
     WHERE n %% 7 = 0;
     INSERT INTO inventory_stockmovement
     SELECT new.* FROM made, inventory_stockmovement AS old, LATERAL jsonb_populate_record(old,
         jsonb_build_object('id', lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
-            || '70008' || lpad(to_hex(n), 15, '0'), 'order_id', made.order_id, 'created_at', at,
+            || '70008' || lpad(to_hex(n), 15, '0'), 'order_id', order_key, 'created_at', at,
             'reference', 'return ' || n)) AS new
     WHERE n %% 9 = 0 AND old.kind = 'return'
 """

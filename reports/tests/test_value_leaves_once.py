@@ -111,7 +111,7 @@ def test_cancelled_quantities_leave_with_their_value(books: Books, sale: Order) 
     assert figures(2).units_sold == -1
     books.refund(sale, amount="10", succeeded=on(3))
     assert values(3) == ("0", "0", "0", "0")
-    # More than what was cancelled: the rest is given back for what stays sold.
+    # More than what was cancelled: the rest is for what stays sold.
     books.refund(sale, amount="7", succeeded=on(4))
     assert values(4) == ("0", "7", "-7", "0")
 
@@ -158,8 +158,8 @@ def test_cancellations_do_not_change_the_average_of_what_was_sold(
     assert totals.average_order_value("EUR") == Decimal("40.00")
 
 
-def test_money_of_an_order_that_never_counted_stands_apart(books: Books) -> None:
-    """Late money of an expired order, or of one that was cancelled before it was paid."""
+def test_money_of_an_order_that_never_counted_is_kept_apart(books: Books) -> None:
+    """A late payment of an expired order, or of one that was cancelled before it was paid."""
     order = books.order(placed=on(1), cancelled=on(1), lines=LINES)
     books.payment(order, amount="60", captured=on(1))
 
@@ -169,14 +169,14 @@ def test_money_of_an_order_that_never_counted_stands_apart(books: Books) -> None
     assert values(2) == ("0", "0", "0", "60")
 
 
-def test_money_of_no_known_order_stands_apart(books: Books, sale: Order) -> None:
+def test_money_of_no_known_order_is_kept_apart(books: Books, sale: Order) -> None:
     books.refund(sale, amount="5", succeeded=on(2))
     Refund.objects.update(order_id=None)
 
     assert values(2) == ("0", "0", "0", "5")
 
 
-def test_what_was_paid_beyond_the_value_of_a_sale_stands_apart(books: Books, sale: Order) -> None:
+def test_what_was_paid_beyond_the_value_of_a_sale_is_kept_apart(books: Books, sale: Order) -> None:
     books.payment(sale, amount="75", captured=on(1))
     assert values(1) == ("60", "0", "60", "0")
 
@@ -185,7 +185,7 @@ def test_what_was_paid_beyond_the_value_of_a_sale_stands_apart(books: Books, sal
     assert values(2) == ("0", "5", "-5", "15")
 
 
-def test_money_that_was_given_back_before_the_confirmation_is_owed_again(books: Books) -> None:
+def test_money_that_was_refunded_before_the_confirmation_is_owed_again(books: Books) -> None:
     order = books.order(placed=on(1), lines=LINES)
     books.payment(order, amount="30", captured=on(1))
     books.refund(order, amount="30", succeeded=on(1, hour=13))

@@ -107,12 +107,12 @@ class ModelOrder:
 class Model:
     """The shop. Each method is a call, and raises Refused where the shop refuses it.
 
-    `news` are the orders that have not heard of their captured payments.
+    `captures` are the orders whose captured payments they have not handled yet.
     """
 
     on_hand: list[int]
     orders: dict[UUID, ModelOrder] = field(default_factory=dict)
-    news: list[UUID] = field(default_factory=list)
+    captures: list[UUID] = field(default_factory=list)
 
     def reserved(self, product: int) -> int:
         return sum(line.reserved for _, line in self.holders(product))
@@ -220,7 +220,7 @@ class Model:
             order.payment = "captured" if succeeds else "failed"
             if succeeds:
                 order.captured = order.amount
-                self.news.append(id)
+                self.captures.append(id)
 
     def adjust(self, product: int, delta: int) -> None:
         require(self.on_hand[product] + delta >= 0)
@@ -232,10 +232,10 @@ class Model:
             if order.status == "pending":
                 order.end("expired")
 
-    def hear_of_payments(self) -> None:
+    def handle_captures(self) -> None:
         """The orders learn of what was captured, in the order in which it was."""
-        while self.news:
-            order = self.orders[self.news.pop(0)]
+        while self.captures:
+            order = self.orders[self.captures.pop(0)]
             if order.status not in ENDED and order.unpaid and order.captured > order.total:
                 order.refund(min(order.captured - order.total, order.unpaid))
                 order.unpaid = NOTHING
