@@ -51,6 +51,14 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
                 ("refund_id", models.UUIDField(blank=True, null=True, verbose_name="refund")),
                 ("created_at", models.DateTimeField(verbose_name="created")),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cancellations",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "cancellation",
@@ -71,6 +79,23 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("quantity", models.PositiveIntegerField(verbose_name="quantity")),
+                (
+                    "cancellation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="orders.cancellation",
+                    ),
+                ),
+                (
+                    "order_item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="orders.orderitem",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "cancellation item",
@@ -108,6 +133,14 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 ("updated_at", models.DateTimeField(verbose_name="updated")),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="returns",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "return",
@@ -133,6 +166,14 @@ class Migration(migrations.Migration):
                     "quantity_restocked",
                     models.PositiveIntegerField(default=0, verbose_name="restocked"),
                 ),
+                (
+                    "order_item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="refunded",
+                        to="orders.orderitem",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "refunded item",
@@ -157,6 +198,23 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(default=0, verbose_name="received"),
                 ),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
+                (
+                    "order_item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="orders.orderitem",
+                    ),
+                ),
+                (
+                    "order_return",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="orders.orderreturn",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "return item",
@@ -177,6 +235,14 @@ class Migration(migrations.Migration):
                 ),
                 ("refund_id", models.UUIDField(blank=True, null=True, verbose_name="refund")),
                 ("created_at", models.DateTimeField(verbose_name="created")),
+                (
+                    "order_return",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="receipts",
+                        to="orders.orderreturn",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "return receipt",
@@ -206,99 +272,27 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("location", models.CharField(blank=True, max_length=32, verbose_name="location")),
+                (
+                    "receipt",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="orders.returnreceipt",
+                    ),
+                ),
+                (
+                    "return_item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="receipts",
+                        to="orders.returnitem",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "received item",
                 "verbose_name_plural": "received items",
             },
-        ),
-        migrations.AddField(
-            model_name="cancellation",
-            name="order",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="cancellations",
-                to="orders.order",
-            ),
-        ),
-        migrations.AddField(
-            model_name="cancellationitem",
-            name="cancellation",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="items",
-                to="orders.cancellation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="cancellationitem",
-            name="order_item",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orders.orderitem"
-            ),
-        ),
-        migrations.AddField(
-            model_name="orderreturn",
-            name="order",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="returns",
-                to="orders.order",
-            ),
-        ),
-        migrations.AddField(
-            model_name="refunditem",
-            name="order_item",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="refunded",
-                to="orders.orderitem",
-            ),
-        ),
-        migrations.AddField(
-            model_name="returnitem",
-            name="order_item",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orders.orderitem"
-            ),
-        ),
-        migrations.AddField(
-            model_name="returnitem",
-            name="order_return",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="items",
-                to="orders.orderreturn",
-            ),
-        ),
-        migrations.AddField(
-            model_name="returnreceipt",
-            name="order_return",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="receipts",
-                to="orders.orderreturn",
-            ),
-        ),
-        migrations.AddField(
-            model_name="returnreceiptitem",
-            name="receipt",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="items",
-                to="orders.returnreceipt",
-            ),
-        ),
-        migrations.AddField(
-            model_name="returnreceiptitem",
-            name="return_item",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="receipts",
-                to="orders.returnitem",
-            ),
         ),
         migrations.AddIndex(
             model_name="cancellation",
