@@ -4,8 +4,8 @@ Granian bounds the headers of a request by the time for which an idle connection
 long for the sake of proxies, and does not bound a connection without a byte at all. Without this,
 clients that only connect, or send a header byte by byte, would hold its connections. So would those
 that ask and never read, and those that have vanished with an open stream: the kernel closes both
-(TCP_USER_TIMEOUT in tcp(7)), the latter after a quarter of an hour by itself. Of a WebSocket granian
-keeps up to 64 MiB in memory until a message ends.
+(TCP_USER_TIMEOUT in tcp(7)), the latter after a quarter of an hour by itself. Of a WebSocket
+granian keeps up to 64 MiB in memory until a message ends.
 """
 
 from __future__ import annotations
