@@ -35,11 +35,13 @@ class Migration(migrations.Migration):
         migrations.SeparateDatabaseAndState(
             database_operations=[
                 migrations.RunSQL(
-                    """
+                    [
+                        """
                     ALTER TABLE orders_order
                         -- squawk-ignore ban-drop-constraint
                         DROP CONSTRAINT order_payment_status_known, DROP CONSTRAINT order_confirmed_has_its_moment
-                    """,
+                    """
+                    ],
                     migrations.RunSQL.noop,
                 )
             ],

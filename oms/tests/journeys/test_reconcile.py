@@ -94,17 +94,18 @@ VIOLATIONS = {
     " (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
     "no_overdue_orders": "UPDATE orders_order SET expires_at = now() - interval '41 minutes'"
     " WHERE id = (SELECT id FROM orders_order WHERE status = 'pending' LIMIT 1)",
-    "one_capture_per_order": "DROP INDEX payment_one_active_for_order;"
-    " INSERT INTO payments_payment SELECT (jsonb_populate_record(payment,"
+    "captured_as_requested": "UPDATE payments_payment SET captured_amount = captured_amount + 0.01"
+    " WHERE id = (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
+    "order_not_overpaid": "INSERT INTO payments_payment SELECT (jsonb_populate_record(payment,"
     " jsonb_build_object('id', gen_random_uuid()))).* FROM payments_payment AS payment"
-    " WHERE status = 'captured' LIMIT 1",
+    " WHERE status = 'captured' AND refunded_amount = 0 LIMIT 1",
     "refunds_within_captured": "ALTER TABLE payments_payment DROP CONSTRAINT"
-    " payment_refunded_within_captured; UPDATE payments_payment"
+    " payment_each_refunded_within_captured; UPDATE payments_payment"
     " SET refunded_amount = captured_amount + 1 WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
     "refunded_amounts": "UPDATE payments_payment SET refunded_amount = 0.01 WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
-    "payment_amounts": "UPDATE payments_payment SET currency = 'USD' WHERE id ="
+    "payments_of_orders": "UPDATE payments_payment SET currency = 'USD' WHERE id ="
     " (SELECT id FROM payments_payment WHERE status = 'captured' LIMIT 1)",
     "payment_status_by_payments": "UPDATE orders_order SET payment_status = 'unpaid'"
     " WHERE id = (SELECT id FROM orders_order WHERE payment_status = 'paid' LIMIT 1)",
