@@ -26,7 +26,7 @@ from oms.testing.ordering import payment_of, place, report, settle
 from orders.models import Order, OrderItem
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, expire_orders
-from orders.operations.fulfilling import ship_items
+from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
@@ -93,7 +93,8 @@ class Shop:
                     if payment.status in OPEN or payment.requested_action:
                         void = payment.requested_action == "void"
                         status = ChargeStatus.VOIDED if void else ChargeStatus.CAPTURED
-                        report(Order.objects.get(pk=payment.order_id), status)
+                        [order] = [own for own in self.orders if own.id == payment.order_id]
+                        report(order, status)
                 finish_refunds()
                 settle()
         self.pass_hours(48)
@@ -137,10 +138,6 @@ def line(order: Order) -> UUID:
     return OrderItem.objects.filter(order=order)[0].id
 
 
-def some(order: Order, number: int) -> list[ItemQuantity]:
-    return [ItemQuantity(order_item_id=line(order), quantity=number)]
-
-
 STEPS: dict[str, Step] = {
     "place": lambda shop, order, number: shop.place(number),
     "charge": charge,
@@ -152,7 +149,9 @@ STEPS: dict[str, Step] = {
     ),
     "cancel": lambda shop, order, number: cancel_order(actor=STAFF, order_id=order.id),
     "cancel some": lambda shop, order, number: cancel_items(
-        actor=STAFF, order_id=order.id, items=some(order, number)
+        actor=STAFF,
+        order_id=order.id,
+        items=[ItemQuantity(order_item_id=line(order), quantity=number)],
     ),
     "expire": lambda shop, order, number: expire_orders(at=shop.now + timedelta(hours=number)),
     "void": lambda shop, order, number: request_void(actor=STAFF, payment_id=payment_of(order).id),
@@ -160,7 +159,9 @@ STEPS: dict[str, Step] = {
     "refund items": refund_items,
     "finish refunds": finish_refunds,
     "ship some": lambda shop, order, number: ship_items(
-        actor=STAFF, order_id=order.id, items=some(order, 1)
+        actor=STAFF,
+        order_id=order.id,
+        items=[ShippedItem(order_item_id=line(order), quantity=1)],
     ),
     "ship": lambda shop, order, number: ship_items(actor=STAFF, order_id=order.id),
     "take back": take_back,
