@@ -93,7 +93,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     )
     now = clock.now()
     for order_id, amount in overpaid.items():
-        if orders[order_id].status not in ENDED:
+        if orders[order_id].status != OrderStatus.CANCELLED:
             refund_cancelled(orders[order_id], captured=amount, actor=system("orders"), at=now)
     totals = totals_of_orders(orders.keys())
     order_events: list[tuple[DomainEvent, Actor]] = []

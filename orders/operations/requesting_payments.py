@@ -7,7 +7,7 @@ from uuid import UUID
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.money import formatted
+from oms.core.money import formatted, in_currency
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from orders.errors import OrderNotPayable, TotalChanged
@@ -32,8 +32,8 @@ def pay_order(
 ) -> Requested:
     """Request a payment of what is still owed for the order.
 
-    Raises NotFound, PermissionDenied, StaleVersion, PaymentInProgress, TotalChanged if its total is
-    not `expected_total`, and OrderNotPayable if nothing is owed, anything was refunded, or the
+    Raises NotFound, PermissionDenied, StaleVersion, PaymentInProgress, Invalid for more decimals
+    than the currency has, TotalChanged if its total is not `expected_total`, and OrderNotPayable if nothing is owed, anything was refunded, or the
     order has ended.
     """
     order = lock_order(
@@ -42,11 +42,13 @@ def pay_order(
         permissions=[Permission.PAYMENTS_VIEW, Permission.PAYMENTS_RETRY],
         expected_version=expected_version,
     )
-    if expected_total is not None and expected_total != order.total:
-        raise TotalChanged(
-            expected=formatted(expected_total, order.currency),
-            total=formatted(order.total, order.currency),
-        )
+    if expected_total is not None:
+        expected_total = in_currency(expected_total, order.currency, pointer="/expected_total")
+        if expected_total != order.total:
+            raise TotalChanged(
+                expected=formatted(expected_total, order.currency),
+                total=formatted(order.total, order.currency),
+            )
     if order.payment_status in IN_PROGRESS:
         raise PaymentInProgress
     if not order.is_payable:

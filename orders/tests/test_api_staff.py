@@ -83,7 +83,9 @@ def test_staff_see_their_allowed_actions(staff: APIClient) -> None:
         "set_status:processing",
         "set_status:on_hold",
         "set_status:cancelled",
+        "edit_address",
         "ship",
+        "cancel_items",
         "refund",
     ]
 
@@ -143,14 +145,13 @@ def test_a_shipment_reports_its_errors(staff: APIClient) -> None:
 
     response = staff.post(
         f"{ADMIN}/orders/{order.id}/shipments",
-        {"items": [line, line], "carrier": "", "weight": 3},
+        {"items": [line, line], "carrier": "x" * 101, "weight": 3},
     )
 
     assert response.status_code == 400
     assert {(e["pointer"], e["code"]) for e in response.json()["errors"]} == {
         ("/items/1/order_item_id", "duplicate"),
-        ("/carrier", "blank"),
-        ("/tracking_number", "required"),
+        ("/carrier", "max_length"),
         ("/weight", "unknown_field"),
     }
 
