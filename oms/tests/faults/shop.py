@@ -217,7 +217,7 @@ class Shop:
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection to its database, in autocommit mode."""
-        return psycopg.connect(self.variable("DATABASE_URL"), autocommit=True, connect_timeout=3)
+        return psycopg.connect(self.variable("DATABASE_URL"), autocommit=True, connect_timeout=10)
 
     def rows(self, query: str, parameters: Any = None) -> list[Any]:
         """The rows of one query."""
