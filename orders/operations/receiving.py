@@ -15,7 +15,7 @@ from oms.core.money import ZERO, formatted
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
-from orders.errors import NothingToRefund, NothingToReturn
+from orders.errors import InvalidTransition, NothingToRefund, NothingToReturn
 from orders.locks import items_of, lock_order, lock_return
 from orders.models import (
     Order,
@@ -71,6 +71,12 @@ def receive_return(
     """
     _require(actor, refund=refund)
     order, order_return = lock_return(return_id, actor=actor, expected_version=expected_version)
+    if not items and order_return.status != ReturnStatus.PARTIALLY_RECEIVED:
+        raise InvalidTransition(
+            "Nothing of the return has arrived: reject it instead.",
+            status=order_return.status,
+            allowed=order_return.allowed,
+        )
     own, now = items_of([order.id])[order.id], clock.now()
     order.touch(at=now)
     return _receive(

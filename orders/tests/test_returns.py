@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from inventory.models import StockLevel, StockMovement
 from oms.core.errors import Invalid, NotFound, PermissionDenied, StaleVersion
@@ -19,12 +17,11 @@ from oms.testing.factories import (
     make_product,
     make_staff,
 )
-from oms.testing.ordering import paid_order, payment_of, place, stock_of
-from orders.errors import InvalidTransition, NothingToRefund, NothingToReturn
+from oms.testing.ordering import paid_order, place, stock_of
+from orders.errors import InvalidTransition, NothingToReturn
 from orders.models import Order, OrderReturn, ReturnReceipt
 from orders.operations.fulfilling import ShippedItem, ship_items
 from orders.operations.receiving import ReceivedItem, receive_return, record_return
-from orders.operations.refunding import RefundedItem, refund_payment
 from orders.operations.returns import (
     ReturnedItem,
     approve_return,
@@ -34,7 +31,6 @@ from orders.operations.returns import (
 )
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus, ReturnOutcome
-from payments.errors import RefundExceedsCaptured
 from payments.models import Refund
 
 pytestmark = pytest.mark.django_db
@@ -223,6 +219,8 @@ def test_a_rejected_or_cancelled_return_expects_nothing() -> None:
 def test_what_arrived_in_part_can_neither_be_rejected_nor_cancelled() -> None:
     order, staff = shipped_order((make_product(), 2)), actor_for(make_staff())
     order_return = returned(order, 2)
+    with pytest.raises(InvalidTransition, match="reject it instead"):
+        receive_return(actor=staff, return_id=order_return.id, items=[], is_last=True)
     receive_return(actor=staff, return_id=order_return.id, items=received(order, 1))
 
     with pytest.raises(InvalidTransition) as refusal:
@@ -257,53 +255,3 @@ def test_delivered_orders_are_returned_by_their_owners_alone() -> None:
     for change in (approve_return, cancel_return):
         with pytest.raises((NotFound, PermissionDenied)):
             change(actor=actor_for(make_customer()), return_id=order_return.id)
-
-
-def test_a_refund_needs_its_permission_and_money() -> None:
-    stock_keeper = actor_for(
-        make_staff(permissions=[Permission.ORDERS_VIEW, Permission.RETURNS_HANDLE])
-    )
-    order = shipped_order((make_product(), 2))
-
-    with pytest.raises(PermissionDenied) as refusal:
-        record_return(actor=stock_keeper, order_id=order.id, items=received(order, 1), refund=True)
-    assert refusal.value.permission == Permission.PAYMENTS_REFUND
-    staff = actor_for(make_staff())
-    refund_payment(actor=staff, payment_id=payment_of(order).id, amount=Decimal("30.00"))
-    with pytest.raises(RefundExceedsCaptured) as exceeded:
-        record_return(actor=staff, order_id=order.id, items=received(order, 1), refund=True)
-    assert exceeded.value.data == {"requested": "19.90", "refundable": "9.80"}
-    assert not OrderReturn.objects.exists()
-    record_return(actor=stock_keeper, order_id=order.id, items=received(order, 1))
-
-
-def test_units_that_were_refunded_are_not_refunded_again_when_they_return() -> None:
-    order, staff = shipped_order((make_product(), 2)), actor_for(make_staff())
-    [item] = order.items.all()
-    refund_payment(
-        actor=staff,
-        payment_id=payment_of(order).id,
-        items=[RefundedItem(order_item_id=item.id, quantity=2)],
-    )
-
-    with pytest.raises(NothingToRefund):
-        record_return(actor=staff, order_id=order.id, items=received(order, 1), refund=True)
-    record_return(actor=staff, order_id=order.id, items=received(order, 2))
-
-
-def test_receiving_takes_as_many_statements_for_ten_lines_as_for_one() -> None:
-    staff = actor_for(make_staff())
-
-    def statements(lines: int) -> int:
-        order = shipped_order(*[(make_product(), 2) for _ in range(lines)])
-        order_return = returned(order, *[2] * lines)
-        items = [
-            ReceivedItem(order_item_id=item.id, quantity=1, outcome=outcome)
-            for item in order.items.all()
-            for outcome in (RESTOCK, UNUSABLE)
-        ]
-        with CaptureQueriesContext(connection) as captured:
-            receive_return(actor=staff, return_id=order_return.id, items=items, refund=True)
-        return len(captured)
-
-    assert statements(10) == statements(1)
