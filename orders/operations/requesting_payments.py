@@ -33,8 +33,8 @@ def pay_order(
     """Request a payment of what is still owed for the order.
 
     Raises NotFound, PermissionDenied, StaleVersion, PaymentInProgress, Invalid for more decimals
-    than the currency has, TotalChanged if its total is not `expected_total`, and OrderNotPayable if nothing is owed, anything was refunded, or the
-    order has ended.
+    than the currency has, TotalChanged if its total is not `expected_total`, and OrderNotPayable if
+    nothing is owed, anything was refunded, or the order has ended.
     """
     order = lock_order(
         order_id,

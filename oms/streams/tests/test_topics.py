@@ -45,9 +45,11 @@ def test_staff_follow_all_orders_with_the_permission_to_view_them() -> None:
 
 
 def test_staff_follow_payments_with_the_permission_to_view_them() -> None:
-    assert kinds(account(Permission.ORDERS_VIEW)) == {"order"}
+    assert kinds(account(Permission.ORDERS_VIEW)) == {"order", "return"}
     both = account(Permission.ORDERS_VIEW, Permission.PAYMENTS_VIEW)
-    assert kinds(both) == kinds(account(is_superuser=True)) == {"order", "payment", "refund"}
+    assert (
+        kinds(both) == kinds(account(is_superuser=True)) == {"order", "return", "payment", "refund"}
+    )
 
 
 def test_other_topics_need_no_permission() -> None:
@@ -65,6 +67,6 @@ def test_customers_follow_their_own_orders() -> None:
 
     assert scope is not None
     assert scope.customer_id == caller.id
-    assert kinds(caller) == {"order"}
+    assert kinds(caller) == {"order", "return"}
     with pytest.raises(NotAuthenticated):
         interest_of(None, topics=[Topic.ORDERS], product_id=None)
