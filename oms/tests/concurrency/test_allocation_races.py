@@ -38,9 +38,8 @@ CODES = ("main", "second")
 class Shop:
     """Clients of two web processes, and a product that may be ordered beyond its stock."""
 
-    def __init__(self, processes: Processes) -> None:
-        processes.start("web", {"WEB_WORKERS": "2"})
-        self.url = processes.web_url + "/api/v1"
+    def __init__(self, servers: Processes) -> None:
+        self.url = servers.web_url + "/api/v1"
         make_location(code="second")
         self.product: Product = make_product(stock=3, backorderable=True)
         self.staff, self.customer = token_of(make_staff()), token_of(make_customer())
@@ -64,6 +63,18 @@ class Shop:
             "location": location,
         }
         return self.call("POST", "/admin/inventory/adjustments", body, token=self.staff)
+
+
+@pytest.fixture(scope="module")
+def servers(module_processes: Processes) -> Processes:
+    """Two web processes."""
+    module_processes.start("web", {"WEB_WORKERS": "2"})
+    return module_processes
+
+
+@pytest.fixture
+def shop(servers: Processes, transactional_db: None) -> Shop:
+    return Shop(servers)
 
 
 def deadlocks() -> int:
@@ -106,8 +117,8 @@ def orders_of(shop: Shop) -> list[UUID]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_books_are_right_whatever_happens_at_once(processes: Processes, seed: int) -> None:
-    shop, before = Shop(processes), deadlocks()
+def test_the_books_are_right_whatever_happens_at_once(shop: Shop, seed: int) -> None:
+    before = deadlocks()
     assert rush([partial(shop.place, n) for n in (1, 2, 3, 1, 2, 3, 4, 1)], seed=seed) == [201] * 8
 
     statuses = rush(
@@ -126,8 +137,7 @@ def test_the_books_are_right_whatever_happens_at_once(processes: Processes, seed
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_nobody_overtakes(processes: Processes, seed: int) -> None:
-    shop = Shop(processes)
+def test_nobody_overtakes(shop: Shop, seed: int) -> None:
     rush([partial(shop.place, n) for n in (2, 2, 1, 3, 2, 1, 2, 3)], seed=seed)
 
     statuses = rush(
