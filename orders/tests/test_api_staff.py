@@ -83,7 +83,9 @@ def test_staff_see_their_allowed_actions(staff: APIClient) -> None:
         "set_status:processing",
         "set_status:on_hold",
         "set_status:cancelled",
+        "edit_address",
         "ship",
+        "cancel_items",
         "refund",
     ]
 
