@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier
 from typing import Any
+from unittest.mock import patch
+from uuid import UUID
 
 import httpx
 import pytest
+from django.db import connection
+from django.db.models import QuerySet
 
 from oms.core.errors import OperationError
+from oms.db.transactions import DatabaseBusy
 from oms.testing.factories import actor_for, make_product, make_staff, tokens_for
 from oms.testing.ordering import outcomes_at_once, paid_order, payment_of, stock_of
 from oms.testing.processes import Processes
@@ -22,11 +28,13 @@ from orders.errors import (
     OrderNotShippable,
 )
 from orders.models import Cancellation, OrderItem, OrderReturn, Shipment
+from orders.operations import returns
 from orders.operations.cancellations import cancel_items
 from orders.operations.fulfilling import ShippedItem, ship_items
-from orders.operations.quantities import ItemQuantity
+from orders.operations.quantities import ItemQuantity, expected_quantities
 from orders.operations.receiving import ReceivedItem, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
+from orders.operations.returns import ReturnedItem, request_return
 from orders.states import ReturnOutcome
 from payments.errors import RefundExceedsCaptured
 
@@ -61,7 +69,43 @@ def test_parallel_returns_by_several_processes_never_exceed_what_was_shipped(
     assert expected == 7
 
 
+def test_without_the_orders_lock_returns_would_exceed_what_was_shipped() -> None:
+    """The negative control."""
+    order = paid_order((make_product(stock=10), 7))
+    ship_items(actor=actor_for(make_staff()), order_id=order.id)
+    [item] = order.items.all()
+    both_have_read = Barrier(2)
+
+    def read_together(order_id: UUID) -> dict[UUID, int]:
+        expected = expected_quantities(order_id)
+        both_have_read.wait(timeout=60)
+        return expected
+
+    request = partial(
+        request_return,
+        actor=actor_for(order.customer),
+        order_id=order.id,
+        items=[ReturnedItem(order_item_id=item.id, quantity=7)],
+    )
+    with (
+        patch.object(QuerySet, "select_for_update", lambda rows, **_options: rows.all()),
+        patch.object(returns, "expected_quantities", read_together),
+    ):
+        outcomes = outcomes_at_once([request, request])
+
+    assert [type(outcome) for outcome in outcomes] == [OrderReturn, OrderReturn]
+    assert expected_quantities(order.id) == {item.id: 14}
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
 def test_units_are_shipped_cancelled_returned_and_refunded_once() -> None:
+    before = deadlocks()
     staff = actor_for(make_staff())
     for _ in range(5):
         mug = make_product(stock=10)
@@ -95,6 +139,7 @@ def test_units_are_shipped_cancelled_returned_and_refunded_once() -> None:
         outcomes = outcomes_at_once(works)
 
         refusals = (
+            DatabaseBusy,  # on a busy machine
             NothingToCancel,
             NothingToRefund,
             NothingToReturn,
@@ -118,3 +163,4 @@ def test_units_are_shipped_cancelled_returned_and_refunded_once() -> None:
         shipped = Shipment.objects.filter(order=order).count()
         cancelled = Cancellation.objects.filter(order=order).count()
         assert shipped + cancelled > 1
+    assert deadlocks() == before
