@@ -31,6 +31,7 @@ Item = TypeVar("Item")
 
 # As long as payments.models stores it.
 _Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+_Key = Annotated[str, msgspec.Meta(max_length=255)]
 # In minor units of the currency by ISO 4217.
 _Amount = Annotated[int, msgspec.Meta(ge=0, lt=10**18)]
 _Currency = Annotated[str, msgspec.Meta(pattern=rf"\A({'|'.join(sorted(CURRENCIES))})\Z")]
@@ -38,7 +39,7 @@ _Currency = Annotated[str, msgspec.Meta(pattern=rf"\A({'|'.join(sorted(CURRENCIE
 
 class _Charge(msgspec.Struct, frozen=True):
     id: _Reference
-    idempotency_key: str
+    idempotency_key: _Key
     status: ChargeStatus
     amount: _Amount
     currency: _Currency
@@ -68,7 +69,7 @@ class _Refund(msgspec.Struct, frozen=True):
     charge_id: str
     amount: _Amount
     currency: _Currency
-    idempotency_key: str = ""
+    idempotency_key: _Key = ""
     reason: str = ""
 
     def result(self) -> RefundResult:
@@ -115,7 +116,7 @@ class _Page(msgspec.Struct, Generic[Item], frozen=True):
 
 class _WebhookData(msgspec.Struct, frozen=True):
     status: str
-    idempotency_key: str = ""
+    idempotency_key: _Key = ""
 
 
 class _Webhook(msgspec.Struct, frozen=True):

@@ -192,6 +192,7 @@ def test_an_unknown_provider_is_not_found() -> None:
         ({"captured_amount": 10**18}, "msg_1"),
         ({"currency": "XXX"}, "msg_1"),
         ({"id": "c" * 101}, "msg_1"),
+        ({"idempotency_key": "k" * 256}, "msg_1"),
         ({"id": 5}, "msg_1"),
     ],
 )
