@@ -33,7 +33,8 @@ from orders.events import (
     OrderRefunded,
 )
 from orders.models import Order, OrderItem
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 
@@ -118,7 +119,7 @@ def test_each_shipment_is_notified_with_its_items_and_tracking_number(
         ship_items(
             actor=STAFF,
             order_id=order.id,
-            items=[ShippedItem(order_item_id=item.id, quantity=quantity)],
+            items=[ItemQuantity(order_item_id=item.id, quantity=quantity)],
             carrier="DHL",
             tracking_number=tracking_number,
         )

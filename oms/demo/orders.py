@@ -19,9 +19,10 @@ from orders.models import OrderItem
 from orders.operations.allocating import EVENT_TYPES as ALLOCATION_EVENTS
 from orders.operations.allocating import apply_allocation_events
 from orders.operations.cancelling import cancel_order, expire_overdue
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
 from orders.operations.paying import EVENT_TYPES, apply_payment_events
 from orders.operations.placing import place_order
+from orders.operations.quantities import ItemQuantity
 from orders.operations.refunding import refund_payment
 from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
@@ -89,7 +90,7 @@ class DemoOrder:
     def set_status(self, status: OrderStatus, *, reason: str = "") -> None:
         set_order_status(actor=self.staff, order_id=self.id, status=status, reason=reason)
 
-    def ship(self, items: Sequence[ShippedItem] | None = None) -> None:
+    def ship(self, items: Sequence[ItemQuantity] | None = None) -> None:
         """Ship those items, or all that is left."""
         carrier = self.random.choice(_CARRIERS)
         ship_items(
@@ -157,7 +158,7 @@ def _ship_part(order: DemoOrder) -> None:
     """The first line, or half of the only one."""
     items = list(OrderItem.objects.filter(order_id=order.id).order_by("position"))
     quantity = items[0].quantity if len(items) > 1 else items[0].quantity // 2
-    order.ship([ShippedItem(order_item_id=items[0].id, quantity=quantity)])
+    order.ship([ItemQuantity(order_item_id=items[0].id, quantity=quantity)])
 
 
 def _deliver(order: DemoOrder) -> None:

@@ -18,7 +18,6 @@ from inventory.queries import location_choices
 from oms.backoffice.actions import ActionForm
 from orders.admin.forms import ShipmentForm, reason_field
 from orders.models import OrderItem
-from orders.operations.fulfilling import ShippedItem
 from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem
 from orders.operations.refunding import RefundedItem
@@ -73,7 +72,7 @@ class PartialShipmentForm(QuantitiesForm, ShipmentForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean()
         values["items"] = [
-            ShippedItem(order_item_id=item_id, quantity=quantity)
+            ItemQuantity(order_item_id=item_id, quantity=quantity)
             for item_id, quantity in self.quantities.items()
         ]
         return values

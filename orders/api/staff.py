@@ -19,7 +19,8 @@ from orders.api.inputs import ShipmentInput
 from orders.api.outputs import OrderOutput, ShipmentOutput
 from orders.api.reading import ReadOrders, is_fast_list
 from orders.errors import NothingToShip, OrderNotShippable
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 
 
 class AdminOrders(ApiViewSet):
@@ -68,7 +69,7 @@ class AdminOrders(ApiViewSet):
         data = self.parse(ShipmentInput)
         items = None
         if "items" in data:
-            items = [ShippedItem(**item) for item in data["items"]]
+            items = [ItemQuantity(**item) for item in data["items"]]
         shipment = ship_items(
             actor=self.actor,
             order_id=self.path_id(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -18,18 +17,10 @@ from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentSent
 from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
-from orders.operations.quantities import quantities_by_item
+from orders.operations.quantities import ItemQuantity, quantities_by_item
 from orders.operations.transitions import transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShippedItem:
-    """The quantity of an order item in a shipment."""
-
-    order_item_id: UUID
-    quantity: int
 
 
 @transaction
@@ -37,7 +28,7 @@ def ship_items(
     *,
     actor: Actor,
     order_id: UUID,
-    items: Sequence[ShippedItem] | None = None,
+    items: Sequence[ItemQuantity] | None = None,
     carrier: str = "",
     tracking_number: str = "",
     reason: str = "",
@@ -69,7 +60,7 @@ def ship_locked(
     order: Order,
     *,
     actor: Actor,
-    items: Sequence[ShippedItem] | None,
+    items: Sequence[ItemQuantity] | None,
     carrier: str,
     tracking_number: str,
     reason: str,
@@ -135,7 +126,7 @@ def ship_locked(
 
 
 def _shipment_quantities(
-    own: Sequence[OrderItem], items: Sequence[ShippedItem] | None, *, completely: bool
+    own: Sequence[OrderItem], items: Sequence[ItemQuantity] | None, *, completely: bool
 ) -> dict[OrderItem, int]:
     """Quantities by order item. Reports all items that cannot be shipped."""
     if items is None:

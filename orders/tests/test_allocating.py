@@ -35,7 +35,7 @@ from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, delete_order, expire_orders
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
 from orders.operations.placing import place_orders
 from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
@@ -70,7 +70,7 @@ def waiting(order: Order) -> list[int]:
 
 def ship(order: Order, *quantities: int) -> Order:
     items = [
-        ShippedItem(order_item_id=item.id, quantity=quantity)
+        ItemQuantity(order_item_id=item.id, quantity=quantity)
         for item, quantity in zip(order.items.order_by("position"), quantities, strict=False)
         if quantity
     ]

@@ -27,7 +27,7 @@ from orders.errors import NothingToCancel, OrderNotEditable
 from orders.models import Cancellation, Order
 from orders.operations.cancellations import cancel_items
 from orders.operations.editing import OrderEdit, edit_order
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem
@@ -58,7 +58,7 @@ def ship(order: Order, *lines: tuple[int, int]) -> None:
     ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=items[p].id, quantity=n) for p, n in lines],
+        items=[ItemQuantity(order_item_id=items[p].id, quantity=n) for p, n in lines],
     )
     order.refresh_from_db()
 

@@ -22,7 +22,8 @@ from oms.testing.ordering import (
 from orders.errors import InvalidTransition, OrderNotDeletable
 from orders.models import Order
 from orders.operations.cancelling import PAYING_GRACE, cancel_order, delete_order, expire_orders
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.queries import find_order, orders_of
 from payments.gateways.base import ChargeStatus
 from payments.models import Refund
@@ -105,7 +106,7 @@ def test_an_order_with_a_shipped_item_cannot_be_cancelled() -> None:
     ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=item.id, quantity=1)],
+        items=[ItemQuantity(order_item_id=item.id, quantity=1)],
     )
 
     with pytest.raises(InvalidTransition) as refusal:

@@ -12,7 +12,8 @@ from oms.testing.factories import actor_for, make_location, make_product, make_s
 from oms.testing.ordering import paid_order, place, status_changes_of, stock_of
 from orders.errors import NothingToShip, OrderNotShippable
 from orders.models import Order, Shipment
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 
@@ -25,7 +26,7 @@ def ship(order: Order, *lines: tuple[int, int]) -> Shipment:
     return ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=items[position].id, quantity=n) for position, n in lines]
+        items=[ItemQuantity(order_item_id=items[position].id, quantity=n) for position, n in lines]
         or None,
         carrier="DHL",
         tracking_number="JD01",
@@ -84,7 +85,7 @@ def test_an_item_of_another_order_is_rejected() -> None:
         ship_items(
             actor=actor_for(make_staff()),
             order_id=order.id,
-            items=[ShippedItem(order_item_id=new_id(), quantity=1)],
+            items=[ItemQuantity(order_item_id=new_id(), quantity=1)],
         )
 
     assert refusal.value.errors[0].pointer == "/items/0/order_item_id"

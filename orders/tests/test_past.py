@@ -13,7 +13,8 @@ from oms.core.actor import system
 from oms.testing.factories import api_client, make_customer, make_product, make_staff
 from oms.testing.ordering import paid_order, place
 from orders.models import Order
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,7 @@ def test_an_order_is_shown_with_its_status_and_quantities_of_that_time(ask: Ask)
     ship_items(
         actor=system("tests"),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=item.id, quantity=2)],
+        items=[ItemQuantity(order_item_id=item.id, quantity=2)],
         carrier="",
         tracking_number="",
     )

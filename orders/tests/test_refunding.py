@@ -28,7 +28,8 @@ from oms.testing.ordering import (
 from orders.errors import NothingToRefund, OrderNotShippable, RestockAmbiguous
 from orders.models import Cancellation, Order
 from orders.operations.cancelling import expire_orders
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.operations.refunding import RefundedItem, refund_payment
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
@@ -161,7 +162,7 @@ def ship_units(order: Order, quantity: int) -> None:
     ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=item.id, quantity=quantity)],
+        items=[ItemQuantity(order_item_id=item.id, quantity=quantity)],
     )
 
 
@@ -287,7 +288,7 @@ def test_refunding_items_takes_as_many_statements_for_ten_lines_as_for_one() -> 
         ship_items(
             actor=staff,
             order_id=order.id,
-            items=[ShippedItem(order_item_id=item.id, quantity=2) for item in items],
+            items=[ItemQuantity(order_item_id=item.id, quantity=2) for item in items],
         )
         refunded = [RefundedItem(order_item_id=item.id, quantity=2, restock=True) for item in items]
         with CaptureQueriesContext(connection) as captured:

