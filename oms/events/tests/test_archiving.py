@@ -233,7 +233,7 @@ def test_the_command_archives_what_is_old_enough_and_verifies_it(
     with pytest.raises(CommandError, match="the whole log is kept"):
         call_command("event_log", "archive")
     settings.EVENT_LOG_RETENTION_MONTHS = 1
-    with pytest.raises(CommandError, match="read by notifications, orders"):
+    with pytest.raises(CommandError, match="read by allocation, notifications, orders"):
         call_command("event_log", "archive")
     reached = ConsumerOffset.objects.get(consumer="tests")
     for name in ("orders", "notifications"):

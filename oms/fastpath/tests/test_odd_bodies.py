@@ -64,7 +64,10 @@ def odd_bodies(product_id: str) -> list[bytes]:
         changed(payment={"provider": "sandbox", "token": "tok_success"}),
         *(changed(reference=odd) for odd in ("", "x" * 65, "a\tb", 5, None)),
         *(changed(language=odd) for odd in ("pt-BR", "de ", "d", "de_DE", "de-\n", "x" * 36)),
-        *(changed(metadata={"a": odd}) for odd in ("", " x\n", "\u0001", "x" * 501, 5, None, {"b": "x"})),
+        *(
+            changed(metadata={"a": odd})
+            for odd in ("", " x\n", "\u0001", "x" * 501, 5, None, {"b": "x"})
+        ),
         *(changed(metadata={odd: "x"}) for odd in ("", " x ", "a\tb", "x" * 41, "__proto__", "ä")),
         *(changed(metadata={f"n{n}": "" for n in range(many)}) for many in (0, 20, 21)),
         changed(metadata={"a": "1"}).replace(b'"a": "1"', b'"a": "1", "a": "2"'),

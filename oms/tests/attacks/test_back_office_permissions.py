@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.urls import get_resolver
 
 from oms.backoffice.admins import OperationAdmin
 from oms.core.permissions import Permission
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(scope="module")
 def shop(module_db: None) -> None:
+    assert get_resolver().url_patterns  # which loads the admin pages
     make_complete_shop()
 
 

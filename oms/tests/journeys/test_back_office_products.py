@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from inventory.errors import OutOfStock
 from inventory.models import Location, Product, StockMovement
 from inventory.operations.products import change_product, default_location
 from oms.core.actor import system
@@ -105,14 +106,16 @@ def test_a_change_made_on_a_stale_page_is_refused(staff: Client) -> None:
     assert (kept.name, kept.price, kept.version) == ("Mug", product.price, 2)
 
 
-def test_a_product_with_backorders_stays_backorderable(staff: Client) -> None:
+def test_backorders_end_for_newcomers_while_those_before_wait(staff: Client) -> None:
     product = make_product(stock=1, backorderable=True)
-    place((product, 3))
+    order = place((product, 3))
 
-    response = staff.post(page_of(product), form_of(product))
+    staff.post(page_of(product), form_of(product))
 
-    assert "More is reserved than on hand" in text(response)
-    assert Product.objects.get().backorderable
+    assert not Product.objects.get().backorderable
+    assert order.items.get().quantity_waiting == 2
+    with pytest.raises(OutOfStock):
+        place((product, 1))
 
 
 def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -> None:

@@ -231,12 +231,12 @@ def test_a_form_from_before_another_login_gets_an_explanation(staff: Client) -> 
 
 def test_the_link_of_every_visible_figure_opens(staff: Client) -> None:
     client = Client()
-    client.force_login(make_staff(permissions=["orders.view"]))
+    client.force_login(make_staff(permissions=["orders.view", "reports.view"]))
     order = place((make_product(), 1))
 
     links = re.findall(r'bo-figure[^"]*" href="([^"]+)"', text(client.get("/admin/")))
 
-    assert len(links) == 4
+    assert len(links) == 5
     pages = [client.get(unescape(link)) for link in links]
-    assert [page.status_code for page in pages] == [200] * 4
+    assert [page.status_code for page in pages] == [200] * 5
     assert order.number in words(pages[0])

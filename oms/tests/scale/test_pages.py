@@ -131,6 +131,7 @@ def filter_values(order: Order) -> Mapping[str, Sequence[str]]:
         "search": [order.number, order.number[-6:], order.customer.email, last_name, "nobody"],
         "customer_id": [str(order.customer_id), unknown],
         "order_id": [str(order.id), unknown],
+        "payment_id": [str(payment.id), unknown],
         "product_id": [str(item.product_id), unknown],
         "object_id": [str(order.id), unknown],
         "number": [order.number, "none"],
