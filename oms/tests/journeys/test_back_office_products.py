@@ -105,14 +105,15 @@ def test_a_change_made_on_a_stale_page_is_refused(staff: Client) -> None:
     assert (kept.name, kept.price, kept.version) == ("Mug", product.price, 2)
 
 
-def test_a_product_with_backorders_stays_backorderable(staff: Client) -> None:
+def test_backorders_are_turned_off_while_an_order_waits(staff: Client) -> None:
     product = make_product(stock=1, backorderable=True)
     place((product, 3))
 
     response = staff.post(page_of(product), form_of(product))
 
-    assert "More is reserved than on hand" in text(response)
-    assert Product.objects.get().backorderable
+    assert response.status_code == 302
+    assert not Product.objects.get().backorderable
+    assert stock_of(product) == (1, 1)
 
 
 def test_stock_is_adjusted_by_a_change_or_a_count_at_a_location(staff: Client) -> None:
