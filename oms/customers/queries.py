@@ -28,9 +28,12 @@ _ORDERS = """
 _MONEY = """
     SELECT orders_order.customer_id, payment.currency,
            sum(payment.captured_amount - payment.refunded_amount)
-    FROM orders_order JOIN payments_payment AS payment ON payment.order_id = orders_order.id
+    FROM orders_order CROSS JOIN LATERAL (
+        SELECT currency, captured_amount, refunded_amount FROM payments_payment
+        WHERE order_id = orders_order.id AND captured_amount > 0
+        OFFSET 0  -- by the index of each order
+    ) AS payment
     WHERE orders_order.customer_id = ANY(%s) AND orders_order.deleted_at IS NULL
-      AND payment.captured_amount > 0
     GROUP BY orders_order.customer_id, payment.currency ORDER BY payment.currency
 """
 _MAILS = """

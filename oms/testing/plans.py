@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ class Statement:
     """One statement as it was sent."""
 
     sql: str
-    values: tuple[Any, ...]
+    values: tuple[Any, ...] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,8 @@ def statements_sent() -> Iterator[list[Statement]]:
 
     def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.lstrip().startswith(("SELECT", "WITH", "(SELECT")):
-            sent.append(Statement(sql=sql, values=tuple(params or ())))
+            values = params if isinstance(params, Mapping) else tuple(params or ())
+            sent.append(Statement(sql=sql, values=values))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):

@@ -236,7 +236,7 @@ def test_the_command_archives_what_is_old_enough_and_verifies_it(
     with pytest.raises(CommandError, match="read by allocation, notifications, orders"):
         call_command("event_log", "archive")
     reached = ConsumerOffset.objects.get(consumer="tests")
-    for name in ("orders", "notifications"):
+    for name in ("orders", "allocation", "notifications"):
         ConsumerOffset.objects.create(
             consumer=name, transaction=reached.transaction, position=reached.position
         )
