@@ -41,6 +41,7 @@ from oms.api.handlers import fast_path
 from oms.api.past_times import AT, past_time
 from oms.api.permissions import AllowAny, IsStaff
 from oms.api.views import ApiView, ApiViewSet
+from oms.core.errors import PermissionDenied
 from oms.core.permissions import Permission
 
 
@@ -136,6 +137,7 @@ class ProductViewSet(ApiViewSet):
             " the present one."
         ),
         parameters={"at": AT},
+        errors=[PermissionDenied],
         response=StaffInventoryOutput,
         response_example=examples.INVENTORY,
     )
