@@ -87,7 +87,7 @@ def test_a_day_reads_little_more_than_its_own_rows(db: None) -> None:
     assert figures.totals.orders_confirmed == 48
     assert figures.totals.cancelled_sales > 0
     assert {table for table in TABLES if read[table]} == set(TABLES)
-    assert {table: rows for table, rows in read.items() if rows > 500} == {}
+    assert {table: rows for table, rows in read.items() if rows > 1_000} == {}
 
 
 def test_the_days_of_a_long_shop_add_up_to_all_of_it(db: None) -> None:
