@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orders.states import ALLOWED, HOLDS_STOCK, FulfilmentState, OrderStatus, PaymentState
+from orders.states import ALLOWED, ENDED, HOLDS_STOCK, FulfilmentState, OrderStatus, PaymentState
 
 
 class OrderRules:
@@ -35,6 +35,10 @@ class OrderRules:
         return self.fulfilment_status != FulfilmentState.UNFULFILLED
 
     @property
+    def has_shipped_everything(self) -> bool:
+        return self.fulfilment_status in (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
+
+    @property
     def is_awaiting_payment(self) -> bool:
         """Whether it is pending without a payment in progress."""
         return self.status == OrderStatus.PENDING and self.payment_status in (
@@ -46,14 +50,11 @@ class OrderRules:
     def is_payable(self) -> bool:
         """Whether anything is owed without a payment in progress; not once anything is refunded."""
         waiting = (PaymentState.UNPAID, PaymentState.FAILED, PaymentState.PARTIALLY_PAID)
-        has_ended = self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-        return not has_ended and self.payment_status in waiting and self.total > 0
+        return self.status not in ENDED and self.payment_status in waiting and self.total > 0
 
     @property
     def is_deletable(self) -> bool:
-        return (
-            self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) or self.is_awaiting_payment
-        )
+        return self.status in ENDED or self.is_awaiting_payment
 
     @property
     def is_shippable(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -13,6 +12,7 @@ from django.db.models import F, Prefetch, QuerySet, Sum
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
+from oms.core.ids import as_uuid
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result, execute
@@ -175,10 +175,7 @@ def totals_of_charges(
     keys: Collection[str], *, provider: str
 ) -> dict[tuple[str, str], ChargeTotals]:
     """What we have recorded of the charges with these keys, by key and currency."""
-    ids = []
-    for key in keys:
-        with suppress(ValueError):  # the key of others
-            ids.append(UUID(key))
+    ids = [id for key in keys if (id := as_uuid(key)) is not None]  # the others' are no UUIDs
     rows = execute(_CHARGES, [ids, list(keys), provider]).rows()
     return {
         (key, currency): ChargeTotals(captured=captured, refunded=refunded)

@@ -12,7 +12,8 @@ from unfold.decorators import display
 from inventory.models import MovementKind, Product, StockMovement
 from oms.backoffice.display import badge_column, link, signed
 from oms.backoffice.filters import CreationDateFilter
-from oms.backoffice.object_links import OrderRowsAdmin, as_uuid, order_query
+from oms.backoffice.object_links import OrderRowsAdmin, order_query
+from oms.core.ids import as_uuid
 from oms.core.permissions import Permission
 
 KIND_COLOURS: dict[str, str] = {

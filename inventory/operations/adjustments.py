@@ -7,18 +7,17 @@ from enum import StrEnum
 from uuid import UUID
 
 from inventory.errors import StockConflict
-from inventory.events import StockAdjusted
-from inventory.locks import LockedLevel, lock_product
-from inventory.models import MAX_QUANTITY, Location, MovementKind, StockLevel, StockMovement
+from inventory.locks import LockedLevel
+from inventory.models import MAX_QUANTITY, Location, MovementKind, Product, StockMovement
+from inventory.operations.documents import level_at, open_levels, save_movements
 from inventory.operations.products import default_location
-from inventory.operations.stock import Cause, open_stock_allocator
+from inventory.operations.stock import Cause
 from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.errors import InputError, Invalid
 from oms.core.ids import new_id
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction
-from oms.events.publishing import publish
 
 
 class AdjustmentReason(StrEnum):
@@ -74,17 +73,12 @@ def adjust_stock(
     result is below zero or `expected_on_hand` is wrong.
     """
     actor.require(Permission.STOCK_VIEW, Permission.STOCK_ADJUST)
-    product = lock_product(product_id)
-    if product is None:
+    if not Product.objects.filter(pk=product_id).exists():
         raise _invalid("/product_id", code="not_found", detail="No such product.")
     place = _location(location)
     now = clock.now()
-    StockLevel.objects.bulk_create(
-        [StockLevel(product=product, location=place)], ignore_conflicts=True
-    )
-    allocator = open_stock_allocator([product_id])
-    level = allocator.level_at(product_id, place.code)
-    assert level is not None, "created above"
+    allocator = open_levels([product_id], location=place)
+    level = level_at(allocator, product_id, place)
     if isinstance(amount, Count):
         if level.on_hand != amount.expected_on_hand:
             raise _conflict(
@@ -109,20 +103,7 @@ def adjust_stock(
     kind = _KINDS.get(reason, MovementKind.ADJUST) if delta > 0 else MovementKind.ADJUST
     allocator.adjust(level, delta, kind=kind, cause=cause)
     [movement] = allocator.movements
-    allocator.save(at=now)
-    publish(
-        StockAdjusted(
-            product_id=product_id,
-            sku=product.sku,
-            location=place.code,
-            reason=reason.value,
-            on_hand_delta=delta,
-            on_hand_after=after,
-            movement_id=movement.id,
-        ),
-        actor=actor,
-        at=now,
-    )
+    save_movements(allocator, actor=actor, at=now)
     return StockMovement.objects.select_related("product", "location").get(pk=movement.id)
 
 

@@ -174,25 +174,23 @@ class LockedStock:
 
     def crossings(self) -> list[tuple[DomainEvent, Actor]]:
         """The events of the products that fell to their threshold, or became available again."""
-        events: dict[UUID, tuple[DomainEvent, Actor]] = {}
-        for movement in self.movements:
+        events: list[tuple[DomainEvent, Actor]] = []
+        last = {movement.level.product_id: movement for movement in self.movements}
+        for product_id, movement in last.items():
             level, actor = movement.level, movement.cause.actor
-            before, now = (
-                self._available_before[level.product_id],
-                self.available(level.product_id),
-            )
+            before, now = self._available_before[product_id], self.available(product_id)
             if before > level.low_stock_threshold >= now:
                 ran_low = StockRanLow(
-                    product_id=level.product_id,
+                    product_id=product_id,
                     sku=level.sku,
                     name=level.name,
                     available=now,
                     threshold=level.low_stock_threshold,
                 )
-                events[level.product_id] = (ran_low, actor)
+                events.append((ran_low, actor))
             elif before <= 0 < now:
                 returned = ProductBecameAvailable(
-                    product_id=level.product_id, sku=level.sku, name=level.name, available=now
+                    product_id=product_id, sku=level.sku, name=level.name, available=now
                 )
-                events[level.product_id] = (returned, actor)
-        return list(events.values())
+                events.append((returned, actor))
+        return events

@@ -6,13 +6,12 @@ import threading
 from typing import Any
 
 import pytest
-from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from inventory import locks
 from inventory.holdings import holdings_of
 from inventory.models import Product, StockLevel, StockMovement
-from inventory.operations import adjustments, stock
+from inventory.operations import documents, stock
 from inventory.tests.stock_documents import violations
 from inventory.tests.test_writing_products import the_whole_shop
 from oms.core.ids import new_id
@@ -252,16 +251,15 @@ def test_only_one_of_two_concurrent_counts_is_applied() -> None:
 def test_without_locks_both_counts_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     both_read = threading.Barrier(2)
     unlocked = locks._LOCK_LEVELS.replace("FOR NO KEY UPDATE OF level", "")
-    open_book = stock.open_stock_allocator
+    opened = stock.open_stock_allocator
     product = make_product(stock=10)
 
     def when_both_have_read(product_ids: Any) -> Any:
-        book = open_book(product_ids)
+        allocator = opened(product_ids)
         both_read.wait(timeout=10)
-        return book
+        return allocator
 
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self)
     monkeypatch.setattr(locks, "_LOCK_LEVELS", unlocked)
-    monkeypatch.setattr(adjustments, "open_stock_allocator", when_both_have_read)
+    monkeypatch.setattr(documents, "open_stock_allocator", when_both_have_read)
 
     assert _count_twice_at_once(product) == [201, 201]

@@ -19,8 +19,9 @@ from oms.backoffice.actions import AdminAction
 from oms.backoffice.admins import LargeTableAdmin, ReadOnlyAdmin
 from oms.backoffice.display import badge
 from oms.backoffice.filters import BusinessDateFilter, CreationDateFilter, GivenUpFilter
-from oms.backoffice.object_links import as_uuid, find_order
+from oms.backoffice.object_links import find_order
 from oms.core.actor import Actor, ActorKind, anonymous
+from oms.core.ids import as_uuid
 from oms.core.permissions import Permission
 from oms.events.dead_letters import retry_dead_letter
 from oms.events.models import ConsumerOffset, DeadLetter, Event

@@ -21,6 +21,7 @@ from unfold.decorators import display
 
 from oms.backoffice.admins import BaseAdmin, LargeTableAdmin
 from oms.backoffice.display import EMPTY, link
+from oms.core.ids import as_uuid
 
 
 def admin_of(object_type: str) -> BaseAdmin | None:
@@ -67,13 +68,6 @@ def order_query(term: str, *, id_fields: Collection[str] = ()) -> Q | None:
     if id is None:
         return None
     return reduce(or_, (Q((field, id)) for field in ("order_id", *id_fields)))
-
-
-def as_uuid(term: str) -> UUID | None:
-    try:
-        return UUID(term)
-    except ValueError:
-        return None
 
 
 def set_order_links(rows: Iterable[Any]) -> None:

@@ -28,6 +28,14 @@ def new_id() -> UUID:
     return UUID(int=first_id_at(clock.stopped).int | low_bits)
 
 
+def as_uuid(text: str) -> UUID | None:
+    """The UUID in `text`; None if it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def first_id_at(at: datetime) -> UUID:
     """The least UUIDv7 of the millisecond of `at`; of the year 1970 for earlier times."""
     milliseconds = max((at - _EPOCH) // timedelta(milliseconds=1), 0)

@@ -37,6 +37,11 @@ def formatted(amount: Decimal, currency: str) -> str:
     return format(amount, _FORMATS[currency])
 
 
+def with_currency(amount: Decimal, currency: str) -> str:
+    """The amount with exactly the decimals of the currency, and its code: "12.00 EUR"."""
+    return f"{formatted(amount, currency)} {currency}"
+
+
 def in_currency(amount: Decimal, currency: str, *, pointer: str) -> Decimal:
     """`amount` with exactly the currency's decimals.
 

@@ -19,8 +19,9 @@ from oms.backoffice.actions import ActionForm, AdminAction
 from oms.backoffice.actors import staff_actor
 from oms.backoffice.display import EMPTY, badge
 from oms.backoffice.filters import CreationDateFilter
-from oms.backoffice.object_links import OrderRowsAdmin, as_uuid, object_link, order_query
+from oms.backoffice.object_links import OrderRowsAdmin, object_link, order_query
 from oms.core.actor import Actor
+from oms.core.ids import as_uuid
 from oms.core.permissions import Permission
 from oms.exceptions.kinds import HELP
 from oms.exceptions.models import ExceptionRecord

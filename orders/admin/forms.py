@@ -19,7 +19,6 @@ from oms.backoffice.actions import ActionForm
 from oms.backoffice.display import money
 from oms.core.currencies import DECIMALS
 from oms.core.money import minor_unit
-from orders.operations.refunding import ALL_SHIPPED
 
 
 def _text(label: Any, *, max_length: int, **options: Any) -> forms.CharField:
@@ -116,5 +115,5 @@ class RefundForm(ActionForm):
             widget=UnfoldAdminDecimalFieldWidget,
         )
         self.order_fields(["payment", "amount"])
-        if self.subject.order.fulfilment_status not in ALL_SHIPPED:
+        if not self.subject.order.has_shipped_everything:
             del self.fields["restock"]

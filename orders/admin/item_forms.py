@@ -25,7 +25,10 @@ from orders.states import ReturnOutcome
 
 
 class QuantitiesForm(ActionForm):
-    """A quantity for each item of which something is left; `quantities` are those entered."""
+    """A quantity for each item of which something is left; cleaned to `items`.
+
+    `quantities` are those entered, by the items' ids.
+    """
 
     help_text: Any = _("%(left)d of %(quantity)d left to ship.")
     # Whether everything that is left is entered at first, or nothing.
@@ -61,35 +64,19 @@ class QuantitiesForm(ActionForm):
         }
         if not self.quantities and not self.errors:
             raise forms.ValidationError(_("Enter a quantity for at least one item."), code="empty")
+        values["items"] = [
+            ItemQuantity(order_item_id=item_id, quantity=quantity)
+            for item_id, quantity in self.quantities.items()
+        ]
         return values
 
 
 class PartialShipmentForm(QuantitiesForm, ShipmentForm):
-    """Cleaned to `items`."""
-
     all_at_first = True
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean()
-        values["items"] = [
-            ItemQuantity(order_item_id=item_id, quantity=quantity)
-            for item_id, quantity in self.quantities.items()
-        ]
-        return values
 
 
 class CancelItemsForm(QuantitiesForm):
-    """Cleaned to `items`."""
-
     reason = reason_field(required=True)
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean()
-        values["items"] = [
-            ItemQuantity(order_item_id=item_id, quantity=quantity)
-            for item_id, quantity in self.quantities.items()
-        ]
-        return values
 
 
 class RefundItemsForm(QuantitiesForm):

@@ -18,7 +18,7 @@ from oms.backoffice.actors import may
 from oms.backoffice.admins import LargeTableAdmin
 from oms.backoffice.display import badge_column, money, money_column
 from oms.backoffice.filters import CreationDateFilter
-from oms.backoffice.object_links import as_uuid
+from oms.core.ids import as_uuid
 from oms.core.permissions import Permission
 from orders.admin.actions import BULK_ACTIONS, OBJECT_ACTIONS
 from orders.admin.history import history_lines

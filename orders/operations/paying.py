@@ -30,7 +30,7 @@ from orders.operations.transitions import apply_transition, save_transitions, st
 from orders.operations.validation import check_stock
 from orders.payment_status import owed, payment_state
 from orders.placements import OrderedItem
-from orders.states import ENDED, FulfilmentState, OrderStatus, PaymentState
+from orders.states import ENDED, OrderStatus, PaymentState
 from payments.events import (
     PaymentAuthorized,
     PaymentBecameUnknown,
@@ -215,8 +215,7 @@ def _confirm(context: _Context, *, reason: str) -> bool:
 def _hold(context: _Context, *, reason: str) -> None:
     """Put the order on hold unless all of it was shipped; staff decide how it goes on."""
     order = context.order
-    is_shipped = order.fulfilment_status in (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
-    if OrderStatus.ON_HOLD in order.allowed and not is_shipped:
+    if OrderStatus.ON_HOLD in order.allowed and not order.has_shipped_everything:
         context.publish(apply_transition(order, OrderStatus.ON_HOLD, at=context.at, reason=reason))
 
 

@@ -8,17 +8,13 @@ from uuid import UUID
 from django.db.models import Q
 
 from oms.core.actor import Actor
-from oms.core.money import formatted
+from oms.core.money import with_currency
 from oms.db.transactions import transaction_required
 from oms.exceptions.kinds import ExceptionKind
-from oms.exceptions.operations.recording import (
-    NewException,
-    raise_exceptions,
-    settle_exceptions,
-    subject_of,
-)
+from oms.exceptions.operations.recording import settle_exceptions
 from orders.models import Order
 from payments.events import PaymentCaptured, RefundSucceeded
+from payments.operations.exceptions import raise_about_payment, raise_about_refund
 
 # Mended once what was kept of the payments is what the order is worth.
 _BALANCE = (
@@ -38,26 +34,25 @@ def settle_balanced(order_id: UUID, *, actor: Actor) -> None:
 @transaction_required
 def raise_overpaid(order: Order, fact: PaymentCaptured, *, kept: Decimal, actor: Actor) -> None:
     """More than the order's total was captured."""
-    paid, total = formatted(kept, order.currency), formatted(order.total, order.currency)
-    new = NewException(
-        kind=ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
-        subject=subject_of("payment", fact.payment_id),
-        cause=f"{paid} {order.currency} were captured for an order of {total} {order.currency}.",
-        order_id=order.id,
+    paid, total = with_currency(kept, order.currency), with_currency(order.total, order.currency)
+    raise_about_payment(
+        ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
+        f"{paid} were captured for an order of {total}.",
         payment_id=fact.payment_id,
+        order_id=order.id,
+        actor=actor,
     )
-    raise_exceptions([new], actor=actor)
 
 
 @transaction_required
 def raise_refunds_at_provider(order: Order, fact: RefundSucceeded, *, actor: Actor) -> None:
     """Somebody else refunded an order that goes on."""
-    money = f"{formatted(fact.amount, fact.currency)} {fact.currency}"
-    new = NewException(
-        kind=ExceptionKind.REFUND_AT_PROVIDER,
-        subject=subject_of("refund", fact.refund_id),
-        cause=f"{money} were refunded at the provider; the order is {order.status}.",
-        order_id=order.id,
+    money = with_currency(fact.amount, fact.currency)
+    raise_about_refund(
+        ExceptionKind.REFUND_AT_PROVIDER,
+        f"{money} were refunded at the provider; the order is {order.status}.",
+        refund_id=fact.refund_id,
         payment_id=fact.payment_id,
+        order_id=order.id,
+        actor=actor,
     )
-    raise_exceptions([new], actor=actor)

@@ -101,15 +101,12 @@ def record_return(
     _require(actor, refund=refund)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
     own, now = items_of([order.id])[order.id], clock.now()
-    quantities: dict[UUID, int] = {}
-    for item in items:
-        quantities[item.order_item_id] = quantities.get(item.order_item_id, 0) + item.quantity
     order_return = create_return(
         order,
         own,
         [
-            ReturnedItem(order_item_id=item_id, quantity=quantity, reason=reason)
-            for item_id, quantity in quantities.items()
+            ReturnedItem(order_item_id=item.order_item_id, quantity=item.quantity, reason=reason)
+            for item in items
         ],
         actor=actor,
         at=now,

@@ -31,11 +31,8 @@ from orders.operations.quantities import (
     refuse_too_many,
     returnable_quantities,
 )
-from orders.states import FulfilmentState
 from payments.operations.refunds import request_refund
 from payments.queries import Requested, RequestedRefund, order_of_payment, refundable_of_order
-
-ALL_SHIPPED = (FulfilmentState.SHIPPED, FulfilmentState.DELIVERED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +91,7 @@ def refund_payment(
         and not refundable_of_order(order.id, currency=order.currency)
     )
     if restock:
-        if not (is_last and order.fulfilment_status in ALL_SHIPPED):
+        if not (is_last and order.has_shipped_everything):
             raise RestockAmbiguous
         _restock_all(order, refund=refund, actor=actor, at=now)
     if not (is_last and cancel_rest(order, actor=actor, at=now, reason=reason, refund=refund)):

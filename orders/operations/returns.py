@@ -16,6 +16,7 @@ from orders.errors import NothingToReturn
 from orders.locks import items_of, lock_order, lock_return
 from orders.models import Order, OrderItem, OrderReturn, ReturnItem
 from orders.operations.quantities import expected_quantities, quantities_by_item
+from orders.operations.transitions import save_new_version
 from orders.return_events import (
     ReturnApproved,
     ReturnCancelled,
@@ -87,7 +88,7 @@ def create_return(
         )
         for item, quantity in quantities.items()
     )
-    _touch(order, at=at)
+    save_new_version(order, at=at)
     publish(
         ReturnRequested(
             order_id=order.id,
@@ -172,7 +173,7 @@ def _change(
     order_return.transition_to(status, at=now)
     order_return.reason = reason
     order_return.save(update_fields=["status", "reason", "updated_at"])
-    _touch(order, at=now)
+    save_new_version(order, at=now)
     publish(
         event(
             order_id=order.id,
@@ -186,8 +187,3 @@ def _change(
         at=now,
     )
     return order_return
-
-
-def _touch(order: Order, *, at: datetime) -> None:
-    order.touch(at=at)
-    order.save(update_fields=["version", "updated_at"])

@@ -21,7 +21,7 @@ from orders.events import ShipmentCorrected, ShipmentDelivered
 from orders.locks import items_of, lock_orders, lock_shipment
 from orders.models import Order, Shipment
 from orders.operations.fulfilling import ship_locked
-from orders.operations.transitions import transition_order
+from orders.operations.transitions import save_new_version, transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.locks import lock_payments_of_orders
 
@@ -60,8 +60,7 @@ def correct_shipment(
         return shipment
     now = clock.now()
     shipment.save(update_fields=list(changes))
-    order.touch(at=now)
-    order.save(update_fields=["version", "updated_at"])
+    save_new_version(order, at=now)
     publish(
         ShipmentCorrected(
             order_id=order.id,
@@ -109,8 +108,7 @@ def deliver_shipment(
         order.fulfilment_status = FulfilmentState.DELIVERED
         transition_order(order, OrderStatus.DELIVERED, actor=actor, at=now)
     else:
-        order.touch(at=now)
-        order.save(update_fields=["version", "updated_at"])
+        save_new_version(order, at=now)
     return shipment
 
 

@@ -92,6 +92,13 @@ def transition_order(
 
 
 @transaction_required
+def save_new_version(order: Order, *, at: datetime) -> None:
+    """Give the locked order a new version, because something that belongs to it has changed."""
+    order.touch(at=at)
+    order.save(update_fields=["version", "updated_at"])
+
+
+@transaction_required
 def save_transitions(orders: Iterable[Order]) -> None:
     """Save transitions and payment statuses of the locked orders, in one statement."""
     update_rows(Order, _COLUMNS, map(_values, orders))

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from oms.core.actor import Actor
-from oms.core.money import formatted
+from oms.core.money import with_currency
 from oms.db.transactions import transaction, transaction_required
 from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.operations.recording import (
@@ -40,12 +40,48 @@ def raise_about_payment(
     kind: ExceptionKind, cause: str, *, payment_id: UUID, order_id: UUID | None, actor: Actor
 ) -> None:
     """Open an exception of that kind about the payment."""
-    new = NewException(
-        kind=kind,
+    _raise(
+        kind,
+        cause,
         subject=subject_of("payment", payment_id),
-        cause=cause,
-        order_id=order_id,
         payment_id=payment_id,
+        order_id=order_id,
+        actor=actor,
+    )
+
+
+@transaction_required
+def raise_about_refund(
+    kind: ExceptionKind,
+    cause: str,
+    *,
+    refund_id: UUID,
+    payment_id: UUID,
+    order_id: UUID | None,
+    actor: Actor,
+) -> None:
+    """Open an exception of that kind about the refund."""
+    _raise(
+        kind,
+        cause,
+        subject=subject_of("refund", refund_id),
+        payment_id=payment_id,
+        order_id=order_id,
+        actor=actor,
+    )
+
+
+def _raise(
+    kind: ExceptionKind,
+    cause: str,
+    *,
+    subject: str,
+    payment_id: UUID,
+    order_id: UUID | None,
+    actor: Actor,
+) -> None:
+    new = NewException(
+        kind=kind, subject=subject, cause=cause, order_id=order_id, payment_id=payment_id
     )
     raise_exceptions([new], actor=actor)
 
@@ -88,14 +124,14 @@ def give_up_refund(refund: Refund, *, error: str, actor: Actor) -> bool:
 
 @transaction_required
 def raise_refund_stuck(refund: Refund, *, error: str, actor: Actor) -> None:
-    new = NewException(
-        kind=ExceptionKind.REFUND_STUCK,
-        subject=subject_of("refund", refund.id),
-        cause=f"Given up after {refund.attempts} attempts: {error}",
-        order_id=refund.order_id,
+    raise_about_refund(
+        ExceptionKind.REFUND_STUCK,
+        f"Given up after {refund.attempts} attempts: {error}",
+        refund_id=refund.id,
         payment_id=refund.payment_id,
+        order_id=refund.order_id,
+        actor=actor,
     )
-    raise_exceptions([new], actor=actor)
 
 
 @transaction_required
@@ -107,7 +143,7 @@ def settle_refund(refund: Refund, *, actor: Actor) -> None:
 
 @transaction_required
 def raise_refund_failed(payment: Payment, refund: Refund, *, actor: Actor) -> None:
-    amount = f"{formatted(refund.amount, refund.currency)} {refund.currency}"
+    amount = with_currency(refund.amount, refund.currency)
     raise_about_payment(
         ExceptionKind.REFUND_FAILED,
         f"The provider refused the refund of {amount}: {refund.failure_code}.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from uuid import UUID
 
 import structlog
 
 from oms.core.actor import system
+from oms.core.ids import as_uuid
 from oms.db.transactions import durable
 from payments.gateways.base import ChargeStatus, Gateway, GatewayError, LedgerEntry
 from payments.gateways.registry import GATEWAYS
@@ -57,7 +57,7 @@ def _import(provider: str, gateway: Gateway) -> Iterator[str]:
 def _import_charge(provider: str, gateway: Gateway, entry: LedgerEntry, ours: ChargeTotals) -> bool:
     charge, is_changed = entry.charge, False
     if charge.status is ChargeStatus.CAPTURED and charge.captured_amount > ours.captured:
-        payment_id = _as_uuid(entry.key)
+        payment_id = as_uuid(entry.key)
         if payment_id is not None and order_of_payment(payment_id) is not None:
             is_changed = record_charge(actor=_ACTOR, payment_id=payment_id, result=charge)
         else:
@@ -66,7 +66,7 @@ def _import_charge(provider: str, gateway: Gateway, entry: LedgerEntry, ours: Ch
             )
     if charge.refunded_amount > ours.refunded:
         refunds = gateway.refunds_of(provider_reference=charge.provider_reference)
-        keys = {refund.key: _as_uuid(refund.key) for refund in refunds}
+        keys = {refund.key: as_uuid(refund.key) for refund in refunds}
         known = payments_of_refunds({id for id in keys.values() if id is not None})
         for refund in refunds:
             id = keys[refund.key]
@@ -75,10 +75,3 @@ def _import_charge(provider: str, gateway: Gateway, entry: LedgerEntry, ours: Ch
             else:
                 is_changed |= record_provider_refund(actor=_ACTOR, provider=provider, result=refund)
     return is_changed
-
-
-def _as_uuid(key: str) -> UUID | None:
-    try:
-        return UUID(key)
-    except ValueError:
-        return None

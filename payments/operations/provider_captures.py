@@ -16,8 +16,8 @@ from django.db.models import Sum
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.ids import new_id
-from oms.core.money import ZERO, formatted, rounded
+from oms.core.ids import as_uuid, new_id
+from oms.core.money import ZERO, rounded, with_currency
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from oms.exceptions.kinds import ExceptionKind
@@ -104,7 +104,7 @@ def record_foreign_charge(*, actor: Actor, provider: str, key: str, result: Char
     if result.status is not ChargeStatus.CAPTURED:
         return False
     lock_charge(provider=provider, key=key)
-    order_id = _order_of(result)
+    order_id = as_uuid(result.reference)
     order = f"the order {order_id}" if order_id else "no order of ours"
     return _record(
         result,
@@ -173,16 +173,9 @@ def _record(
     return True
 
 
-def _order_of(result: ChargeResult) -> UUID | None:
-    try:
-        return UUID(result.reference)
-    except ValueError:
-        return None
-
-
 def _money(result: ChargeResult) -> str:
-    return f"{formatted(result.captured_amount, result.currency)} {result.currency}"
+    return with_currency(result.captured_amount, result.currency)
 
 
 def _asked(payment: LockedPayment) -> str:
-    return f"{formatted(payment.amount, payment.currency)} {payment.currency}"
+    return with_currency(payment.amount, payment.currency)

@@ -10,16 +10,15 @@ import structlog
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.money import formatted
+from oms.core.money import with_currency
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
 from oms.exceptions.kinds import ExceptionKind
-from oms.exceptions.operations.recording import NewException, raise_exceptions, subject_of
 from payments.gateways.base import RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.locks import lock_payments_of_charge
 from payments.models import Payment, Refund
-from payments.operations.exceptions import settle_refund, settle_refunded
+from payments.operations.exceptions import raise_about_refund, settle_refund, settle_refunded
 from payments.operations.outcomes import refund_event
 from payments.states import REFUND_TRANSITIONS, Origin, RefundStatus
 
@@ -134,15 +133,15 @@ def _count(payment: Payment, amount: Decimal, *, at: datetime) -> None:
 
 
 def _raise_dispute(refund: Refund, *, actor: Actor) -> None:
-    amount = f"{formatted(refund.amount, refund.currency)} {refund.currency}"
-    new = NewException(
-        kind=ExceptionKind.DISPUTE,
-        subject=subject_of("refund", refund.id),
-        cause=f"The customer disputes {amount}: {refund.reason}",
-        order_id=refund.order_id,
+    amount = with_currency(refund.amount, refund.currency)
+    raise_about_refund(
+        ExceptionKind.DISPUTE,
+        f"The customer disputes {amount}: {refund.reason}",
+        refund_id=refund.id,
         payment_id=refund.payment_id,
+        order_id=refund.order_id,
+        actor=actor,
     )
-    raise_exceptions([new], actor=actor)
 
 
 def _reason(result: RefundResult) -> str:

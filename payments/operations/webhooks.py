@@ -13,6 +13,7 @@ from django.db import DataError
 
 from oms.core import clock
 from oms.core.actor import Actor, system
+from oms.core.ids import as_uuid
 from oms.db.pipeline import Pipeline
 from oms.db.transactions import transaction_required
 from payments.gateways.base import ChargeResult, InvalidProviderEvent, ProviderEvent, RefundResult
@@ -72,11 +73,7 @@ def verify_webhook(
         text = body.decode()
     except UnicodeDecodeError as error:
         raise InvalidProviderEvent from error
-    try:
-        object_id = UUID(event.key)
-    except ValueError:
-        object_id = None
-    return VerifiedWebhook(provider=provider, event=event, object_id=object_id, body=text)
+    return VerifiedWebhook(provider=provider, event=event, object_id=as_uuid(event.key), body=text)
 
 
 @transaction_required
