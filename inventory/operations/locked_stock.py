@@ -14,6 +14,7 @@ from oms.core.actor import Actor
 from oms.core.ids import new_id
 from oms.db.bulk_writes import insert_rows
 from oms.db.pipeline import Pipeline
+from oms.db.transactions import RetryTransaction
 from oms.events.types import DomainEvent
 
 # Quantities by product and location.
@@ -85,13 +86,20 @@ class LockedStock:
         return self._levels.get(product_id, ())
 
     def levels_at(self, quantities: Quantities) -> list[tuple[LockedLevel, int]]:
-        """The levels of quantities, sorted by product and location."""
-        by_place = {
-            (level.product_id, level.location_id): level
-            for levels in self._levels.values()
-            for level in levels
-        }
-        return [(by_place[place], quantity) for place, quantity in sorted(quantities.items())]
+        """The levels of quantities, sorted by product and the priority of their locations.
+
+        Raises RetryTransaction if one is not locked here: it was made while this transaction
+        waited for the locks of the others.
+        """
+        levels = [
+            (level, quantities[product_id, level.location_id])
+            for product_id in sorted({product_id for product_id, _ in quantities})
+            for level in self.levels_of(product_id)
+            if (product_id, level.location_id) in quantities
+        ]
+        if len(levels) < len(quantities):
+            raise RetryTransaction
+        return levels
 
     def available(self, product_id: UUID) -> int:
         """The quantity of the product that can be reserved, at all locations together."""

@@ -113,9 +113,10 @@ class StockAllocator:
             row.quantity -= less
             quantity -= less
         released = {}
-        for level in reversed(self._stock.levels_of(product_id)):
+        reserved = {place: n for place, n in holdings.reserved.items() if place[0] == product_id}
+        for level, held in reversed(self._stock.levels_at(reserved)):
             place = (product_id, level.location_id)
-            if less := min(holdings.reserved.get(place, 0), quantity):
+            if less := min(held, quantity):
                 holdings.reserved[place] -= less
                 released[place] = less
                 quantity -= less

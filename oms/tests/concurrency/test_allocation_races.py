@@ -15,10 +15,12 @@ import pytest
 from django.db import connection, transaction
 
 from inventory.holdings import holdings_of
-from inventory.models import Product, StockLevel, StockMovement, WaitingItem
+from inventory.models import Product, StockLevel, WaitingItem
+from inventory.operations.documents import StockLine
+from inventory.operations.receiving import receive_stock
 from inventory.operations.stock import open_stock_allocator
 from oms.checks import CHECKS
-from oms.core import clock
+from oms.core.actor import system
 from oms.events.models import Event
 from oms.events.relay import recorded
 from oms.fastpath.tests.calls import order_body, token_of
@@ -29,6 +31,9 @@ from oms.testing.processes import Processes
 from oms.testing.threads import at_once
 from orders.models import Order
 from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
+from orders.operations.cancellations import cancel_items
+from orders.operations.cancelling import cancel_order
+from orders.operations.quantities import ItemQuantity
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -158,37 +163,61 @@ def test_nobody_overtakes(shop: Shop, seed: int) -> None:
     assert all(order_id <= first for order_id in holding)
 
 
-def test_a_level_that_is_made_while_an_order_waits_for_locks_is_not_missed() -> None:
-    product, customer = make_product(stock=0, backorderable=True), make_customer()
-    second = make_location(code="second")
+@pytest.fixture
+def scarce() -> Product:
+    """A product without stock that may be ordered all the same; there is a second location."""
+    make_location(code="second")
+    return make_product(stock=0, backorderable=True)
+
+
+def receive_while(product: Product, call: Callable[[], object]) -> None:
+    """Make the product's second level, with 5, while `call` waits for the lock of the first."""
     waits = threading.Event()
+    line = StockLine(product_id=product.id, quantity=5)
 
+    @transaction.atomic
     def receive() -> None:
-        with transaction.atomic():
-            open_stock_allocator([product.id])
-            waits.set()
-            _until_somebody_waits_for_a_lock()
-            level = StockLevel.objects.create(product=product, location=second, on_hand=5)
-            StockMovement.objects.create(
-                product=product,
-                location=second,
-                kind="receive",
-                on_hand_delta=5,
-                on_hand_after=level.on_hand,
-                reserved_after=0,
-                reference="receipt",
-                actor_label="tests",
-                created_at=clock.now(),
-            )
+        open_stock_allocator([product.id])
+        waits.set()
+        _until_somebody_waits_for_a_lock()
+        receive_stock(actor=system("tests"), reference="R-1", lines=[line], location="second")
 
-    def buy() -> None:
+    def wait_and_call() -> None:
         waits.wait(timeout=10)
-        place((product, 3), customer=customer)
+        call()
 
-    at_once(receive, buy)
+    at_once(receive, wait_and_call)
+    relay_allocations()
+    assert violations() == []
+
+
+def test_an_order_gets_what_arrived_at_a_new_level_while_it_waited(scarce: Product) -> None:
+    receive_while(scarce, partial(place, (scarce, 3), customer=make_customer()))
 
     assert not WaitingItem.objects.exists()
-    assert StockLevel.objects.get(location=second).reserved == 3
+    assert StockLevel.objects.get(location__code="second").reserved == 3
+
+
+def test_an_order_is_cancelled_that_was_allocated_at_a_new_level(scarce: Product) -> None:
+    order = place((scarce, 3))
+
+    receive_while(scarce, lambda: cancel_order(actor=system("tests"), order_id=order.id))
+
+    level = StockLevel.objects.get(location__code="second")
+    assert (level.on_hand, level.reserved) == (5, 0)
+
+
+def test_a_part_is_cancelled_that_was_allocated_at_a_new_level(scarce: Product) -> None:
+    order = place((scarce, 3))
+    [item] = order.items.all()
+    parts = [ItemQuantity(order_item_id=item.id, quantity=2)]
+
+    receive_while(
+        scarce, lambda: cancel_items(actor=system("tests"), order_id=order.id, items=parts)
+    )
+
+    level = StockLevel.objects.get(location__code="second")
+    assert (level.on_hand, level.reserved) == (5, 1)
 
 
 def _until_somebody_waits_for_a_lock() -> None:
