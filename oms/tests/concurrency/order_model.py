@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from uuid import UUID
 
-PRICES = (Decimal("10.00"), Decimal("25.50"))
-"""The price of each product; products are numbered."""
+# Of each product; products are numbered. The second may be ordered beyond its stock.
+PRICES, BACKORDERABLE = (Decimal("10.00"), Decimal("25.50")), 1
+Place = tuple[UUID, int]  # in a queue: an order's own, or after those of all orders up to it
 
 OPEN = ("pending", "confirmed", "processing")
-HOLDING = (*OPEN, "on_hold")
-ENDED = ("cancelled", "expired")
+ENDED, PAYABLE = ("cancelled", "expired"), ("", "failed")
 NOTHING = Decimal(0)
 
 
@@ -35,7 +37,7 @@ class Line:
     shipped: int = 0
     returned: int = 0
     paid_back: int = 0
-    waiting: int = 0
+    queue: Counter[Place] = field(default_factory=Counter)
 
     @property
     def left(self) -> int:
@@ -44,12 +46,23 @@ class Line:
 
     @property
     def reserved(self) -> int:
-        return self.left - self.waiting
+        return self.left - self.queue.total()
+
+    def take_off(self, quantity: int) -> None:
+        """Hold that much less: first of what waits, from the end of the queue."""
+        for place in sorted(self.queue, reverse=True):
+            less = min(self.queue[place], quantity)
+            self.queue[place] -= less
+            quantity -= less
+
+    def cancel(self, quantity: int) -> None:
+        self.take_off(quantity)
+        self.cancelled += quantity
 
 
 @dataclass
 class ModelOrder:
-    """An order with one payment at most; `unpaid` is what was cancelled without a refund."""
+    """An order with the state of its latest payment; `unpaid` is what was cancelled unrefunded."""
 
     lines: Mapping[int, Line]
     payment: str = ""
@@ -66,7 +79,7 @@ class ModelOrder:
 
     @property
     def holds(self) -> bool:
-        return self.status in HOLDING
+        return self.status in (*OPEN, "on_hold")
 
     @property
     def has_shipped(self) -> bool:
@@ -84,38 +97,38 @@ class ModelOrder:
 
     def complete(self) -> None:
         """Nothing is left to ship: the order ends by what has left."""
-        if any(line.left for line in self.lines.values()):
-            return
-        if self.has_shipped:
-            self.status = "shipped"
-        else:
-            self.end("cancelled")
+        if not any(line.left for line in self.lines.values()):
+            if self.has_shipped:
+                self.status = "shipped"
+            else:
+                self.end("cancelled")
 
     def end(self, status: str) -> None:
         self.status = status
         self.refund(self.refundable)
         for line in self.lines.values():
-            line.waiting = 0
+            line.queue.clear()
 
-    def take_off(self, line: Line, quantity: int) -> None:
-        """Cancel units of a line: first those that wait."""
-        line.waiting -= min(line.waiting, quantity)
-        line.cancelled += quantity
+    def view(self) -> tuple[object, ...]:
+        lines = tuple(
+            (product, line.cancelled, line.shipped, line.returned, line.queue.total())
+            for product, line in sorted(self.lines.items())
+        )
+        return self.status, self.total, self.captured, self.refunded, lines
 
 
 @dataclass
 class Model:
     """The shop. Each method is a call, and raises Refused where the shop refuses it.
 
-    `captures` are the orders whose captured payments they have not handled yet.
+    `captures` are the orders that have not handled what was captured; `joined` counts what joined
+    the end of a queue.
     """
 
     on_hand: list[int]
     orders: dict[UUID, ModelOrder] = field(default_factory=dict)
     captures: list[UUID] = field(default_factory=list)
-
-    def reserved(self, product: int) -> int:
-        return sum(line.reserved for _, line in self.holders(product))
+    joined: int = 0
 
     def holders(self, product: int) -> Iterator[tuple[UUID, Line]]:
         """The lines of a product that hold stock or wait for it, the oldest order first."""
@@ -125,26 +138,57 @@ class Model:
 
     def settle_books(self) -> None:
         """The latest orders lose what is not there; who waits gets what is, the oldest first."""
-        for product, on_hand in enumerate(self.on_hand):
-            lines = [line for _, line in self.holders(product)]
-            short = self.reserved(product) - on_hand
-            for line in reversed(lines):
+        for product in range(len(self.on_hand)):
+            holders = list(self.holders(product))
+            short = -self.spare(product)
+            for id, line in reversed(holders):
                 lost = max(min(short, line.reserved), 0)
-                line.waiting += lost
+                line.queue[id, 0] += lost
                 short -= lost
-            spare = on_hand - self.reserved(product)
-            for line in lines:
-                given = max(min(spare, line.waiting), 0)
-                line.waiting -= given
+            spare = self.spare(product)
+            queue = [(place, line) for _, line in holders for place in line.queue]
+            for place, line in sorted(queue, key=itemgetter(0)):
+                given = max(min(spare, line.queue[place]), 0)
+                line.queue[place] -= given
                 spare -= given
 
+    def spare(self, product: int) -> int:
+        return self.on_hand[product] - sum(line.reserved for _, line in self.holders(product))
+
+    def may_take(self, product: int, quantity: int) -> bool:
+        return product == BACKORDERABLE or quantity <= self.spare(product)
+
+    def end_of_queue(self) -> Place:
+        self.joined += 1
+        return max(self.orders), self.joined
+
     def place(self, id: UUID, quantities: Mapping[int, int], pays: bool) -> None:
-        for product, quantity in quantities.items():
-            require(quantity <= self.on_hand[product] - self.reserved(product))
-        lines = {product: Line(PRICES[product], number) for product, number in quantities.items()}
-        order = self.orders[id] = ModelOrder(lines)
+        require(all(self.may_take(*line) for line in quantities.items()))
+        lines = {
+            product: Line(PRICES[product], quantity, queue=Counter({(id, 0): quantity}))
+            for product, quantity in quantities.items()
+        }
+        self.orders[id] = ModelOrder(lines)
         if pays:
-            order.payment, order.amount = "processing", order.total
+            self.pay(id)
+
+    def edit(self, id: UUID, quantities: Mapping[int, int]) -> None:
+        order = self.orders[id]
+        require(order.status == "pending" and order.payment in PAYABLE)
+        more = {product: n - order.lines[product].quantity for product, n in quantities.items()}
+        has_cancelled = any(line.cancelled for line in order.lines.values())
+        require(not (has_cancelled and any(more.values())))
+        require(all(n <= 0 or self.may_take(product, n) for product, n in more.items()))
+        for product, number in more.items():
+            line = order.lines[product]
+            line.quantity += number
+            line.queue[self.end_of_queue()] += max(number, 0)
+            line.take_off(max(-number, 0))
+
+    def pay(self, id: UUID) -> None:
+        order = self.orders[id]
+        require(order.status not in ENDED and order.payment in PAYABLE and order.total > 0)
+        order.payment, order.amount = "processing", order.total
 
     def confirm(self, id: UUID) -> None:
         order = self.orders[id]
@@ -161,26 +205,19 @@ class Model:
         order = self.orders[id]
         line = order.lines[product]
         require(order.holds and quantity <= line.left)
-        order.take_off(line, quantity)
+        line.cancel(quantity)
         value = quantity * line.price
         if not order.refund(min(value, order.captured - order.total)):
             order.unpaid += value
         order.complete()
 
-    def ship_some(self, id: UUID, product: int, quantity: int) -> None:
+    def ship(self, id: UUID, *line: int) -> None:
+        """Ship a quantity of a product, by default everything that is reserved."""
         order = self.orders[id]
-        line = order.lines[product]
-        require(order.status in ("confirmed", "processing") and quantity <= line.reserved)
-        self._ship(order, {product: quantity})
-
-    def ship(self, id: UUID) -> None:
-        order = self.orders[id]
-        require(order.status in ("confirmed", "processing"))
-        reserved = {product: line.reserved for product, line in order.lines.items()}
-        require(any(reserved.values()))
-        self._ship(order, reserved)
-
-    def _ship(self, order: ModelOrder, quantities: Mapping[int, int]) -> None:
+        reserved = {product: each.reserved for product, each in order.lines.items()}
+        quantities = {line[0]: line[1]} if line else reserved
+        require(order.status in ("confirmed", "processing") and any(quantities.values()))
+        require(all(quantity <= reserved[product] for product, quantity in quantities.items()))
         for product, quantity in quantities.items():
             order.lines[product].shipped += quantity
             self.on_hand[product] -= quantity
@@ -210,20 +247,18 @@ class Model:
         order.refund(amount)
         if not order.refundable and order.holds:
             for line in order.lines.values():
-                order.take_off(line, line.left)
+                line.cancel(line.left)
             order.complete()
 
-    def charge(self, id: UUID, succeeds: bool) -> None:
+    def charge(self, succeeds: bool, id: UUID) -> None:
         """The provider reports the outcome of the payment; a second one changes nothing."""
         order = self.orders[id]
         if order.payment == "processing":
-            order.payment = "captured" if succeeds else "failed"
-            if succeeds:
-                order.captured = order.amount
-                self.captures.append(id)
+            order.payment = "captured" if succeeds else "declined"
+            order.captured = order.amount if succeeds else NOTHING
+            self.captures += [id] if succeeds else []
 
-    def adjust(self, product: int, delta: int) -> None:
-        require(self.on_hand[product] + delta >= 0)
+    def adjust(self, delta: int, product: int) -> None:
         self.on_hand[product] += delta
 
     def expire(self) -> None:
@@ -233,7 +268,9 @@ class Model:
                 order.end("expired")
 
     def handle_captures(self) -> None:
-        """The orders learn of what was captured, in the order in which it was."""
+        """The orders learn of what was declined, and captured, in the order in which it was."""
+        for order in self.orders.values():
+            order.payment = order.payment.replace("declined", "failed")
         while self.captures:
             order = self.orders[self.captures.pop(0)]
             if order.status not in ENDED and order.unpaid and order.captured > order.total:
@@ -243,32 +280,21 @@ class Model:
                 # Too much or too little: staff decide.
                 if order.status in OPEN:
                     order.status = "on_hold"
-            elif order.status == "pending" or self._can_come_back(order):
+            elif order.status == "pending" or self._comes_back(order):
                 order.status = "confirmed"
+                self.settle_books()
             if order.status in ENDED:
                 order.refund(order.refundable)
 
-    def _can_come_back(self, order: ModelOrder) -> bool:
-        return order.status == "expired" and all(
-            line.left <= self.on_hand[product] - self.reserved(product)
-            for product, line in order.lines.items()
-        )
+    def _comes_back(self, order: ModelOrder) -> bool:
+        """Whether an expired order can be served again: at the end of the queue."""
+        lines = order.lines.items()
+        is_served = order.status == "expired" and all(self.may_take(p, x.left) for p, x in lines)
+        for _, line in lines if is_served else ():
+            line.queue[self.end_of_queue()] += line.left
+        return is_served
 
     def view(self) -> tuple[object, ...]:
         """All that can be compared with the shop."""
-        return (
-            tuple((number, self.reserved(product)) for product, number in enumerate(self.on_hand)),
-            {
-                id: (
-                    order.status,
-                    order.total,
-                    order.captured,
-                    order.refunded,
-                    tuple(
-                        (product, line.cancelled, line.shipped, line.returned, line.waiting)
-                        for product, line in sorted(order.lines.items())
-                    ),
-                )
-                for id, order in self.orders.items()
-            },
-        )
+        stock = tuple((number, number - self.spare(p)) for p, number in enumerate(self.on_hand))
+        return stock, {id: order.view() for id, order in self.orders.items()}
