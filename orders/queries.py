@@ -254,6 +254,11 @@ def find_returns(order_id: UUID, *, actor: Actor) -> QuerySet[OrderReturn]:
     return _complete_returns().filter(order_id=order.id)
 
 
+def returns_of(order_id: UUID) -> QuerySet[OrderReturn]:
+    """The returns of the order."""
+    return OrderReturn.objects.filter(order_id=order_id)
+
+
 def find_return(return_id: UUID, *, actor: Actor) -> OrderReturn:
     """The return, if `actor` may see it. Raises NotFound and PermissionDenied."""
     order_return = _complete_returns().filter(pk=return_id).first()

@@ -42,7 +42,7 @@ class ProductState(msgspec.Struct, frozen=True):
 
 def may_change_stock(event: FeedEvent) -> bool:
     """Whether `products_of` has something to find for the event."""
-    return event.type.startswith(("order.", "product."))
+    return event.type.startswith(("order.", "return.", "product."))
 
 
 def products_of(events: Iterable[FeedEvent]) -> set[UUID]:
@@ -50,11 +50,10 @@ def products_of(events: Iterable[FeedEvent]) -> set[UUID]:
     orders: set[str] = set()
     products: set[UUID] = set()
     for event in events:
-        kind = event.type.partition(".")[0]
-        if kind == "order" and event.order_id is not None:
-            orders.add(event.order_id)
-        elif kind == "product":
+        if event.type.startswith("product."):
             products.add(event.object_id)
+        elif event.order_id is not None:
+            orders.add(event.order_id)
     if orders:
         rows = execute(_OF_ORDERS, [list(orders)], prepared=False).rows()
         products.update(id for (id,) in rows)

@@ -19,6 +19,7 @@ from oms.testing.factories import actor_for, make_customer, make_staff
 from oms.testing.threads import at_once
 from oms.users.models import User
 from orders.models import Order
+from orders.operations.fulfilling import ship_items
 from orders.operations.paying import EVENT_TYPES, apply_payment_events
 from orders.operations.placing import place_order
 from orders.operations.refunding import refund_payment
@@ -126,6 +127,14 @@ def paid_order(*lines: tuple[Product | UUID, int], customer: User | None = None)
     order = place(*lines, customer=customer, token="tok_success")  # noqa: S106
     report(order)
     settle()
+    order.refresh_from_db()
+    return order
+
+
+def shipped_order(*lines: tuple[Product | UUID, int], customer: User | None = None) -> Order:
+    """A paid order of which everything was shipped."""
+    order = paid_order(*lines, customer=customer)
+    ship_items(actor=actor_for(make_staff()), order_id=order.id)
     order.refresh_from_db()
     return order
 

@@ -17,8 +17,9 @@ from oms.core.ids import creation_time_of
 from oms.events.archiving import archived_until
 from oms.events.history import earliest_event_of
 from oms.events.models import Event
+from orders.queries import returns_of
 
-_TITLES = {
+TITLES = {
     "order.placed": _("Placed"),
     "order.edited": _("Edited"),
     "order.internal_note_changed": _("Internal note changed"),
@@ -30,6 +31,8 @@ _TITLES = {
     "order.cancelled": _("Cancelled"),
     "order.expired": _("Expired"),
     "order.paid": _("Paid"),
+    "order.partially_paid": _("Partially paid"),
+    "order.awaiting_payment": _("Awaiting payment"),
     "order.payment_failed": _("Payment failed"),
     "order.refunded": _("Refunded"),
     "order.shipment_sent": _("Shipment sent"),
@@ -40,6 +43,11 @@ _TITLES = {
     "order.shipment_corrected": _("Shipment corrected"),
     "order.shipment_delivered": _("Shipment delivered"),
     "order.deleted": _("Deleted"),
+    "return.requested": _("Return requested"),
+    "return.approved": _("Return approved"),
+    "return.rejected": _("Return rejected"),
+    "return.cancelled": _("Return cancelled"),
+    "return.received": _("Return received"),
 }
 
 
@@ -53,12 +61,11 @@ class HistoryLine:
 
 def history_lines(order_id: UUID) -> Sequence[HistoryLine]:
     """The events of the order, newest first; the last line says if older ones are archived."""
-    events = Event.objects.filter(
-        object_id=order_id, object_type="order", id__gte=earliest_event_of([order_id])
-    )
+    ids = [order_id, *returns_of(order_id).values_list("id", flat=True)]
+    events = Event.objects.filter(object_id__in=ids, id__gte=earliest_event_of(ids))
     lines = [
         HistoryLine(
-            title=_TITLES.get(event.type, event.type),
+            title=TITLES.get(event.type, event.type),
             at=event.occurred_at,
             by=event.actor_label,
             details=_details(event.data),

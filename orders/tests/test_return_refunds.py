@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from oms.core.errors import PermissionDenied
 from oms.core.permissions import Permission
 from oms.testing.factories import actor_for, make_product, make_staff
-from oms.testing.ordering import payment_of
+from oms.testing.ordering import payment_of, shipped_order
 from orders.errors import NothingToRefund
 from orders.models import OrderReturn
 from orders.operations.receiving import ReceivedItem, receive_return, record_return
 from orders.operations.refunding import RefundedItem, refund_payment
-from orders.tests.test_returns import RESTOCK, UNUSABLE, received, returned, shipped_order
+from orders.tests.test_returns import RESTOCK, UNUSABLE, received, returned
 from payments.errors import RefundExceedsCaptured
 
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,7 @@ from oms.testing.factories import (
     make_product,
     make_staff,
 )
-from oms.testing.ordering import paid_order, place, stock_of
+from oms.testing.ordering import paid_order, place, shipped_order, stock_of
 from orders.errors import InvalidTransition, NothingToReturn
 from orders.models import Order, OrderReturn, ReturnReceipt
 from orders.operations.fulfilling import ship_items
@@ -37,13 +37,6 @@ from payments.models import Refund
 pytestmark = pytest.mark.django_db
 
 RESTOCK, UNUSABLE = ReturnOutcome.RESTOCK, ReturnOutcome.UNUSABLE
-
-
-def shipped_order(*lines: tuple[object, int], **values: object) -> Order:
-    order = paid_order(*lines, **values)  # type: ignore[arg-type]  # as there
-    ship_items(actor=actor_for(make_staff()), order_id=order.id)
-    order.refresh_from_db()
-    return order
 
 
 def returned(order: Order, *quantities: int) -> OrderReturn:

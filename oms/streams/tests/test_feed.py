@@ -12,14 +12,17 @@ from rest_framework.test import APIClient
 
 from oms.core.clock import now
 from oms.events.models import ArchivedMonth, Event
+from oms.events.relay import deliver
 from oms.streams.facts import types_as_markdown, types_for_customers, types_for_staff
 from oms.streams.feed import NOTHING
+from oms.subscriptions import CONSUMERS
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import actor_for, api_client, make_customer, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of, place
+from oms.testing.ordering import paid_order, payment_of, place, shipped_order
 from oms.users.models import User
 from orders.models import Order
 from orders.operations.cancelling import cancel_order
+from orders.operations.returns import ReturnedItem, request_return
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,6 +147,28 @@ def test_anothers_order_has_no_events_for_a_customer(buyer: User) -> None:
 
     events, _ = followed(api_client(buyer), from_beginning(OWN, f"&order_id={order.id}"))
     assert events == []
+
+
+def test_all_of_an_order_is_found_by_it(buyer: User, staff: APIClient) -> None:
+    """What the feed has with that `order_id`, whatever object the event is of."""
+    mug = make_product(stock=10)
+    order, _ = shipped_order((mug, 1), customer=buyer), place((mug, 1), customer=buyer)
+    [item] = order.items.all()
+    request_return(
+        actor=actor_for(buyer),
+        order_id=order.id,
+        items=[ReturnedItem(order_item_id=item.id, quantity=1, reason="Too small.")],
+    )
+    wait_until_readable()
+    for consumer in CONSUMERS:
+        deliver(consumer)
+
+    for client, path in ((staff, ALL), (api_client(buyer), OWN)):
+        events, _ = followed(client, from_beginning(path))
+        of_order, _ = followed(client, from_beginning(path, f"&order_id={order.id}"))
+        assert of_order == [event for event in events if event["order_id"] == str(order.id)]
+        assert "return.requested" in types_of(of_order)
+    assert "notification.created" in types_of(of_order)
 
 
 def test_what_was_written_after_an_open_transaction_waits_for_it(staff: APIClient) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.streams import broadcast, callers, tail
 from oms.streams.feed import NOTHING, FeedPage, FeedScope, latest_position, read_on
@@ -24,7 +25,9 @@ from oms.streams.tests.in_process import caller_for, follow, messages_of, receiv
 from oms.streams.topics import Topic, interest_of
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import make_customer, make_product
-from oms.testing.ordering import place
+from oms.testing.ordering import place, shipped_order
+from orders.operations.receiving import ReceivedItem, record_return
+from orders.states import ReturnOutcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,6 +103,23 @@ def test_what_is_sent_of_the_stock_never_moves_a_client_back(
     assert missed.id == placed.id
     assert live.id is not None
     assert live.id >= placed.id
+
+
+def test_what_comes_back_is_sent() -> None:
+    mug = make_product(stock=5)
+    order = shipped_order((mug, 2))
+    [item] = order.items.all()
+    back = [ReceivedItem(order_item_id=item.id, quantity=1, outcome=ReturnOutcome.RESTOCK)]
+
+    async def run() -> Sequence[Message]:
+        async with running_streams() as streams:
+            listener, _ = await follow(streams, [Topic.INVENTORY])
+            await streams.in_thread(
+                record_return, actor=system("tests"), order_id=order.id, items=back
+            )
+            return await received(listener, number=1)
+
+    assert [available(message) for message in asyncio.run(run())] == [4]
 
 
 def test_a_stream_holds_one_state_of_each_product_however_many_change() -> None:
