@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +31,7 @@ def insert_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     *,
+    optional: Collection[str] = (),
     skip_existing: bool = False,
     pipeline: Pipeline | None = None,
 ) -> None:
@@ -38,10 +39,15 @@ def insert_rows(
 
     In a `pipeline` it becomes a part of the one statement of all its writes.
 
-    A foreign key may be named by its column too, as "order_id" of the field "order". With
-    `skip_existing` a row that violates a unique constraint is skipped.
+    A foreign key may be named by its column too, as "order_id" of the field "order". Where all rows
+    have nothing but empty values in the columns `optional`, these are left out, so that the
+    database sets its defaults; that is faster. With `skip_existing` a row that violates a unique
+    constraint is skipped.
     """
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
+    if optional and not any(document[name] for document in documents for name in optional):
+        columns = [name for name in columns if name not in optional]
+        documents = [{name: document[name] for name in columns} for document in documents]
     if documents:
         write(
             _insert_statement(model, tuple(columns), skip_existing),

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.client import PubSub
@@ -26,7 +25,7 @@ log = structlog.get_logger(__name__)
 # A flag expires after so many seconds, in case its message was lost or its worker killed.
 _FLAG_SECONDS = 2
 # The values of a task's flag: a message for it is waiting, or a worker holds messages back.
-_SENT, _HELD = "sent", "held"
+_SENT, _HELD = b"sent", b"held"
 
 _sender: Callable[[str], None] | None = None
 
@@ -59,8 +58,12 @@ def wake(task: str) -> None:
     if breaker(settings.REDIS_URL).is_open:
         return
     try:
-        redis_client(settings.REDIS_URL).publish(_channel(task), b"")
-        if cache.add(_flag(task), _SENT, timeout=_FLAG_SECONDS):
+        # Both in one round trip, because it is made many times a second.
+        commands = redis_client(settings.REDIS_URL).pipeline(transaction=False)
+        commands.publish(_channel(task), b"")
+        commands.set(_flag(task), _SENT, nx=True, ex=_FLAG_SECONDS)
+        _, is_first = commands.execute()
+        if is_first:
             current_app.send_task(task)
     except (OperationalError, *ERRORS) as error:
         breaker(settings.REDIS_URL).open(error)
@@ -74,19 +77,19 @@ def hold_wakeups(task: str) -> None:
     calls `release_wakeups` before it looks for the last time.
     """
     with _tolerated_outage(task):
-        cache.set(_flag(task), _HELD, timeout=_FLAG_SECONDS)
+        redis_client(settings.REDIS_URL).set(_flag(task), _HELD, ex=_FLAG_SECONDS)
 
 
 def release_wakeups(task: str) -> None:
     """Let the next wake-up of the task called `task` send a message again."""
     with _tolerated_outage(task):
-        cache.delete(_flag(task))
+        redis_client(settings.REDIS_URL).delete(_flag(task))
 
 
 def wakeups_held(task: str) -> bool:
     """Whether a worker is processing the work of the task called `task`, and will poll again."""
     with _tolerated_outage(task):
-        return bool(cache.get(_flag(task)) == _HELD)
+        return bool(redis_client(settings.REDIS_URL).get(_flag(task)) == _HELD)
     return False
 
 
@@ -140,7 +143,7 @@ class WakeUpListener:
 
 
 def _flag(task: str) -> str:
-    return f"wake:{task}"
+    return f"oms:wake:{task}"
 
 
 def _channel(task: str) -> str:

@@ -36,6 +36,10 @@ from orders.totals import PricedLine, order_totals
 from payments.operations.attempts import NewPayment, create_payments
 from payments.states import CaptureMethod
 
+# Columns that are empty for most orders.
+_RARE_OF_ORDERS = ("billing_address", "internal_note", "reference", "metadata", "language")
+_RARE_OF_ITEMS = ("quantity_waiting", "quantity_cancelled")
+
 
 @dataclass(kw_only=True, slots=True)
 class _Batch:
@@ -270,7 +274,11 @@ def _save(batch: _Batch, pipeline: Pipeline) -> None:
         for placed in batch.placed:
             run.change_total(placed.order.total, placed.order.currency)
     insert_rows(
-        Order, OrderRow._fields, (placed.order for placed in batch.placed), pipeline=pipeline
+        Order,
+        OrderRow._fields,
+        (placed.order for placed in batch.placed),
+        optional=_RARE_OF_ORDERS,
+        pipeline=pipeline,
     )
     insert_rows(
         OrderItem,
@@ -280,6 +288,7 @@ def _save(batch: _Batch, pipeline: Pipeline) -> None:
             for placed in batch.placed
             for position, item in enumerate(placed.items)
         ),
+        optional=_RARE_OF_ITEMS,
         pipeline=pipeline,
     )
     create_payments(batch.payments, at=batch.at, pipeline=pipeline)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
-from django.core.cache import cache
 
 from oms.queue.leases import process_due_work
-from oms.queue.wakeups import wake, wakeups_held
+from oms.queue.wakeups import release_wakeups, wake, wakeups_held
 
 TASK = "tests.drain"
 
@@ -18,10 +17,10 @@ TASK = "tests.drain"
 def sent() -> Iterator[list[str]]:
     """The tasks for which a message was sent."""
     tasks: list[str] = []
-    cache.delete(f"wake:{TASK}")
+    release_wakeups(TASK)
     with patch("oms.queue.wakeups.current_app.send_task", tasks.append):
         yield tasks
-    cache.delete(f"wake:{TASK}")
+    release_wakeups(TASK)
 
 
 def test_a_worker_continues_until_nothing_is_left(sent: list[str]) -> None:
