@@ -211,14 +211,20 @@ class Buyers:
                 worker.join(timeout=2 * _TIMEOUT)
 
     def resolve(self, *, seconds: float = 60.0) -> list[str]:
-        """Repeat what is unknown with the same keys; the violations are those that stay unknown."""
-        until = time.monotonic() + seconds
+        """Repeat what is unknown with the same keys; the violations are those that stay unknown.
+
+        Each is repeated for that long at most, and none any more after one that stayed unknown.
+        """
         tokens = self.tokens()
+        given_up = threading.Event()
 
         def settle(call: Call) -> None:
             if call.token in self._customers:
                 call.token = tokens[self._customers[call.token]]
-            while call.reply is Reply.UNKNOWN and time.monotonic() < until:
+            until = time.monotonic() + seconds
+            while call.reply is Reply.UNKNOWN and not given_up.is_set():
+                if time.monotonic() > until:
+                    given_up.set()
                 self._send(client, call)
                 if call.reply is Reply.UNKNOWN:
                     time.sleep(0.2)

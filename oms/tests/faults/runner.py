@@ -64,6 +64,8 @@ class Runner:
     def abort(self) -> NoReturn:
         """End all shops and this process."""
         for shop in self._open:
+            for process in shop.beside:
+                process.terminate()
             if shop.is_running():
                 shop.signal_supervisor(signal.SIGINT)
         os._exit(130)  # without waiting for the threads, which wait for their shops
