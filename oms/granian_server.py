@@ -17,7 +17,7 @@ from threading import Timer
 from typing import Any
 
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
@@ -91,6 +91,8 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        # To tell HTTP/2 apart costs 12 KB for each open connection (granian 2.8.7).
+        http=HTTPModes.http1,
         websockets=True,
         workers=options.workers,
         workers_kill_timeout=options.stop_seconds,
