@@ -1,4 +1,4 @@
-"""What a stream cannot be opened with: an archived position, an old ticket, one stream too many."""
+"""Positions that are archived, tickets that are old, one stream too many, and silence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 from oms.core import clock
 from oms.events.models import ArchivedMonth, Event
+from oms.streams import connection
 from oms.streams.listeners import Caller, TooManyStreams
-from oms.streams.tests.in_process import caller_for, follow, running_streams
+from oms.streams.tests.in_process import caller_for, follow, messages_of, running_streams
 from oms.streams.tickets import issue_ticket
 from oms.streams.topics import Topic
 from oms.testing.event_log import wait_until_readable
@@ -88,5 +89,19 @@ def test_an_address_has_so_many_streams_whoever_opens_them(settings: Any) -> Non
             await follow(streams, [Topic.INVENTORY], caller=Caller(address="192.0.2.2"))
             streams.disconnect(first)
             await follow(streams, [Topic.INVENTORY], caller=Caller(address=address))
+
+    asyncio.run(run())
+
+
+def test_a_stream_without_events_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_HEARTBEAT_SECONDS", 0.5)
+
+    async def run() -> None:
+        async with running_streams() as streams:
+            listener, _ = await follow(streams, [Topic.INVENTORY])
+            for _ in range(2):
+                await asyncio.wait_for(listener.arrival(), timeout=20)
+                assert messages_of(listener) == []
+                assert listener.ending is None
 
     asyncio.run(run())
