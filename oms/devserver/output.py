@@ -1,7 +1,7 @@
 """The lines that `make run` shows, printed by a thread of their own.
 
-Whoever has a line to show never waits: a terminal that is paused (Ctrl-S, `make run | less`) would
-otherwise stop first what prints, then the processes that write to it.
+What has a line to show never waits for a terminal that is paused (Ctrl-S, `make run | less`): first
+its pipe would fill, then the pipes of the processes that write to it, which would all stop.
 """
 
 from __future__ import annotations

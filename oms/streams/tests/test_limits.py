@@ -73,7 +73,7 @@ def test_a_ticket_is_good_for_half_a_minute(url: str) -> None:
     assert status(seconds=20) == (200, "")
 
 
-def test_an_address_has_so_many_streams_whoever_opens_them(settings: Any) -> None:
+def test_an_address_has_so_many_streams_for_all_of_its_callers(settings: Any) -> None:
     settings.STREAMS_PER_ADDRESS, settings.STREAMS_PER_ACCOUNT = 3, 2
     callers = [caller_for(make_customer()) for _ in range(2)]
     address = callers[0].address

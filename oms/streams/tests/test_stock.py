@@ -150,7 +150,7 @@ def test_events_without_end_still_end_a_stream_that_is_not_read() -> None:
 
 
 def test_missed_stock_comes_in_pages_as_it_is_read() -> None:
-    """Whoever asks for all products fills no memory, and lets other streams have their turn."""
+    """A client that asks for all products fills no memory, and lets other streams have their turn."""
     number = 3 * MOST_WAITING
     make_many_products(number)
 
@@ -166,11 +166,11 @@ def test_missed_stock_comes_in_pages_as_it_is_read() -> None:
     waited, messages = asyncio.run(run())
     assert waited <= MOST_WAITING // 2 + broadcast._STOCK_PAGE
     assert len({json.loads(message.data)["product_id"] for message in messages}) == number
-    # Whoever is cut off before the last of them begins again.
+    # A client that is cut off before the last of them begins again.
     assert {message.id for message in messages[:-1]} == {NOTHING}
 
 
-def test_a_client_that_is_cut_off_amid_missed_stock_and_events_misses_none() -> None:
+def test_a_client_that_is_cut_off_during_missed_stock_misses_no_event() -> None:
     buyer, mug = make_customer(), make_product(stock=5)
     caller, start = caller_for(buyer), latest_position(FeedScope(types=()))
     place((mug, 1), customer=buyer)
