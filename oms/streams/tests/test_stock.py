@@ -150,7 +150,7 @@ def test_events_without_end_still_end_a_stream_that_is_not_read() -> None:
 
 
 def test_missed_stock_comes_in_pages_as_it_is_read() -> None:
-    """A client that asks for all products fills no memory, and lets other streams have their turn."""
+    """A client that asks for all products neither fills the memory nor holds up other streams."""
     number = 3 * MOST_WAITING
     make_many_products(number)
 
