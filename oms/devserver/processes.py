@@ -14,6 +14,9 @@ from typing import Any
 
 from oms.devserver import reaper
 
+# More than it grants to what it stops.
+_REAPER_SECONDS = 10.0
+
 
 @dataclass(kw_only=True)
 class Service:
@@ -95,8 +98,13 @@ class ChildProcesses:
         self._send(f"remove {folder}")
 
     def close(self) -> None:
-        """Stop what still runs, and the reaper."""
-        self._reaper.communicate()
+        """Stop what still runs, and the reaper, which takes some seconds at most."""
+        self._reaper.send_signal(signal.SIGCONT)  # it may have been stopped
+        try:
+            self._reaper.communicate(timeout=_REAPER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._reaper.kill()
+            self._reaper.communicate()
 
     def _send(self, line: str) -> None:
         assert self._reaper.stdin is not None

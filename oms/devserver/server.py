@@ -13,9 +13,11 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from honcho.environ import parse_procfile
 
+from oms.devserver.output import Output
 from oms.devserver.ports import require_free_port
 from oms.devserver.postgres import local_postgres
 from oms.devserver.processes import ChildProcesses, Service
@@ -31,6 +33,8 @@ _GRACE_SECONDS = 4.5
 _FIRST = ("web", "provider")
 _OTHERS_AFTER_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+# For what waits to be printed at the end.
+_PRINT_SECONDS = 1.0
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -63,16 +67,19 @@ class DevServer:
         """
         for number in _STOP_SIGNALS:
             signal.signal(number, _interrupt)
+        # Its own file: the interpreter waits at its end for the one of `print`, if that is in use.
+        output = Output(_own_stdout())
         with ExitStack() as stack:
+            stack.callback(output.close, seconds=_PRINT_SECONDS)
             try:
-                return self._run(stack)
+                return self._run(stack, output)
             except KeyboardInterrupt:
-                print("\nStopping …", flush=True)
+                output.show("\nStopping …")
                 return None
             finally:
                 _ignore_stop_signals()
 
-    def _run(self, stack: ExitStack) -> Exit:
+    def _run(self, stack: ExitStack, output: Output) -> Exit:
         require_free_port(self.port, purpose="the shop itself", address=self.host)
         if self.provider_port is not None:
             require_free_port(self.provider_port, purpose="the sandbox payment provider")
@@ -89,14 +96,14 @@ class DevServer:
         self.prepare()
         supervisor = Supervisor(
             children=children,
-            output=sys.stdout,
+            output=output,
             states=self.run_folder / "processes.json",
             heartbeats=heartbeats,
         )
         stack.callback(supervisor.stop, grace=_GRACE_SECONDS)
         for name, server in servers.items():
             supervisor.watch(name, server)
-        return self._supervise(supervisor)
+        return self._supervise(supervisor, output)
 
     def _start_servers(self, children: ChildProcesses, stack: ExitStack) -> dict[str, Service]:
         logs = self.data / "log"
@@ -120,7 +127,7 @@ class DevServer:
             )
         return servers
 
-    def _supervise(self, supervisor: Supervisor) -> Exit:
+    def _supervise(self, supervisor: Supervisor, output: Output) -> Exit:
         commands = parse_procfile((self.project / "Procfile").read_text()).processes
         if self.provider_port is None:
             del commands["provider"]
@@ -133,7 +140,7 @@ class DevServer:
         while (ended := supervisor.check()) is None:
             if not is_open and self._responds():
                 is_open = True
-                print(self.banner, flush=True)
+                output.show(self.banner)
             if is_open or time.monotonic() > latest:
                 for name in list(commands):
                     start(name, command=commands.pop(name))
@@ -154,6 +161,12 @@ class DevServer:
 def reachable(host: str) -> str:
     """The address at which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+
+
+def _own_stdout() -> IO[str]:
+    return open(
+        sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, errors="replace", closefd=False
+    )
 
 
 def _ignore_stop_signals() -> None:

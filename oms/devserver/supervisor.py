@@ -15,16 +15,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import IO
 
+import psutil
 from honcho.colour import get_colours
-from honcho.printer import Message, Printer
 
 from oms.devserver.errors import end_of_log
+from oms.devserver.output import Output
 from oms.devserver.processes import ChildProcesses, Service
 from oms.devserver.watchdog import Family, Watchdog
 
@@ -72,11 +72,10 @@ class Supervisor:
     """
 
     def __init__(
-        self, *, children: ChildProcesses, output: IO[str], states: Path, heartbeats: Path
+        self, *, children: ChildProcesses, output: Output, states: Path, heartbeats: Path
     ) -> None:
         self._children = children
-        self._printer = Printer(output)
-        self._print_lock = threading.Lock()
+        self._output = output
         self._colours: Iterator[str] = get_colours()
         self._states = states
         self._watchdog = Watchdog(heartbeats)
@@ -89,7 +88,7 @@ class Supervisor:
         self, name: str, *, command: str, environment: Mapping[str, str], folder: Path
     ) -> None:
         """Keep `command`, a shell command line, running in `folder`; print its output."""
-        self._printer.width = max(self._printer.width, len(name))
+        self._output.leave_room_for(name)
         colour = next(self._colours)
         last_lines: deque[str] = deque(maxlen=_LAST_LINES)
 
@@ -97,12 +96,18 @@ class Supervisor:
             process = self._children.start(
                 ["sh", "-c", command], cwd=folder, env=dict(environment), stdout=subprocess.PIPE
             )
+            assert process.stdout is not None
             reader = threading.Thread(
                 target=self._print_lines,
                 args=(name, process.stdout, colour, last_lines),
                 daemon=True,
             )
-            reader.start()
+            try:
+                reader.start()
+            except RuntimeError:  # no thread left at the moment
+                self._children.kill(process)
+                process.stdout.close()
+                raise
             self._readers[name] = reader
             return process
 
@@ -192,7 +197,7 @@ class Supervisor:
     def _restart(self, member: _Member) -> None:
         try:
             member.process = member.launch()
-        except OSError as error:  # no memory or process left at the moment
+        except (OSError, RuntimeError) as error:  # no memory, process or thread left at the moment
             member.restart_at = time.monotonic() + _LAUNCH_PAUSE
             self._report(f"{member.name} cannot be started: {error}")
             return
@@ -207,7 +212,11 @@ class Supervisor:
             for member in self._members.values()
             if member.restart_at is None
         }
-        self._families = self._watchdog.look(mains)
+        try:
+            self._families = self._watchdog.look(mains)
+        except (OSError, psutil.Error) as error:  # such as no file descriptor left; it looks again
+            self._report(f"cannot look at the processes: {error}")
+            return
         for pid, family in self._families.items():
             for process in family.frozen:
                 which = "" if process.pid == pid else f" (process {process.pid})"
@@ -229,7 +238,7 @@ class Supervisor:
             unfinished.replace(self._states)
 
     def _report(self, text: str) -> None:
-        self._print("supervisor", text.encode(), colour="1")
+        self._output.show_line(text.encode(), name="supervisor", colour="1")
 
     def _print_lines(
         self, name: str, stream: IO[bytes], colour: str, last_lines: deque[str]
@@ -237,15 +246,7 @@ class Supervisor:
         with stream:
             for line in stream:
                 last_lines.append(line.decode(errors="replace").rstrip())
-                self._print(name, line, colour=colour)
-
-    def _print(self, name: str, line: bytes, *, colour: str) -> None:
-        now = datetime.now().astimezone()
-        message = Message(type="line", data=line, time=now, name=name, colour=colour)
-        # Our own output may be closed (`make run | head`). The lines are read all the same, or the
-        # process would block at its next one.
-        with self._print_lock, contextlib.suppress(OSError):
-            self._printer.write(message)
+                self._output.show_line(line, name=name, colour=colour)
 
 
 def _described(code: int) -> str:

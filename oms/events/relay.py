@@ -15,6 +15,7 @@ from math import inf
 from typing import NamedTuple
 from uuid import UUID
 
+import psycopg
 import structlog
 from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
@@ -38,6 +39,9 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 # For how many seconds the events of a batch that failed are handled one by one.
 _ONE_BY_ONE_SECONDS = 5.0
+
+# Program limit exceeded, and configuration_limit_exceeded (PostgreSQL's appendix A).
+_LIMITS = ("54", "53400")
 
 # Of the next so many rows, those that the consumer subscribes to, and the last one for its offset.
 # The others, usually most of them, are not transferred. (ORDER BY transaction alone would be the
@@ -214,8 +218,9 @@ def _handle_one_by_one(consumer: Consumer, events: Sequence[_Row]) -> int:
 def try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Exception | None:
     """None if the handler succeeded; else what it raised, with its writes rolled back.
 
-    A lock or statement timeout counts as a failure, or one event could stop all others for good.
-    Other errors of a database that is unavailable are raised: the events did not cause them.
+    A timeout of a lock or statement, and a limit of PostgreSQL that was exceeded, count as a
+    failure, or one event could stop all others for good. Other errors of a database that is
+    unavailable are raised: the events did not cause them.
     """
     try:
         with busy_on_lock_timeout(), transaction.atomic():
@@ -223,12 +228,24 @@ def try_to_handle(consumer: Consumer, events: Sequence[Event | _Row]) -> Excepti
     except (DatabaseBusy, DeadlineExceeded) as error:
         log.warning("event_timed_out", consumer=consumer.name, events=[str(e.id) for e in events])
         return error
-    except (OperationalError, Unavailable):
+    except Unavailable:
         raise
     except Exception as error:  # a failing handler must not stop the other events
+        if isinstance(error, OperationalError) and not _exceeds_limit(error):
+            raise
         log.exception("event_failed", consumer=consumer.name, events=[str(e.id) for e in events])
         return error
     return None
+
+
+def _exceeds_limit(error: OperationalError) -> bool:
+    """Whether the same statement would fail again: it is too complex, its row or result too large.
+
+    Not for lack of memory, connections or disk (class 53), which passes.
+    """
+    cause = error.__cause__
+    state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+    return state is not None and state.startswith(_LIMITS)
 
 
 def consumer_lags() -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -52,16 +52,27 @@ class FastPathRequest:
 
 
 def request_of(scope: Scope) -> FastPathRequest:
-    """The request of an ASGI scope, which arrives now. Of equal headers it has the last."""
+    """The request of an ASGI scope, which arrives now."""
     return FastPathRequest(
         method=scope.get("method", "GET"),  # a WebSocket has none
         path=scope["path"],
         query=scope["query_string"],
-        headers={n.decode("latin-1"): value.decode("latin-1") for n, value in scope["headers"]},
+        headers=_headers_of(scope["headers"]),
         scheme=scope["scheme"].replace("ws", "http"),  # a WebSocket begins with a request
         client=scope.get("client") or ("", 0),
         arrived=time.monotonic(),
     )
+
+
+def _headers_of(given: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in given}
+    if len(headers) < len(given):
+        # As one list, in their order (RFC 9110, 5.3), so that of two tokens none counts.
+        lists: dict[str, list[str]] = {}
+        for name, value in given:
+            lists.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        headers = {name: ",".join(values) for name, values in lists.items()}
+    return headers
 
 
 async def receive_body(request: FastPathRequest, receive: Receive) -> bytes:

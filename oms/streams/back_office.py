@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
 from oms.backoffice.actors import may
+from oms.core.ids import as_uuid
 from oms.core.permissions import Permission
-from oms.streams.feed import FeedScope, latest_position
+from oms.streams.feed import EventsArchived, FeedScope, latest_position, place_of
 from oms.streams.tickets import issue_ticket
 from oms.streams.topics import types_of_all_orders
 from oms.users.models import User
@@ -47,12 +48,19 @@ class LogPositionMiddleware:
 def stream_ticket(request: HttpRequest) -> HttpResponse:
     """A ticket for a stream of the session's user, and the types of events to listen to.
 
-    For those who may see orders.
+    For those who may see orders. 410 if the log no longer has the position `after`, from which the
+    page wants to go on.
     """
     user = request.user
     assert isinstance(user, User)  # the site lets nobody else in
     if not may(request, Permission.ORDERS_VIEW):
         raise PermissionDenied
+    after = as_uuid(request.POST.get("after", ""))
+    try:
+        if after is not None:
+            place_of(after)
+    except (EventsArchived, LookupError):
+        return JsonResponse({}, status=410)
     types = types_of_all_orders(with_payments=may(request, Permission.PAYMENTS_VIEW))
     ticket = issue_ticket(user_id=user.id, session_key=request.session.session_key or "")
     return JsonResponse({"ticket": ticket, "types": types}, status=201)

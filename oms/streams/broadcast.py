@@ -13,20 +13,24 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from oms.core.errors import Unavailable
 from oms.streams.feed import NOTHING, FeedEvent, FeedPage, Place, place_of, read_feed, read_on
 from oms.streams.listeners import Connections, Ending, Listener, Subscription
 from oms.streams.messages import Message, message_of, stock_message
-from oms.streams.stock import ProductState, states_since
+from oms.streams.stock import ProductState, states_of, states_since
 from oms.streams.tail import OF_ACCESS, LogTail, Progress
 from oms.streams.topics import Interest, Topic
 from oms.users.events import GroupChanged, SessionRevoked
+
+log = structlog.get_logger(__name__)
 
 # A topic, and whose or of what it is: None for all.
 _Key = tuple[Topic, str | UUID | None]
 
 _PAGE = 200
+_STOCK_PAGE = 500
 _ROOM_SECONDS = 0.1
 
 
@@ -81,6 +85,12 @@ class Broadcast:
             self._groups.setdefault(key, set()).add(subscription)
         self._note_stock(subscription)
 
+    def _begin_with_stock(self, subscription: Subscription) -> None:
+        """Let it have the stock already."""
+        key = Topic.INVENTORY, subscription.interest.product_id
+        self._groups.setdefault(key, set()).add(subscription)
+        self._note_stock(subscription)
+
     def end(self, subscription: Subscription) -> None:
         """Let it have nothing more."""
         for key in _keys(subscription.interest):
@@ -109,12 +119,17 @@ class Broadcast:
     ) -> None:
         """Give the subscription what `first_page` has found and all that follows, then begin.
 
-        With the stock that has changed since `after`.
+        Before that the stock that has changed since `after`: the positions of events are later, and
+        a client that was cut off meanwhile would go on from there.
         """
         interest, listener = subscription.interest, subscription.listener
+        if after is not None and subscription.wants_stock:
+            subscription.position = after
+            await self._send_missed_stock(subscription, after=after)
         while interest.scope is not None:
             for event in filter(subscription.wants, page.events):
                 listener.put(message_of(event))
+            subscription.position = page.next
             if not await _has_room(listener):
                 return
             if not page.is_full and self._until is not None and page.until >= self._until:
@@ -122,22 +137,32 @@ class Broadcast:
             page = await self._read(read_on, interest.scope, last=page, limit=_PAGE)
         subscription.after, subscription.position = page.until, page.next
         self.begin(subscription)
-        if after is not None and subscription.wants_stock:
-            await self._send_missed_stock(subscription, after=after)
 
     async def _send_missed_stock(self, subscription: Subscription, *, after: UUID) -> None:
-        """Send what has changed since `after`, but for what was sent while it was looked up.
+        """Send what has changed since `after`, and from now on what changes.
 
-        That may be newer.
+        A page at a time: all products may have changed, and other streams wait meanwhile. What is
+        sent while a page is looked up may be newer.
         """
+        self._begin_with_stock(subscription)
         self._tail.forget_stock()
         sent = subscription.sent_meanwhile = set[UUID]()
-        states = await self._read(states_since, after, subscription.interest.product_id)
-        subscription.sent_meanwhile = None
-        for state in states:
-            if state.product_id not in sent and subscription.wants_stock:
-                message = stock_message(state, position=self._position_for(subscription))
+        interest = subscription.interest
+        last: UUID | None = NOTHING
+        while last is not None and await _has_room(subscription.listener):
+            if interest.product_id is not None:
+                states, last = await self._read(states_of, [interest.product_id]), None
+            else:
+                states, last = await self._read(states_since, after, beyond=last, limit=_STOCK_PAGE)
+            missed = [state for state in states if state.product_id not in sent]
+            for state in missed if subscription.wants_stock else ():
+                # Who is cut off before the last one has to begin again.
+                is_end = (
+                    last is None and state is missed[-1] and subscription.interest.scope is None
+                )
+                message = stock_message(state, position=self.position if is_end else after)
                 subscription.listener.put(message, product_id=state.product_id)
+        subscription.sent_meanwhile = None
 
     # --- Events -----------------------------------------------------------------------------------
 
@@ -149,18 +174,26 @@ class Broadcast:
     def _deliver(self, progress: Progress) -> None:
         if progress.round != self._round:
             return
-        for state in progress.stock:
-            self._send_stock(state)
+        try:
+            self._hand_out(progress)
+        except Exception:  # a bug; they would miss the rest, and get it when they come again
+            log.exception("stream_events_failed")
+            for listener, _ in self._connections.all():
+                listener.end(Ending.RESTART)
         if progress.page is None:
             return
-        for event in progress.page.events:
+        self._until, self.position = progress.page.until, progress.page.next
+        if self._begun is not None and not self._begun.done():
+            self._begun.set_result(None)
+
+    def _hand_out(self, progress: Progress) -> None:
+        for state in progress.stock:
+            self._send_stock(state)
+        for event in progress.page.events if progress.page else ():
             if event.type in OF_ACCESS:
                 self._end_after(event)
             else:
                 self._send(event)
-        self._until, self.position = progress.page.until, progress.page.next
-        if self._begun is not None and not self._begun.done():
-            self._begun.set_result(None)
 
     def _send(self, event: FeedEvent) -> None:
         message = None
@@ -186,6 +219,8 @@ class Broadcast:
 
     def _position_for(self, subscription: Subscription) -> UUID:
         """From where the subscription can go on: what it has read by itself may be later."""
+        if subscription.behind is not None:
+            return subscription.position
         after = subscription.after
         has_more = after is not None and (self._until is None or self._until < after)
         return subscription.position if has_more else self.position

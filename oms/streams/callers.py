@@ -18,7 +18,7 @@ from oms.http.addresses import address_behind, address_group
 from oms.http.rate_limits import Limit, count, rate_limit_headers, rate_limit_problem
 from oms.streams.listeners import Caller
 from oms.streams.queries import Refused
-from oms.streams.stock import products_changed_since
+from oms.streams.stock import number_changed_since
 from oms.streams.tickets import redeem_ticket
 from oms.users.access_tokens import Account, account_of, accounts_of_open_sessions, claims_of
 from oms.users.errors import TokenInvalid
@@ -70,7 +70,7 @@ def count_missed_stock(caller: Caller, *, after: UUID) -> None:
     """
     if clock.now() - creation_time_of(after) <= _FREE:
         return
-    pages = len(products_changed_since(after)) // MAX_PAGE_SIZE
+    pages = number_changed_since(after) // MAX_PAGE_SIZE
     if pages:
         allowed, _ = _limit(caller).policy
         _count(caller, cost=min(pages, allowed // 2))

@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import cache, lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+import orders.return_events  # noqa: F401  # they are events of orders too, once they are known
 from notifications.events import NotificationCreated
 from oms.core.permissions import ALL_PERMISSIONS, Permission
 from oms.events.types import DomainEvent, event_types

@@ -139,8 +139,8 @@ class Listener:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits that reading from the log should pause."""
-        return self._number > MOST_WAITING // 2
+        """Whether so much waits that reading for it should pause."""
+        return len(self._waiting) > MOST_WAITING // 2
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -148,8 +148,8 @@ class Subscription:
     """What a listener follows, but for the topics that it has `left_out` since.
 
     `after` is the place up to which it was read from the log for this subscription alone, by the
-    task `behind` if it still is, and `position` the one to go on from there. `sent_meanwhile` are
-    the products whose stock was sent while that of what it has missed is looked up.
+    task `behind` if it still is, and `position` the one to go on from until then. `sent_meanwhile`
+    are the products whose stock was sent while that of what it has missed is looked up.
     """
 
     listener: Listener

@@ -29,6 +29,11 @@ _CHANGED = """
     SELECT DISTINCT product_id FROM inventory_stocklevel WHERE updated_at >= %s
     UNION SELECT id FROM inventory_product WHERE updated_at >= %s
 """
+_NUMBER_CHANGED = f"SELECT count(*) FROM ({_CHANGED}) AS changed"  # noqa: S608
+_NEXT_CHANGED = f"""
+    SELECT product_id FROM ({_CHANGED}) AS changed
+    WHERE product_id > %s ORDER BY product_id LIMIT %s
+"""  # noqa: S608
 
 
 class ProductState(msgspec.Struct, frozen=True):
@@ -71,12 +76,21 @@ def states_of(product_ids: Collection[UUID]) -> list[ProductState]:
     ]
 
 
-def products_changed_since(position: UUID) -> list[UUID]:
-    """The products whose stock has changed since that position; looks through all of them."""
+def number_changed_since(position: UUID) -> int:
+    """How many products' stock has changed since that position; looks through all of them."""
     at = creation_time_of(position) - _DELAY
-    return [id for (id,) in execute(_CHANGED, [at, at], prepared=False).rows()]
+    [[number]] = execute(_NUMBER_CHANGED, [at, at], prepared=False).rows()
+    return int(number)
 
 
-def states_since(position: UUID, product_id: UUID | None) -> list[ProductState]:
-    """The present states of what has changed since that position; or of the one product."""
-    return states_of(products_changed_since(position) if product_id is None else [product_id])
+def states_since(
+    position: UUID, *, beyond: UUID, limit: int
+) -> tuple[list[ProductState], UUID | None]:
+    """The present states of what has changed since that position, in pages by the products' ids.
+
+    `beyond` is the last id of the page before. Returns that of this page too, None at the end.
+    """
+    at = creation_time_of(position) - _DELAY
+    found = execute(_NEXT_CHANGED, [at, at, beyond, limit], prepared=False).rows()
+    ids = [id for (id,) in found]
+    return states_of(ids), ids[-1] if len(ids) == limit else None

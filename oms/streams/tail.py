@@ -7,7 +7,7 @@ second, for it looks at least that often.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
@@ -22,8 +22,14 @@ from oms.core.deadline import deadline_in
 from oms.events.publishing import RELAY_TASK
 from oms.fastpath.connections import prepare_connection
 from oms.queue.wakeups import WakeUpListener
-from oms.streams.feed import FeedEvent, FeedPage, FeedScope, end_of_log, read_on
-from oms.streams.stock import ProductState, may_change_stock, products_of, states_of
+from oms.streams.feed import NOTHING, FeedEvent, FeedPage, FeedScope, end_of_log, read_on
+from oms.streams.stock import (
+    ProductState,
+    may_change_stock,
+    products_of,
+    states_of,
+    states_since,
+)
 from oms.streams.topics import types_of_all_orders
 from oms.users.events import GroupChanged, PasswordSet, SessionRevoked, UserChanged
 
@@ -41,6 +47,8 @@ _BUSY_SECONDS = 0.03
 _BUSY_FOR = 0.3
 # The stock of a product is sent at most so often.
 _STOCK_SECONDS = 1.0
+# As many events are kept that may have changed the stock, while it cannot be read.
+_MOST_CHANGES = 10_000
 # How long PostgreSQL may take for a page, or for the stock.
 _READ_SECONDS = 5.0
 
@@ -68,8 +76,9 @@ class LogTail:
         self._page: FeedPage | None = None
         self.follows_stock = False
         """Whether anybody listens to the inventory; set by the event loop."""
-        # Since the stock was last looked up.
+        # Since the stock was last looked up; or where they begin, if they are too many to be kept.
         self._changes: list[FeedEvent] = []
+        self._changed_since: UUID | None = None
         self._stock_sent_at = 0.0
         # What was sent of the stock; nothing is sent twice in a row.
         self._known: dict[UUID, ProductState] = {}
@@ -138,33 +147,53 @@ class LogTail:
         with deadline_in(seconds=_READ_SECONDS):
             prepare_connection()
             if self._page is None or reading != self._reading:
-                self._changes, self._known = [], {}
+                self._forget_changes()
                 page = end_of_log()
             else:
                 page = read_on(_SCOPE, last=self._page, limit=_LIMIT)
         self._deliver(Progress(round=reading, page=page))
         self._page, self._reading = page, reading
         self._changes += filter(may_change_stock, page.events)
+        if len(self._changes) > _MOST_CHANGES:
+            self._changed_since = self._changed_since or self._changes[0].id
+            self._changes = []
         return page
 
+    def _forget_changes(self) -> None:
+        self._changes, self._changed_since, self._known = [], None, {}
+
+    @property
+    def _has_changes(self) -> bool:
+        return bool(self._changes) or self._changed_since is not None
+
     def _pause(self, now: float) -> float:
-        if not self._changes:
+        if not self._has_changes:
             return _IDLE_SECONDS
         return max(_BUSY_SECONDS, self._stock_sent_at + _STOCK_SECONDS - now)
 
     def _send_stock(self, now: float) -> None:
         """Deliver the new states of products, if they are due."""
         if not self.follows_stock:
-            self._changes, self._known = [], {}
-        if not self._changes or now < self._stock_sent_at + _STOCK_SECONDS:
+            self._forget_changes()
+        if not self._has_changes or now < self._stock_sent_at + _STOCK_SECONDS:
             return
         known = self._known  # the event loop may put another in its place
-        with deadline_in(seconds=_READ_SECONDS):
-            found = states_of(products_of(self._changes))
-        states = [state for state in found if known.get(state.product_id) != state]
-        known.update((state.product_id, state) for state in states)
-        self._changes, self._stock_sent_at = [], now
-        self._deliver(Progress(round=self._reading, stock=states))
+        for found in self._changed_states():
+            states = [state for state in found if known.get(state.product_id) != state]
+            known.update((state.product_id, state) for state in states)
+            self._deliver(Progress(round=self._reading, stock=states))
+        self._changes, self._changed_since, self._stock_sent_at = [], None, now
+
+    def _changed_states(self) -> Iterator[Sequence[ProductState]]:
+        if self._changed_since is None:
+            with deadline_in(seconds=_READ_SECONDS):
+                yield states_of(products_of(self._changes))
+            return
+        last: UUID | None = NOTHING
+        while last is not None:
+            with deadline_in(seconds=_READ_SECONDS):
+                states, last = states_since(self._changed_since, beyond=last, limit=_LIMIT)
+            yield states
 
 
 _SCOPE = FeedScope(

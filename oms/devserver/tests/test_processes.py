@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from oms.devserver.processes import ChildProcesses
 from oms.testing.environment import ROOT
 
 
@@ -75,3 +78,19 @@ def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, number: signa
     _wait_until_gone(pids)
     assert not (tmp_path / "temporary").exists()
     assert not (tmp_path / "pg" / "postmaster.pid").exists()
+
+
+def test_a_reaper_that_was_stopped_does_not_stop_the_end(tmp_path: Path) -> None:
+    children = ChildProcesses()
+    (tmp_path / "temporary").mkdir()
+    children.remove_at_end(tmp_path / "temporary")
+    process = children.start(["sleep", "60"])
+    os.kill(children.reaper_pid, signal.SIGSTOP)
+    closing = threading.Thread(target=children.close, daemon=True)
+
+    closing.start()
+    closing.join(timeout=15)
+
+    assert not closing.is_alive()
+    assert process.wait(timeout=5) == -signal.SIGTERM
+    assert not (tmp_path / "temporary").exists()

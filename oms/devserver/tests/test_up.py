@@ -193,7 +193,6 @@ def _ready(shop: Shop) -> dict[str, Any]:
 
 
 @pytest.mark.fault
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_killed_and_frozen_processes_are_replaced_and_shown_as_ready(shop: Shop) -> None:
     shop.start(_EMPTY)
@@ -225,7 +224,6 @@ def test_killed_and_frozen_processes_are_replaced_and_shown_as_ready(shop: Shop)
 
 
 @pytest.mark.fault
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_process_that_keeps_ending_stops_everything_with_its_last_words(shop: Shop) -> None:
     (shop.folder / "var" / "sandbox").mkdir(parents=True)

@@ -15,7 +15,7 @@ from oms.core.errors import Unavailable
 from oms.core.ids import new_id
 from oms.db.pipeline import execute
 from oms.events import relay
-from oms.events.models import ConsumerOffset, Event
+from oms.events.models import ConsumerOffset, DeadLetter, Event
 from oms.events.publishing import RELAY_TASK, publish
 from oms.events.relay import Consumer, RecordedEvent
 from oms.events.tests.consumers import consumer, deliver, publish_registrations, record_handled
@@ -144,3 +144,23 @@ def test_a_consumer_that_fails_stops_no_other(
     assert {(line["event"], line["work"]) for line in failures} == {
         ("background_work_failed", "failing")
     }
+
+
+def test_an_event_that_exceeds_a_limit_of_postgresql_stops_no_other(handled: Any) -> None:
+    users = [new_id() for _ in range(3)]
+    publish_registrations(*users)
+
+    def handle(events: Sequence[RecordedEvent]) -> None:
+        record_handled(events)
+        facts = [event.fact for event in events]
+        if any(isinstance(fact, UserRegistered) and fact.user_id == users[1] for fact in facts):
+            with connection.cursor() as cursor:
+                cursor.execute("CREATE TEMPORARY TABLE short (text text PRIMARY KEY)")
+                long = "string_agg(md5(random()::text), '') FROM generate_series(1, 10000)"
+                cursor.execute(f"INSERT INTO short SELECT {long}")
+
+    assert deliver(consumer(handle)) == 3
+
+    assert handled() == [users[0], users[2]]
+    [failed] = DeadLetter.objects.all()
+    assert "index row" in failed.last_error

@@ -19,11 +19,12 @@ from oms.streams.feed import FeedScope, latest_position
 from oms.streams.tickets import issue_ticket
 from oms.streams.topics import Topic
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff, tokens_for
-from oms.testing.ordering import paid_order
+from oms.testing.ordering import paid_order, shipped_order
 from oms.testing.streams import StreamClient, StreamRefused, streamed, web_socket
 from oms.users.models import Session, User
 from oms.users.operations.accounts import change_user
 from oms.users.operations.sessions import revoke_session
+from orders.operations.returns import ReturnedItem, request_return
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,16 +72,19 @@ def expected(topic: Topic, caller: Caller, *, user: User | None, world: World) -
         return set(world.products)
     events = Event.objects.filter(id__gt=world.start)
     if topic is Topic.NOTIFICATIONS:
-        chosen = events.filter(type="notification.created")
+        chosen = [event for event in events if event.type == "notification.created"]
     elif caller in KINDS:
         return {str(event.id) for event in events if event.type.startswith(KINDS[caller])}
     else:
-        chosen = events.filter(type__startswith="order.")
+        chosen = [event for event in events if event.type.startswith(("order.", "return."))]
     assert user is not None
     return {str(event.id) for event in chosen if customer_of(event) == str(user.id)}
 
 
-KINDS = {Caller.STAFF: ("order.", "payment.", "refund."), Caller.STAFF_OF_ORDERS: ("order.",)}
+KINDS = {
+    Caller.STAFF: ("order.", "return.", "payment.", "refund."),
+    Caller.STAFF_OF_ORDERS: ("order.", "return."),
+}
 
 
 @pytest.fixture
@@ -89,10 +93,14 @@ def world() -> World:
     products = [make_product(stock=5) for _ in range(2)]
     # The stock of earlier than half a minute before would not be sent.
     start = latest_position(FeedScope(types=()))
-    paid_order((products[0], 1), customer=buyer)
+    order = shipped_order((products[0], 1), customer=buyer)
+    [item] = order.items.all()
+    returned = ReturnedItem(order_item_id=item.id, quantity=1, reason="Too small.")
+    request_return(actor=actor_for(buyer), order_id=order.id, items=[returned])
     paid_order((products[1], 1), customer=make_customer())
     with transaction.atomic():
         queue_notifications([recorded(event) for event in Event.objects.filter(id__gt=start)])
+    assert Event.objects.filter(type__startswith="return.").exists()
     return World(str(start), buyer, frozenset(str(each.id) for each in products))
 
 

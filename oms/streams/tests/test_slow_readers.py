@@ -23,7 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.fault
-@pytest.mark.slow
 def test_a_client_that_does_not_read_is_dropped_and_can_resume(url: str) -> None:
     buyer = make_customer()
     access, number, length = tokens_for(buyer).access, 1_000, 20_000

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from threading import Event as Flag
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from inventory.models import Product
 from oms.core.actor import system
 from oms.core.ids import new_id
 from oms.streams import broadcast, callers, tail
@@ -48,8 +50,8 @@ def test_a_newer_state_is_not_followed_by_an_older_one(monkeypatch: pytest.Monke
     mug = make_product(stock=5)
     newer_sent = Flag()
 
-    def slow(after: UUID, product_id: UUID | None) -> Sequence[ProductState]:
-        older = states_since(after, product_id)
+    def slow(*arguments: Any, **named: Any) -> Any:
+        older = states_since(*arguments, **named)
         place((mug, 1))
         assert newer_sent.wait(timeout=60)
         return older
@@ -94,13 +96,13 @@ def test_what_is_sent_of_the_stock_never_moves_a_client_back(
             reads_on.set()
             return before, await received(listener, number=1)
 
-    (placed, missed), (live,) = asyncio.run(run())
-    assert (placed.event, missed.event, live.event) == (
-        *("order.placed", "inventory.changed"),
+    (missed, placed), (live,) = asyncio.run(run())
+    assert (missed.event, placed.event, live.event) == (
+        *("inventory.changed", "order.placed"),
         "inventory.changed",
     )
     assert placed.id is not None
-    assert missed.id == placed.id
+    assert missed.id == start
     assert live.id is not None
     assert live.id >= placed.id
 
@@ -147,19 +149,51 @@ def test_events_without_end_still_end_a_stream_that_is_not_read() -> None:
     assert listener.ending is not None
 
 
-def test_a_stream_of_stock_resumes_however_many_products_have_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """More than may wait for a client."""
+def test_missed_stock_comes_in_pages_as_it_is_read() -> None:
+    """A client that asks for all products neither fills the memory nor holds up other streams."""
     number = 3 * MOST_WAITING
-    monkeypatch.setattr(broadcast, "states_since", lambda *_: states(number, units=1))
+    make_many_products(number)
 
-    async def run() -> int:
+    async def run() -> tuple[int, Sequence[Message]]:
         async with running_streams() as streams:
             listener, _ = await follow(streams, [Topic.INVENTORY], after=NOTHING)
-            return len(await received(listener, number=number))
+            before = 0
+            while len(listener._waiting) > before or not before:
+                before = len(listener._waiting)
+                await asyncio.sleep(0.5)
+            return before, await received(listener, number=number)
 
-    assert asyncio.run(run()) == number
+    waited, messages = asyncio.run(run())
+    assert waited <= MOST_WAITING // 2 + broadcast._STOCK_PAGE
+    assert len({json.loads(message.data)["product_id"] for message in messages}) == number
+    # A client that is cut off before the last of them begins again.
+    assert {message.id for message in messages[:-1]} == {NOTHING}
+
+
+def test_a_client_that_is_cut_off_during_missed_stock_misses_no_event() -> None:
+    buyer, mug = make_customer(), make_product(stock=5)
+    caller, start = caller_for(buyer), latest_position(FeedScope(types=()))
+    place((mug, 1), customer=buyer)
+    wait_until_readable()
+
+    async def run() -> tuple[Sequence[Message], Sequence[Message]]:
+        async with running_streams() as streams:
+            both = [Topic.ORDERS, Topic.INVENTORY]
+            listener, _ = await follow(streams, both, caller=caller, after=start)
+            first = (await received(listener, number=2))[0]
+            resumed, _ = await follow(streams, both, caller=caller, after=first.id)
+            return [first], await received(resumed, number=2)
+
+    [first], rest = asyncio.run(run())
+    assert {each.event for each in [first, *rest]} == {"inventory.changed", "order.placed"}
+    assert "order.placed" in {each.event for each in rest}
+
+
+def make_many_products(number: int) -> None:
+    Product.objects.bulk_create(
+        Product(id=new_id(), sku=f"MANY-{each}", name="Many", price=Decimal(1), currency="EUR")
+        for each in range(number)
+    )
 
 
 def test_missed_stock_counts_as_the_pages_of_products_that_it_fills(

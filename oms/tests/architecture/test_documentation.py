@@ -1,4 +1,4 @@
-"""docs/architecture.md names files and functions that exist."""
+"""What the documentation names exists: files, functions, numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from oms.checks import CHECKS
 from oms.testing.environment import ROOT
 
 _TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -35,3 +36,14 @@ def test_every_function_that_is_named_exists_in_its_file(name: str, method: str,
 
     assert re.search(rf"^(?:class|def) {name}\b", code, flags=re.MULTILINE)
     assert not method or f"def {method}(" in code
+
+
+def test_the_number_of_checks_is_as_the_documentation_shows_it() -> None:
+    shown = {
+        int(number)
+        for page in (ROOT / "docs").rglob("*.md")
+        for number in re.findall(r"(\d+) checks, no violations", page.read_text())
+    }
+
+    # And that of the daily reports, and of the ledger of the sandbox.
+    assert shown == {len(CHECKS) + 2}

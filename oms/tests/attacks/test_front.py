@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from oms.events.models import Event
 from oms.testing.factories import PASSWORD, make_customer, tokens_for
@@ -114,9 +116,15 @@ def test_of_two_authorizations_none_counts(web: Processes) -> None:
     valid, wrong = f"Bearer {token}", "Bearer garbage"
     for pair in ([valid, wrong], [wrong, valid], [valid, valid]):
         headers = [("Authorization", one) for one in pair]
-        for path in ("/api/v1/orders", "/api/v1/users/me"):
+        for path in ("/api/v1/orders", "/api/v1/users/me", "/api/v1/stream?topics=orders"):
             answer = httpx.get(f"{web.web_url}{path}", headers=headers, trust_env=False)
             assert answer.status_code == 401, (pair, path)
+        with connect(
+            f"{web.web_url.replace('http', 'ws', 1)}/api/v1/ws",
+            additional_headers=headers,
+            proxy=None,
+        ) as wire:
+            assert json.loads(wire.recv(timeout=10))["status"] == 401, pair
     answer = httpx.get(
         f"{web.web_url}/api/v1/orders", headers={"Authorization": valid}, trust_env=False
     )

@@ -74,7 +74,6 @@ def test_a_killed_worker_is_replaced(running: Processes) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.slow
 def test_an_idle_connection_outlives_that_of_a_proxy(running: Processes) -> None:
     running.start("web")
     host, _, port = running.web_url.removeprefix("http://").partition(":")

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 
@@ -24,6 +24,8 @@ from oms.tests.faults.shop import Shop
 from oms.tests.faults.weakening import ENVIRONMENT, without
 
 _WRITERS = 8
+# Several writers are one customer, whose own events are not in the order of their times either.
+_CUSTOMERS = 2
 _PAUSE = 0.02
 # Lists show changes when they are settled, a second later at the earliest.
 _SETTLE_SECONDS = 15.0
@@ -44,6 +46,7 @@ _LISTS = {
     ),
 }
 _OF_STAFF = ("order", "payment", "refund", "product", "location")
+_OF_CUSTOMERS = ("order", "return", "notification")
 
 
 class _ListFollower:
@@ -64,11 +67,12 @@ class _ListFollower:
 
 
 class _FeedFollower:
-    """Asks for the events after the last that it has seen."""
+    """Asks for the events after the last that it has seen; as the customer if one is named."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
-        self._next = client.get("/admin/events", params={"after": "latest"}).json()["next"]
+    def __init__(self, client: httpx.Client, *, customer: str | None = None) -> None:
+        self._client, self.customer = client, customer
+        path = "/events" if customer else "/admin/events"
+        self._next = client.get(path, params={"after": "latest"}).json()["next"]
         self.start = self._next.rpartition("=")[2]
         self.seen: list[str] = []
 
@@ -82,7 +86,7 @@ class _FeedFollower:
 
 def follow(shop: Shop, size: Size) -> Outcome:
     """Orders, payments and products change, and all of the writers wait for one row."""
-    outcome, buyers = _follow(shop, changes=size.choose(quick=200, full=5_000))
+    outcome, buyers = _follow(shop, changes=size.choose(quick=200, full=10_000))
     buyers.record.calls = []  # what was cancelled at once need not be paid
     outcome.violations += check_everything(shop, buyers.record)
     return outcome
@@ -95,14 +99,17 @@ def follow_unsettled(shop: Shop, size: Size) -> Outcome:
 
 def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
     outcome, buyers = Outcome(), Buyers(shop)
-    headers = {"Authorization": f"Bearer {shop.staff_token()}"}
     # Before the products are made, for not each of them is changed later.
     since = shop.value("SELECT now()").isoformat()
     products = shop.products(number=4)
-    with httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20) as client:
+    with ExitStack() as stack:
+        client = stack.enter_context(_client(shop, token=shop.staff_token()))
         lists = [_ListFollower(client, path, since=since) for path in _LISTS]
-        feed = _FeedFollower(client)
-        with _repeated([*[each.follow for each in lists], feed.follow]):
+        feeds = [_FeedFollower(client)]
+        for token in buyers.tokens()[:_CUSTOMERS]:
+            own = stack.enter_context(_client(shop, token=token))
+            feeds.append(_FeedFollower(own, customer=buyers.customer_id(token)))
+        with _repeated([each.follow for each in (*lists, *feeds)]):
             with stock_held_now_and_then(shop, products[:1], held=0.2, free=0.05):
                 made = _change(buyers, client, products, number=changes)
             outcome.violations += wait_for_background(shop, seconds=60)
@@ -110,27 +117,39 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
             # What was missed never comes, as nothing changes any more.
             with suppress(TimeoutError):
                 shop.wait_until(
-                    lambda: not _missed(shop, lists, feed, orders),
+                    lambda: not _missed(shop, lists, feeds, orders),
                     seconds=_SETTLE_SECONDS,
                     what="all is followed",
                 )
     outcome.count("changes", made)
-    outcome.count("events", len(feed.seen))
-    outcome.violations += _missed(shop, lists, feed, orders)
+    outcome.count("events", len(feeds[0].seen))
+    outcome.violations += _missed(shop, lists, feeds, orders)
     return outcome, buyers
 
 
 def _missed(
-    shop: Shop, lists: Sequence[_ListFollower], feed: _FeedFollower, orders: Sequence[str]
+    shop: Shop,
+    lists: Sequence[_ListFollower],
+    feeds: Sequence[_FeedFollower],
+    orders: Sequence[str],
 ) -> list[str]:
-    """Changes of these orders that a follower has missed, and what is wrong with the feed."""
+    """Changes of these orders that a follower has missed, and what is wrong with the feeds."""
     violations = []
     for each in lists:
         present = dict(shop.rows(each.query, [orders]))
         if missed := sum(1 for id, state in present.items() if each.seen.get(id) != state):
             violations.append(f"{each.path}: {missed} of {len(present)} changes missed")
-    right = events_after(shop, feed.start, kinds=_OF_STAFF)
-    return [*violations, *(f"feed: {text}" for text in wrong_events(feed.seen, right=right))]
+    for feed in feeds:
+        kinds = _OF_CUSTOMERS if feed.customer else _OF_STAFF
+        right = events_after(shop, feed.start, kinds=kinds, customer=feed.customer)
+        name = "feed of a customer" if feed.customer else "feed"
+        violations += [f"{name}: {text}" for text in wrong_events(feed.seen, right=right)]
+    return violations
+
+
+def _client(shop: Shop, *, token: str) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=f"{shop.url}/api/v1", headers=headers, timeout=20)
 
 
 def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, number: int) -> int:
@@ -142,7 +161,7 @@ def _change(buyers: Buyers, staff: httpx.Client, products: Sequence[str], *, num
         # All wait for the stock of the first; half of them in an order that holds another one's.
         product = products[1 + writer // 2 % 3]
         lines = [(products[0], 1), (product, 1)] if writer % 2 else [(products[0], 1)]
-        token = tokens[writer % len(tokens)]
+        token = tokens[writer % _CUSTOMERS]
         headers = {"Authorization": f"Bearer {token}"}
         with buyers.client() as client:
             while next(numbers) < number:

@@ -11,6 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   let source = null;
   let retry = 0;
+  let round = 0;
   // What the page shows already.
   let last = document.querySelector("meta[name=log-position]")?.content ?? "";
   const happened = new Set();
@@ -24,20 +25,29 @@ document.addEventListener("DOMContentLoaded", () => {
   function count(event) {
     if (order && JSON.parse(event.data).order_id !== order) return;
     happened.add(event.lastEventId);
-    badge.textContent = `${happened.size} new ${happened.size === 1 ? "event" : "events"}. Show`;
+    show(`${happened.size} new ${happened.size === 1 ? "event" : "events"}. Show`);
+  }
+
+  function show(text) {
+    badge.textContent = text;
     badge.hidden = false;
   }
 
   async function follow() {
+    stop();
+    const mine = round;
     const answer = await fetch("/admin/stream/ticket/", {
       method: "POST",
       headers: { "X-CSRFToken": csrf },
+      body: new URLSearchParams({ after: last }),
     });
+    if (mine !== round) return;  // the page was hidden meanwhile
     if (answer.status >= 500 || answer.status === 429) throw new Error(answer.statusText);
+    if (answer.status === 410) show("Too much has happened. Show");
     if (answer.status !== 201) return;  // the session has ended
     const { ticket, types } = await answer.json();
+    if (mine !== round) return;
     const query = new URLSearchParams({ topics: "orders", ticket, ...(last && { after: last }) });
-    stop();
     source = new EventSource(`/api/v1/stream?${query}`);
     source.onerror = again;
     source.addEventListener("stream.opened", (event) => { last = event.lastEventId; });
@@ -55,10 +65,12 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function start() {
-    follow().catch(again);
+    const mine = round + 1;
+    follow().catch(() => { if (mine === round) again(); });
   }
 
   function stop() {
+    round++;
     clearTimeout(retry);
     source?.close();
     source = null;

@@ -7,14 +7,19 @@
 const api = "/api/v1";
 const find = (id) => document.getElementById(id);
 const types = document.querySelector("main").dataset.types.split(" ");
-let token = "";
+let tokens = {};
+let refreshing = null;
 let source = null;
+let retry = 0;
+let round = 0;
 let last = "";
+let wasRefused = false;
 let orderId = "";
 let stockEvents = 0;
+const statuses = new Map();
 
-async function call(path, { method = "GET", body, headers = {} } = {}) {
-  const answer = await fetch(api + path, {
+function send(path, { method = "GET", body, headers = {}, token = tokens.access } = {}) {
+  return fetch(api + path, {
     method,
     headers: {
       "Content-Type": "application/json",
@@ -23,18 +28,46 @@ async function call(path, { method = "GET", body, headers = {} } = {}) {
     },
     body: body && JSON.stringify(body),
   });
+}
+
+async function call(path, options) {
+  let answer = await send(path, options);
+  if (answer.status === 401 && tokens.refresh) {
+    await refresh();
+    answer = await send(path, options);
+  }
   const document = await answer.json();
-  if (!answer.ok) throw new Error(document.detail);
+  if (!answer.ok) throw Object.assign(new Error(document.detail), { status: answer.status });
   return document;
 }
 
+// Once for all calls that wait for it: a refresh token that is used twice ends the session.
+function refresh() {
+  refreshing ??= (async () => {
+    const body = { refresh: tokens.refresh };
+    const answer = await send("/auth/token/refresh", { method: "POST", body, token: "" });
+    if (answer.ok) tokens = await answer.json();
+    else if (answer.status === 401) tokens = {};
+  })().finally(() => { refreshing = null; });
+  return refreshing;
+}
+
 async function signIn(email, password) {
+  const logIn = () => call("/auth/token", { method: "POST", body: { email, password } });
   try {
-    token = (await call("/auth/token", { method: "POST", body: { email, password } })).access;
+    tokens = await logIn();
   } catch {
     await call("/users", { method: "POST", body: { email, password, full_name: "Live Customer" } });
-    token = (await call("/auth/token", { method: "POST", body: { email, password } })).access;
+    tokens = await logIn();
   }
+}
+
+function signOut() {
+  stop();
+  tokens = {};
+  find("connection").textContent = "Signed out.";
+  find("sign-in").hidden = false;
+  find("shop").hidden = true;
 }
 
 async function showProducts() {
@@ -43,13 +76,16 @@ async function showProducts() {
     return new Option(`${name}, ${price} ${currency}`, id);
   });
   find("shop").elements.product.replaceChildren(...choices);
-  await follow();
+  start();
 }
 
 async function follow() {
-  source?.close();
+  stop();
+  const mine = round;
   const product = find("shop").elements.product.value;
+  if (wasRefused && last && !await isKept(last)) last = "";  // goes on with what happens from now on
   const { ticket } = await call("/stream/tickets", { method: "POST" });
+  if (mine !== round) return;  // another one was begun meanwhile
   const query = new URLSearchParams({
     topics: "orders,notifications,inventory",
     product_id: product,
@@ -57,11 +93,13 @@ async function follow() {
     ...(last && { after: last }),
   });
   source = new EventSource(`${api}/stream?${query}`);
-  source.onopen = () => { find("connection").textContent = "Connected."; };
+  source.onopen = () => {
+    wasRefused = false;
+    find("connection").textContent = "Connected.";
+  };
   source.onerror = () => {  // the ticket is used: with another one from the last event on
-    source.close();
-    find("connection").textContent = "Connecting again …";
-    setTimeout(() => follow().catch(source.onerror), 1000 + 4000 * Math.random());
+    wasRefused = source.readyState === EventSource.CLOSED;
+    again();
   };
   for (const type of ["stream.opened", "inventory.changed", ...types]) {
     source.addEventListener(type, (event) => {
@@ -69,6 +107,39 @@ async function follow() {
       show(type, JSON.parse(event.data));
     });
   }
+}
+
+// Whether the log still has the event: it may have been archived, or the shop restored from a copy.
+async function isKept(position) {
+  try {
+    await call(`/events?after=${position}&page_size=1`);
+    return true;
+  } catch (error) {
+    if (error.status === 400 || error.status === 410) return false;
+    throw error;
+  }
+}
+
+function start() {
+  const mine = round + 1;
+  follow().catch((error) => {
+    if (mine !== round) return;
+    if (error.status === 401) signOut();
+    else again();
+  });
+}
+
+function again() {
+  stop();
+  find("connection").textContent = "Connecting again …";
+  retry = setTimeout(start, 1000 + 4000 * Math.random());
+}
+
+function stop() {
+  round++;
+  clearTimeout(retry);
+  source?.close();
+  source = null;
 }
 
 // From now on no change is missed; what a change has said meanwhile is newer.
@@ -79,9 +150,16 @@ async function showStock() {
   if (stockEvents === before) find("stock").textContent = available;
 }
 
+async function showStatus() {
+  const before = statuses.get(orderId);
+  const { status } = await call(`/orders/${orderId}`);
+  if (statuses.get(orderId) === before) find("status").textContent = status;
+}
+
 function show(type, data) {
   if (type === "stream.opened") {
-    showStock();
+    showStock().catch(again);
+    if (orderId) showStatus().catch(again);
     return;
   }
   if (type === "inventory.changed") {
@@ -89,6 +167,7 @@ function show(type, data) {
     find("stock").textContent = data.available;
     return;
   }
+  if (data.status) statuses.set(data.order_id, data.status);
   if (data.order_id === orderId && data.status) find("status").textContent = data.status;
   const line = document.createElement("li");
   const what = data.subject ?? `${type}, order ${data.number}`;
@@ -109,7 +188,8 @@ async function buy() {
   });
   orderId = order.id;
   find("number").textContent = order.number;
-  find("status").textContent = order.status;
+  // An event may have come before this answer.
+  find("status").textContent = statuses.get(order.id) ?? order.status;
   find("order").hidden = false;
 }
 
@@ -133,4 +213,4 @@ submitted(find("sign-in"), async ({ email, password }) => {
   await showProducts();
 });
 submitted(find("shop"), buy);
-find("shop").elements.product.addEventListener("change", () => follow().catch(source.onerror));
+find("shop").elements.product.addEventListener("change", start);

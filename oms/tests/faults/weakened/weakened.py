@@ -74,9 +74,10 @@ def _settled() -> Any:
 
     stack = ExitStack()
     stack.enter_context(patch.object(settled, "_SETTLED", "SELECT clock_timestamp()"))
-    stack.enter_context(
-        _without(feed, "_ALL", "AND transaction < pg_snapshot_xmin(pg_current_snapshot())")
-    )
+    settled = "AND transaction < pg_snapshot_xmin(pg_current_snapshot())"
+    # Of all, for staff; and of what an index leads to, for customers.
+    for statement in ("_ALL", "_AFTER"):
+        stack.enter_context(_without(feed, statement, settled))
     return stack
 
 
