@@ -165,7 +165,8 @@ class BulkShipments(ApiViewSet):
         summary="Ship many orders",
         description=(
             f"Ships everything that is left of up to {_MAX_ROWS} orders, each by itself: a row that"
-            " is invalid or refused does not affect the others. Also takes `text/csv` with the"
+            " is invalid or refused does not affect the others. With an Idempotency-Key all are"
+            " shipped in one transaction, for which others may wait. Also takes `text/csv` with the"
             " columns `order_number`, `carrier` and `tracking_number`, named in the first line."
         ),
         request={"application/json": ShipmentsInput},

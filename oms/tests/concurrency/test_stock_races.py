@@ -44,7 +44,12 @@ from oms.tests.concurrency.test_allocation_races import deadlocks, violations
 from orders.models import Order
 from orders.operations.cancelling import expire_orders
 from orders.operations.editing import OrderEdit, edit_order
+from orders.operations.refunding import refund_payment
+from orders.operations.requesting_payments import pay_order
 from orders.placements import OrderedItem
+from orders.tests.provider_webhooks import CHOICE
+from payments.gateways.base import ChargeStatus
+from payments.locks import lock_payments
 from payments.models import Refund
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -251,6 +256,35 @@ def test_a_return_to_a_new_location_and_a_receipt_there_do_not_wait_for_each_oth
 
     assert deadlocks() == before
     assert StockLevel.objects.get(product=mug, location__code="second").on_hand == 1
+
+
+def test_a_refund_locks_the_payments_of_its_order_as_those_who_record_outcomes_do() -> None:
+    customer = make_customer()
+    order = place((make_product(), 1), customer=customer, token="tok_success")
+    declined = payment_of(order)
+    report(order, ChargeStatus.DECLINED)
+    settle()
+    pay_order(actor=actor_for(customer), order_id=order.id, choice=CHOICE)
+    report(order)
+    settle()
+    captured, waits, before = payment_of(order), threading.Event(), deadlocks()
+
+    @transaction.atomic
+    def record() -> None:
+        lock_payments([declined.id])
+        waits.set()
+        until_somebody_waits_for_a_lock()
+        lock_payments([captured.id])
+
+    def refund() -> None:
+        waits.wait(timeout=10)
+        refund_payment(actor=STAFF, payment_id=captured.id)
+
+    at_once(record, refund)
+
+    assert deadlocks() == before
+    order.refresh_from_db()
+    assert order.status == "cancelled"
 
 
 def test_many_shipments_hold_the_stock_of_one_order_at_a_time() -> None:
