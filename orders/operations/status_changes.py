@@ -22,8 +22,8 @@ from orders.states import OrderStatus, PaymentState
 _NOT_FOR_STAFF = frozenset({OrderStatus.EXPIRED})
 _TO_SHIP = frozenset({OrderStatus.PROCESSING, OrderStatus.SHIPPED})
 _UNPAID = (PaymentState.UNPAID, PaymentState.FAILED)
-# The payments that confirm a pending order by themselves.
-_CONFIRMS = (PaymentState.AUTHORIZED, PaymentState.PAID)
+# The payments that confirm a pending order by themselves; something may be refunded since.
+_CONFIRMS = (PaymentState.AUTHORIZED, PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
 def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:

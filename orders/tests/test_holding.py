@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from oms.core.permissions import Permission
 from oms.testing.factories import actor_for, api_client, make_product, make_staff
-from oms.testing.ordering import place
+from oms.testing.ordering import payment_of, place, refund_of
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
+from orders.tests.provider_webhooks import captured, order_of, state, succeed
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +56,15 @@ def test_the_back_office_releases_an_unpaid_order_to_wait_for_its_payment() -> N
     assert answer.status_code == 302, answer.content
     order.refresh_from_db()
     assert (order.status, order.confirmed_at) == ("pending", None)
+
+
+def test_an_order_that_was_paid_is_confirmed_by_the_release_of_its_hold() -> None:
+    order = order_of()
+    captured(payment_of(order), 120_00)
+    succeed(refund_of(payment_of(order), amount=Decimal("20.00")))
+    assert state(order) == ("on_hold", "partially_refunded")
+    clerk = api_client(make_staff(permissions=HELD))
+
+    answer = clerk.put(f"/api/v1/admin/orders/{order.id}/status", {"status": "confirmed"})
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "confirmed")
