@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inventory.operations.receiving import OVERDUE_AFTER
 from oms.reconcile.checks import Check
 
 CHECKS = (
@@ -117,5 +118,17 @@ CHECKS = (
             ) AS found ON true
             WHERE document.items_total <> found.total OR document.items_booked <> found.booked
         """,
+    ),
+    Check(
+        name="no_overdue_receipts",
+        promise="No receipt is left unfinished long after it was made.",
+        sql="""
+            SELECT kind || ' ' || reference AS id,
+                   format('made %%s, %%s of %%s items booked; see receipt_not_booked in the log',
+                          created_at, items_booked, items_total) AS detail
+            FROM inventory_stockdocument
+            WHERE completed_at IS NULL AND created_at < now() - %(overdue_after)s
+        """,
+        parameters=lambda: {"overdue_after": OVERDUE_AFTER},
     ),
 )

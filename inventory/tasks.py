@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from celery import shared_task
 
 from inventory.operations.receiving import BOOK_TASK, book_unfinished_receipts
@@ -16,4 +18,5 @@ _SECONDS = 10.0
 def book_receipts() -> None:
     """Book what is left of unfinished receipts; another task that does so is enough."""
     if not wakeups_held(BOOK_TASK):
-        process_due_work(BOOK_TASK, book_unfinished_receipts, seconds=_SECONDS)
+        step = partial(book_unfinished_receipts, failed=set())
+        process_due_work(BOOK_TASK, step, seconds=_SECONDS)

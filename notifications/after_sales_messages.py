@@ -34,21 +34,38 @@ from orders.tracking import tracking_url
 
 def _order_cancelled(event: OrderCancelled, order: OrderSummary, shipped: Lines) -> Message:
     paragraphs = [_("We won't ship it.")]
-    if order.payment_status in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
-        paragraphs.append(_("If your payment still goes through, we'll refund it."))
-    elif not order.is_free and order.payment_status not in (
-        PaymentState.UNPAID,
-        PaymentState.FAILED,
-    ):
-        paragraphs.append(
-            _("We'll refund your payment; we'll email you when the refund is on its way.")
-        )
+    if text := _cancelled_payment(order):
+        paragraphs.append(text)
     return Message(
         kind=Kind.ORDER_CANCELLED,
         subject=_("Order %(number)s has been cancelled") % {"number": event.number},
         headline=_("Your order has been cancelled"),
         paragraphs=tuple(paragraphs),
     )
+
+
+def _cancelled_payment(order: OrderSummary) -> str:
+    """What happens to the payment of the cancelled order; "" if there is nothing to say."""
+    match order.payment_status:
+        case PaymentState.UNPAID | PaymentState.FAILED:
+            return ""
+        case PaymentState.PROCESSING | PaymentState.UNKNOWN:
+            return _("If your payment still goes through, we'll refund it.")
+        case PaymentState.AUTHORIZED:
+            return _("We'll release the amount that was reserved for your payment.")
+        case PaymentState.REFUNDED:
+            return _("Your payment was already refunded.")
+        case PaymentState.PARTIALLY_REFUNDED:
+            return _(
+                "We'll refund the rest of your payment; we'll email you when the refund is on its "
+                "way."
+            )
+    if order.is_free:
+        return ""
+    if not order.total:
+        # Its items were cancelled before, paid or not.
+        return _("Any payment will be refunded; we'll email you when the refund is on its way.")
+    return _("We'll refund your payment; we'll email you when the refund is on its way.")
 
 
 def _items_cancelled(event: ItemsCancelled, order: OrderSummary, shipped: Lines) -> Message | None:
@@ -101,17 +118,39 @@ def _items_waiting(event: OrderItemsWaiting, order: OrderSummary, shipped: Lines
     )
 
 
-def _address_corrected(event: OrderEdited, order: OrderSummary, shipped: Lines) -> Message | None:
+def _order_edited(event: OrderEdited, order: OrderSummary, shipped: Lines) -> Message | None:
     """About changes by staff alone: customers know their own."""
-    if "shipping_address" not in event.changes:
-        return None
-    return Message(
-        kind=Kind.ADDRESS_CORRECTED,
-        subject=_("New delivery address for order %(number)s") % {"number": event.number},
-        headline=_("Your delivery address was changed"),
-        paragraphs=(
-            _("We've changed the delivery address of your order. If it isn't right, contact us."),
+    texts = {
+        "items": (
+            Kind.ORDER_EDITED,
+            _("Changes to order %(number)s"),
+            _("Your order was changed"),
+            _("We've changed the items of your order. It costs %(total)s now.")
+            % {"total": money(order.total, order.currency)},
         ),
+        "shipping_address": (
+            Kind.ADDRESS_CORRECTED,
+            _("New delivery address for order %(number)s"),
+            _("Your delivery address was changed"),
+            _("We've changed the delivery address of your order."),
+        ),
+        "billing_address": (
+            Kind.ADDRESS_CORRECTED,
+            _("New billing address for order %(number)s"),
+            _("Your billing address was changed"),
+            _("We've changed the billing address of your order."),
+        ),
+    }
+    changed = [text for name, text in texts.items() if name in event.changes]
+    if not changed:
+        return None
+    kind, subject, headline, _text = changed[0]
+    paragraphs = [text for *_rest, text in changed]
+    return Message(
+        kind=kind,
+        subject=subject % {"number": event.number},
+        headline=headline,
+        paragraphs=(*paragraphs, _("If that isn't right, contact us.")),
         lines=order.lines,
         shows_order=True,
     )
@@ -137,7 +176,11 @@ def _shipment_corrected(event: ShipmentCorrected, order: OrderSummary, shipped: 
     )
 
 
-def _return_requested(event: ReturnRequested, order: OrderSummary, shipped: Lines) -> Message:
+def _return_requested(
+    event: ReturnRequested, order: OrderSummary, shipped: Lines
+) -> Message | None:
+    if event.has_arrived:  # which has a message of its own
+        return None
     return _about_return(
         event,
         kind=Kind.RETURN_REQUESTED,
@@ -221,7 +264,7 @@ AFTER_SALES_MESSAGES: Mapping[
     OrderItemsWaiting: _items_waiting,
     OrderCancelled: _order_cancelled,
     ItemsCancelled: _items_cancelled,
-    OrderEdited: _address_corrected,
+    OrderEdited: _order_edited,
     ShipmentCorrected: _shipment_corrected,
     ReturnRequested: _return_requested,
     ReturnApproved: _return_approved,
@@ -231,5 +274,5 @@ AFTER_SALES_MESSAGES: Mapping[
 }
 """Like ORDER_MESSAGES; None for events of which the customer needs no message."""
 
-SOMETIMES = frozenset({ItemsCancelled, OrderEdited, ReturnReceived})
+SOMETIMES = frozenset({ItemsCancelled, OrderEdited, ReturnRequested, ReturnReceived})
 """The events of which some have no message."""

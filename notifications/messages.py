@@ -168,6 +168,13 @@ def _order_expired(event: OrderExpired, order: OrderSummary, shipped: Lines) -> 
 
 def _order_refunded(event: OrderRefunded, order: OrderSummary, shipped: Lines) -> Message:
     amount = {"amount": money(event.amount, event.currency)}
+    if event.is_dispute:
+        return Message(
+            kind=Kind.ORDER_REFUNDED,
+            subject=_("Dispute about order %(number)s") % {"number": event.number},
+            headline=_("Your dispute was decided in your favour"),
+            paragraphs=(_("Your bank has taken %(amount)s back from us for you.") % amount,),
+        )
     return Message(
         kind=Kind.ORDER_REFUNDED,
         subject=_("Refund for order %(number)s") % {"number": event.number},

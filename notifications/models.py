@@ -30,6 +30,7 @@ class Kind(models.TextChoices):
     ITEMS_WAITING = "items_waiting", _("items waiting")
     BACK_IN_STOCK = "back_in_stock", _("back in stock")
     ITEMS_CANCELLED = "items_cancelled", _("items cancelled")
+    ORDER_EDITED = "order_edited", _("order changed")
     ADDRESS_CORRECTED = "address_corrected", _("address corrected")
     SHIPMENT_CORRECTED = "shipment_corrected", _("shipment corrected")
     RETURN_REQUESTED = "return_requested", _("return requested")

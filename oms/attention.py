@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from inventory.models import StockDocument
+from inventory.operations.receiving import overdue_receipts
 from notifications.models import Notification
 from notifications.operations.retrying import retry_undelivered
 from oms.core import clock
@@ -114,6 +116,13 @@ KINDS: tuple[WorkKind, ...] = (
         model=Order,
         query="status__exact=pending",
         count=_overdue_orders,
+    ),
+    WorkKind(
+        name="receipts",
+        title=_("Receipts that could not be booked"),
+        model=StockDocument,
+        query="completed_at__isnull=True",
+        count=lambda: overdue_receipts().count(),
     ),
     WorkKind(
         name="reports",

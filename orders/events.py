@@ -117,11 +117,12 @@ class OrderPaymentFailed(OrderEvent):
 
 @event("order.refunded")
 class OrderRefunded(OrderEvent):
-    """Some or all of the order's payment was refunded."""
+    """Some or all of the order's payment was refunded, or lost in a dispute."""
 
     refund_id: UUID
     amount: Decimal
     currency: str
+    is_dispute: bool = False
 
 
 @event("order.shipment_sent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from orders.models import Order
-from orders.states import PaymentState
+from orders.states import ENDED, PaymentState
 from payments.queries import PaymentTotals, totals_of_orders
 from payments.states import PaymentStatus
 
@@ -22,25 +22,28 @@ _OF_NEWEST = {
 IN_PROGRESS = (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.UNKNOWN)
 
 
-def payment_state(total: Decimal, totals: PaymentTotals) -> PaymentState:
-    """The payment status of an order of that `total`."""
+def payment_state(order: Order, totals: PaymentTotals) -> PaymentState:
+    """The payment status of the order, whose payments have those totals in its currency."""
     newest = _OF_NEWEST[totals.newest_status]
     if totals.captured:
         if totals.refunded >= totals.captured:
             return PaymentState.REFUNDED
         if totals.refunded:
             return PaymentState.PARTIALLY_REFUNDED
-        if totals.captured >= total:
+        if totals.captured >= order.total:
             return PaymentState.PAID
         return newest if newest in IN_PROGRESS else PaymentState.PARTIALLY_PAID
-    # What costs nothing is paid; nothing is left of what was cancelled as a whole.
-    return newest if total or totals.newest_status else PaymentState.PAID
+    # What costs nothing is paid; but of what was cancelled as a whole, nothing is left to pay.
+    is_free = not order.total and (
+        order.status not in ENDED or order.payment_status == PaymentState.PAID
+    )
+    return PaymentState.PAID if is_free and newest not in IN_PROGRESS else newest
 
 
 def current_payment_state(order: Order) -> PaymentState:
     """The payment status that the order's payments give it now."""
     totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
-    return payment_state(order.total, totals)
+    return payment_state(order, totals)
 
 
 def owed(total: Decimal, totals: PaymentTotals) -> Decimal:

@@ -21,7 +21,12 @@ class ReturnEvent(OrderEvent):
 
 @event("return.requested")
 class ReturnRequested(ReturnEvent):
-    """The customer wants to send units back, or staff expect them."""
+    """The customer wants to send units back, or staff expect them.
+
+    With `has_arrived` they are here already, and the event of their receipt follows.
+    """
+
+    has_arrived: bool = False
 
 
 @event("return.approved")

@@ -17,6 +17,7 @@ class OrderRules:
     payment_status: Any
     fulfilment_status: Any
     total: Any
+    confirmed_at: Any
 
     @property
     def allowed(self) -> frozenset[OrderStatus]:
@@ -24,6 +25,11 @@ class OrderRules:
         if self.has_shipped_anything:
             return ALLOWED[self.status] - {OrderStatus.CANCELLED}
         return ALLOWED[self.status]
+
+    @property
+    def was_confirmed(self) -> bool:
+        """Whether it is, or was before it was put on hold; it doesn't wait for a payment again."""
+        return self.confirmed_at is not None
 
     @property
     def holds_stock(self) -> bool:
@@ -59,4 +65,9 @@ class OrderRules:
     @property
     def is_shippable(self) -> bool:
         to_ship = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-        return self.status in to_ship and self.payment_status != PaymentState.REFUNDED
+        return self.status in to_ship and not self.is_fully_refunded
+
+    @property
+    def is_fully_refunded(self) -> bool:
+        """Whether all was refunded of what still costs something: it is not shipped any more."""
+        return self.payment_status == PaymentState.REFUNDED and self.total > 0

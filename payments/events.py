@@ -75,6 +75,7 @@ class RefundSucceeded(DomainEvent):
     amount: Decimal
     currency: str
     origin: str = Origin.SHOP
+    is_dispute: bool = False
 
 
 @event("refund.failed")

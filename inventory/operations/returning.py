@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from inventory.models import Location, StockLevel
-from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
+from inventory.operations.stock import Cause, open_stock_allocator
 from inventory.queries import shipped_quantities_of
 from oms.db.transactions import transaction_required
 
@@ -38,11 +38,8 @@ def return_units(units: Sequence[ReturnedUnits], *, cause: Cause, at: datetime) 
 
     The number of statements does not depend on the number of units.
     """
-    product_ids = {each.product_id for each in units}
-    stock = open_stock_allocator(product_ids)
-    if missing := _missing_levels(units, stock=stock):
-        StockLevel.objects.bulk_create(missing, ignore_conflicts=True)
-        stock = open_stock_allocator(product_ids)
+    create_levels_for(units)
+    stock = open_stock_allocator({each.product_id for each in units})
     assert cause.order_id is not None, "only orders have shipped units"
     # Read after the levels are locked: others may move what an order has there.
     shipped = Counter(shipped_quantities_of([cause.order_id])[cause.order_id])
@@ -50,7 +47,7 @@ def return_units(units: Sequence[ReturnedUnits], *, cause: Cause, at: datetime) 
     for each in sorted(units, key=lambda each: not each.location):
         if each.location:
             level = stock.level_at(each.product_id, each.location)
-            assert level is not None, "created above"
+            assert level is not None, "it was created"
             returned[level.product_id, level.location_id] += each.quantity
             shipped[level.product_id, level.location_id] -= each.quantity
             continue
@@ -69,18 +66,20 @@ def return_units(units: Sequence[ReturnedUnits], *, cause: Cause, at: datetime) 
     stock.save(at=at)
 
 
-def _missing_levels(
-    units: Sequence[ReturnedUnits], *, stock: StockAllocator
-) -> Sequence[StockLevel]:
-    missing = {
-        (each.product_id, each.location)
-        for each in units
-        if each.location and stock.level_at(each.product_id, each.location) is None
-    }
-    if not missing:
-        return ()
-    locations = Location.objects.in_bulk({code for _, code in missing}, field_name="code")
-    return [
-        StockLevel(product_id=product_id, location=locations[code])
-        for product_id, code in sorted(missing)
-    ]
+@transaction_required
+def create_levels_for(units: Sequence[ReturnedUnits]) -> None:
+    """Create the stock levels that are missing at the locations that the units name.
+
+    Before any level of the products is locked: others create levels, and then wait for those locks.
+    """
+    wanted = {(each.product_id, each.location) for each in units if each.location}
+    if not wanted:
+        return
+    locations = Location.objects.in_bulk({code for _, code in wanted}, field_name="code")
+    StockLevel.objects.bulk_create(
+        [
+            StockLevel(product_id=product_id, location=locations[code])
+            for product_id, code in sorted(wanted)
+        ],
+        ignore_conflicts=True,
+    )

@@ -182,18 +182,20 @@ class StockAllocator:
             allocated = reallocation.run(short=short.values(), freed=self._freed)
             events += [(event, reallocation.actor) for event in allocated]
         if joined := self._waiting.joined():
-            self._check_complete(joined)
+            self.require_complete(joined)
         self._report()
         with Pipeline() if pipeline is None else nullcontext(pipeline) as writes:
             self._stock.write(at=at, pipeline=writes)
             self._waiting.write(at=at, pipeline=writes)
             publish_all([*events, *self._stock.crossings()], at=at, pipeline=writes)
 
-    def _check_complete(self, product_ids: Iterable[UUID]) -> None:
+    def require_complete(self, product_ids: Iterable[UUID]) -> None:
         """Raise RetryTransaction if one of the products has a level that is not locked here.
 
-        One that was made while this transaction waited for the others may have what would wait.
+        One that was made while this transaction waited for the others may have what would wait, or
+        what the caller is about to refuse for.
         """
+        product_ids = list(product_ids)
         known = {level.id for id in product_ids for level in self._stock.levels_of(id)}
         if not known.issuperset(level_ids_of(product_ids)):
             raise RetryTransaction

@@ -7,8 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from inventory.errors import InStock
-from inventory.locks import lock_stock_levels
 from inventory.models import StockAlert
+from inventory.operations.stock import open_stock_allocator
 from inventory.queries import find_product
 from oms.core.actor import Actor
 from oms.core.errors import NotAuthenticated
@@ -45,9 +45,10 @@ def add_stock_alert(*, actor: Actor, product_id: UUID) -> StockAlert:
         raise NotAuthenticated
     find_product(actor=actor, product_id=product_id)
     # Locked, because stock that arrives now must either be seen here or see the alert.
-    levels = lock_stock_levels([product_id]).rows()
-    if sum(level.available for level in levels) > 0:
+    stock = open_stock_allocator([product_id])
+    if stock.available(product_id) > 0:
         raise InStock
+    stock.require_complete([product_id])
     alert, _ = StockAlert.objects.get_or_create(product_id=product_id, customer_id=actor.id)
     return alert
 

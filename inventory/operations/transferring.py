@@ -80,6 +80,7 @@ def transfer_stock(
         allocator.adjust(source, -line.quantity, kind=MovementKind.TRANSFER, cause=cause)
         allocator.adjust(target, line.quantity, kind=MovementKind.TRANSFER, cause=cause)
     if errors:
+        allocator.require_complete(content.product_ids)
         raise StockLinesConflict(errors)
     save_movements(allocator, actor=actor, at=now)
     create_items(document, content, deltas=[line.quantity for line in lines])

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from inventory.holdings import holdings_of
 from inventory.models import Product, StockDocument, StockLevel, StockMovement
 from inventory.operations import receiving
+from inventory.operations.adjustments import AdjustmentReason, Change, adjust_stock
 from inventory.operations.documents import StockLine
-from inventory.operations.receiving import book_unfinished_receipts, receive_stock
+from inventory.operations.receiving import (
+    OVERDUE_AFTER,
+    book_unfinished_receipts,
+    receive_stock,
+)
 from inventory.tests.stock_documents import RECEIPTS, on_hand, stock_state, violations
+from oms.attention import KINDS
+from oms.core import clock
 from oms.core.actor import system
 from oms.core.deadline import deadline_in
 from oms.core.ids import new_id
@@ -266,7 +274,7 @@ def test_shortly_before_its_deadline_a_call_leaves_the_rest_to_the_background(
         document = receive_stock(actor=system("tests"), reference="DN-1", lines=lines(25))
 
     assert (document.items_booked, document.completed_at) == (10, None)
-    assert [book_unfinished_receipts() for _ in range(3)] == [1, 1, 0]
+    assert [book_unfinished_receipts(failed=set()) for _ in range(3)] == [1, 1, 0]
 
 
 class Killed(BaseException):
@@ -315,26 +323,69 @@ def test_the_background_finishes_an_interrupted_receipt_in_the_name_of_its_actor
         killed.setattr(receiving, "in_transaction", lambda: True)
         receive_stock(actor=system("tests"), reference="DN-1", lines=content)
 
-    assert [book_unfinished_receipts() for _ in range(3)] == [1, 1, 0]
+    assert [book_unfinished_receipts(failed=set()) for _ in range(3)] == [1, 1, 0]
 
     assert StockDocument.objects.get().is_completed
     assert set(StockMovement.objects.values_list("actor_label", flat=True)) == {"tests"}
     assert violations() == []
 
 
-def test_a_receipt_that_cannot_be_booked_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def full_after_the_first_item(reference: str) -> StockDocument:
+    """A receipt whose second item finds no room any more, with chunks of one item."""
+    content = lines(2)
+    with transaction.atomic():
+        receive_stock(actor=system("tests"), reference=reference, lines=content)
+    adjust_stock(
+        actor=system("tests"),
+        product_id=content[1].product_id or new_id(),
+        reason=AdjustmentReason.RECEIVED,
+        amount=Change(delta=2_000_000_000),
+    )
+    return StockDocument.objects.get(reference=reference)
+
+
+def test_receipts_that_cannot_be_booked_stop_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "CHUNK", 1)
-    monkeypatch.setattr(receiving, "in_transaction", lambda: True)
-    bad, good = lines(2), lines(2)
-    receive_stock(actor=system("tests"), reference="DN-1", lines=bad)
-    receive_stock(actor=system("tests"), reference="DN-2", lines=good)
-    full = StockLevel.objects.filter(product=bad[1].product_id)
-    full.update(on_hand=2_000_000_000)
+    stuck = [full_after_the_first_item(f"DN-{number}") for number in range(101)]
+    with transaction.atomic():
+        good = receive_stock(actor=system("tests"), reference="DN-good", lines=lines(3))
+    failed: set[UUID] = set()
 
-    assert book_unfinished_receipts() == 1
+    advanced = [book_unfinished_receipts(failed=failed) for _ in range(3)]
 
-    assert StockDocument.objects.get(reference="DN-2").is_completed
-    assert not StockDocument.objects.get(reference="DN-1").is_completed
+    assert advanced == [1, 1, 0]
+    good.refresh_from_db()
+    assert good.is_completed
+    assert failed == {document.id for document in stuck}
+    assert violations() == []
+
+
+def test_a_receipt_that_cannot_be_booked_is_reported_and_booked_once_there_is_room(
+    staff: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK", 1)
+    document = full_after_the_first_item("DN-1")
+    items = list(document.items.all())
+    again = staff.post(
+        RECEIPTS,
+        body(*[{"product_id": str(i.product_id), "quantity": i.quantity} for i in items]),
+    )
+    assert (again.status_code, again.json()["items_booked"]) == (201, 1)
+    [kind] = [kind for kind in KINDS if kind.name == "receipts"]
+    assert (kind.count(), violations()) == (0, [])
+
+    StockDocument.objects.update(created_at=clock.now() - 2 * OVERDUE_AFTER)
+
+    assert kind.count() == 1
+    assert violations() == ["no_overdue_receipts"]
+    adjust_stock(
+        actor=system("tests"),
+        product_id=items[1].product_id,
+        reason=AdjustmentReason.LOST,
+        amount=Change(delta=-2),
+    )
+    assert book_unfinished_receipts(failed=set()) == 1
+    assert (kind.count(), violations()) == (0, [])
 
 
 def held_by(order: Order, product: Product) -> tuple[int, int]:
@@ -451,7 +502,7 @@ def test_with_an_idempotency_key_the_first_items_are_booked_and_the_rest_in_the_
 
     assert first.status_code == 201, first.content
     assert (first.json()["items_booked"], first.json()["completed_at"]) == (10, None)
-    assert book_unfinished_receipts() == 1
+    assert book_unfinished_receipts(failed=set()) == 1
     id = first.json()["id"]
     assert staff.get(f"{RECEIPTS}/{id}").json()["items_booked"] == 15
     again = staff.post(RECEIPTS, body(*items), headers={"Idempotency-Key": "one"})

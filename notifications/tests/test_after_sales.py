@@ -15,14 +15,14 @@ from oms.core.actor import Actor
 from oms.events.models import Event
 from oms.events.relay import recorded
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of, place
+from oms.testing.ordering import paid_order, payment_of, place, report, settle, shipped_order
 from orders.models import Order
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order
 from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity
-from orders.operations.receiving import ReceivedItem, receive_return
+from orders.operations.receiving import ReceivedItem, receive_return, record_return
 from orders.operations.refunding import refund_payment
 from orders.operations.returns import (
     ReturnedItem,
@@ -32,7 +32,10 @@ from orders.operations.returns import (
     request_return,
 )
 from orders.operations.shipments import correct_shipment
+from orders.placements import OrderedItem
 from orders.states import ReturnOutcome
+from orders.tests.provider_webhooks import disputed, paid, refunded
+from payments.gateways.base import ChargeStatus
 from payments.models import Payment
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +101,43 @@ def test_cancelling_while_a_payment_is_in_progress_says_what_happens_to_it() -> 
     assert "If your payment still goes through, we'll refund it." in mail.body
 
 
+def test_cancelling_an_authorised_order_says_that_the_amount_is_released(settings: Any) -> None:
+    settings.PAYMENT_CAPTURE = "manual"
+    order = place((make_product(), 1), token="tok_success")
+    report(order, ChargeStatus.AUTHORIZED)
+    settle()
+
+    [mail] = mails_of(lambda: cancel_order(actor=actor_for(order.customer), order_id=order.id))
+
+    assert "We'll release the amount that was reserved" in mail.body
+    assert "refund" not in mail.body
+
+
+def test_cancelling_a_refunded_order_promises_no_other_refund(staff: Actor) -> None:
+    order = paid()
+    refunded(payment_of(order), 100_00)
+
+    [mail] = mails_of(lambda: cancel_order(actor=staff, order_id=order.id))
+
+    assert "Your payment was already refunded." in mail.body
+    assert "We'll" not in mail.body
+
+
+def test_a_lost_dispute_is_no_refund_of_ours() -> None:
+    order = paid()
+
+    def lose() -> Order:
+        disputed(payment_of(order), 100_00)
+        disputed(payment_of(order), 100_00, "lost")
+        return order
+
+    mails = mails_of(lose)
+
+    assert kinds(mails) == ["order_refunded"]
+    assert "Your bank has taken 100.00\N{NO-BREAK SPACE}EUR back from us" in mails[0].body
+    assert "We've refunded" not in mails[0].body
+
+
 def test_cancelled_items_are_listed_with_their_refund(staff: Actor) -> None:
     order = paid_order((make_product(price=Decimal("10.00")), 3))
 
@@ -132,7 +172,7 @@ def test_cancelling_the_last_items_is_one_mail_about_the_order(staff: Actor) -> 
     )
 
     assert kinds(mails) == ["order_cancelled"]
-    assert "We'll refund your payment" in mails[0].body
+    assert "Any payment will be refunded" in mails[0].body
 
 
 def test_a_corrected_shipment_is_mailed_with_its_link(staff: Actor) -> None:
@@ -169,6 +209,38 @@ def test_a_customer_learns_of_an_address_that_staff_changed_and_of_no_other_edit
                 actor=actor, order_id=order.id, edit=edit
             )
         )
+
+
+def test_a_customer_learns_of_items_and_a_billing_address_that_staff_changed(
+    staff: Actor,
+) -> None:
+    mug = make_product(price=Decimal("10.00"))
+    order = place((mug, 2))
+    items = [OrderedItem(product_id=mug.id, quantity=3)]
+    billing = {**order.shipping_address, "line1": "Torstraße 1"}
+
+    [items_mail] = mails_of(
+        lambda: edit_order(actor=staff, order_id=order.id, edit=OrderEdit(items=items))
+    )
+    [address_mail] = mails_of(
+        lambda: edit_order(actor=staff, order_id=order.id, edit=OrderEdit(billing_address=billing))
+    )
+
+    assert items_mail.kind == "order_edited"
+    assert "It costs 30.00\N{NO-BREAK SPACE}EUR now." in items_mail.body
+    assert address_mail.kind == "address_corrected"
+    assert "the billing address" in address_mail.body
+    assert "delivery" not in address_mail.subject
+
+
+def test_a_return_that_staff_record_on_arrival_is_one_mail(staff: Actor) -> None:
+    order = shipped_order((make_product(price=Decimal("10.00")), 2))
+    [item] = order.items.all()
+    arrived = [ReceivedItem(order_item_id=item.id, quantity=1, outcome=ReturnOutcome.RESTOCK)]
+
+    mails = mails_of(lambda: record_return(actor=staff, order_id=order.id, items=arrived))
+
+    assert kinds(mails) == ["return_received"]
 
 
 def test_each_step_of_a_return_has_its_words(staff: Actor) -> None:

@@ -22,6 +22,8 @@ from oms.http.transactions import undone
 
 # What objects that do not exist are known by, and what follows from that.
 _UNKNOWN = frozenset({"id", "number", "refund_id"})
+# Its members are the client's own, whatever their names.
+_OF_CLIENTS = "metadata"
 
 
 def check_dry_run(value: str | None) -> None:
@@ -84,7 +86,9 @@ def _money(run: DryRun) -> dict[str, str] | None:
 def _without_ids(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: _without_ids(member) for name, member in value.items() if name not in _UNKNOWN
+            name: member if name == _OF_CLIENTS else _without_ids(member)
+            for name, member in value.items()
+            if name not in _UNKNOWN
         }
     if isinstance(value, list):
         return [_without_ids(member) for member in value]

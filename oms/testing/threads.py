@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -33,3 +34,19 @@ def at_once(*calls: Callable[[], R]) -> Sequence[R]:
         return [
             future.result(timeout=_SECONDS) for future in [threads.submit(run, c) for c in calls]
         ]
+
+
+def until_somebody_waits_for_a_lock() -> None:
+    """Return once a connection to the database waits for a lock of another one."""
+    deadline = time.monotonic() + _SECONDS / 2
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() != (0,):
+                return
+            time.sleep(0.02)
+    raise AssertionError("Nobody waits for a lock.")

@@ -28,8 +28,9 @@ from orders.operations.fulfilling import ship_items
 from orders.operations.refunding import refund_payment
 from orders.operations.status_changes import (
     allowed_for_staff,
-    permission_for,
+    permissions_for,
     set_order_status,
+    status_after_hold,
 )
 from orders.states import OrderStatus
 from payments.operations.refunds import request_capture, request_void
@@ -61,6 +62,10 @@ def _set_status(status: OrderStatus) -> Callable[[Actor, OrderPresenter, Values]
         return text % {"number": order.number, "status": order.get_status_display()}
 
     return run
+
+
+def _release(actor: Actor, subject: OrderPresenter, values: Values) -> str:
+    return _set_status(status_after_hold(subject.order))(actor, subject, values)
 
 
 def _ship(actor: Actor, subject: OrderPresenter, values: Values) -> str:
@@ -152,7 +157,7 @@ OBJECT_ACTIONS = (
     AdminAction(
         name="start_processing",
         permissions=(),
-        permissions_for=lambda subject: [permission_for(subject.order, OrderStatus.PROCESSING)],
+        permissions_for=lambda subject: permissions_for(subject.order, OrderStatus.PROCESSING),
         label=_("Start processing"),
         icon="play_arrow",
         run=_set_status(OrderStatus.PROCESSING),
@@ -162,12 +167,18 @@ OBJECT_ACTIONS = (
     AdminAction(
         name="release",
         permissions=(Permission.ORDERS_HOLD,),
+        permissions_for=lambda subject: permissions_for(
+            subject.order, status_after_hold(subject.order)
+        ),
         label=_("Release hold"),
         icon="lock_open",
-        run=_set_status(OrderStatus.CONFIRMED),
+        run=_release,
         is_available=_allows(OrderStatus.CONFIRMED, current=OrderStatus.ON_HOLD),
         form=ReasonForm,
-        explanation=_("Sets the order back to confirmed, so that it can be shipped."),
+        explanation=_(
+            "The order can be shipped again. One that was not confirmed before waits for its "
+            "payment again, and expires without."
+        ),
     ),
     AdminAction(
         name="deliver",

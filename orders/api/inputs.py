@@ -113,7 +113,7 @@ class OrderInput(InputSerializer):
         return items
 
 
-class _EachByItself(serializers.ListSerializer[Any]):
+class EachByItself(serializers.ListSerializer[Any]):
     """A list in which one invalid member does not make the others invalid.
 
     The value of an invalid member is its error, whose pointers begin at the member.
@@ -129,7 +129,7 @@ class _EachByItself(serializers.ListSerializer[Any]):
 class BulkOrderInput(InputSerializer):
     """Many new orders."""
 
-    orders: Lines = _EachByItself(child=OrderInput(), min_length=1, max_length=MAX_BULK)
+    orders: Lines = EachByItself(child=OrderInput(), min_length=1, max_length=MAX_BULK)
     on_error = ChoiceField(choices=["continue", "reject_all"], default="continue")
 
 

@@ -19,10 +19,10 @@ from oms.api.parsers import JSONParser
 from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.serializers import InputSerializer, OutputSerializer
 from oms.api.views import ApiViewSet
-from oms.core.errors import OperationError, PermissionDenied, StaleVersion
+from oms.core.errors import Invalid, OperationError, PermissionDenied, StaleVersion
 from oms.http.problems import problem_document, status_of
 from orders.api import examples
-from orders.api.inputs import Lines, ShipmentCorrectionInput
+from orders.api.inputs import EachByItself, Lines, ShipmentCorrectionInput
 from orders.api.outputs import ShipmentOutput
 from orders.operations.shipments import (
     OrderShipment,
@@ -45,9 +45,7 @@ class OrderShipmentInput(InputSerializer):
 class ShipmentsInput(InputSerializer):
     """Shipments of everything that is left of their orders."""
 
-    shipments: Lines = serializers.ListSerializer(
-        child=OrderShipmentInput(), min_length=1, max_length=_MAX_ROWS
-    )
+    shipments: Lines = EachByItself(child=OrderShipmentInput(), min_length=1, max_length=_MAX_ROWS)
 
 
 class ShipmentResultOutput(OutputSerializer):
@@ -166,9 +164,10 @@ class BulkShipments(ApiViewSet):
     @documented(
         summary="Ship many orders",
         description=(
-            f"Ships everything that is left of up to {_MAX_ROWS} orders. A row that is refused does"
-            " not affect the others. Also takes `text/csv` with the columns `order_number`,"
-            " `carrier` and `tracking_number`, named in the first line."
+            f"Ships everything that is left of up to {_MAX_ROWS} orders, each by itself: a row that"
+            " is invalid or refused does not affect the others. With an Idempotency-Key all are"
+            " shipped in one transaction, for which others may wait. Also takes `text/csv` with the"
+            " columns `order_number`, `carrier` and `tracking_number`, named in the first line."
         ),
         request={"application/json": ShipmentsInput},
         response=ShipmentsOutput,
@@ -185,8 +184,10 @@ class BulkShipments(ApiViewSet):
         response_example={"results": [{"status": 201, "shipment": examples.SHIPMENT}]},
     )
     def create(self, request: Request) -> Response:
-        rows = [OrderShipment(**row) for row in self.parse(ShipmentsInput)["shipments"]]
-        outcomes = ship_orders(actor=self.actor, shipments=rows)
+        rows = self.parse(ShipmentsInput)["shipments"]
+        valid = [OrderShipment(**row) for row in rows if not isinstance(row, Invalid)]
+        shipped = iter(ship_orders(actor=self.actor, shipments=valid))
+        outcomes = [row if isinstance(row, Invalid) else next(shipped) for row in rows]
         results = [
             {
                 "status": status_of(type(outcome)),

@@ -83,8 +83,12 @@ PAYMENT_CHECKS = (
                                THEN 'partially_refunded'
                            WHEN payments.captured > 0 AND payments.captured >= orders_order.total
                                THEN 'paid'
-                           WHEN orders_order.total = 0 AND payments.newest IS NULL
-                                AND cancelled.order_id IS NULL THEN 'paid'
+                           WHEN orders_order.total = 0
+                                AND (orders_order.status NOT IN ('cancelled', 'expired')
+                                     OR orders_order.payment_status = 'paid')
+                                AND coalesce(payments.newest, '') NOT IN
+                                    ('created', 'processing', 'unknown', 'authorized')
+                               THEN 'paid'
                            WHEN payments.newest IN ('created', 'processing') THEN 'processing'
                            WHEN payments.newest = 'unknown' THEN 'unknown'
                            WHEN payments.newest = 'authorized'
@@ -108,9 +112,6 @@ PAYMENT_CHECKS = (
                     GROUP BY payment.order_id, payment.currency
                 ) AS payments ON payments.order_id = orders_order.id
                              AND payments.currency = orders_order.currency
-                LEFT JOIN (
-                    SELECT DISTINCT order_id FROM orders_cancellation WHERE amount > 0
-                ) AS cancelled ON cancelled.order_id = orders_order.id
             ) AS state
             WHERE payment_status <> expected
               AND NOT EXISTS (SELECT FROM unprocessed WHERE unprocessed.order_id = state.id)

@@ -182,15 +182,14 @@ class Order(OrderRules, models.Model):
 
     def transition_to(self, status: OrderStatus, *, at: datetime) -> str:
         """Change the status, and return the previous one. Raises InvalidTransition."""
-        was_confirmed = self.confirmed_at is not None
-        if status not in self.allowed or (status is OrderStatus.PENDING and was_confirmed):
+        if status not in self.allowed or (status is OrderStatus.PENDING and self.was_confirmed):
             raise InvalidTransition(
                 f"The order is {self.status} and can't be changed to {status}.",
                 status=self.status,
                 allowed=self.allowed,
             )
         previous, self.status = self.status, status
-        if status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING) and not was_confirmed:
+        if status in (OrderStatus.CONFIRMED, OrderStatus.PROCESSING) and not self.was_confirmed:
             self.confirmed_at = at
         if status is OrderStatus.CANCELLED:
             self.cancelled_at = at

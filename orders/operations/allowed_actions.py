@@ -25,7 +25,7 @@ from uuid import UUID
 
 from oms.core.actor import Actor
 from oms.core.permissions import NO_PERMISSIONS, Permission
-from orders.operations.status_changes import allowed_for_staff, permission_for
+from orders.operations.status_changes import allowed_for_staff, permissions_for
 from orders.rules import OrderRules
 from orders.states import OrderStatus, PaymentState
 
@@ -49,6 +49,8 @@ class OwnedOrder(Protocol):
     def fulfilment_status(self) -> Any: ...
     @property
     def total(self) -> Any: ...
+    @property
+    def confirmed_at(self) -> Any: ...
 
 
 def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
@@ -66,6 +68,7 @@ def allowed_actions(order: OwnedOrder, *, actor: Actor) -> Sequence[str]:
         order.payment_status,
         order.fulfilment_status,
         is_free=order.total <= 0,
+        was_confirmed=order.confirmed_at is not None,
         is_own=is_own,
         held=actor.held,
     )
@@ -77,6 +80,7 @@ class _State(OrderRules):
     payment_status: Any
     fulfilment_status: Any
     total: Any
+    confirmed_at: Any
 
 
 # A few hundred combinations for each set of permissions; a list needs the actions of each order.
@@ -87,6 +91,7 @@ def _actions(
     fulfilment_status: str,
     *,
     is_free: bool,
+    was_confirmed: bool,
     is_own: bool,
     held: frozenset[Permission],
 ) -> tuple[str, ...]:
@@ -95,6 +100,7 @@ def _actions(
         payment_status=payment_status,
         fulfilment_status=fulfilment_status,
         total=0 if is_free else 1,
+        confirmed_at=was_confirmed or None,
     )
     is_refundable = order.payment_status in _REFUNDABLE and not is_free
     refund = {Permission.PAYMENTS_REFUND} if is_refundable else NO_PERMISSIONS
@@ -115,7 +121,7 @@ def _actions(
     of_staff = {
         f"set_status:{status.value}": (
             status in by_hand,
-            {permission_for(order, status)}
+            {*permissions_for(order, status)}
             | (refund if status is OrderStatus.CANCELLED and not is_own else NO_PERMISSIONS),
         )
         for status in OrderStatus

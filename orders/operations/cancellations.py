@@ -27,6 +27,8 @@ from payments.events import PaymentCaptured
 from payments.operations.refunds import refund_of_order, refund_or_void
 from payments.queries import Requested
 
+_UNPAID = (PaymentState.UNPAID, PaymentState.FAILED)
+
 
 @transaction
 def cancel_items(
@@ -102,6 +104,7 @@ def cancel_quantities(
         for item, quantity in quantities.items()
     )
     nothing_left = all(item.left_to_ship == 0 for item in own)
+    cancels_order = nothing_left and not order.has_shipped_anything
     publish(
         ItemsCancelled(
             order_id=order.id,
@@ -110,16 +113,23 @@ def cancel_quantities(
             cancellation_id=cancellation.id,
             pieces=sum(quantities.values()),
             amount=amount,
-            refunded=min(sum((one.amount for one in refunds), ZERO), amount),
+            refunded=rounded(
+                min(sum((one.amount for one in refunds), ZERO), amount), order.currency
+            ),
             currency=order.currency,
             reason=reason,
-            cancels_order=nothing_left and not order.has_shipped_anything,
+            cancels_order=cancels_order,
         ),
         actor=actor,
         at=at,
     )
+    if not order.total and not cancels_order and order.payment_status in _UNPAID:
+        # It goes on with items that cost nothing, and waits for no payment any more.
+        order.payment_status = PaymentState.PAID
     if nothing_left:
         _complete(order, actor=actor, at=at, reason=reason)
+    elif order.status == OrderStatus.PENDING and order.payment_status == PaymentState.PAID:
+        transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=at, reason="nothing to pay")
     else:
         order.save(update_fields=["total", "payment_status", "version", "updated_at"])
     # Stock is locked last: see docs/architecture.md.

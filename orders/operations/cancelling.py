@@ -19,12 +19,17 @@ from oms.core.ids import new_id
 from oms.core.money import ZERO
 from oms.core.permissions import Permission
 from oms.db.transactions import durable, transaction
-from oms.events.publishing import publish
+from oms.events.publishing import publish, publish_all
 from orders.errors import OrderNotDeletable
 from orders.events import OrderDeleted
 from orders.locks import lock_order, lock_overdue_orders, overdue_order_ids
 from orders.models import Order
-from orders.operations.transitions import release_reserved, transition_order
+from orders.operations.transitions import (
+    apply_transition,
+    release_reserved,
+    save_transitions,
+    transition_order,
+)
 from orders.states import OrderStatus
 from payments.operations.refunds import refund_or_void, void_unsent
 
@@ -129,14 +134,13 @@ def expire_overdue(order_ids: Sequence[UUID], *, at: datetime) -> int:
     paid = void_unsent(actor=actor, order_ids=[order.id for order in orders], at=now)
     orders = [order for order in orders if order.id not in paid]
     minutes = settings.ORDER_EXPIRY.total_seconds() / 60
-    for order in orders:
-        transition_order(
-            order,
-            OrderStatus.EXPIRED,
-            actor=actor,
-            at=now,
-            reason=f"not paid within {minutes:.0f} minutes",
-        )
+    reason = f"not paid within {minutes:.0f} minutes"
+    events = [
+        (apply_transition(order, OrderStatus.EXPIRED, at=now, reason=reason), actor)
+        for order in orders
+    ]
+    save_transitions(orders)
+    publish_all(events, at=now)
     release_reserved(orders, actor=actor, at=now)
     return len(orders)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from inventory.holdings import holdings_of
+from inventory.holdings import Holdings, holdings_of
 from inventory.operations.stock import Cause, StockAllocator, open_stock_allocator
 from oms.core import clock
 from oms.core.actor import Actor
@@ -24,11 +24,11 @@ from orders.events import InternalNoteChanged, OrderEdited
 from orders.locks import items_of, lock_order, lock_references
 from orders.models import Order, OrderItem
 from orders.operations.transitions import (
-    settle_lost_stock,
     stock_reference,
     transition_order,
 )
 from orders.operations.validation import check_sellable, check_stock
+from orders.operations.waiting import learn_waiting, settle_lost_stock
 from orders.placements import OrderedItem, Reference
 from orders.states import OrderStatus, PaymentState
 from orders.totals import PricedLine, order_totals
@@ -160,7 +160,9 @@ def _exchange_items(
     stock = open_stock_allocator(old.keys() | new.keys())
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     _check(requested, before, stock=stock, currency=order.currency)
-    waiting = _reserve_difference(order, new, before, stock=stock, cause=cause)
+    holdings = holdings_of([order.id])
+    learn_waiting({order: list(old.values())}, holdings, at=at)
+    waiting = _reserve_difference(holdings[order.id], new, before, stock=stock, cause=cause)
     previous_total = order.total
     _save_items(order, requested, old, waiting, stock=stock)
     if (run := current_dry_run()) is not None:
@@ -190,6 +192,7 @@ def _check(
         requested, stock=stock, held=before
     )
     if refusal is not None:
+        stock.require_complete(item.product_id for item in requested)
         raise refusal
 
 
@@ -199,7 +202,7 @@ def _grows(item: OrderedItem, before: Mapping[UUID, int]) -> bool:
 
 
 def _reserve_difference(
-    order: Order,
+    holdings: Holdings,
     new: Mapping[UUID, int],
     before: Mapping[UUID, int],
     *,
@@ -207,7 +210,6 @@ def _reserve_difference(
     cause: Cause,
 ) -> dict[UUID, int]:
     """Reserve or release the difference; returns what waits then, by product."""
-    holdings = holdings_of([order.id])[order.id]
     waiting = {}
     for product_id in before.keys() | new.keys():
         more = new.get(product_id, 0) - before.get(product_id, 0)

@@ -19,6 +19,7 @@ from orders.locks import items_of, lock_order
 from orders.models import Order, OrderItem, Shipment, ShipmentItem
 from orders.operations.quantities import ItemQuantity, quantities_by_item
 from orders.operations.transitions import transition_order
+from orders.operations.waiting import learn_waiting
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.operations.refunds import request_capture_for_order
 
@@ -76,8 +77,7 @@ def ship_locked(
     request_capture_for_order(actor=actor, order_id=order.id)
     stock = open_stock_allocator(item.product_id for item in own if item.left_to_ship)
     holdings = holdings_of([order.id])[order.id]
-    for item in own:
-        item.quantity_waiting = holdings.waiting_of(item.product_id)
+    learn_waiting({order: own}, {order.id: holdings}, at=at)
     quantities = _shipment_quantities(own, items, completely=completely)
     if order.status == OrderStatus.CONFIRMED:
         transition_order(order, OrderStatus.PROCESSING, actor=actor, at=at, reason=reason)
@@ -95,7 +95,7 @@ def ship_locked(
     )
     for item, quantity in quantities.items():
         item.quantity_shipped += quantity
-    OrderItem.objects.bulk_update(quantities.keys(), ["quantity_shipped", "quantity_waiting"])
+    OrderItem.objects.bulk_update(own, ["quantity_shipped", "quantity_waiting"])
     order.update_fulfilment_status(own)
     if order.fulfilment_status == FulfilmentState.SHIPPED:
         transition_order(order, OrderStatus.SHIPPED, actor=actor, at=at, reason=reason)

@@ -160,7 +160,7 @@ def _record_exceptions(handled: Sequence[tuple[Any, _Context]]) -> None:
 
 def _update_payment_status(context: _Context) -> None:
     order = context.order
-    status = payment_state(order.total, context.totals)
+    status = payment_state(order, context.totals)
     if status != order.payment_status:
         order.payment_status = status
         order.touch(at=context.at)
@@ -202,13 +202,10 @@ def _handle_authorized(fact: PaymentAuthorized, context: _Context) -> bool:
 def _confirm(context: _Context, *, reason: str) -> bool:
     """Confirm the order if it waited for its payment; False if the order has ended."""
     order = context.order
-    if order.status == OrderStatus.PENDING:
-        context.publish(
-            apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=reason)
-        )
-    elif order.status == OrderStatus.EXPIRED and _reserve_again(context):
-        late = f"{reason}, late"
-        context.publish(apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=late))
+    is_late = order.status == OrderStatus.EXPIRED and _reserve_again(context)
+    if is_late or order.status == OrderStatus.PENDING:
+        why = f"{reason}, late" if is_late else reason
+        context.publish(apply_transition(order, OrderStatus.CONFIRMED, at=context.at, reason=why))
     return order.status not in ENDED
 
 
@@ -233,6 +230,7 @@ def _reserve_again(context: _Context) -> bool:
         if item.left_to_ship
     ]
     if check_stock(items, stock=context.stock) is not None:
+        context.stock.require_complete(item.product_id for item in items)
         return False
     cause = Cause(actor=context.actor, reference=stock_reference(order), order_id=order.id)
     for item in context.items:
@@ -260,10 +258,14 @@ def _handle_failed(fact: PaymentFailed, context: _Context) -> bool:
                 code=fact.code,
             )
         )
-    return False
+    return _handle_status_only(fact, context)
 
 
-def _handle_status_only(fact: PaymentBecameUnknown | PaymentVoided, context: _Context) -> bool:
+def _handle_status_only(fact: DomainEvent, context: _Context) -> bool:
+    order = context.order
+    # It costs nothing any more, and no payment of it is in progress.
+    if order.status == OrderStatus.PENDING and order.payment_status == PaymentState.PAID:
+        _confirm(context, reason="nothing to pay")
     return False
 
 
@@ -278,6 +280,7 @@ def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
                 refund_id=fact.refund_id,
                 amount=fact.amount,
                 currency=fact.currency,
+                is_dispute=fact.is_dispute,
             )
         )
     return False

@@ -11,7 +11,7 @@ from inventory.operations.returning import ReturnedUnits, return_units
 from inventory.operations.stock import Cause
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.money import ZERO, formatted
+from oms.core.money import ZERO, formatted, rounded
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -110,6 +110,7 @@ def record_return(
         ],
         actor=actor,
         at=now,
+        has_arrived=True,
     )
     return _receive(
         order, own, order_return, items, actor=actor, refund=refund, is_last=True, at=now
@@ -179,7 +180,7 @@ def _receive(
             restocked=sum(item.quantity for item in restocked),
             is_complete=is_complete,
             refund_id=receipt.refund_id,
-            amount=sum((one.amount for one in refunds), ZERO),
+            amount=rounded(sum((one.amount for one in refunds), ZERO), order.currency),
             currency=order.currency,
         ),
         actor=actor,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from inventory.locks import lock_stock_levels
-from inventory.operations.returning import ReturnedUnits, return_units
+from inventory.operations.returning import ReturnedUnits, create_levels_for, return_units
 from inventory.operations.stock import Cause
 from oms.core import clock
 from oms.core.actor import Actor
@@ -31,6 +31,7 @@ from orders.operations.quantities import (
     refuse_too_many,
     returnable_quantities,
 )
+from payments.locks import lock_payments_of_orders
 from payments.operations.refunds import request_refund
 from payments.queries import Requested, RequestedRefund, order_of_payment, refundable_of_order
 
@@ -77,6 +78,8 @@ def refund_payment(
             raise NotFound
         return request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     check_version(order, expected_version)
+    # All of them before any stock: see docs/architecture.md.
+    lock_payments_of_orders([order.id])
     now = clock.now()
     order.touch(at=now)
     if items is not None:
@@ -154,12 +157,15 @@ def _refund_items(
         for item, quantity in shipped.items()
         if quantity
     )
-    # One sorted statement locks the stock of both.
-    lock_stock_levels(item.product_id for item in quantities)
+    returned = {item: n for item, n in restocked.items() if n}
+    locations = {item.id: requested[item.id].location for item in quantities}
+    create_levels_for(_units(returned, locations))
+    # One sorted statement locks the stock of both, and of the rest that may be cancelled after it.
+    lock_stock_levels(item.product_id for item in own)
     _restock(
         order,
-        {item: n for item, n in restocked.items() if n},
-        {item.id: requested[item.id].location for item in quantities},
+        returned,
+        locations,
         refund=refund,
         actor=actor,
         at=at,
@@ -192,14 +198,7 @@ def _restock(
         item.quantity_returned += quantity
     OrderItem.objects.bulk_update(quantities, ["quantity_returned"])
     return_units(
-        [
-            ReturnedUnits(
-                product_id=item.product_id,
-                quantity=quantity,
-                location=locations.get(item.id, ""),
-            )
-            for item, quantity in quantities.items()
-        ],
+        _units(quantities, locations),
         cause=Cause(actor=actor, reference=f"refund:{refund.id}", order_id=order.id),
         at=at,
     )
@@ -213,3 +212,14 @@ def _restock(
         actor=actor,
         at=at,
     )
+
+
+def _units(
+    quantities: Mapping[OrderItem, int], locations: Mapping[UUID, str]
+) -> Sequence[ReturnedUnits]:
+    return [
+        ReturnedUnits(
+            product_id=item.product_id, quantity=quantity, location=locations.get(item.id, "")
+        )
+        for item, quantity in quantities.items()
+    ]

@@ -68,8 +68,12 @@ def create_return(
     *,
     actor: Actor,
     at: datetime,
+    has_arrived: bool = False,
 ) -> OrderReturn:
-    """Create a return of a locked order, all of whose items are `own`. Raises as above."""
+    """Create a return of a locked order, all of whose items are `own`. Raises as above.
+
+    What `has_arrived` is received by the caller.
+    """
     expected = expected_quantities(order.id)
     quantities = quantities_by_item(
         own,
@@ -97,6 +101,7 @@ def create_return(
             return_id=order_return.id,
             pieces=sum(quantities.values()),
             reason="; ".join(filter(None, reasons.values()))[:500],
+            has_arrived=has_arrived,
         ),
         actor=actor,
         at=at,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,15 +13,15 @@ from django.db import transaction as django_transaction
 from inventory.locks import lock_stock_levels
 from oms.core import clock
 from oms.core.actor import Actor
+from oms.core.deadline import within_deadline
 from oms.core.errors import InputError, Invalid, OperationError
 from oms.core.permissions import Permission
-from oms.db.transactions import transaction
+from oms.db.transactions import in_transaction, transaction
 from oms.events.publishing import publish
-from orders.errors import NothingToShip, OrderNotShippable
 from orders.events import ShipmentCorrected, ShipmentDelivered
 from orders.locks import items_of, lock_orders, lock_shipment
 from orders.models import Order, Shipment
-from orders.operations.fulfilling import ship_locked
+from orders.operations.fulfilling import ship_items
 from orders.operations.transitions import save_new_version, transition_order
 from orders.states import FulfilmentState, OrderStatus, ShipmentStatus
 from payments.locks import lock_payments_of_orders
@@ -112,52 +113,46 @@ def deliver_shipment(
     return shipment
 
 
-@transaction
 def ship_orders(
     *, actor: Actor, shipments: Sequence[OrderShipment]
 ) -> list[Shipment | OperationError]:
     """Ship everything that is left of each order; the shipment of each, or why it was refused.
 
-    A refused one changes nothing and does not affect the others. Raises PermissionDenied.
+    Each in a transaction of its own, so that nobody waits for all of them; inside of a transaction
+    all of them together. A refused one changes nothing and does not affect the others. Raises
+    PermissionDenied.
     """
     actor.require(Permission.ORDERS_VIEW, Permission.ORDERS_SHIP)
     numbers = {each.order_number.upper() for each in shipments}
-    ids = Order.objects.filter(number__in=numbers, deleted_at=None).values_list("pk", flat=True)
-    orders = {order.number: order for order in lock_orders(ids).values()}
-    # All locks come first, each kind in one sorted statement: see docs/architecture.md.
-    lock_payments_of_orders(order.id for order in orders.values())
-    items = items_of(order.id for order in orders.values())
+    found = Order.objects.filter(number__in=numbers, deleted_at=None)
+    ids = dict(found.values_list("number", "pk"))
+    if in_transaction():
+        _lock_all(ids.values())
+    return [_ship(each, ids.get(each.order_number.upper()), actor=actor) for each in shipments]
+
+
+def _lock_all(order_ids: Iterable[UUID]) -> None:
+    """All locks come first, each kind in one sorted statement: see docs/architecture.md."""
+    orders = lock_orders(order_ids)
+    lock_payments_of_orders(orders)
+    items = items_of(orders)
     lock_stock_levels(item.product_id for of_order in items.values() for item in of_order)
-    return [
-        _shipped(each, orders.get(each.order_number.upper()), actor=actor) for each in shipments
-    ]
 
 
-def _shipped(
-    requested: OrderShipment, order: Order | None, *, actor: Actor
+def _ship(
+    requested: OrderShipment, order_id: UUID | None, *, actor: Actor
 ) -> Shipment | OperationError:
-    if order is None:
-        return Invalid(
-            [
-                InputError(
-                    pointer="/order_number", code="not_found", detail="There is no such order."
-                )
-            ]
-        )
-    if not order.is_shippable:
-        return OrderNotShippable(current_status=order.status)
+    if order_id is None:
+        detail = "There is no such order."
+        return Invalid([InputError(pointer="/order_number", code="not_found", detail=detail)])
     try:
-        with django_transaction.atomic():
-            return ship_locked(
-                order,
+        within_deadline(1)
+        with django_transaction.atomic() if in_transaction() else nullcontext():
+            return ship_items(
                 actor=actor,
-                items=None,
+                order_id=order_id,
                 carrier=requested.carrier,
                 tracking_number=requested.tracking_number,
-                reason="",
-                at=clock.now(),
             )
-    except NothingToShip as error:
-        # As it is in the database again.
-        order.refresh_from_db()
+    except OperationError as error:
         return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from oms.core import clock
@@ -22,20 +22,22 @@ from orders.states import OrderStatus, PaymentState
 _NOT_FOR_STAFF = frozenset({OrderStatus.EXPIRED})
 _TO_SHIP = frozenset({OrderStatus.PROCESSING, OrderStatus.SHIPPED})
 _UNPAID = (PaymentState.UNPAID, PaymentState.FAILED)
+# The payments that confirm a pending order by themselves; something may be refunded since.
+_CONFIRMS = (PaymentState.AUTHORIZED, PaymentState.PAID, PaymentState.PARTIALLY_REFUNDED)
 
 
 def allowed_for_staff(order: OrderRules) -> frozenset[OrderStatus]:
     """The statuses to which staff may change the order.
 
-    What was fully refunded is not shipped, and only what is unpaid waits for a payment again; that
-    it was not confirmed before is asked when it changes.
+    What was fully refunded is not shipped, and only what is unpaid and was not confirmed yet waits
+    for a payment again.
     """
     if order.status == OrderStatus.EXPIRED:
         return frozenset()
     allowed = order.allowed - _NOT_FOR_STAFF
-    if order.payment_status == PaymentState.REFUNDED:
+    if order.is_fully_refunded:
         allowed -= _TO_SHIP
-    if order.payment_status not in _UNPAID or order.has_shipped_anything:
+    if order.payment_status not in _UNPAID or order.was_confirmed:
         allowed -= {OrderStatus.PENDING}
     return allowed
 
@@ -47,14 +49,26 @@ _PERMISSIONS: Mapping[OrderStatus, Permission] = {
     OrderStatus.DELIVERED: Permission.ORDERS_SHIP,
     OrderStatus.CANCELLED: Permission.ORDERS_CANCEL,
 }
-_AFTER_HOLD = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+_CONFIRMED = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
+_AFTER_HOLD = (OrderStatus.PENDING, *_CONFIRMED)
 
 
-def permission_for(order: OrderRules, status: OrderStatus) -> Permission:
-    """What staff need to change the order to `status`; to confirm it, to edit orders."""
-    if order.status == OrderStatus.ON_HOLD and status in _AFTER_HOLD:
-        return Permission.ORDERS_HOLD
-    return _PERMISSIONS.get(status, Permission.ORDERS_EDIT)
+def permissions_for(order: OrderRules, status: OrderStatus) -> Sequence[Permission]:
+    """What staff need to change the order to `status`; to confirm it, to edit orders.
+
+    The release of a hold confirms without that only what was confirmed before or is paid.
+    """
+    if order.status != OrderStatus.ON_HOLD or status not in _AFTER_HOLD:
+        return (_PERMISSIONS.get(status, Permission.ORDERS_EDIT),)
+    if status in _CONFIRMED and not (order.was_confirmed or order.payment_status in _CONFIRMS):
+        return (Permission.ORDERS_HOLD, Permission.ORDERS_EDIT)
+    return (Permission.ORDERS_HOLD,)
+
+
+def status_after_hold(order: OrderRules) -> OrderStatus:
+    """The status of the order once its hold is released: an unpaid one waits for payment again."""
+    allowed = allowed_for_staff(order)
+    return OrderStatus.PENDING if OrderStatus.PENDING in allowed else OrderStatus.CONFIRMED
 
 
 @transaction
@@ -76,7 +90,7 @@ def set_order_status(
     """
     actor.require(Permission.ORDERS_VIEW)
     order = lock_order(order_id, actor=actor, expected_version=expected_version)
-    actor.require(permission_for(order, status))
+    actor.require(*permissions_for(order, status))
     if order.status == status:
         return order
     if status not in allowed_for_staff(order):

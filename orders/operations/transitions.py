@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from uuid import UUID
 
 from django.db.models import Q
 
@@ -29,6 +28,7 @@ from orders.events import (
     OrderStatusChanged,
 )
 from orders.models import Order, OrderItem
+from orders.operations.waiting import learn_waiting, settle_lost_stock
 from orders.rows import OrderRow
 from orders.states import OrderStatus
 
@@ -133,18 +133,11 @@ def release_quantities(
     cause = Cause(actor=actor, reference=stock_reference(order), order_id=order.id)
     for item, quantity in quantities.items():
         allocator.release_part(holdings, product_id=item.product_id, quantity=quantity, cause=cause)
-        item.quantity_waiting = holdings.waiting_of(item.product_id)
+        item.quantity_waiting -= min(quantity, item.quantity_waiting)
+    learn_waiting({order: list(quantities)}, {order.id: holdings}, at=at)
     allocator.save(at=at)
     if waited and not any(row.quantity for row in holdings.waiting):
         settle_lost_stock([order.id], actor=actor)
-
-
-@transaction_required
-def settle_lost_stock(order_ids: Sequence[UUID], *, actor: Actor) -> None:
-    """Settle the exceptions of orders that had lost stock, and for which nothing waits any more."""
-    if order_ids:
-        about = Q(order_id__in=order_ids)
-        settle_exceptions([ExceptionKind.STOCK_LOST], about=about, actor=actor)
 
 
 def stock_reference(order: Order | OrderRow) -> str:

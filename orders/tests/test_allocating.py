@@ -263,7 +263,7 @@ def test_shipping_sends_what_is_allocated_and_leaves_what_waits(rare: Product) -
     assert ship(order).status == "shipped"
     assert waiting(order) == [0, 0]
     relay_allocations()
-    assert types_of(order) == []
+    assert types_of(order) == ["order.items_allocated"]
     assert violations() == []
 
 

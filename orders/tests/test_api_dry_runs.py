@@ -48,6 +48,16 @@ def moved(response: Any) -> list[tuple[str, str, int, int]]:
     ]
 
 
+def test_metadata_is_shown_whatever_its_members_are_called(client: APIClient) -> None:
+    metadata = {"id": "7", "number": "A-1", "refund_id": "none", "channel": "app"}
+
+    response = client.post(URL + DRY, body((make_product(), 1), metadata=metadata))
+
+    assert response.status_code == 200
+    assert response.json()["metadata"] == metadata
+    assert "id" not in response.json()
+
+
 def test_placing_shows_the_order_and_does_nothing(client: APIClient) -> None:
     mug = make_product(price=Decimal("19.90"))
     content = body((mug, 3), payment={"provider": "sandbox", "token": "tok_success"})

@@ -140,6 +140,46 @@ def test_many_orders_are_shipped_at_once(staff: APIClient, order: Order, is_csv:
     assert (order.status, other.status) == ("shipped", "shipped")
 
 
+def test_an_invalid_row_does_not_affect_the_others(staff: APIClient, order: Order) -> None:
+    rows = [
+        {"carrier": "DHL"},
+        {"order_number": "A" * 21},
+        {"order_number": order.number, "carrier": "DHL", "tracking_number": "0034"},
+        {"order_number": order.number, "weight": 1},
+        7,
+    ]
+
+    answer = staff.post(f"{API}/admin/shipments/bulk", {"shipments": rows})
+
+    assert answer.status_code == 207, answer.content
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [400, 400, 201, 400, 400]
+    pointers = [r["problem"]["errors"][0]["pointer"] for r in results if "problem" in r]
+    assert pointers == ["/order_number", "/order_number", "/weight", ""]
+    order.refresh_from_db()
+    assert order.status == "shipped"
+
+
+def test_with_an_idempotency_key_many_shipments_are_one_transaction(
+    staff: APIClient, order: Order
+) -> None:
+    unpaid = place((make_product(), 1))
+    rows = [{"order_number": each.number} for each in (unpaid, order)]
+
+    answers = [
+        staff.post(
+            f"{API}/admin/shipments/bulk",
+            {"shipments": rows},
+            headers={"Idempotency-Key": "k"},
+        )
+        for _ in range(2)
+    ]
+
+    assert [result["status"] for result in answers[0].json()["results"]] == [409, 201]
+    assert answers[1].content == answers[0].content
+    assert order.shipments.count() == 1
+
+
 @pytest.mark.parametrize(
     ("text", "detail"),
     [

@@ -189,7 +189,7 @@ def test_an_unpaid_order_shrinks_without_a_refund() -> None:
     assert cancellation.refund_id is None
     assert not Refund.objects.exists()
     event = Event.objects.get(type="order.items_cancelled")
-    assert event.data["refunded"] == "0"
+    assert event.data["refunded"] == "0.00"
 
 
 def test_what_is_cancelled_while_a_payment_is_in_progress_is_refunded_once_it_is_captured() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from inventory.models import StockMovement
 from oms.core import clock
@@ -169,6 +171,17 @@ def test_an_order_whose_payment_failed_expires_in_time() -> None:
     assert order.expires_at is not None
 
     assert expire_orders(at=order.expires_at) == 1
+
+
+def test_expiring_takes_as_many_statements_for_ten_orders_as_for_one() -> None:
+    def statements(number: int) -> int:
+        for _ in range(number):
+            place((make_product(), 2))
+        with CaptureQueriesContext(connection) as captured:
+            assert expire_orders(at=clock.now() + timedelta(hours=1)) == number
+        return len(captured)
+
+    assert statements(10) == statements(1)
 
 
 def test_many_orders_of_one_product_expire_together() -> None:

@@ -100,7 +100,7 @@ def test_a_return_is_requested_approved_and_received_in_parts() -> None:
     ]
     first, last = events[2].data, events[3].data
     assert (first["pieces"], first["restocked"], first["amount"]) == (1, 1, "10.00")
-    assert (last["pieces"], last["restocked"], last["amount"]) == (2, 1, "0")
+    assert (last["pieces"], last["restocked"], last["amount"]) == (2, 1, "0.00")
     assert (first["is_complete"], last["is_complete"]) == (False, True)
 
 

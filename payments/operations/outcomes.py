@@ -244,6 +244,7 @@ def refund_event(refund: Refund) -> DomainEvent:
             amount=refund.amount,
             currency=refund.currency,
             origin=refund.origin,
+            is_dispute=refund.is_dispute,
         )
     return RefundFailed(
         refund_id=refund.id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -28,7 +27,7 @@ from oms.reconcile.runner import run_checks
 from oms.testing.factories import make_customer, make_location, make_product, make_staff
 from oms.testing.ordering import outcomes_at_once, place
 from oms.testing.processes import Processes
-from oms.testing.threads import at_once
+from oms.testing.threads import at_once, until_somebody_waits_for_a_lock
 from orders.models import Order
 from orders.operations.allocating import EVENT_TYPES, apply_allocation_events
 from orders.operations.cancellations import cancel_items
@@ -179,7 +178,7 @@ def receive_while(product: Product, call: Callable[[], object]) -> None:
     def receive() -> None:
         open_stock_allocator([product.id])
         waits.set()
-        _until_somebody_waits_for_a_lock()
+        until_somebody_waits_for_a_lock()
         receive_stock(actor=system("tests"), reference="R-1", lines=[line], location="second")
 
     def wait_and_call() -> None:
@@ -218,18 +217,3 @@ def test_a_part_is_cancelled_that_was_allocated_at_a_new_level(scarce: Product) 
 
     level = StockLevel.objects.get(location__code="second")
     assert (level.on_hand, level.reserved) == (5, 1)
-
-
-def _until_somebody_waits_for_a_lock() -> None:
-    deadline = time.monotonic() + 10
-    with connection.cursor() as cursor:
-        while time.monotonic() < deadline:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone() != (0,):
-                return
-            time.sleep(0.02)
-    raise AssertionError("Nobody waits for a lock.")
