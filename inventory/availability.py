@@ -86,7 +86,8 @@ def explain_availability(*, actor: Actor, product_id: UUID) -> Availability:
     total = waiting.aggregate(total=Sum("quantity"))["total"] or 0
     reserved_by, queue = None, None
     if actor.may(Permission.ORDERS_VIEW):
-        reserved_by = _reservations(product_id)
+        # Its statement reads the whole ledger of the product.
+        reserved_by = _reservations(product_id) if stock.reserved else []
         queue = [
             QueuedOrder(order_id=order_id, quantity=quantity, since=since)
             for order_id, quantity, since in waiting.order_by("place").values_list(

@@ -33,6 +33,7 @@ _GROUPS: tuple[tuple[Any, tuple[tuple[Any, str, str], ...]], ...] = (
             (_("Stock movements"), "inventory.stockmovement", "swap_vert"),
             (_("Stock documents"), "inventory.stockdocument", "inventory"),
             (_("Locations"), "inventory.location", "warehouse"),
+            (_("Stock alerts"), "inventory.stockalert", "notifications"),
         ),
     ),
     (

@@ -24,12 +24,13 @@ from unfold.widgets import (
 )
 
 from inventory.admin.adjustments import AdjustmentForm, adjust
+from inventory.admin.availability import availability_context
 from inventory.admin.documents import ReceiveForm, TransferForm, receive, transfer
 from inventory.admin.movements import KIND_COLOURS
 from inventory.models import MAX_QUANTITY, Product, StockLevel, StockMovement
 from inventory.operations.products import change_product, create_product
 from oms.backoffice.actions import AdminAction
-from oms.backoffice.actors import may
+from oms.backoffice.actors import may, staff_actor
 from oms.backoffice.admins import OperationAdmin, OperationForm
 from oms.backoffice.display import badge, money_column, number
 from oms.backoffice.object_links import set_order_links
@@ -230,7 +231,9 @@ class ProductAdmin(OperationAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if context["original"] is not None:
-            context |= _stock_context(context["original"])
+            product = context["original"]
+            context |= _stock_context(product)
+            context |= availability_context(product, actor=staff_actor(request))
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 

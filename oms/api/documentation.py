@@ -33,13 +33,13 @@ class documented:  # a decorator
     """The documentation of one operation.
 
     `description` is by default the method's docstring. `request` and `response` are serializers
-    (for a response also a JSON schema, for a request also serializers by media type), None for no
-    body; a response example of a list shows one object. `status` is that of a success. `errors` are
-    the refusals beside the standard ones, and `error_examples` further members of their examples by
-    code. `parameters` describes each query parameter in the view's `queries`: {"schema": …,
-    "description": …, "required": False}. `media_types` holds examples of the success in other media
-    types, `headers` the descriptions of further request headers. A `versioned` answer has an ETag.
-    `many` means a bare list; pages are known by the view's `paged_actions`.
+    (for a response also a JSON schema, for a request also serializers and schemas by media type),
+    None for no body; a response example of a list shows one object. `status` is that of a success.
+    `errors` are the refusals beside the standard ones, and `error_examples` further members of
+    their examples by code. `parameters` describes each query parameter in the view's `queries`:
+    {"schema": …, "description": …, "required": False}. `media_types` holds examples of the success
+    in other media types, `headers` the descriptions of further request headers. A `versioned`
+    answer has an ETag. `many` means a bare list; pages are known by the view's `paged_actions`.
 
     Two things have an effect besides: an operation that is `versioned` and a PUT, PATCH or DELETE,
     or declares StaleVersion, takes If-Match, which others refuse (`ApiView.expected_version`); one
@@ -48,7 +48,11 @@ class documented:  # a decorator
 
     summary: str
     description: str = ""
-    request: type[BaseSerializer[Any]] | Mapping[str, type[BaseSerializer[Any]]] | None = None
+    request: (
+        type[BaseSerializer[Any]]
+        | Mapping[str, type[BaseSerializer[Any]] | Mapping[str, Any]]
+        | None
+    ) = None
     response: type[BaseSerializer[Any]] | BaseSerializer[Any] | Mapping[str, Any] | None = None
     status: int = 0
     request_example: Any = None

@@ -69,6 +69,9 @@ class AutoSchema(SpectacularSchema):
         if self.documentation.dry_run:
             schema = self._component("schemas", "DryRun", standard_responses.DRY_RUN)
             standard_responses.add_dry_run(operation["responses"], schema)
+        if isinstance(self.documentation.request, Mapping):
+            # The superclass takes bodies that a schema describes for optional.
+            operation["requestBody"]["required"] = True
         for status, response in operation["responses"].items():
             response.setdefault("headers", {}).update(self._standard_headers(int(status)))
             response["description"] = response.get("description") or standard_responses.title(

@@ -40,11 +40,18 @@ BULK_LIMIT = 200
 
 
 class ActionForm(forms.Form):
-    """The input of an action. `subject` is what the action runs on: in bulk, a list of objects."""
+    """The input of an action. `subject` is what the action runs on: in bulk, a list of objects.
 
-    def __init__(self, *args: Any, subject: Any, **kwargs: Any) -> None:
+    `version` is that of the object when the form is opened; it comes back as `expected_version`,
+    None for objects without versions and in bulk.
+    """
+
+    expected_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, subject: Any, version: int | None = None, **kwargs: Any) -> None:
         self.subject = subject
         super().__init__(*args, **kwargs)
+        self.initial["expected_version"] = version
         forbid_control_characters(self)
 
 
@@ -53,10 +60,11 @@ class AdminAction:
     """An operation that staff run on one object, or on each of those selected in the list.
 
     `run` receives the actor, the subject and the form's cleaned data, returns the message of
-    success, and raises OperationError. `is_available` says whether the subject allows the action;
-    in bulk the operation decides. All `permissions` are required, besides those to view the object,
-    and what `permissions_for` adds for the subject. `in_menu` moves the button to the "More" menu.
-    `details` are lines about the subject shown on the page.
+    success, and raises OperationError: StaleVersion by the `expected_version` of the data.
+    `is_available` says whether the subject allows the action; in bulk the operation decides. All
+    `permissions` are required, besides those to view the object, and what `permissions_for` adds
+    for the subject. `in_menu` moves the button to the "More" menu. `details` are lines about the
+    subject shown on the page.
     """
 
     name: str
@@ -96,6 +104,10 @@ class ActionsMixin(ModelAdmin):
     def subject_of(self, obj: Any) -> Any:
         """What the actions of `obj` run on; the object itself by default."""
         return obj
+
+    def version_of(self, obj: Any) -> int | None:
+        """The version of `obj` that its operations compare; None if it has none."""
+        return None
 
     def has_action_permission(
         self, request: HttpRequest, action: AdminAction, subject: Any = None
@@ -137,7 +149,11 @@ class ActionsMixin(ModelAdmin):
             text = _("“%(action)s” isn't available for %(object)s in its current state.")
             messages.error(request, text % {"action": action.label, "object": obj})
             return HttpResponseRedirect(back)
-        form = action.form(request.POST if request.method == "POST" else None, subject=subject)
+        form = action.form(
+            request.POST if request.method == "POST" else None,
+            subject=subject,
+            version=self.version_of(obj),
+        )
         if request.method == "POST" and form.is_valid():
             try:
                 message = action.run(staff_actor(request), subject, form.cleaned_data)

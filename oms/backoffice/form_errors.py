@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from oms.core.errors import OperationError, StaleVersion
 
 _STALE = _(
-    "Someone else changed this after you opened the page. Reload it to see their changes, then "
-    "make yours again."
+    "This was changed after you opened the page, so nothing was done. Go back to see what changed, "
+    "then start again."
 )
 
 

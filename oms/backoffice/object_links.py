@@ -74,12 +74,16 @@ def set_order_links(rows: Iterable[Any]) -> None:
     """Set each row's `order_link`: the order's number, "deleted order", or a dash."""
     numbers = object_names("order", (row.order_id for row in rows))
     for row in rows:
-        if row.order_id is None:
-            row.order_link = EMPTY
-        elif row.order_id in numbers:
-            row.order_link = object_link("order", row.order_id, numbers[row.order_id])
-        else:
-            row.order_link = _("deleted order")
+        row.order_link = order_link(row.order_id, numbers)
+
+
+def order_link(order_id: UUID | None, numbers: Mapping[UUID, str]) -> Any:
+    """A link to the order, whose number is one of `numbers`; "deleted order", or a dash."""
+    if order_id is None:
+        return EMPTY
+    if order_id not in numbers:
+        return _("deleted order")
+    return object_link("order", order_id, numbers[order_id])
 
 
 class OrderRowsAdmin(LargeTableAdmin):

@@ -31,10 +31,9 @@ class ExceptionKind(models.TextChoices):
 
 @dataclass(frozen=True, kw_only=True)
 class KindRules:
-    """Who may see exceptions of a kind, and the names of the operations that mend it.
+    """Who may see exceptions of a kind, and the calls that mend it, named as in `allowed_actions`.
 
-    The operations are those of an order's `allowed_actions`, and `retry_payment`, `retry_refund`,
-    `retry_mail` and `retry_event` of the back office: docs/exceptions.md.
+    None where only the back office has what mends it: HELP names that.
     """
 
     permission: Permission
@@ -44,11 +43,9 @@ class KindRules:
 _MONEY = Permission.PAYMENTS_VIEW
 
 KIND_RULES: Mapping[str, KindRules] = {
-    ExceptionKind.PAYMENT_UNKNOWN: KindRules(permission=_MONEY, operations=("retry_payment",)),
-    ExceptionKind.PAYMENT_STUCK: KindRules(permission=_MONEY, operations=("retry_payment",)),
-    ExceptionKind.CAPTURE_REJECTED: KindRules(
-        permission=_MONEY, operations=("capture_payment", "void_payment", "pay", "cancel")
-    ),
+    ExceptionKind.PAYMENT_UNKNOWN: KindRules(permission=_MONEY, operations=()),
+    ExceptionKind.PAYMENT_STUCK: KindRules(permission=_MONEY, operations=()),
+    ExceptionKind.CAPTURE_REJECTED: KindRules(permission=_MONEY, operations=("pay", "cancel")),
     ExceptionKind.CAPTURED_AMOUNT_DIFFERS: KindRules(
         permission=_MONEY, operations=("pay", "refund", "cancel")
     ),
@@ -59,19 +56,15 @@ KIND_RULES: Mapping[str, KindRules] = {
         permission=_MONEY, operations=("refund", "cancel")
     ),
     ExceptionKind.CHARGE_AT_PROVIDER: KindRules(permission=_MONEY, operations=("refund", "cancel")),
-    ExceptionKind.REFUND_STUCK: KindRules(permission=_MONEY, operations=("retry_refund",)),
+    ExceptionKind.REFUND_STUCK: KindRules(permission=_MONEY, operations=()),
     ExceptionKind.REFUND_FAILED: KindRules(permission=_MONEY, operations=("refund",)),
     ExceptionKind.REFUND_AT_PROVIDER: KindRules(permission=_MONEY, operations=("cancel", "refund")),
     ExceptionKind.DISPUTE: KindRules(permission=_MONEY, operations=("set_status:on_hold",)),
     ExceptionKind.STOCK_LOST: KindRules(
         permission=Permission.ORDERS_VIEW, operations=("cancel_items", "cancel")
     ),
-    ExceptionKind.DEAD_MAIL: KindRules(
-        permission=Permission.CUSTOMERS_VIEW, operations=("retry_mail",)
-    ),
-    ExceptionKind.DEAD_EVENT: KindRules(
-        permission=Permission.AUDIT_VIEW, operations=("retry_event",)
-    ),
+    ExceptionKind.DEAD_MAIL: KindRules(permission=Permission.CUSTOMERS_VIEW, operations=()),
+    ExceptionKind.DEAD_EVENT: KindRules(permission=Permission.AUDIT_VIEW, operations=()),
 }
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from inventory.models import Product
+from inventory.models import Product, StockAlert
 from inventory.operations.counting import count_stock
 from inventory.operations.documents import StockLine
 from notifications.models import Channel, DeliveryState, Kind, Notification
@@ -117,6 +117,7 @@ def make_complete_shop(*, text: str = "", address: Mapping[str, str] = ADDRESS) 
         note=text[:500],
     )
     close_days(now=orders[0].placed_at + timedelta(days=3))
+    StockAlert.objects.create(product=product, customer=customer)
     Group.objects.create(name=text[:150] or "Packers")
     for order in orders:
         order.refresh_from_db()

@@ -21,7 +21,7 @@ from orders.admin.forms import (
     ShipmentForm,
 )
 from orders.admin.item_actions import ITEM_ACTIONS, refund_permission
-from orders.admin.item_forms import PartialShipmentForm
+from orders.admin.item_forms import PartialShipmentForm, lines_waiting
 from orders.admin.presenter import OrderPresenter
 from orders.operations.cancelling import cancel_order
 from orders.operations.fulfilling import ship_items
@@ -56,7 +56,11 @@ def _set_status(status: OrderStatus) -> Callable[[Actor, OrderPresenter, Values]
     def run(actor: Actor, subject: OrderPresenter, values: Values) -> str:
         reason = values.get("reason", "")
         order = set_order_status(
-            actor=actor, order_id=subject.order.id, status=status, reason=reason
+            actor=actor,
+            order_id=subject.order.id,
+            status=status,
+            reason=reason,
+            expected_version=values["expected_version"],
         )
         text = gettext("Order %(number)s is now %(status)s.")
         return text % {"number": order.number, "status": order.get_status_display()}
@@ -75,6 +79,7 @@ def _ship(actor: Actor, subject: OrderPresenter, values: Values) -> str:
         items=values.get("items"),
         carrier=values["carrier"],
         tracking_number=values.get("tracking_number", ""),
+        expected_version=values["expected_version"],
     )
     if not shipment.tracking_number:
         return gettext("Shipment created for order %(number)s.") % {"number": subject.order.number}
@@ -83,7 +88,12 @@ def _ship(actor: Actor, subject: OrderPresenter, values: Values) -> str:
 
 
 def _cancel(actor: Actor, subject: OrderPresenter, values: Values) -> str:
-    order = cancel_order(actor=actor, order_id=subject.order.id, reason=values["reason"])
+    order = cancel_order(
+        actor=actor,
+        order_id=subject.order.id,
+        reason=values["reason"],
+        expected_version=values["expected_version"],
+    )
     text = gettext("Order %(number)s cancelled. Stock was released; any payment is refunded.")
     return text % {"number": order.number}
 
@@ -95,6 +105,7 @@ def _refund(actor: Actor, subject: OrderPresenter, values: Values) -> str:
         amount=values["amount"],
         reason=values["reason"],
         restock=values.get("restock", False),
+        expected_version=values["expected_version"],
     )
     amount = money(refund.amount, refund.currency)
     return gettext("Refund of %(amount)s requested.") % {"amount": amount}
@@ -114,8 +125,20 @@ def _has_authorised_payment(subject: OrderPresenter) -> bool:
     return subject.authorised_payment is not None
 
 
-def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
+def _lines_to_cancel(subject: OrderPresenter) -> Sequence[str]:
     return [f"{item.left_to_ship} × {item.name} ({item.sku})" for item in subject.items_to_ship]
+
+
+def _lines_to_ship(subject: OrderPresenter) -> Sequence[str]:
+    """What a shipment has in it now, and then what it leaves behind."""
+    return [
+        *(
+            f"{item.allocated} × {item.name} ({item.sku})"
+            for item in subject.items
+            if item.allocated
+        ),
+        *lines_waiting(subject),
+    ]
 
 
 OBJECT_ACTIONS = (
@@ -135,10 +158,10 @@ OBJECT_ACTIONS = (
         label=_("Ship"),
         icon="local_shipping",
         run=_ship,
-        is_available=lambda subject: subject.order.is_shippable,
+        is_available=lambda subject: subject.is_shippable,
         form=ShipmentForm,
         variant=ActionVariant.PRIMARY,
-        explanation=_("Ships all remaining items in one shipment:"),
+        explanation=_("Ships everything that is reserved for the order in one shipment:"),
         details=_lines_to_ship,
     ),
     AdminAction(
@@ -149,10 +172,11 @@ OBJECT_ACTIONS = (
         icon="package_2",
         run=_ship,
         is_available=lambda subject: (
-            subject.order.is_shippable and sum(item.left_to_ship for item in subject.items) > 1
+            subject.is_shippable and sum(item.allocated for item in subject.items) > 1
         ),
         form=PartialShipmentForm,
         explanation=_("Choose the quantities to ship. The rest stays reserved."),
+        details=lines_waiting,
     ),
     AdminAction(
         name="start_processing",
@@ -248,7 +272,7 @@ OBJECT_ACTIONS = (
         form=CancelForm,
         variant=ActionVariant.DANGER,
         explanation=_CANCELLATION,
-        details=_lines_to_ship,
+        details=_lines_to_cancel,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The actions of staff on quantities of an order, and on its address."""
+"""The actions of staff on quantities of an order, and on its texts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from oms.backoffice.actions import AdminAction
 from oms.backoffice.display import money
 from oms.core.actor import Actor
 from oms.core.permissions import Permission
-from orders.admin.forms import AddressForm
+from orders.admin.corrections import CORRECTIONS
 from orders.admin.item_forms import CancelItemsForm, RecordReturnForm, RefundItemsForm
 from orders.admin.presenter import OrderPresenter
 from orders.operations.cancellations import cancel_items
-from orders.operations.editing import OrderEdit, edit_order
 from orders.operations.receiving import record_return
 from orders.operations.refunding import refund_payment
 
 Values = Mapping[str, Any]
-_ADDRESS = ("name", "line1", "line2", "city", "postal_code", "region", "country")
 
 
 def refund_permission(subject: OrderPresenter) -> Sequence[Permission]:
@@ -36,6 +34,7 @@ def _cancel_items(actor: Actor, subject: OrderPresenter, values: Values) -> str:
         order_id=subject.order.id,
         items=values["items"],
         reason=values["reason"],
+        expected_version=values["expected_version"],
     )
     count = sum(item.quantity for item in values["items"])
     text = ngettext("%(count)d item cancelled", "%(count)d items cancelled", count)
@@ -52,9 +51,10 @@ def _cancel_items(actor: Actor, subject: OrderPresenter, values: Values) -> str:
 def _refund_items(actor: Actor, subject: OrderPresenter, values: Values) -> str:
     refund = refund_payment(
         actor=actor,
-        payment_id=subject.refundable_payments[0].id,
+        payment_id=values["payment"],
         items=values["items"],
         reason=values["reason"],
+        expected_version=values["expected_version"],
     )
     amount = money(refund.amount, refund.currency)
     return gettext("Refund of %(amount)s requested.") % {"amount": amount}
@@ -67,17 +67,9 @@ def _record_return(actor: Actor, subject: OrderPresenter, values: Values) -> str
         items=values["items"],
         reason=values["reason"],
         refund=values["refund"],
+        expected_version=values["expected_version"],
     )
     return gettext("Return recorded for order %(number)s.") % {"number": subject.order.number}
-
-
-def _correct_address(actor: Actor, subject: OrderPresenter, values: Values) -> str:
-    edit_order(
-        actor=actor,
-        order_id=subject.order.id,
-        edit=OrderEdit(shipping_address={name: values[name] for name in _ADDRESS}),
-    )
-    return gettext("Address corrected. The customer is notified.")
 
 
 ITEM_ACTIONS = (
@@ -87,7 +79,7 @@ ITEM_ACTIONS = (
         label=_("Refund items"),
         icon="assignment_return",
         run=_refund_items,
-        is_available=lambda subject: bool(subject.refundable_payments),
+        is_available=lambda subject: bool(subject.payments_for_items),
         form=RefundItemsForm,
         permissions=(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND),
         explanation=_(
@@ -106,17 +98,7 @@ ITEM_ACTIONS = (
         permissions=(Permission.RETURNS_HANDLE,),
         explanation=_("For items that came back without a request. Enter what arrived."),
     ),
-    AdminAction(
-        name="correct_address",
-        in_menu=True,
-        label=_("Correct address"),
-        icon="home",
-        run=_correct_address,
-        is_available=lambda subject: subject.order.holds_stock,
-        form=AddressForm,
-        permissions=(Permission.ORDERS_EDIT,),
-        explanation=_("For what is not shipped yet. The customer is notified."),
-    ),
+    *CORRECTIONS,
     AdminAction(
         name="cancel_items",
         in_menu=True,

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -16,7 +17,8 @@ from unfold.widgets import (
 
 from inventory.queries import location_choices
 from oms.backoffice.actions import ActionForm
-from orders.admin.forms import ShipmentForm, reason_field
+from orders.admin.forms import PaymentChoiceForm, ShipmentForm, reason_field
+from orders.admin.presenter import OrderPresenter
 from orders.models import OrderItem
 from orders.operations.quantities import ItemQuantity
 from orders.operations.receiving import ReceivedItem
@@ -72,15 +74,31 @@ class QuantitiesForm(ActionForm):
 
 
 class PartialShipmentForm(QuantitiesForm, ShipmentForm):
+    """What is reserved for the order; what waits for stock cannot be shipped."""
+
     all_at_first = True
+    help_text = _("%(left)d of %(quantity)d can be shipped now.")
+
+    def items(self) -> Sequence[tuple[OrderItem, int]]:
+        return [(item, item.allocated) for item in self.subject.items if item.allocated]
+
+
+def lines_waiting(subject: OrderPresenter) -> Sequence[str]:
+    """What cannot be shipped yet."""
+    text = gettext("%(waiting)d × %(name)s (%(sku)s) waits for stock and ships later.")
+    return [
+        text % {"waiting": item.quantity_waiting, "name": item.name, "sku": item.sku}
+        for item in subject.items
+        if item.quantity_waiting
+    ]
 
 
 class CancelItemsForm(QuantitiesForm):
     reason = reason_field(required=True)
 
 
-class RefundItemsForm(QuantitiesForm):
-    """Cleaned to `items`."""
+class RefundItemsForm(QuantitiesForm, PaymentChoiceForm):
+    """Cleaned to `items` and `payment`, which is in the currency of their prices."""
 
     help_text = _("%(left)d of %(quantity)d not cancelled.")
     reason = reason_field(required=True)
@@ -90,6 +108,10 @@ class RefundItemsForm(QuantitiesForm):
         help_text=_("Shipped items that came back return to where they were shipped from."),
         widget=UnfoldBooleanWidget,
     )
+
+    def payments(self) -> Sequence[Any]:
+        payments: Sequence[Any] = self.subject.payments_for_items
+        return payments
 
     def items(self) -> Sequence[tuple[OrderItem, int]]:
         sold = ((item, item.quantity - item.quantity_cancelled) for item in self.subject.items)

@@ -82,6 +82,9 @@ class OrderAdmin(LargeTableAdmin):
     def subject_of(self, obj: Order) -> OrderPresenter:
         return OrderPresenter(obj)
 
+    def version_of(self, obj: Order) -> int:
+        return obj.version
+
     def object_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
         orders = Order.objects.filter(pk__in=ids, deleted_at=None)
         return dict(orders.values_list("pk", "number"))
@@ -142,6 +145,16 @@ def _page_context(presenter: OrderPresenter, *, sees_returns: bool) -> dict[str,
             for shipment in shipments_of(order.id)
         ],
         "shipment_colours": SHIPMENT_COLOURS,
+        "cancellations": [
+            {
+                "cancellation": cancellation,
+                "items": [
+                    f"{item.quantity} × {names.get(item.order_item_id, '')}"
+                    for item in cancellation.items.all()
+                ],
+            }
+            for cancellation in order.cancellations.prefetch_related("items")
+        ],
         "returns": [
             {
                 "order_return": order_return,

@@ -41,5 +41,16 @@ class OrderPresenter:
         return [payment for payment in self.payments if payment.refundable > 0]
 
     @property
+    def payments_for_items(self) -> Sequence[Any]:
+        """Those that items can be refunded from, which have prices in the order's currency."""
+        currency = self.order.currency
+        return [payment for payment in self.refundable_payments if payment.currency == currency]
+
+    @property
     def items_to_ship(self) -> Sequence[OrderItem]:
         return [item for item in self.items if item.left_to_ship]
+
+    @property
+    def is_shippable(self) -> bool:
+        """Whether anything can be shipped now."""
+        return self.order.is_shippable and any(item.allocated for item in self.items)

@@ -36,12 +36,17 @@ _HANDLE = (Permission.RETURNS_HANDLE,)
 
 
 def _approve(actor: Actor, subject: OrderReturn, values: Values) -> str:
-    approve_return(actor=actor, return_id=subject.pk)
+    approve_return(actor=actor, return_id=subject.pk, expected_version=values["expected_version"])
     return gettext("Return approved. The customer was asked to send the items.")
 
 
 def _reject(actor: Actor, subject: OrderReturn, values: Values) -> str:
-    reject_return(actor=actor, return_id=subject.pk, reason=values["reason"])
+    reject_return(
+        actor=actor,
+        return_id=subject.pk,
+        reason=values["reason"],
+        expected_version=values["expected_version"],
+    )
     return gettext("Return rejected. The customer was sent the reason.")
 
 
@@ -52,6 +57,7 @@ def _receive(actor: Actor, subject: OrderReturn, values: Values) -> str:
         items=values["items"],
         refund=values["refund"],
         is_last=values["is_last"],
+        expected_version=values["expected_version"],
     )
     return gettext("Return is now %(status)s.") % {"status": order_return.get_status_display()}
 
@@ -103,6 +109,9 @@ class OrderReturnAdmin(LargeTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderReturn]:
         rows: QuerySet[OrderReturn] = super().get_queryset(request)
         return rows.filter(order__deleted_at=None).prefetch_related("items__order_item")
+
+    def version_of(self, obj: OrderReturn) -> int:
+        return obj.order.version
 
     def search_query(self, term: str) -> Q:
         return Q(order=Order.objects.filter(number=term.upper().removeprefix("#")).first())

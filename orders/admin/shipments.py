@@ -36,12 +36,15 @@ def _correct(actor: Actor, shipment: Shipment, values: Mapping[str, Any]) -> str
         shipment_id=shipment.pk,
         carrier=values["carrier"],
         tracking_number=values["tracking_number"],
+        expected_version=values["expected_version"],
     )
     return gettext("Shipment corrected.")
 
 
 def _deliver(actor: Actor, shipment: Shipment, values: Mapping[str, Any]) -> str:
-    deliver_shipment(actor=actor, shipment_id=shipment.pk)
+    deliver_shipment(
+        actor=actor, shipment_id=shipment.pk, expected_version=values["expected_version"]
+    )
     return gettext("Shipment delivered.")
 
 
@@ -109,6 +112,9 @@ class ShipmentAdmin(LargeTableAdmin):
             explanation=_("The order is delivered once all its shipments are."),
         ),
     )
+
+    def version_of(self, obj: Shipment) -> int:
+        return obj.order.version
 
     def search_query(self, term: str) -> Q:
         order = Order.objects.filter(number=term.upper()).first()

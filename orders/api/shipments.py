@@ -34,6 +34,17 @@ from orders.queries import find_shipments
 
 _MAX_ROWS = 200
 _COLUMNS = ("order_number", "carrier", "tracking_number")
+_CSV: Mapping[str, Any] = {
+    "type": "string",
+    "description": (
+        f"CSV (RFC 4180) in UTF-8 with at most {_MAX_ROWS} rows and the columns"
+        f" {', '.join(f'`{name}`' for name in _COLUMNS)} in any order; only the first is required."
+    ),
+    "examples": [
+        "order_number,carrier,tracking_number\r\n"
+        f"{examples.ORDER['number']},DHL,JD014600003828392837\r\n"
+    ],
+}
 
 
 class OrderShipmentInput(InputSerializer):
@@ -166,10 +177,10 @@ class BulkShipments(ApiViewSet):
         description=(
             f"Ships everything that is left of up to {_MAX_ROWS} orders, each by itself: a row that"
             " is invalid or refused does not affect the others. With an Idempotency-Key all are"
-            " shipped in one transaction, for which others may wait. Also takes `text/csv` with the"
-            " columns `order_number`, `carrier` and `tracking_number`, named in the first line."
+            " shipped in one transaction, for which others may wait. As `text/csv` the first line"
+            " names the columns, separated by commas or semicolons."
         ),
-        request={"application/json": ShipmentsInput},
+        request={"application/json": ShipmentsInput, ShipmentCSVParser.media_type: _CSV},
         response=ShipmentsOutput,
         status=207,
         request_example={

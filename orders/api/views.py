@@ -134,8 +134,8 @@ class Orders(ChangingViewSet):
         summary="Show an order",
         description=(
             "An order with its items, and what `expand` adds. With `at` it is shown as of a past"
-            " time: its status with the history until then, its items, and what was reserved and"
-            " shipped of them."
+            " time: its statuses with the history until then, its total, its items, and what was"
+            " reserved, waiting, shipped and cancelled of them."
         ),
         response=NOW_OR_THEN,
         response_example=examples.ORDER,

@@ -23,6 +23,7 @@ from orders.states import FulfilmentState, OrderStatus, PaymentState
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from orders.models.cancellation import Cancellation
     from orders.models.returns import OrderReturn
 
 
@@ -91,6 +92,7 @@ class Order(OrderRules, models.Model):
     customer_id: UUID
     items: RelatedManager[OrderItem]
     returns: RelatedManager[OrderReturn]
+    cancellations: RelatedManager[Cancellation]
 
     class Meta:
         verbose_name = _("order")

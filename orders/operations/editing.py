@@ -36,11 +36,15 @@ from orders.totals import PricedLine, order_totals
 # What staff may change of orders that are no longer pending and unpaid.
 _ANY_TIME = frozenset({"internal_note", "reference", "metadata", "language"})
 _UNTIL_SHIPPED = frozenset({"shipping_address", "billing_address"})
+_NULL_WHEN_EMPTY = frozenset({"reference", "billing_address"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderEdit:
-    """The new values; None leaves a part unchanged. They are as in Placement."""
+    """The new values; None leaves a part unchanged. They are as in Placement.
+
+    An empty reference or billing address removes that of the order.
+    """
 
     items: Sequence[OrderedItem] | None = None
     shipping_address: dict[str, str] | None = None
@@ -52,9 +56,13 @@ class OrderEdit:
     internal_note: str | None = None
 
     def values(self) -> dict[str, Any]:
-        """The given values by their names."""
+        """The given values by their names, as the order has them."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in given.items() if value is not None}
+        return {
+            name: (value or None) if name in _NULL_WHEN_EMPTY else value
+            for name, value in given.items()
+            if value is not None
+        }
 
 
 @transaction
@@ -83,7 +91,7 @@ def edit_order(
         for name, value in values.items()
         if name != "items" and getattr(order, name) != value
     }
-    if "reference" in changes:
+    if values.get("reference") and "reference" in changes:
         _check_reference(order, values["reference"])
     for name, (_, value) in changes.items():
         setattr(order, name, value)

@@ -180,6 +180,20 @@ def test_with_an_idempotency_key_many_shipments_are_one_transaction(
     assert order.shipments.count() == 1
 
 
+def test_the_document_describes_csv_with_an_example_that_is_understood(staff: APIClient) -> None:
+    document = staff.get("/api/schema", HTTP_ACCEPT="application/json").json()
+    body = document["paths"][f"{API}/admin/shipments/bulk"]["post"]["requestBody"]
+
+    assert body["required"] is True
+    assert body["content"].keys() == {"application/json", "text/csv"}
+    schema = body["content"]["text/csv"]["schema"]
+    assert schema["type"] == "string"
+    for text in schema["examples"]:
+        answer = staff.generic("POST", f"{API}/admin/shipments/bulk", text, content_type="text/csv")
+        # There is no such order in this shop.
+        assert [result["status"] for result in answer.json()["results"]] == [400]
+
+
 @pytest.mark.parametrize(
     ("text", "detail"),
     [

@@ -53,7 +53,7 @@ def test_a_payment_without_an_outcome_for_long_is_an_exception_until_there_is_on
     assert kinds() == ["payment_unknown"]
     exception = ExceptionRecord.objects.get()
     assert (exception.order_id, exception.payment_id) == (payment.order_id, payment.id)
-    assert exception.operations == ("retry_payment",)
+    assert exception.operations == ()
 
     process(payment, times=1)
     assert payment.status == "captured"

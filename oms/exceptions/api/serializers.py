@@ -34,8 +34,8 @@ class ExceptionOutput(OutputSerializer):
     operations = serializers.ListField(
         child=serializers.CharField(),
         help_text=(
-            "What mends it, by the names that `allowed_actions` of an order has; `retry_…` is done"
-            " in the back office."
+            "The calls that mend it, named as in the `allowed_actions` of its order. None for what"
+            " is captured, voided or tried again in the back office."
         ),
     )
     resolved_at = InstantField(allow_null=True)

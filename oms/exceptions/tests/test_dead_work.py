@@ -53,7 +53,7 @@ def test_mail_that_is_given_up_is_an_exception_until_it_is_sent(mailoutbox: list
     mail.refresh_from_db()
     assert mail.state == DeliveryState.DEAD
     [exception] = open_exceptions()
-    assert (exception.kind, exception.operations) == ("dead_mail", ("retry_mail",))
+    assert (exception.kind, exception.operations) == ("dead_mail", ())
     assert exception.subject == f"notification:{mail.id}"
 
     sender = MailSender()

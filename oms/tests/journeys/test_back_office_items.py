@@ -9,16 +9,19 @@ import pytest
 from django.test import Client
 
 from oms.testing.factories import actor_for, make_location, make_product, make_staff
-from oms.testing.ordering import paid_order, place, stock_of
+from oms.testing.ordering import paid_order, payment_of, place, stock_of
 from orders.models import Order, OrderItem, OrderReturn
 from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity
 from orders.operations.returns import ReturnedItem, request_return
-from payments.models import Refund
+from payments.models import Payment, Refund
 
 pytestmark = pytest.mark.django_db
 
-ACTIONS = ("cancel_items", "refund_items", "record_return", "correct_address")
+ACTIONS = (
+    *("cancel_items", "refund_items", "record_return"),
+    *("correct_address", "correct_billing_address"),
+)
 
 
 def page_of(obj: Any, action: str = "change") -> str:
@@ -57,7 +60,9 @@ def line_of(order: Order) -> OrderItem:
 
 
 def test_the_actions_follow_what_was_shipped(staff: Client, order: Order) -> None:
-    assert available(staff, place((make_product(), 1))) == {"cancel_items", "correct_address"}
+    assert available(staff, place((make_product(), 1))) == {
+        *("cancel_items", "correct_address", "correct_billing_address")
+    }
     assert available(staff, order) == set(ACTIONS)
     ship_items(actor=actor_for(make_staff()), order_id=order.id)
     assert available(staff, order) == {"refund_items", "record_return"}
@@ -73,6 +78,11 @@ def test_broken_items_are_cancelled_and_refunded(staff: Client, order: Order) ->
     assert "Enter a quantity for at least one item" in nothing
     assert "2 items cancelled, worth 20.00" in done
     assert "Items cancelled" in done
+    card = done.partition('aria-labelledby="cancellations"')[2].partition("</section>")[0]
+    assert "2 × Cup" in card
+    assert "Broken" in card
+    assert "−20.00 EUR" in card
+    assert f"/admin/payments/refund/{Refund.objects.get().pk}/change/" in card
     item = line_of(order)
     assert (item.quantity_cancelled, Refund.objects.get().amount) == (2, Decimal("20.00"))
     assert stock_of(item.product) == (2, 0)
@@ -80,14 +90,36 @@ def test_broken_items_are_cancelled_and_refunded(staff: Client, order: Order) ->
 
 def test_items_are_refunded_at_their_price(staff: Client, order: Order) -> None:
     field = f"item-{line_of(order).id}"
+    values = {"reason": "Cracked", "payment": str(payment_of(order).id)}
 
-    done = run(staff, order, "refund_items", reason="Cracked", restock="on", **{field: "3"})
+    done = run(staff, order, "refund_items", restock="on", **values, **{field: "3"})
 
     assert "Refund of 30.00" in done
     item = line_of(order)
     assert (item.quantity_cancelled, item.quantity_returned) == (2, 1)
-    too_many = run(staff, order, "refund_items", reason="Cracked", **{field: "3"})
+    too_many = run(staff, order, "refund_items", **values, **{field: "3"})
     assert "There are fewer items left to refund than requested." in too_many
+
+
+def test_items_are_refunded_from_the_payment_that_is_chosen(staff: Client) -> None:
+    order = paid_order((make_product(stock=5, price=Decimal("10.00")), 2))
+    first = payment_of(order)
+    other = {"order_id": order.id, "provider": "sandbox", "status": "captured", "token": ""}
+    kept = {"captured_amount": Decimal("10.00"), "captured_at": first.captured_at}
+    second, foreign = (
+        Payment.objects.create(**other, **kept, amount=Decimal("10.00"), currency=currency)
+        for currency in ("EUR", "USD")
+    )
+
+    form = staff.get(page_of(order, "refund_items")).context["form"]
+    assert [id for id, _ in form.fields["payment"].choices] == [str(first.id), str(second.id)]
+    values = {"reason": "Cracked", f"item-{line_of(order).id}": "1"}
+    refused = run(staff, order, "refund_items", payment=str(foreign.id), **values)
+    assert "Select a valid choice" in refused
+    run(staff, order, "refund_items", payment=str(second.id), **values)
+
+    refund = Refund.objects.get()
+    assert (refund.payment_id, refund.amount) == (second.id, Decimal("10.00"))
 
 
 def test_a_return_without_a_request_is_recorded(staff: Client, order: Order) -> None:

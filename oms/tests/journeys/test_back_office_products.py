@@ -101,7 +101,7 @@ def test_a_change_made_on_a_stale_page_is_refused(staff: Client) -> None:
 
     response = staff.post(page_of(product), form_of(product, price="1.00"))
 
-    assert "Someone else changed this after you opened the page" in text(response)
+    assert "This was changed after you opened the page" in text(response)
     kept = Product.objects.get()
     assert (kept.name, kept.price, kept.version) == ("Mug", product.price, 2)
 
