@@ -91,7 +91,7 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
-        # To tell HTTP/2 apart costs 12 KB for each open connection (granian 2.8.7).
+        # Recognising HTTP/2 costs 12 KB for each open connection (granian 2.8.7).
         http=HTTPModes.http1,
         websockets=True,
         workers=options.workers,

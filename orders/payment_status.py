@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any, Protocol
 
 from orders.models import Order
 from orders.states import ENDED, PaymentState
@@ -22,7 +23,18 @@ _OF_NEWEST = {
 IN_PROGRESS = (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.UNKNOWN)
 
 
-def payment_state(order: Order, totals: PaymentTotals) -> PaymentState:
+class Payable(Protocol):
+    """What of an order its payment status depends on; `payment_status` is the one before."""
+
+    @property
+    def total(self) -> Decimal: ...
+    @property
+    def status(self) -> Any: ...
+    @property
+    def payment_status(self) -> Any: ...
+
+
+def payment_state(order: Payable, totals: PaymentTotals) -> PaymentState:
     """The payment status of the order, whose payments have those totals in its currency."""
     newest = _OF_NEWEST[totals.newest_status]
     if totals.captured:

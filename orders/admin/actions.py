@@ -199,10 +199,7 @@ OBJECT_ACTIONS = (
         run=_release,
         is_available=_allows(OrderStatus.CONFIRMED, current=OrderStatus.ON_HOLD),
         form=ReasonForm,
-        explanation=_(
-            "The order can be shipped again. One that was not confirmed before waits for its "
-            "payment again, and expires without."
-        ),
+        explanation=_("An order that was not confirmed before waits for its payment again."),
     ),
     AdminAction(
         name="deliver",

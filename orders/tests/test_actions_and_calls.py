@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import product
 from uuid import UUID
@@ -12,6 +13,7 @@ import pytest
 from django.urls import resolve
 
 from oms.core.actor import account
+from oms.core.clock import now
 from oms.core.ids import new_id
 from oms.core.permissions import Permission
 from oms.exceptions.kinds import KIND_RULES
@@ -32,6 +34,7 @@ class AnyOrder:
     payment_status: PaymentState
     fulfilment_status: FulfilmentState
     total: Decimal
+    confirmed_at: datetime | None
 
 
 def test_every_action_of_any_order_is_a_call_that_is_named() -> None:
@@ -46,15 +49,16 @@ def test_every_action_of_any_order_is_a_call_that_is_named() -> None:
         for is_staff in (False, True)
     )
     assert customer.id is not None
-    named = set()
-    for statuses in product(OrderStatus, PaymentState, FulfilmentState, (0, 1)):
-        status, payment_status, fulfilment_status, total = statuses
+    named: set[str] = set()
+    for statuses in product(OrderStatus, PaymentState, FulfilmentState, (0, 1), (None, now())):
+        status, payment_status, fulfilment_status, total, confirmed_at = statuses
         order = AnyOrder(
             customer_id=customer.id,
             status=status,
             payment_status=payment_status,
             fulfilment_status=fulfilment_status,
             total=Decimal(total),
+            confirmed_at=confirmed_at,
         )
         for actor in (customer, staff):
             named.update(allowed_actions.allowed_actions(order, actor=actor))

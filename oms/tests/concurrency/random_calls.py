@@ -52,13 +52,13 @@ AT_ONCE = 4
 class Call:
     """A call of the shop, and the same call of the model: the name and arguments of its method.
 
-    With `tells` what the shop returns is the first of them.
+    With `reports` what the shop returns is the first of them.
     """
 
     name: str
     arguments: tuple[Any, ...]
     run: Callable[[], Any]
-    tells: bool = False
+    reports: bool = False
 
 
 class Shop:
@@ -84,11 +84,11 @@ class Shop:
         if name == "place":
             quantities, pays = self.quantities([0, 1]), self.random.random() < 0.7
             run: Callable[[], Any] = partial(self.place, quantities, pays)
-            return Call(name=name, arguments=(quantities, pays), run=run, tells=True)
+            return Call(name=name, arguments=(quantities, pays), run=run, reports=True)
         product, location = self.random.choice([0, 1]), self.random.choice(LOCATIONS)
         if name == "adjust":
             run = partial(self.adjust, product, location, self.random.choice([-6, -2, 1, 5]))
-            return Call(name=name, arguments=(product,), run=run, tells=True)
+            return Call(name=name, arguments=(product,), run=run, reports=True)
         if name == "transfer":
             # Where the stock is, the model does not know.
             run = partial(self.transfer, product, location, self.random.randint(1, 6))
@@ -97,8 +97,8 @@ class Shop:
         order = self.random.choice(orders[-4:])
         method, build = BUILDERS[name]
         arguments, run = build(self, order)
-        tells = name == "charge"
-        return Call(name=method, arguments=(order.id, *arguments), run=run, tells=tells)
+        reports = name == "charge"
+        return Call(name=method, arguments=(order.id, *arguments), run=run, reports=reports)
 
     def quantities(self, products: Iterable[int]) -> dict[int, int]:
         return {product: self.random.randint(1, 4) for product in products}

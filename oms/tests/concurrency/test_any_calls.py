@@ -30,7 +30,7 @@ def after(model: Model, calls: Sequence[tuple[Call, Any]]) -> Model | None:
     model = deepcopy(model)
     for call, outcome in calls:
         is_refused = isinstance(outcome, OperationError)
-        own = (outcome,) if call.tells else ()
+        own = (outcome,) if call.reports else ()
         try:
             getattr(model, call.name)(*own, *call.arguments)
         except Refused:
