@@ -109,7 +109,7 @@ def _follow(shop: Shop, *, changes: int) -> tuple[Outcome, Buyers]:
         for token in buyers.tokens()[:_CUSTOMERS]:
             own = stack.enter_context(_client(shop, token=token))
             feeds.append(_FeedFollower(own, customer=buyers.customer_id(token)))
-        with _repeated([each.follow for each in (*lists, *feeds)]):
+        with _repeated([*[each.follow for each in lists], *[each.follow for each in feeds]]):
             with stock_held_now_and_then(shop, products[:1], held=0.2, free=0.05):
                 made = _change(buyers, client, products, number=changes)
             outcome.violations += wait_for_background(shop, seconds=60)

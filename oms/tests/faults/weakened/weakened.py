@@ -74,10 +74,10 @@ def _settled() -> Any:
 
     stack = ExitStack()
     stack.enter_context(patch.object(settled, "_SETTLED", "SELECT clock_timestamp()"))
-    settled = "AND transaction < pg_snapshot_xmin(pg_current_snapshot())"
+    horizon = "AND transaction < pg_snapshot_xmin(pg_current_snapshot())"
     # Of all, for staff; and of what an index leads to, for customers.
     for statement in ("_ALL", "_AFTER"):
-        stack.enter_context(_without(feed, statement, settled))
+        stack.enter_context(_without(feed, statement, horizon))
     return stack
 
 
