@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
@@ -377,6 +378,9 @@ def test_a_receipt_that_cannot_be_booked_is_reported_and_booked_once_there_is_ro
     StockDocument.objects.update(created_at=clock.now() - 2 * OVERDUE_AFTER)
 
     assert kind.count() == 1
+    browser = Client()
+    browser.force_login(make_staff())
+    assert "DN-1" in browser.get(f"{kind.url}?{kind.query}").content.decode()
     assert violations() == ["no_overdue_receipts"]
     adjust_stock(
         actor=system("tests"),

@@ -68,6 +68,10 @@ VIOLATIONS = {
     " fingerprint, location_id, items_total, items_booked, completed_at, actor_label, created_at)"
     " SELECT gen_random_uuid(), 'receipt', 'DN-1', '', id, 1, 1, now(), 'x', now()"
     " FROM inventory_location LIMIT 1",
+    "no_overdue_receipts": "INSERT INTO inventory_stockdocument (id, kind, reference,"
+    " fingerprint, location_id, items_total, items_booked, actor_label, created_at)"
+    " SELECT gen_random_uuid(), 'receipt', 'DN-2', '', id, 1, 0, 'x', now() - interval '1 hour'"
+    " FROM inventory_location LIMIT 1",
     "reserved_stock_equals_open_orders": "UPDATE orders_order SET status = 'confirmed',"
     " cancelled_at = NULL, confirmed_at = placed_at WHERE id ="
     " (SELECT id FROM orders_order WHERE status = 'cancelled' LIMIT 1)",
