@@ -37,7 +37,8 @@ from orders.operations.returns import ReturnedItem, create_return
 from orders.return_events import ReturnReceived
 from orders.states import ReturnOutcome, ReturnStatus
 from payments.errors import RefundExceedsCaptured
-from payments.operations.refunds import refund_of_order
+from payments.locks import lock_captured_payments
+from payments.operations.refunds import refund_captured
 from payments.queries import Requested
 
 
@@ -205,12 +206,10 @@ def _refund(
         error=NothingToRefund,
     )
     amount = price_of(quantities, order.currency)
-    refunds = refund_of_order(
+    refunds = refund_captured(
+        lock_captured_payments(order.id, currency=order.currency),
         actor=actor,
-        order_id=order.id,
         amount=amount,
-        currency=order.currency,
-        keep=ZERO,
         reason="Items were returned.",
         at=at,
     )
