@@ -98,7 +98,9 @@ def order_at(*, actor: Actor, order_id: UUID, at: datetime) -> PastOrder:
         customer_id=order.customer_id,
         at=at,
         status=status,
-        payment_status=order.payment_status if is_present else payment_state(total, payments),
+        payment_status=(
+            order.payment_status if is_present else payment_state(total, payments, status=status)
+        ),
         fulfilment_status=_fulfilment_status(status, items),
         currency=order.currency,
         total=total,

@@ -23,8 +23,12 @@ _OF_NEWEST = {
 IN_PROGRESS = (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.UNKNOWN)
 
 
-def payment_state(order: Order, totals: PaymentTotals) -> PaymentState:
-    """The payment status of the order, whose payments have those totals in its currency.
+def payment_state(
+    total: Decimal, totals: PaymentTotals, *, status: str, previous: str = ""
+) -> PaymentState:
+    """The payment status of an order of that `total`, whose payments have `totals`.
+
+    `status` is the order's own, and `previous` its payment status so far.
 
     Once its total was captured, what was refunded shows. Until then only what was kept counts, so
     that the rest can be paid.
@@ -32,13 +36,11 @@ def payment_state(order: Order, totals: PaymentTotals) -> PaymentState:
     newest = _OF_NEWEST[totals.newest_status]
     if not totals.captured:
         # What costs nothing is paid; but of what was cancelled as a whole, nothing is left to pay.
-        is_free = not order.total and (
-            order.status not in ENDED or order.payment_status == PaymentState.PAID
-        )
+        is_free = not total and (status not in ENDED or previous == PaymentState.PAID)
         return PaymentState.PAID if is_free and newest not in IN_PROGRESS else newest
-    is_complete = totals.captured >= order.total
+    is_complete = totals.captured >= total
     is_returned = totals.refunded >= totals.captured
-    if (is_complete or order.status in ENDED) and not is_returned:
+    if (is_complete or status in ENDED) and not is_returned:
         if totals.refunded:
             return PaymentState.PARTIALLY_REFUNDED
         if is_complete:
@@ -47,7 +49,12 @@ def payment_state(order: Order, totals: PaymentTotals) -> PaymentState:
         return newest
     if not is_returned:
         return PaymentState.PARTIALLY_PAID
-    return PaymentState.REFUNDED if is_complete or order.status in ENDED else newest
+    return PaymentState.REFUNDED if is_complete or status in ENDED else newest
+
+
+def payment_state_of(order: Order, totals: PaymentTotals) -> PaymentState:
+    """The payment status of the order, whose payments have those totals in its currency."""
+    return payment_state(order.total, totals, status=order.status, previous=order.payment_status)
 
 
 def owed(order: Order, totals: PaymentTotals) -> Decimal:

@@ -21,7 +21,7 @@ from orders.operations.payment_exceptions import settle_balanced
 from orders.operations.quantities import ItemQuantity, price_of, quantities_by_item
 from orders.operations.refunding_cancelled import refund_price
 from orders.operations.transitions import release_quantities, transition_order
-from orders.payment_status import payment_state
+from orders.payment_status import payment_state_of
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
 from payments.operations.refunds import refund_or_void
 from payments.queries import PaymentTotals, Requested, totals_of_orders
@@ -58,7 +58,7 @@ def cancel_items(
     now = clock.now()
     order.touch(at=now)
     cancellation = cancel_quantities(
-        order, own, quantities, actor=actor, at=now, reason=reason, refund=None
+        order, own, quantities, actor=actor, at=now, reason=reason, refunds=None
     )
     return cancellation, order
 
@@ -72,11 +72,11 @@ def cancel_quantities(
     actor: Actor,
     at: datetime,
     reason: str,
-    refund: Requested | None,
+    refunds: Sequence[Requested] | None,
 ) -> Cancellation:
     """Cancel quantities of a locked order, all of whose items are `own`, and save it.
 
-    `refund` is that of their price; without one, what was paid of it is refunded. The caller has
+    `refunds` are those of their price; without any, what was paid of it is refunded. The caller has
     given the order its new version.
     """
     amount = price_of(quantities, order.currency)
@@ -87,9 +87,7 @@ def cancel_quantities(
     order.total -= amount
     if (run := current_dry_run()) is not None:
         run.change_total(-amount, order.currency)
-    if refund is not None:
-        refunds = [refund]
-    else:
+    if refunds is None:
         refunds = refund_price(order, amount, actor=actor, at=at, reason=reason)
     if order.payment_status != PaymentState.PAID:
         _update_balance(order, is_refunding=bool(refunds), actor=actor)
@@ -150,7 +148,7 @@ def _update_balance(order: Order, *, is_refunding: bool, actor: Actor) -> None:
     totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
     if not totals.captured:
         return
-    order.payment_status = payment_state(order, totals)
+    order.payment_status = payment_state_of(order, totals)
     if totals.kept == order.total and not is_refunding:
         settle_balanced(order.id, actor=actor)
 
@@ -175,7 +173,7 @@ def _complete(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
 
 @transaction_required
 def cancel_rest(
-    order: Order, *, actor: Actor, at: datetime, reason: str, refund: Requested
+    order: Order, *, actor: Actor, at: datetime, reason: str, refunds: Sequence[Requested]
 ) -> bool:
     """Cancel all that is not shipped of a locked order whose payments are fully refunded.
 
@@ -185,5 +183,5 @@ def cancel_rest(
         return False
     own = items_of([order.id])[order.id]
     rest = {item: item.left_to_ship for item in own if item.left_to_ship}
-    cancel_quantities(order, own, rest, actor=actor, at=at, reason=reason, refund=refund)
+    cancel_quantities(order, own, rest, actor=actor, at=at, reason=reason, refunds=refunds)
     return True

@@ -24,7 +24,7 @@ from orders.operations.payment_exceptions import is_overpaid, record_exceptions
 from orders.operations.refunding_cancelled import captures_above_total, refund_cancelled_since
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
-from orders.payment_status import payment_state
+from orders.payment_status import payment_state_of
 from orders.placements import OrderedItem
 from orders.states import ENDED, OrderStatus, PaymentState
 from payments.events import (
@@ -145,7 +145,7 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
 
 def _update_payment_status(context: _Context) -> None:
     order = context.order
-    status = payment_state(order, context.totals)
+    status = payment_state_of(order, context.totals)
     if status != order.payment_status:
         order.payment_status = status
         order.touch(at=context.at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ from payments.states import Origin
 @transaction_required
 def refund_price(
     order: Order, price: Decimal, *, actor: Actor, at: datetime, reason: str
-) -> list[Requested]:
+) -> Sequence[Requested]:
     """Refund the `price` of units that are cancelled of a locked order, as far as it was paid.
 
     `order.total` is what is still sold. What staff have refunded for that is not taken back, once
@@ -56,7 +56,7 @@ def refund_price(
     )
     if refunds:
         actor.require(Permission.PAYMENTS_REFUND)
-    return list(refunds)
+    return refunds
 
 
 def _refunded_for_cancelled(order: Order) -> tuple[Decimal, Decimal]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from oms.core.ids import new_id
+from oms.events.models import Event
 from oms.testing.factories import actor_for, make_customer, make_product, make_staff
 from oms.testing.ordering import (
     PROVIDER,
@@ -24,6 +25,7 @@ from orders.models import Order
 from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import refunded_quantities
 from orders.operations.receiving import record_return
+from orders.operations.refunding import RefundedItem
 from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
@@ -42,6 +44,7 @@ from orders.tests.provider_webhooks import (
 )
 from orders.tests.test_cancellations import cancel
 from orders.tests.test_returns import received
+from payments.errors import RefundExceedsCaptured
 from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
 from payments.operations.outcomes import record_charge
@@ -334,6 +337,39 @@ def test_cancelling_of_an_order_whose_part_payment_was_refunded_refunds_nothing(
 
 
 # --- One amount of several payments ---------------------------------------------------------------
+
+
+def test_items_are_refunded_of_two_payments() -> None:
+    order = order_of()
+    captured(payment_of(order), 40_00)
+    first = payment_of(order)
+    pay(order)
+    settle()
+    [item] = order.items.all()
+
+    refund = refund_of(first, items=[RefundedItem(order_item_id=item.id, quantity=1)])
+    succeed_all()
+
+    parts = list(Refund.objects.order_by("id"))
+    assert [(part.payment_id, part.amount) for part in parts] == [
+        (first.id, Decimal("40.00")),
+        (payment_of(order).id, Decimal("60.00")),
+    ]
+    assert refund == parts[0]
+    assert state(order) == ("cancelled", "refunded")
+    assert Event.objects.get(type="order.items_cancelled").data["refunded"] == "100.00"
+    assert broken_checks() == []
+
+
+def test_items_worth_more_than_is_left_are_not_refunded() -> None:
+    order = paid()
+    refund_of(payment_of(order), amount=Decimal("0.01"))
+    [item] = order.items.all()
+
+    with pytest.raises(RefundExceedsCaptured) as refusal:
+        refund_of(payment_of(order), items=[RefundedItem(order_item_id=item.id, quantity=1)])
+
+    assert refusal.value.data["refundable"] == "99.99"
 
 
 def returned_of_two_payments() -> tuple[Order, Sequence[Refund]]:

@@ -13,7 +13,7 @@ from oms.core import clock
 from oms.core.actor import Actor
 from oms.core.dry_runs import current_dry_run
 from oms.core.errors import NotFound
-from oms.core.money import formatted, in_currency
+from oms.core.money import ZERO, formatted, in_currency
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -119,6 +119,28 @@ def refund_captured(
             )
             amount -= part
     return refunds
+
+
+@transaction_required
+def refund_exactly(
+    payments: Sequence[Payment],
+    *,
+    actor: Actor,
+    amount: Decimal,
+    currency: str,
+    reason: str,
+    at: datetime,
+) -> Sequence[Refund]:
+    """Refund `amount` as `refund_captured` does. Raises RefundExceedsCaptured if less is left."""
+    refundable = sum((payment.refundable for payment in payments), ZERO)
+    if not 0 < amount <= refundable:
+        captured = sum((payment.captured_amount for payment in payments), ZERO)
+        raise RefundExceedsCaptured(
+            requested=formatted(amount, currency),
+            captured=formatted(captured, currency),
+            refundable=formatted(refundable, currency),
+        )
+    return refund_captured(payments, actor=actor, amount=amount, reason=reason, at=at)
 
 
 @transaction_required
