@@ -24,6 +24,7 @@ from orders.events import (
     OrderEvent,
     OrderExpired,
     OrderPaid,
+    OrderPartiallyPaid,
     OrderPaymentFailed,
     OrderPlaced,
     OrderRefunded,
@@ -96,6 +97,26 @@ def _order_paid(event: OrderPaid, order: OrderSummary, shipped: Lines) -> Messag
         subject=_("Payment received for order %(number)s") % {"number": event.number},
         headline=_("Payment received"),
         paragraphs=(_("We've received your payment of %(amount)s. Thank you.") % amount,),
+        lines=order.lines,
+        shows_order=True,
+    )
+
+
+def _order_partially_paid(
+    event: OrderPartiallyPaid, order: OrderSummary, shipped: Lines
+) -> Message:
+    amounts = {
+        "amount": money(event.amount, event.currency),
+        "total": money(order.total, order.currency),
+    }
+    paragraphs = [_("We've received %(amount)s for your order of %(total)s.") % amounts]
+    if order.payment_status == PaymentState.PARTIALLY_PAID:
+        paragraphs.append(_("Please pay the rest, so that we can ship it."))
+    return Message(
+        kind=Kind.ORDER_PAID,
+        subject=_("Partial payment received for order %(number)s") % {"number": event.number},
+        headline=_("Partial payment received"),
+        paragraphs=tuple(paragraphs),
         lines=order.lines,
         shows_order=True,
     )
@@ -273,6 +294,7 @@ def exception_message(event: ExceptionRaised) -> Message:
 ORDER_MESSAGES: Mapping[type[OrderEvent], Callable[[Any, OrderSummary, Lines], Message]] = {
     OrderPlaced: _order_placed,
     OrderPaid: _order_paid,
+    OrderPartiallyPaid: _order_partially_paid,
     OrderPaymentFailed: _payment_failed,
     ShipmentSent: _order_shipped,
     OrderDelivered: _order_delivered,

@@ -33,6 +33,11 @@ app.conf.beat_schedule = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "match refunds": {
+        "task": "payments.match_refunds",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "expire orders": {"task": "orders.expire", "schedule": 15.0, "options": {"expires": 15}},
     "add up today": {"task": "reports.add_up_today", "schedule": 60.0, "options": {"expires": 60}},
     "close days": {"task": "reports.close_days", "schedule": 300.0, "options": {"expires": 300}},

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Sum
@@ -79,12 +78,6 @@ class _Edits:
     total: Decimal | None
 
 
-class _Payable(NamedTuple):
-    total: Decimal
-    status: str
-    payment_status: str
-
-
 def order_at(*, actor: Actor, order_id: UUID, at: datetime) -> PastOrder:
     """The order as of a past time.
 
@@ -99,14 +92,15 @@ def order_at(*, actor: Actor, order_id: UUID, at: datetime) -> PastOrder:
     total = _total_at(order, edits, at=at)
     payments = totals_of_order_at(order_id, currency=order.currency, at=at)
     is_present = order.updated_at <= at
-    then = _Payable(total=total, status=status, payment_status=order.payment_status)
     return PastOrder(
         id=order.id,
         number=order.number,
         customer_id=order.customer_id,
         at=at,
         status=status,
-        payment_status=order.payment_status if is_present else payment_state(then, payments),
+        payment_status=(
+            order.payment_status if is_present else payment_state(total, payments, status=status)
+        ),
         fulfilment_status=_fulfilment_status(status, items),
         currency=order.currency,
         total=total,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Protocol
 
+from oms.core.money import ZERO
 from orders.models import Order
 from orders.states import ENDED, PaymentState
-from payments.queries import PaymentTotals, totals_of_orders
+from payments.queries import PaymentTotals
 from payments.states import PaymentStatus
 
 _OF_NEWEST = {
@@ -23,41 +23,43 @@ _OF_NEWEST = {
 IN_PROGRESS = (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.UNKNOWN)
 
 
-class Payable(Protocol):
-    """What of an order its payment status depends on; `payment_status` is the one before."""
+def payment_state(
+    total: Decimal, totals: PaymentTotals, *, status: str, previous: str = ""
+) -> PaymentState:
+    """The payment status of an order of that `total`, whose payments have `totals`.
 
-    @property
-    def total(self) -> Decimal: ...
-    @property
-    def status(self) -> Any: ...
-    @property
-    def payment_status(self) -> Any: ...
+    `status` is the order's own, and `previous` its payment status so far.
 
-
-def payment_state(order: Payable, totals: PaymentTotals) -> PaymentState:
-    """The payment status of the order, whose payments have those totals in its currency."""
+    Once its total was captured, what was refunded shows. Until then only what was kept counts, so
+    that the rest can be paid.
+    """
     newest = _OF_NEWEST[totals.newest_status]
-    if totals.captured:
-        if totals.refunded >= totals.captured:
-            return PaymentState.REFUNDED
+    if not totals.captured:
+        # What costs nothing is paid; but of what was cancelled as a whole, nothing is left to pay.
+        is_free = not total and (status not in ENDED or previous == PaymentState.PAID)
+        return PaymentState.PAID if is_free and newest not in IN_PROGRESS else newest
+    is_complete = totals.captured >= total
+    is_returned = totals.refunded >= totals.captured
+    if (is_complete or status in ENDED) and not is_returned:
         if totals.refunded:
             return PaymentState.PARTIALLY_REFUNDED
-        if totals.captured >= order.total:
+        if is_complete:
             return PaymentState.PAID
-        return newest if newest in IN_PROGRESS else PaymentState.PARTIALLY_PAID
-    # What costs nothing is paid; but of what was cancelled as a whole, nothing is left to pay.
-    is_free = not order.total and (
-        order.status not in ENDED or order.payment_status == PaymentState.PAID
-    )
-    return PaymentState.PAID if is_free and newest not in IN_PROGRESS else newest
+    if newest in IN_PROGRESS:
+        return newest
+    if not is_returned:
+        return PaymentState.PARTIALLY_PAID
+    return PaymentState.REFUNDED if is_complete or status in ENDED else newest
 
 
-def current_payment_state(order: Order) -> PaymentState:
-    """The payment status that the order's payments give it now."""
-    totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
-    return payment_state(order, totals)
+def payment_state_of(order: Order, totals: PaymentTotals) -> PaymentState:
+    """The payment status of the order, whose payments have those totals in its currency."""
+    return payment_state(order.total, totals, status=order.status, previous=order.payment_status)
 
 
-def owed(total: Decimal, totals: PaymentTotals) -> Decimal:
-    """What is still to be paid of an order of that `total`; negative if too much was."""
-    return total - totals.kept
+def owed(order: Order, totals: PaymentTotals) -> Decimal:
+    """What is still to be paid of the order.
+
+    Nothing once its total was captured: what was refunded of that is not asked for again.
+    """
+    return order.total - totals.kept if totals.captured < order.total else ZERO

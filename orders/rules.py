@@ -54,7 +54,7 @@ class OrderRules:
 
     @property
     def is_payable(self) -> bool:
-        """Whether anything is owed without a payment in progress; not once anything is refunded."""
+        """Whether anything is owed without a payment in progress; not of what was refunded."""
         waiting = (PaymentState.UNPAID, PaymentState.FAILED, PaymentState.PARTIALLY_PAID)
         return self.status not in ENDED and self.payment_status in waiting and self.total > 0
 

@@ -57,6 +57,33 @@ class PaymentVoided(DomainEvent):
     order_id: UUID | None
 
 
+@event("payment.capture_requested")
+class PaymentCaptureRequested(DomainEvent):
+    payment_id: UUID
+    order_id: UUID | None
+
+
+@event("payment.void_requested")
+class PaymentVoidRequested(DomainEvent):
+    payment_id: UUID
+    order_id: UUID | None
+
+
+@event("payment.retry_requested")
+class PaymentRetryRequested(DomainEvent):
+    """What was given up, or waits for its next attempt, is tried at once."""
+
+    payment_id: UUID
+    order_id: UUID | None
+
+
+@event("refund.retry_requested")
+class RefundRetryRequested(DomainEvent):
+    refund_id: UUID
+    payment_id: UUID
+    order_id: UUID | None
+
+
 @event("refund.requested")
 class RefundRequested(DomainEvent):
     refund_id: UUID

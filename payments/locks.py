@@ -11,6 +11,7 @@ from uuid import UUID
 from oms.db.pipeline import execute
 from oms.db.transactions import transaction_required
 from payments.models import Payment, Refund
+from payments.states import PaymentStatus
 
 
 @transaction_required
@@ -75,6 +76,16 @@ def lock_payments_of_order(order_id: UUID) -> Sequence[Payment]:
     return list(
         Payment.objects.select_for_update(no_key=True).filter(order_id=order_id).order_by("id")
     )
+
+
+@transaction_required
+def lock_captured_payments(order_id: UUID, *, currency: str) -> Sequence[Payment]:
+    """The captured payments of the order in that currency; all of the order are locked."""
+    return [
+        payment
+        for payment in lock_payments_of_order(order_id)
+        if payment.status == PaymentStatus.CAPTURED and payment.currency == currency
+    ]
 
 
 @transaction_required

@@ -161,6 +161,8 @@ class Refund(LeasedWork):
     origin = models.CharField(
         _("origin"), max_length=8, choices=Origin, default=Origin.SHOP, db_default=Origin.SHOP
     )
+    # The first one, if an amount was refunded of several payments.
+    part_of = models.UUIDField(_("part of"), null=True, blank=True)
     is_dispute = models.BooleanField(_("dispute"), default=False, db_default=False)
     amount = MoneyField(_("amount"))
     currency = CurrencyField(_("currency"))
@@ -213,6 +215,38 @@ class Refund(LeasedWork):
     def payment_left(self) -> Decimal:
         """What is left to refund of its payment."""
         return self.payment.refundable
+
+
+class UnmatchedRefund(models.Model):
+    """A refund or dispute at the provider of which `amount` fits no money that we know of yet.
+
+    It is recorded once its charge is known, and the row is deleted then.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(_("provider"), max_length=32)
+    provider_reference = models.CharField(_("provider's reference"), max_length=100)
+    charge_reference = models.CharField(_("provider's charge"), max_length=100)
+    amount = MoneyField(_("amount"))
+    currency = models.CharField(_("currency"), max_length=3, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=RefundStatus)
+    is_dispute = models.BooleanField(_("dispute"))
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    # Whether it has been an exception, which staff may have resolved.
+    is_reported = models.BooleanField(_("reported"), default=False)
+
+    class Meta:
+        verbose_name = _("unmatched refund")
+        verbose_name_plural = _("unmatched refunds")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "provider_reference"], name="unmatched_refund_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}, {self.get_status_display()}"
 
 
 class ProviderMessage(models.Model):

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from django.db.models import F, Prefetch, QuerySet, Sum
+from django.db.models import Prefetch, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from oms.core.actor import Actor
 from oms.core.errors import NotFound
@@ -18,7 +19,7 @@ from oms.core.permissions import Permission
 from oms.db.pipeline import Pipeline, Result, execute
 from oms.queue import leases
 from payments.models import Payment, Refund
-from payments.states import PaymentStatus, RefundStatus
+from payments.states import IN_PROGRESS, PaymentStatus, RefundStatus
 
 
 class Requested(Protocol):
@@ -183,23 +184,56 @@ def totals_of_charges(
     }
 
 
-def refundable_of_order(order_id: UUID, *, currency: str) -> Decimal:
-    """What is left to refund of the order's payments in that currency together."""
-    refundable = Sum(F("captured_amount") - F("refunded_amount"))
-    # Others may have refunded more of one at the provider than was captured.
-    payments = Payment.objects.filter(
-        order_id=order_id, currency=currency, captured_amount__gt=F("refunded_amount")
-    )
-    left: Decimal | None = payments.aggregate(left=refundable)["left"]
-    return left or ZERO
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundState:
+    """Where the refunds of an order have got to, in one currency.
+
+    `left` is what is left to refund. `by_shop` is what the shop has refunded of its own payments
+    and of the one that was asked about, but not of other money that others had charged.
+    """
+
+    left: Decimal
+    by_shop: Decimal
+    is_paying: bool
 
 
-def failed_refunds(refund_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the refunds that have failed."""
+_REFUND_STATE = """
+    SELECT coalesce(sum(greatest(captured_amount - refunded_amount, 0))
+                        FILTER (WHERE currency = %s), 0),
+           coalesce(sum(refunds.amount) FILTER (
+               WHERE currency = %s AND (origin = 'shop' OR id = %s)), 0),
+           coalesce(bool_or(status = ANY(%s)), false)
+    FROM payments_payment AS payment CROSS JOIN LATERAL (
+        SELECT sum(amount) AS amount FROM payments_refund AS refund
+        WHERE payment.refunded_amount > 0 AND refund.payment_id = payment.id
+          AND refund.origin = 'shop' AND refund.status <> 'failed'
+    ) AS refunds
+    WHERE order_id = %s
+"""
+
+
+def refund_state(order_id: UUID, *, payment_id: UUID, currency: str) -> RefundState:
+    """The state of the order's refunds after one of that payment."""
+    in_progress = [status.value for status in IN_PROGRESS]
+    parameters = [currency, currency, payment_id, in_progress, order_id]
+    [(left, by_shop, is_paying)] = execute(_REFUND_STATE, parameters).rows()
+    return RefundState(left=left, by_shop=by_shop, is_paying=is_paying)
+
+
+def amounts_of_refunds(refund_ids: Collection[UUID]) -> dict[UUID, Decimal]:
+    """The amounts of those of the refunds that have not failed, with all parts of each.
+
+    One of which only some parts have failed counts with the others.
+    """
     if not refund_ids:
-        return set()
-    failed = Refund.objects.filter(pk__in=refund_ids, status=RefundStatus.FAILED)
-    return set(failed.values_list("pk", flat=True))
+        return {}
+    # By the index of the orders.
+    orders = Refund.objects.filter(pk__in=refund_ids).values("order_id")
+    parts = Refund.objects.filter(
+        Q(pk__in=refund_ids) | Q(part_of__in=refund_ids), order_id__in=orders
+    )
+    amounts = parts.exclude(status=RefundStatus.FAILED).values_list(Coalesce("part_of", "id"))
+    return dict(amounts.annotate(Sum("amount")).order_by())
 
 
 def rejected_captures_and_voids() -> QuerySet[Payment]:

@@ -72,5 +72,7 @@ IN_PROGRESS = (*OPEN, PaymentStatus.AUTHORIZED)
 # Without a known outcome.
 OPEN_REFUNDS = (RefundStatus.REQUESTED, RefundStatus.PROCESSING, RefundStatus.UNKNOWN)
 
+# The failure code of a dispute that the shop has won.
+DISPUTE_WON = "dispute_won"
 # The failure code of a payment that the provider captured in another currency.
 CURRENCY_DIFFERS = "currency_differs"

@@ -1,13 +1,15 @@
-"""Celery: due payments and refunds."""
+"""Celery: due payments and refunds, and refunds of charges that were not known."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
+from oms.db.clock import database_time
 from oms.queue.leases import process_due_work
 from oms.queue.wakeups import wakeups_held
 from payments.operations.attempts import PROCESS_TASK
 from payments.operations.processing import MAX_CONCURRENT_CALLS, PaymentProcessor
+from payments.operations.provider_refunds import match_refunds
 
 # One for each process; its threads start with its first call, after the worker's fork.
 _processor = PaymentProcessor()
@@ -35,3 +37,9 @@ def process_payments() -> None:
         )
     finally:
         _processor.finish()
+
+
+@shared_task(name="payments.match_refunds")
+def match_unknown_refunds() -> None:
+    """Record refunds and disputes whose charges are known by now; safe to run at any time."""
+    match_refunds(at=database_time())

@@ -28,6 +28,7 @@ from orders.events import (
     OrderItemsAllocated,
     OrderItemsWaiting,
     OrderPaid,
+    OrderPartiallyPaid,
     OrderPaymentFailed,
     OrderPlaced,
     OrderRefunded,
@@ -173,6 +174,12 @@ def test_the_customer_reads_which_items_wait_and_when_they_have_arrived(
             {"payment_id": uuid4(), "amount": "1299.00", "currency": "EUR"},
             "order_paid",
             "1,299.00\N{NO-BREAK SPACE}EUR",
+        ),
+        (
+            OrderPartiallyPaid,
+            {"payment_id": uuid4(), "amount": "1.00", "currency": "EUR"},
+            "order_paid",
+            "1.00\N{NO-BREAK SPACE}EUR for your order of",
         ),
         (
             OrderPaymentFailed,

@@ -97,7 +97,7 @@ class CustomerOutput(OutputSerializer):
     )
     last_order_at = InstantField(allow_null=True)
     total_spent = SpentOutput(
-        many=True, help_text="What was captured and not refunded, by currency."
+        many=True, help_text="The money kept for what is still sold, by currency."
     )
     mails_sent = IntegerField(min_value=0, max_value=_MAX_INTEGER)
 

@@ -22,7 +22,9 @@ class ExceptionKind(models.TextChoices):
     CHARGE_AT_PROVIDER = "charge_at_provider", _("charge made at the provider")
     REFUND_STUCK = "refund_stuck", _("refund given up")
     REFUND_FAILED = "refund_failed", _("refund failed")
+    REFUND_AMOUNT_DIFFERS = "refund_amount_differs", _("another amount refunded")
     REFUND_AT_PROVIDER = "refund_at_provider", _("refund made at the provider")
+    REFUND_UNMATCHED = "refund_unmatched", _("refund of an unknown charge")
     DISPUTE = "dispute", _("dispute")
     STOCK_LOST = "stock_lost", _("order lost its stock")
     DEAD_MAIL = "dead_mail", _("e-mail given up")
@@ -58,7 +60,11 @@ KIND_RULES: Mapping[str, KindRules] = {
     ExceptionKind.CHARGE_AT_PROVIDER: KindRules(permission=_MONEY, operations=("refund", "cancel")),
     ExceptionKind.REFUND_STUCK: KindRules(permission=_MONEY, operations=()),
     ExceptionKind.REFUND_FAILED: KindRules(permission=_MONEY, operations=("refund",)),
-    ExceptionKind.REFUND_AT_PROVIDER: KindRules(permission=_MONEY, operations=("cancel", "refund")),
+    ExceptionKind.REFUND_AMOUNT_DIFFERS: KindRules(permission=_MONEY, operations=("refund",)),
+    ExceptionKind.REFUND_AT_PROVIDER: KindRules(
+        permission=_MONEY, operations=("cancel_items", "cancel", "refund")
+    ),
+    ExceptionKind.REFUND_UNMATCHED: KindRules(permission=_MONEY, operations=()),
     ExceptionKind.DISPUTE: KindRules(permission=_MONEY, operations=("set_status:on_hold",)),
     ExceptionKind.STOCK_LOST: KindRules(
         permission=Permission.ORDERS_VIEW, operations=("cancel_items", "cancel")
@@ -115,6 +121,15 @@ HELP: Mapping[str, Any] = {
     ),
     ExceptionKind.REFUND_FAILED: _(
         "The customer has received nothing. Refund the payment again, or by other means."
+    ),
+    ExceptionKind.REFUND_AMOUNT_DIFFERS: _(
+        "The provider refunded another amount, or in another currency, than was requested. If it "
+        "was too little, refund the rest; if it was too much, settle it with the customer."
+    ),
+    ExceptionKind.REFUND_UNMATCHED: _(
+        "A refund or dispute at the provider is of a charge that we don't know, or is more than "
+        "was collected. “manage.py reconcile --repair” reads its charge from the provider; it is "
+        "recorded as soon as that is known."
     ),
     ExceptionKind.REFUND_AT_PROVIDER: _(
         "Somebody refunded at the provider, or the customer won a dispute, but the order goes on. "

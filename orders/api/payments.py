@@ -12,6 +12,7 @@ from oms.api.permissions import IsCustomer, IsStaff
 from oms.api.views import ApiViewSet
 from oms.core.errors import PermissionDenied, StaleVersion
 from oms.core.permissions import Permission
+from oms.http.headers import PreconditionUnsupported
 from orders.api.examples import ITEM_ID
 from orders.api.inputs import NewPaymentInput, RefundInput
 from orders.api.return_examples import TOO_MANY
@@ -99,10 +100,10 @@ class PaymentRefunds(ApiViewSet):
             "Refunds `items` at their price, or `amount`, by default all that is left, in the"
             " background. Of items, units that were not shipped come first, and are cancelled;"
             " `restock` returns shipped ones to `location` or to where they came from, and with a"
-            " `location` all are shipped ones. Once everything is refunded, what was not shipped is"
-            " cancelled. `restock` beside an amount restocks all items, of an order of which"
-            " everything was shipped, when all that is left is refunded. If-Match has the order's"
-            " version."
+            " `location` all are shipped ones. Once everything is refunded of an order that was"
+            " paid, what was not shipped is cancelled. `restock` beside an amount restocks all"
+            " items, of an order of which everything was shipped, when all that is left is"
+            " refunded. If-Match has the order's version; money of no order has none."
         ),
         request=RefundInput,
         response=RefundOutput,
@@ -117,6 +118,7 @@ class PaymentRefunds(ApiViewSet):
             RestockAmbiguous,
             NothingToRefund,
             NothingToReturn,
+            PreconditionUnsupported,
             StaleVersion,
         ],
         error_examples={

@@ -59,7 +59,7 @@ PAYMENT_CHECKS = (
                   SELECT FROM exceptions_exceptionrecord AS exception
                   WHERE exception.order_id = orders_order.id
                     AND exception.kind IN ('captured_amount_differs', 'captured_after_final',
-                                           'charge_at_provider'))
+                                           'charge_at_provider', 'refund_failed'))
               AND NOT EXISTS (
                   SELECT FROM unprocessed WHERE unprocessed.order_id = orders_order.id)
         """,
@@ -77,13 +77,13 @@ PAYMENT_CHECKS = (
             FROM (
                 SELECT orders_order.id, orders_order.payment_status,
                        CASE
-                           WHEN payments.captured > 0 AND payments.refunded >= payments.captured
-                               THEN 'refunded'
-                           WHEN payments.captured > 0 AND payments.refunded > 0
+                           WHEN payments.captured > payments.refunded AND payments.refunded > 0
+                                AND (payments.captured >= orders_order.total
+                                     OR orders_order.status IN ('cancelled', 'expired'))
                                THEN 'partially_refunded'
-                           WHEN payments.captured > 0 AND payments.captured >= orders_order.total
-                               THEN 'paid'
-                           WHEN orders_order.total = 0
+                           WHEN payments.captured > payments.refunded
+                                AND payments.captured >= orders_order.total THEN 'paid'
+                           WHEN orders_order.total = 0 AND coalesce(payments.captured, 0) = 0
                                 AND (orders_order.status NOT IN ('cancelled', 'expired')
                                      OR orders_order.payment_status = 'paid')
                                 AND coalesce(payments.newest, '') NOT IN
@@ -94,7 +94,13 @@ PAYMENT_CHECKS = (
                            WHEN payments.newest = 'authorized'
                                THEN CASE WHEN orders_order.payment_status = 'processing'
                                     THEN 'processing' ELSE 'authorized' END
-                           WHEN payments.captured > 0 THEN 'partially_paid'
+                           WHEN payments.captured > payments.refunded THEN 'partially_paid'
+                           WHEN payments.captured > 0
+                                AND payments.captured >= orders_order.total THEN 'refunded'
+                           -- What was returned before it ended stays as it was shown then.
+                           WHEN payments.captured > 0
+                                AND orders_order.status IN ('cancelled', 'expired')
+                                AND payment_status NOT IN ('unpaid', 'failed') THEN 'refunded'
                            WHEN payments.newest = 'failed' THEN 'failed'
                            ELSE 'unpaid' END AS expected
                 FROM orders_order

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from oms.core import clock
@@ -14,18 +13,18 @@ from oms.core.money import ZERO, rounded
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
-from oms.events.types import DomainEvent
 from orders.errors import NothingToCancel
 from orders.events import ItemsCancelled
 from orders.locks import items_of, lock_order
 from orders.models import Cancellation, CancellationItem, Order, OrderItem, Shipment
+from orders.operations.payment_exceptions import settle_balanced
 from orders.operations.quantities import ItemQuantity, price_of, quantities_by_item
+from orders.operations.refunding_cancelled import refund_price
 from orders.operations.transitions import release_quantities, transition_order
-from orders.payment_status import current_payment_state
+from orders.payment_status import payment_state_of
 from orders.states import FulfilmentState, OrderStatus, PaymentState, ShipmentStatus
-from payments.events import PaymentCaptured
-from payments.operations.refunds import refund_of_order, refund_or_void
-from payments.queries import Requested
+from payments.operations.refunds import refund_or_void
+from payments.queries import PaymentTotals, Requested, totals_of_orders
 
 _UNPAID = (PaymentState.UNPAID, PaymentState.FAILED)
 
@@ -59,7 +58,7 @@ def cancel_items(
     now = clock.now()
     order.touch(at=now)
     cancellation = cancel_quantities(
-        order, own, quantities, actor=actor, at=now, reason=reason, refund=None
+        order, own, quantities, actor=actor, at=now, reason=reason, refunds=None
     )
     return cancellation, order
 
@@ -73,11 +72,11 @@ def cancel_quantities(
     actor: Actor,
     at: datetime,
     reason: str,
-    refund: Requested | None,
+    refunds: Sequence[Requested] | None,
 ) -> Cancellation:
     """Cancel quantities of a locked order, all of whose items are `own`, and save it.
 
-    `refund` is that of their price; without one, what was paid of it is refunded. The caller has
+    `refunds` are those of their price; without any, what was paid of it is refunded. The caller has
     given the order its new version.
     """
     amount = price_of(quantities, order.currency)
@@ -86,11 +85,12 @@ def cancel_quantities(
         sold = item.quantity - item.quantity_cancelled
         item.line_total = rounded(item.unit_price * sold, order.currency)
     order.total -= amount
-    if order.payment_status == PaymentState.PARTIALLY_PAID:
-        order.payment_status = current_payment_state(order)
     if (run := current_dry_run()) is not None:
         run.change_total(-amount, order.currency)
-    refunds = [refund] if refund else _refund(order, amount, actor=actor, at=at, reason=reason)
+    if refunds is None:
+        refunds = refund_price(order, amount, actor=actor, at=at, reason=reason)
+    if order.payment_status != PaymentState.PAID:
+        _update_balance(order, is_refunding=bool(refunds), actor=actor)
     cancellation = Cancellation.objects.create(
         order=order,
         amount=amount,
@@ -140,22 +140,17 @@ def cancel_quantities(
     return cancellation
 
 
-def _refund(
-    order: Order, amount: Decimal, *, actor: Actor, at: datetime, reason: str
-) -> Sequence[Requested]:
-    """Refund the cancelled `amount`, as far as it was paid."""
-    refunds = refund_of_order(
-        actor=actor,
-        order_id=order.id,
-        amount=amount,
-        currency=order.currency,
-        keep=order.total,
-        reason=reason or "Items were cancelled.",
-        at=at,
-    )
-    if refunds:
-        actor.require(Permission.PAYMENTS_REFUND)
-    return refunds
+def _update_balance(order: Order, *, is_refunding: bool, actor: Actor) -> None:
+    """Less is sold now, for which what was captured may be enough.
+
+    Without a refund no event of a payment follows, which would settle what is right now.
+    """
+    totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
+    if not totals.captured:
+        return
+    order.payment_status = payment_state_of(order, totals)
+    if totals.kept == order.total and not is_refunding:
+        settle_balanced(order.id, actor=actor)
 
 
 def _complete(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
@@ -178,7 +173,7 @@ def _complete(order: Order, *, actor: Actor, at: datetime, reason: str) -> None:
 
 @transaction_required
 def cancel_rest(
-    order: Order, *, actor: Actor, at: datetime, reason: str, refund: Requested
+    order: Order, *, actor: Actor, at: datetime, reason: str, refunds: Sequence[Requested]
 ) -> bool:
     """Cancel all that is not shipped of a locked order whose payments are fully refunded.
 
@@ -188,43 +183,5 @@ def cancel_rest(
         return False
     own = items_of([order.id])[order.id]
     rest = {item: item.left_to_ship for item in own if item.left_to_ship}
-    cancel_quantities(order, own, rest, actor=actor, at=at, reason=reason, refund=refund)
+    cancel_quantities(order, own, rest, actor=actor, at=at, reason=reason, refunds=refunds)
     return True
-
-
-def captured_above_total(
-    facts: Iterable[DomainEvent], orders: Mapping[UUID, Order]
-) -> dict[UUID, Decimal]:
-    """The amount that was captured for each of the orders of which less is still sold."""
-    return {
-        fact.order_id: fact.amount
-        for fact in facts
-        if isinstance(fact, PaymentCaptured)
-        and fact.order_id is not None
-        and fact.order_id in orders
-        and fact.amount > orders[fact.order_id].total
-    }
-
-
-@transaction_required
-def refund_cancelled(order: Order, *, captured: Decimal, actor: Actor, at: datetime) -> None:
-    """Refund what was cancelled of a locked order while its payment was in progress.
-
-    That is what exceeds its total of the amount `captured` now.
-    """
-    unpaid = list(Cancellation.objects.filter(order=order, refund_id=None))
-    amount = min(captured - order.total, sum((one.amount for one in unpaid), ZERO))
-    if amount <= 0:
-        return
-    refunds = refund_of_order(
-        actor=actor,
-        order_id=order.id,
-        amount=amount,
-        currency=order.currency,
-        keep=order.total,
-        reason="Items were cancelled before the payment was received.",
-        at=at,
-    )
-    if refunds:
-        ids = [cancellation.id for cancellation in unpaid]
-        Cancellation.objects.filter(pk__in=ids).update(refund_id=refunds[0].id)

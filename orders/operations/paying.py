@@ -20,15 +20,11 @@ from oms.events.types import DomainEvent
 from orders.events import OrderPaid, OrderPartiallyPaid, OrderPaymentFailed, OrderRefunded
 from orders.locks import items_of, lock_orders
 from orders.models import Order, OrderItem
-from orders.operations.cancellations import captured_above_total, refund_cancelled
-from orders.operations.payment_exceptions import (
-    raise_overpaid,
-    raise_refunds_at_provider,
-    settle_balanced,
-)
+from orders.operations.payment_exceptions import is_overpaid, record_exceptions
+from orders.operations.refunding_cancelled import captures_above_total, refund_cancelled_since
 from orders.operations.transitions import apply_transition, save_transitions, stock_reference
 from orders.operations.validation import check_stock
-from orders.payment_status import owed, payment_state
+from orders.payment_status import payment_state_of
 from orders.placements import OrderedItem
 from orders.states import ENDED, OrderStatus, PaymentState
 from payments.events import (
@@ -37,12 +33,13 @@ from payments.events import (
     PaymentCaptured,
     PaymentFailed,
     PaymentVoided,
+    RefundFailed,
     RefundSucceeded,
 )
 from payments.locks import lock_payments_of_orders
 from payments.operations.refunds import refund_or_void
 from payments.queries import PaymentTotals, totals_of_orders
-from payments.states import CURRENCY_DIFFERS, Origin
+from payments.states import CURRENCY_DIFFERS, DISPUTE_WON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +64,14 @@ class _Context:
         self.events.append((event, self.actor))
 
     @property
-    def is_overpaid(self) -> bool:
-        return owed(self.order.total, self.totals) < 0
+    def is_paid(self) -> bool:
+        """Whether its total was captured, of which something may be refunded since.
+
+        An order that has ended is only confirmed again by what is kept.
+        """
+        order, totals = self.order, self.totals
+        paid = totals.kept if order.status in ENDED else totals.captured
+        return paid >= order.total and not is_overpaid(order, totals)
 
 
 @transaction_required
@@ -85,17 +88,20 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
     orders = lock_orders(fact.order_id for fact in facts if fact.order_id is not None)
     ended = [order for order in orders.values() if order.status in ENDED]
     items = items_of(order.id for order in ended if order.status == OrderStatus.EXPIRED)
+    totals = totals_of_orders(orders.keys())
+    overpaid = captures_above_total(facts, orders, totals)
     # Payments come before stock in the order of locks, and stock is locked before the outcome.
-    overpaid = captured_above_total(facts, orders)
-    lock_payments_of_orders([*(order.id for order in ended), *overpaid])
+    lock_payments_of_orders({*(order.id for order in ended), *(fact.order_id for fact in overpaid)})
     stock = open_stock_allocator(
         item.product_id for of_order in items.values() for item in of_order
     )
     now = clock.now()
-    for order_id, amount in overpaid.items():
-        if orders[order_id].status != OrderStatus.CANCELLED:
-            refund_cancelled(orders[order_id], captured=amount, actor=system("orders"), at=now)
-    totals = totals_of_orders(orders.keys())
+    for fact in overpaid:
+        refund_cancelled_since(
+            orders[fact.order_id], payment_id=fact.payment_id, actor=system("orders"), at=now
+        )
+    if ended or overpaid:
+        totals = totals_of_orders(orders.keys())
     order_events: list[tuple[DomainEvent, Actor]] = []
     waiting: list[OrderItem] = []
     handled: list[tuple[Any, _Context]] = []
@@ -134,33 +140,12 @@ def apply_payment_events(events: Sequence[RecordedEvent]) -> None:
             reason=f"The order is {context.order.status}.",
             at=now,
         )
-    _record_exceptions(handled)
-
-
-def _record_exceptions(handled: Sequence[tuple[Any, _Context]]) -> None:
-    """Raise those that the events cause, and settle those that they mend."""
-    balanced = set()
-    for fact, context in handled:
-        order = context.order
-        if isinstance(fact, RefundSucceeded):
-            if fact.origin == Origin.PROVIDER and order.status not in ENDED:
-                raise_refunds_at_provider(order, fact, actor=context.actor)
-        elif not isinstance(fact, PaymentCaptured):
-            continue
-        elif context.is_overpaid and fact.origin == Origin.SHOP:
-            raise_overpaid(order, fact, kept=context.totals.kept, actor=context.actor)
-        # Of most captures nothing can be open: they are the order's only payment, and all of it.
-        is_plain = isinstance(fact, PaymentCaptured) and fact.amount == order.total
-        right = 0 if order.status in ENDED else order.total
-        if context.totals.kept == right and not is_plain:
-            balanced.add((order.id, context.actor))
-    for order_id, actor in balanced:
-        settle_balanced(order_id, actor=actor)
+    record_exceptions([(fact, each.order, each.totals, each.actor) for fact, each in handled])
 
 
 def _update_payment_status(context: _Context) -> None:
     order = context.order
-    status = payment_state(order, context.totals)
+    status = payment_state_of(order, context.totals)
     if status != order.payment_status:
         order.payment_status = status
         order.touch(at=context.at)
@@ -187,7 +172,7 @@ def _handle_captured(fact: PaymentCaptured, context: _Context) -> bool:
             currency=fact.currency,
         )
     )
-    if context.totals.kept != order.total:
+    if not context.is_paid:
         kept = formatted(context.totals.kept, order.currency)
         total = formatted(order.total, order.currency)
         _hold(context, reason=f"{kept} of {total} {order.currency} paid")
@@ -269,6 +254,11 @@ def _handle_status_only(fact: DomainEvent, context: _Context) -> bool:
     return False
 
 
+def _handle_refund_failed(fact: RefundFailed, context: _Context) -> bool:
+    """What the shop has won back with a dispute is refunded if the order has ended since."""
+    return fact.code == DISPUTE_WON and context.order.status in ENDED
+
+
 def _handle_refunded(fact: RefundSucceeded, context: _Context) -> bool:
     order = context.order
     if fact.currency == order.currency:
@@ -292,6 +282,7 @@ _HANDLERS: Mapping[type[DomainEvent], Callable[[Any, _Context], bool]] = {
     PaymentFailed: _handle_failed,
     PaymentBecameUnknown: _handle_status_only,
     PaymentVoided: _handle_status_only,
+    RefundFailed: _handle_refund_failed,
     RefundSucceeded: _handle_refunded,
 }
 

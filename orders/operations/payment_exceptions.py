@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,11 +11,15 @@ from django.db.models import Q
 from oms.core.actor import Actor
 from oms.core.money import with_currency
 from oms.db.transactions import transaction_required
+from oms.events.types import DomainEvent
 from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.operations.recording import settle_exceptions
 from orders.models import Order
-from payments.events import PaymentCaptured, RefundSucceeded
+from orders.states import ENDED
+from payments.events import PaymentCaptured, RefundFailed, RefundSucceeded
 from payments.operations.exceptions import raise_about_payment, raise_about_refund
+from payments.queries import PaymentTotals
+from payments.states import DISPUTE_WON, Origin
 
 # Mended once what was kept of the payments is what the order is worth.
 _BALANCE = (
@@ -31,21 +36,56 @@ def settle_balanced(order_id: UUID, *, actor: Actor) -> None:
     settle_exceptions(_BALANCE, about=Q(order_id=order_id), actor=actor)
 
 
+def is_overpaid(order: Order, totals: PaymentTotals) -> bool:
+    """Whether more is kept than the order is worth."""
+    return bool(totals.kept > order.total)
+
+
 @transaction_required
-def raise_overpaid(order: Order, fact: PaymentCaptured, *, kept: Decimal, actor: Actor) -> None:
-    """More than the order's total was captured."""
+def record_exceptions(handled: Sequence[tuple[DomainEvent, Order, PaymentTotals, Actor]]) -> None:
+    """Raise those that payment events cause, and settle those that they mend.
+
+    The totals are those of the order's payments, and the actor is that of the event.
+    """
+    balanced = set()
+    for fact, order, totals, actor in handled:
+        if isinstance(fact, RefundSucceeded):
+            if fact.origin == Origin.PROVIDER and order.status not in ENDED:
+                _raise_refund_at_provider(order, fact, actor=actor)
+        elif isinstance(fact, PaymentCaptured):
+            if is_overpaid(order, totals) and fact.origin == Origin.SHOP:
+                _raise_overpaid(order, fact.payment_id, kept=totals.kept, actor=actor)
+        elif isinstance(fact, RefundFailed):
+            # Such as a dispute that the shop has won, and for which units were cancelled meanwhile.
+            if is_overpaid(order, totals) and fact.code == DISPUTE_WON:
+                _raise_overpaid(order, fact.payment_id, kept=totals.kept, actor=actor)
+        else:
+            continue
+        # Of most captures nothing can be open: they are the order's only payment, and all of it.
+        is_plain = (
+            isinstance(fact, PaymentCaptured) and fact.amount == order.total == totals.captured
+        )
+        right = 0 if order.status in ENDED else order.total
+        if totals.kept == right and not is_plain:
+            balanced.add((order.id, actor))
+    for order_id, actor in balanced:
+        settle_balanced(order_id, actor=actor)
+
+
+@transaction_required
+def _raise_overpaid(order: Order, payment_id: UUID, *, kept: Decimal, actor: Actor) -> None:
     paid, total = with_currency(kept, order.currency), with_currency(order.total, order.currency)
     raise_about_payment(
         ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
-        f"{paid} were captured for an order of {total}.",
-        payment_id=fact.payment_id,
+        f"{paid} were captured and kept for an order of {total}.",
+        payment_id=payment_id,
         order_id=order.id,
         actor=actor,
     )
 
 
 @transaction_required
-def raise_refunds_at_provider(order: Order, fact: RefundSucceeded, *, actor: Actor) -> None:
+def _raise_refund_at_provider(order: Order, fact: RefundSucceeded, *, actor: Actor) -> None:
     """Somebody else refunded an order that goes on."""
     money = with_currency(fact.amount, fact.currency)
     raise_about_refund(

@@ -16,7 +16,7 @@ from oms.core.errors import Conflict, InputError, Invalid
 from oms.core.money import ZERO, rounded
 from orders.models import OrderItem, RefundItem, ReturnItem
 from orders.states import OPEN_RETURNS
-from payments.queries import failed_refunds
+from payments.queries import amounts_of_refunds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +91,10 @@ def returnable_quantities(order_id: UUID) -> dict[OrderItem, int]:
 def refunded_quantities(own: Sequence[OrderItem]) -> dict[UUID, int]:
     """The shipped units by line that were refunded, without refunds that failed."""
     items = list(RefundItem.objects.filter(order_item__in=own))
-    failed = failed_refunds({item.refund_id for item in items})
+    made = amounts_of_refunds({item.refund_id for item in items})
     refunded: Counter[UUID] = Counter()
     for item in items:
-        if item.refund_id not in failed:
+        if item.refund_id in made:
             refunded[item.order_item_id] += item.quantity
     return refunded
 

@@ -11,7 +11,7 @@ from inventory.operations.returning import ReturnedUnits, return_units
 from inventory.operations.stock import Cause
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.money import ZERO, formatted, rounded
+from oms.core.money import ZERO, rounded
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
@@ -36,8 +36,8 @@ from orders.operations.quantities import (
 from orders.operations.returns import ReturnedItem, create_return
 from orders.return_events import ReturnReceived
 from orders.states import ReturnOutcome, ReturnStatus
-from payments.errors import RefundExceedsCaptured
-from payments.operations.refunds import refund_of_order
+from payments.locks import lock_captured_payments
+from payments.operations.refunds import refund_exactly
 from payments.queries import Requested
 
 
@@ -205,25 +205,19 @@ def _refund(
         error=NothingToRefund,
     )
     amount = price_of(quantities, order.currency)
-    refunds = refund_of_order(
+    if not amount:
+        return ()
+    refunds = refund_exactly(
+        lock_captured_payments(order.id, currency=order.currency),
         actor=actor,
-        order_id=order.id,
         amount=amount,
         currency=order.currency,
-        keep=ZERO,
         reason="Items were returned.",
         at=at,
     )
-    refundable = sum((one.amount for one in refunds), ZERO)
-    if refundable < amount:
-        raise RefundExceedsCaptured(
-            requested=formatted(amount, order.currency),
-            refundable=formatted(refundable, order.currency),
-        )
     RefundItem.objects.bulk_create(
         RefundItem(refund_id=refunds[0].id, order_item=item, quantity=quantity)
         for item, quantity in quantities.items()
-        if refunds
     )
     return refunds
 

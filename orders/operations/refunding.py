@@ -17,6 +17,7 @@ from oms.core.errors import NotFound
 from oms.core.permissions import Permission
 from oms.db.transactions import transaction
 from oms.events.publishing import publish
+from oms.http.headers import PreconditionUnsupported
 from orders.errors import NothingToRefund, NothingToReturn, RestockAmbiguous
 from orders.events import ItemsReturned
 from orders.locks import check_version, items_of, lock_orders
@@ -31,9 +32,9 @@ from orders.operations.quantities import (
     refuse_too_many,
     returnable_quantities,
 )
-from payments.locks import lock_payments_of_orders
-from payments.operations.refunds import request_refund
-from payments.queries import Requested, RequestedRefund, order_of_payment, refundable_of_order
+from payments.locks import lock_captured_payments, lock_payments_of_orders
+from payments.operations.refunds import refund_exactly, request_refund
+from payments.queries import Requested, RequestedRefund, order_of_payment, refund_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +64,15 @@ def refund_payment(
 ) -> Requested:
     """Refund `items`, or `amount` of a payment, by default the remaining amount.
 
-    Once everything is refunded, what was not shipped is cancelled. `restock` returns all units to
-    the stock, of an order of which everything was shipped and of which this refunds the rest;
-    otherwise it raises RestockAmbiguous. Raises PermissionDenied, NotFound, StaleVersion,
-    RefundExceedsCaptured, NothingToRefund naming the lines of which fewer are left, and Invalid for
-    unknown items and locations, and an amount with more decimals than its currency has.
+    What the price of the items exceeds of the payment is refunded of the order's other payments;
+    the refund returned is the first one.
+
+    Once everything is refunded of an order that was paid, what was not shipped is cancelled.
+    `restock` returns all units to the stock, of an order of which everything was shipped and of
+    which this refunds the rest; otherwise it raises RestockAmbiguous. Raises PermissionDenied,
+    NotFound, StaleVersion, RefundExceedsCaptured, NothingToRefund naming the lines of which fewer
+    are left, PreconditionUnsupported for a version of money of no order, and Invalid for unknown
+    items and locations, and an amount with more decimals than its currency has.
     """
     actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
     order_id = order_of_payment(payment_id)
@@ -76,28 +81,37 @@ def refund_payment(
     if order is None:
         if items is not None or restock:
             raise NotFound
+        if expected_version is not None:
+            raise PreconditionUnsupported
         return request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
     check_version(order, expected_version)
-    # All of them before any stock: see docs/architecture.md.
-    lock_payments_of_orders([order.id])
     now = clock.now()
     order.touch(at=now)
     if items is not None:
-        refund = _refund_items(
+        refunds = _refund_items(
             order, items, actor=actor, payment_id=payment_id, reason=reason, at=now
         )
     else:
-        refund = request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)
-    is_last = (
-        refund.currency == order.currency
-        and not refund.payment_left
-        and not refundable_of_order(order.id, currency=order.currency)
-    )
+        # All of them before any stock: see docs/architecture.md.
+        lock_payments_of_orders([order.id])
+        refunds = [request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)]
+    refund = refunds[0]
+    is_last = has_paid = False
+    if refund.currency == order.currency and not refund.payment_left:
+        state = refund_state(order.id, payment_id=payment_id, currency=order.currency)
+        is_last = not state.left
+        # Money that never paid the order, such as what somebody charged beside, ends nothing.
+        has_paid = not state.is_paying and state.by_shop >= order.total
     if restock:
         if not (is_last and order.has_shipped_everything):
             raise RestockAmbiguous
         _restock_all(order, refund=refund, actor=actor, at=now)
-    if not (is_last and cancel_rest(order, actor=actor, at=now, reason=reason, refund=refund)):
+    is_saved = (
+        is_last
+        and has_paid
+        and cancel_rest(order, actor=actor, at=now, reason=reason, refunds=refunds)
+    )
+    if not is_saved:
         order.save(update_fields=["version", "updated_at"])
     return refund
 
@@ -110,7 +124,7 @@ def _refund_items(
     payment_id: UUID,
     reason: str,
     at: datetime,
-) -> RequestedRefund:
+) -> Sequence[RequestedRefund]:
     check_locations([item.location for item in items])
     own = items_of([order.id])[order.id]
     refunded, expected = refunded_quantities(own), expected_quantities(order.id)
@@ -141,12 +155,16 @@ def _refund_items(
         left=lambda item: item.left_to_return - expected.get(item.id, 0),
         error=NothingToReturn,
     )
-    refund = request_refund(
+    payments = lock_captured_payments(order.id, currency=order.currency)
+    refunds = refund_exactly(
+        sorted(payments, key=lambda payment: payment.id != payment_id),
         actor=actor,
-        payment_id=payment_id,
         amount=price_of(quantities, order.currency),
+        currency=order.currency,
         reason=reason,
+        at=at,
     )
+    refund = refunds[0]
     RefundItem.objects.bulk_create(
         RefundItem(
             refund_id=refund.id,
@@ -172,8 +190,8 @@ def _refund_items(
     )
     cancelled = {item: n for item, n in cancelled.items() if n}
     if cancelled:
-        cancel_quantities(order, own, cancelled, actor=actor, at=at, reason=reason, refund=refund)
-    return refund
+        cancel_quantities(order, own, cancelled, actor=actor, at=at, reason=reason, refunds=refunds)
+    return refunds
 
 
 def _restock_all(order: Order, *, refund: Requested, actor: Actor, at: datetime) -> None:

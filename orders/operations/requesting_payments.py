@@ -34,7 +34,7 @@ def pay_order(
 
     Raises NotFound, PermissionDenied, StaleVersion, PaymentInProgress, Invalid for more decimals
     than the currency has, TotalChanged if its total is not `expected_total`, and OrderNotPayable if
-    nothing is owed, anything was refunded, or the order has ended.
+    nothing is owed, or the order has ended.
     """
     order = lock_order(
         order_id,
@@ -54,9 +54,8 @@ def pay_order(
     if not order.is_payable:
         raise OrderNotPayable(current_status=order.status, payment_status=order.payment_status)
     # The payments decide, for the order's own payment status may be behind.
-    amount = owed(
-        order.total, totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
-    )
+    totals = totals_of_orders([order.id]).get((order.id, order.currency), PaymentTotals())
+    amount = owed(order, totals)
     if amount <= 0:
         raise PaymentInProgress
     payment = request_payment(

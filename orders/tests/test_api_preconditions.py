@@ -140,3 +140,27 @@ def test_every_write_of_the_fast_path_refuses_it() -> None:
     for route in writes:
         said = documentation_of(getattr(route.view, route.action))
         assert not takes_precondition(said, "POST")
+
+
+def test_a_version_of_money_of_no_order_is_refused(staff: APIClient) -> None:
+    payment = Payment.objects.create(
+        origin="provider",
+        charge_key="till-7",
+        provider="sandbox",
+        amount=Decimal("10.00"),
+        captured_amount=Decimal("10.00"),
+        currency="EUR",
+        status="captured",
+        next_attempt_at=None,
+    )
+    path = f"/api/v1/admin/payments/{payment.id}/refunds"
+
+    wanted = {"amount": "4.00", "reason": "Not due."}
+
+    refused = staff.post(path, wanted, headers={"If-Match": '"v1"'})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "precondition_unsupported")
+    assert not Refund.objects.exists()
+    assert staff.get("/api/v1/admin/payments").json()["results"][0]["refundable"] == "10.00"
+    assert staff.post(path, wanted).status_code == 202
+    assert staff.get("/api/v1/admin/payments").json()["results"][0]["refundable"] == "6.00"

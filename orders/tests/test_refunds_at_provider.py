@@ -7,11 +7,7 @@ from decimal import Decimal
 import pytest
 
 from oms.testing.factories import actor_for, make_staff
-from oms.testing.ordering import (
-    PROVIDER,
-    payment_of,
-    refund_of,
-)
+from oms.testing.ordering import payment_of, refund_of
 from orders.operations.cancelling import cancel_order
 from orders.tests.provider_webhooks import (
     broken_checks,
@@ -23,10 +19,7 @@ from orders.tests.provider_webhooks import (
     state,
     succeed,
 )
-from payments.gateways.base import RefundResult
-from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Refund
-from payments.operations.provider_refunds import record_provider_refund
 
 pytestmark = pytest.mark.django_db
 
@@ -143,18 +136,6 @@ def test_a_lost_dispute_whose_opening_never_arrived_is_recorded() -> None:
 
     assert Refund.objects.get().status == "succeeded"
     assert state(order) == ("confirmed", "refunded")
-
-
-def test_a_refund_of_an_unknown_charge_is_left_to_reconciliation() -> None:
-    result = RefundResult(
-        status=RefundOutcome.SUCCEEDED,
-        provider_reference="re_1",
-        charge_reference="ch_nobody",
-        amount=Decimal("1.00"),
-    )
-
-    assert not record_provider_refund(actor=PROVIDER, provider="sandbox", result=result)
-    assert not Refund.objects.exists()
 
 
 def test_a_failed_refund_is_an_exception_until_as_much_is_refunded() -> None:

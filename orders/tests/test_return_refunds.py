@@ -35,7 +35,11 @@ def test_a_refund_needs_its_permission_and_money() -> None:
     refund_payment(actor=staff, payment_id=payment_of(order).id, amount=Decimal("30.00"))
     with pytest.raises(RefundExceedsCaptured) as exceeded:
         record_return(actor=staff, order_id=order.id, items=received(order, 1), refund=True)
-    assert exceeded.value.data == {"requested": "19.90", "refundable": "9.80"}
+    assert exceeded.value.data == {
+        "requested": "19.90",
+        "captured": "39.80",
+        "refundable": "9.80",
+    }
     assert not OrderReturn.objects.exists()
     record_return(actor=stock_keeper, order_id=order.id, items=received(order, 1))
 

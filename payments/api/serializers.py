@@ -56,6 +56,7 @@ class PaymentOutput(OutputSerializer):
     status = ChoiceField(choices=PaymentStatus.choices)
     captured_amount = MoneyField()
     refunded_amount = MoneyField()
+    refundable = MoneyField(help_text="What is left to refund.")
     failure_code = serializers.CharField()
     failure_message = serializers.CharField()
     created_at = InstantField()

@@ -54,15 +54,16 @@ class ChargeResult:
 class RefundResult:
     """The current state of a refund; failure is final for its key, and no money was moved.
 
-    `key` is its idempotency key, `charge_reference` the provider's own id of the charge. A dispute
-    is a refund that is pending until it is decided: lost by the shop, it has succeeded; won, it has
-    failed.
+    `key` is its idempotency key, `charge_reference` the provider's own id of the charge. Without a
+    `currency` it is in that of the charge. A dispute is a refund that is pending until it is
+    decided: lost by the shop, it has succeeded; won, it has failed.
     """
 
     status: RefundStatus
     provider_reference: str
     charge_reference: str
     amount: Decimal
+    currency: str = ""
     key: str = ""
     reason: str = ""
     is_dispute: bool = False

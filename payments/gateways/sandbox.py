@@ -78,6 +78,7 @@ class _Refund(msgspec.Struct, frozen=True):
             provider_reference=self.id,
             charge_reference=self.charge_id,
             amount=from_minor_units(self.amount, self.currency),
+            currency=self.currency,
             key=self.idempotency_key,
             reason=self.reason,
         )
@@ -104,6 +105,7 @@ class _Dispute(msgspec.Struct, frozen=True):
             provider_reference=self.id,
             charge_reference=self.charge_id,
             amount=from_minor_units(self.amount, self.currency),
+            currency=self.currency,
             reason=self.reason,
             is_dispute=True,
         )

@@ -18,7 +18,7 @@ from oms.exceptions.operations.recording import (
     subject_of,
 )
 from oms.queue.leases import give_up
-from payments.models import Payment, Refund
+from payments.models import Payment, Refund, UnmatchedRefund
 from payments.states import RefundStatus
 
 _WITHOUT_OUTCOME = (
@@ -154,6 +154,40 @@ def raise_refund_failed(payment: Payment, refund: Refund, *, actor: Actor) -> No
 
 
 @transaction_required
+def raise_refund_amount_differs(
+    refund: Refund, *, refunded: str, requested: str, actor: Actor
+) -> None:
+    """Both are amounts with their currency."""
+    raise_about_refund(
+        ExceptionKind.REFUND_AMOUNT_DIFFERS,
+        f"The provider refunded {refunded} instead of {requested}.",
+        refund_id=refund.id,
+        payment_id=refund.payment_id,
+        order_id=refund.order_id,
+        actor=actor,
+    )
+
+
+@transaction_required
+def raise_unmatched(refund: UnmatchedRefund, *, actor: Actor) -> None:
+    amount = with_currency(refund.amount, refund.currency) if refund.currency else refund.amount
+    new = NewException(
+        kind=ExceptionKind.REFUND_UNMATCHED,
+        subject=subject_of("refund", refund.id),
+        cause=f"{amount} were refunded as {refund.provider_reference} of the charge"
+        f" {refund.charge_reference}, of which we don't know as much.",
+    )
+    raise_exceptions([new], actor=actor)
+
+
+@transaction_required
+def settle_unmatched(refund: UnmatchedRefund, *, actor: Actor) -> None:
+    """It is recorded, or was not made after all."""
+    about = Q(subject=subject_of("refund", refund.id))
+    settle_exceptions([ExceptionKind.REFUND_UNMATCHED], about=about, actor=actor)
+
+
+@transaction_required
 def settle_refunded(payment: Payment, refund: Refund, *, actor: Actor) -> None:
     """A refund of the payment has succeeded: it mends one that failed, if it is as large."""
     kinds: list[ExceptionKind] = []
@@ -161,5 +195,5 @@ def settle_refunded(payment: Payment, refund: Refund, *, actor: Actor) -> None:
     if not failed.filter(amount__gt=refund.amount).exists() or not payment.refundable:
         kinds.append(ExceptionKind.REFUND_FAILED)
     if not payment.refundable:
-        kinds += _MONEY_NOT_DUE
+        kinds += [*_MONEY_NOT_DUE, ExceptionKind.REFUND_AMOUNT_DIFFERS]
     settle_exceptions(kinds, about=Q(payment_id=payment.id), actor=actor)

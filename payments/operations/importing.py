@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from itertools import islice
 
 import structlog
+from django.db import OperationalError
 
 from oms.core.actor import system
+from oms.core.errors import Unavailable
 from oms.core.ids import as_uuid
 from oms.db.transactions import durable
-from payments.gateways.base import ChargeStatus, Gateway, GatewayError, LedgerEntry
+from payments.gateways.base import (
+    ChargeStatus,
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayUnknownOutcome,
+    LedgerEntry,
+)
 from payments.gateways.registry import GATEWAYS
 from payments.operations.outcomes import record_charge, record_refund
 from payments.operations.provider_captures import record_foreign_charge
@@ -49,7 +58,15 @@ def _import(provider: str, gateway: Gateway) -> Iterator[str]:
         ours = totals_of_charges([entry.key for entry in batch], provider=provider)
         for entry in batch:
             totals = ours.get((entry.key, entry.charge.currency), ChargeTotals())
-            if _import_charge(provider, gateway, entry, totals):
+            try:
+                is_changed = _import_charge(provider, gateway, entry, totals)
+            except (GatewayUnknownOutcome, GatewayMisconfigured, OperationalError, Unavailable):
+                raise  # no fault of the charge
+            except Exception as error:  # one that cannot be recorded must not stop the others
+                log.exception("import_of_charge_failed", provider=provider, id=entry.key)
+                yield f"charge {entry.key}: could not be recorded: {error}"
+                continue
+            if is_changed:
                 log.info("reconcile_repaired", kind="charge", id=entry.key)
                 yield f"charge {entry.key}: recorded as {provider} has it"
 

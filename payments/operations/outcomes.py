@@ -13,7 +13,7 @@ from uuid import UUID
 
 from oms.core import clock
 from oms.core.actor import Actor
-from oms.core.money import ZERO
+from oms.core.money import ZERO, with_currency
 from oms.db.bulk_writes import update_rows
 from oms.db.transactions import transaction
 from oms.events.publishing import publish, publish_all
@@ -31,6 +31,7 @@ from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.locks import LockedPayment, lock_payment, lock_payments, lock_refund
 from payments.models import Payment, Refund
 from payments.operations.exceptions import (
+    raise_refund_amount_differs,
     raise_refund_failed,
     settle_payments,
     settle_refund,
@@ -201,7 +202,8 @@ def record_refund(
 ) -> bool:
     """Update the refund to the provider's result; whether that changed it.
 
-    The amount of one that failed can be refunded again.
+    The amount of one that failed can be refunded again. What was refunded is recorded as it is,
+    also another amount than was requested.
     """
     payment_id = Refund.objects.filter(pk=refund_id).values_list("payment_id", flat=True).first()
     payment = lock_payment(payment_id) if payment_id else None
@@ -209,11 +211,14 @@ def record_refund(
     if payment is None or refund is None:
         return False
     status = _REFUND_STATUSES.get(result.status)
+    if status is RefundStatus.SUCCEEDED and not result.amount:
+        status, failure_code = RefundStatus.FAILED, "nothing_refunded"
     if status is None or status not in REFUND_TRANSITIONS[RefundStatus(refund.status)]:
         return False
     if refund.last_error:
         settle_refund(refund, actor=actor)
     now = clock.now()
+    counted, requested = payment.refunded_amount, with_currency(refund.amount, refund.currency)
     refund.status = status
     refund.provider_reference = result.provider_reference
     refund.updated_at = now
@@ -221,18 +226,36 @@ def record_refund(
     refund.last_error = ""
     if status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
+        _take_amount(payment, refund, result)
     else:
         refund.failure_code = failure_code[:_CODE_LENGTH] or "refused"
         payment.refunded_amount = max(payment.refunded_amount - refund.amount, ZERO)
+    if payment.refunded_amount != counted:
         payment.updated_at = now
         payment.save(update_fields=["refunded_amount", "updated_at"])
     refund.save()
     publish(refund_event(refund), actor=actor, at=now)
     if status is RefundStatus.SUCCEEDED:
         settle_refunded(payment, refund, actor=actor)
+        refunded = with_currency(result.amount, result.currency or refund.currency)
+        if refunded != requested:
+            raise_refund_amount_differs(refund, refunded=refunded, requested=requested, actor=actor)
     elif payment.refundable:  # else somebody else has refunded all of it
         raise_refund_failed(payment, refund, actor=actor)
     return True
+
+
+def _take_amount(payment: Payment, refund: Refund, result: RefundResult) -> None:
+    """Record what was refunded, if it is in the currency of the payment.
+
+    As far as it is possible: more than was captured was not refunded of this payment.
+    """
+    if result.currency not in ("", refund.currency):
+        return
+    possible = payment.captured_amount + payment.refunded_at_provider - payment.refunded_amount
+    amount = min(result.amount, refund.amount + possible)
+    payment.refunded_amount += amount - refund.amount
+    refund.amount = amount
 
 
 def refund_event(refund: Refund) -> DomainEvent:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.db import OperationalError
 from django.db.models import prefetch_related_objects
+from django.db.models.functions import Now
 
 from oms.core.actor import Actor, system
 from oms.core.errors import Unavailable
@@ -28,6 +29,7 @@ from payments.gateways.base import (
     RefundResult,
 )
 from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.locks import lock_payment
 from payments.models import Payment, Refund, RequestedAction
 from payments.operations.exceptions import (
     give_up_payment,
@@ -210,6 +212,13 @@ def _handle_payment_error(payment: Payment, error: BaseException) -> None:
 def _record_rejected(payment: Payment, error: GatewayRejected) -> None:
     """Still authorized, but its capture or void was rejected: staff must check it."""
     action = payment.requested_action
+    current = lock_payment(payment.id)
+    if current is None:
+        return
+    if current.requested_action != action:
+        # Another one was requested during the call, such as the void of a cancelled order.
+        release_lease(payment, next_attempt_at=Now(), last_error=str(error))
+        return
     if not release_lease(
         payment,
         next_attempt_at=None,

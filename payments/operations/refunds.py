@@ -19,7 +19,12 @@ from oms.db.transactions import transaction, transaction_required
 from oms.events.publishing import publish
 from oms.queue.wakeups import wake_on_commit
 from payments.errors import PaymentNotCapturable, RefundExceedsCaptured
-from payments.events import PaymentVoided, RefundRequested
+from payments.events import (
+    PaymentCaptureRequested,
+    PaymentVoided,
+    PaymentVoidRequested,
+    RefundRequested,
+)
 from payments.locks import lock_payment, lock_payments_of_order, lock_payments_of_orders
 from payments.models import Payment, Refund, RequestedAction
 from payments.operations.attempts import PROCESS_TASK
@@ -43,7 +48,13 @@ def request_refund(
 
 
 def _create_refund(
-    payment: Payment, *, actor: Actor, amount: Decimal | None, reason: str, at: datetime
+    payment: Payment,
+    *,
+    actor: Actor,
+    amount: Decimal | None,
+    reason: str,
+    at: datetime,
+    part_of: UUID | None = None,
 ) -> Refund:
     amount = payment.refundable if amount is None else amount
     amount = in_currency(amount, payment.currency, pointer="/amount")
@@ -60,6 +71,7 @@ def _create_refund(
     refund = Refund.objects.create(
         payment=payment,
         order_id=payment.order_id,
+        part_of=part_of,
         amount=amount,
         currency=payment.currency,
         reason=reason,
@@ -83,33 +95,52 @@ def _create_refund(
 
 
 @transaction_required
-def refund_of_order(
-    *,
-    actor: Actor,
-    order_id: UUID,
-    amount: Decimal,
-    currency: str,
-    keep: Decimal,
-    reason: str,
-    at: datetime,
+def refund_captured(
+    payments: Sequence[Payment], *, actor: Actor, amount: Decimal, reason: str, at: datetime
 ) -> Sequence[Refund]:
-    """Refund `amount` of the order's payments captured in `currency`, as far as they exceed `keep`.
+    """Refund `amount` of the locked captured payments, the first ones first.
 
-    Less than that if less is left to refund; none if nothing is. The caller holds the order's lock.
+    Less than that if less is left to refund; none if nothing is. Of several refunds the others
+    refer to the first one, so that they count as one.
     """
-    payments = [
-        payment
-        for payment in lock_payments_of_order(order_id)
-        if payment.status == PaymentStatus.CAPTURED and payment.currency == currency
-    ]
-    amount = min(amount, sum((p.captured_amount for p in payments), ZERO) - keep)
-    refunds = []
+    refunds: list[Refund] = []
     for payment in payments:
         part = min(amount, payment.refundable)
         if part > 0:
-            refunds.append(_create_refund(payment, actor=actor, amount=part, reason=reason, at=at))
+            refunds.append(
+                _create_refund(
+                    payment,
+                    actor=actor,
+                    amount=part,
+                    reason=reason,
+                    at=at,
+                    part_of=refunds[0].id if refunds else None,
+                )
+            )
             amount -= part
     return refunds
+
+
+@transaction_required
+def refund_exactly(
+    payments: Sequence[Payment],
+    *,
+    actor: Actor,
+    amount: Decimal,
+    currency: str,
+    reason: str,
+    at: datetime,
+) -> Sequence[Refund]:
+    """Refund `amount` as `refund_captured` does. Raises RefundExceedsCaptured if less is left."""
+    refundable = sum((payment.refundable for payment in payments), ZERO)
+    if not 0 < amount <= refundable:
+        captured = sum((payment.captured_amount for payment in payments), ZERO)
+        raise RefundExceedsCaptured(
+            requested=formatted(amount, currency),
+            captured=formatted(captured, currency),
+            refundable=formatted(refundable, currency),
+        )
+    return refund_captured(payments, actor=actor, amount=amount, reason=reason, at=at)
 
 
 @transaction_required
@@ -126,7 +157,7 @@ def refund_or_void(*, actor: Actor, order_id: UUID, reason: str, at: datetime) -
             _create_refund(payment, actor=actor, amount=None, reason=reason, at=at)
             refunds = True
         elif payment.status == PaymentStatus.AUTHORIZED:
-            _request_action(payment, RequestedAction.VOID, at=at)
+            _request_action(payment, RequestedAction.VOID, actor=actor, at=at)
         elif payment.status == PaymentStatus.CREATED:
             _void_unsent(payment, actor=actor, at=at)
     return refunds
@@ -162,7 +193,7 @@ def request_capture_for_order(*, actor: Actor, order_id: UUID) -> None:
     """Request the capture of the order's authorized payment, if there is one."""
     for payment in lock_payments_of_order(order_id):
         if _is_capturable(payment):
-            _request_action(payment, RequestedAction.CAPTURE, at=clock.now())
+            _request_action(payment, RequestedAction.CAPTURE, actor=actor, at=clock.now())
 
 
 @transaction
@@ -191,7 +222,7 @@ def _request_action_of(payment_id: UUID, action: RequestedAction, *, actor: Acto
         raise NotFound
     if not _is_capturable(payment):
         raise PaymentNotCapturable(current_status=payment.status)
-    _request_action(payment, action, at=clock.now())
+    _request_action(payment, action, actor=actor, at=clock.now())
     return payment
 
 
@@ -202,10 +233,16 @@ def _is_capturable(payment: Payment) -> bool:
     )
 
 
-def _request_action(payment: Payment, action: RequestedAction, *, at: datetime) -> None:
+def _request_action(
+    payment: Payment, action: RequestedAction, *, actor: Actor, at: datetime
+) -> None:
     payment.requested_action = action
     payment.updated_at = at
     payment.next_attempt_at = Now()
     payment.attempts = 0
     payment.save(update_fields=["requested_action", "updated_at", "next_attempt_at", "attempts"])
+    requested = (
+        PaymentCaptureRequested if action is RequestedAction.CAPTURE else PaymentVoidRequested
+    )
+    publish(requested(payment_id=payment.id, order_id=payment.order_id), actor=actor, at=at)
     wake_on_commit(PROCESS_TASK)

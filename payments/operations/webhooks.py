@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -110,11 +110,20 @@ def apply_webhooks(webhooks: Sequence[VerifiedWebhook], *, pipeline: Pipeline) -
                 foreign.append((webhook, result))
             elif not _is_known(result, *known[id]):
                 charges.append(ChargeUpdate(payment_id=id, result=result, actor=webhook.actor))
-    _apply_refunds_and_charges(refunds, charges)
+    ours = _lock_payments(refunds, charges)
+    if charges:
+        record_charges(charges)
     for webhook, result in foreign:
         record_foreign_charge(
             actor=webhook.actor, provider=webhook.provider, key=webhook.event.key, result=result
         )
+    # Last, for they may be of any of these charges.
+    for webhook, refund in refunds:
+        id = webhook.object_id
+        if id is not None and id in ours:
+            record_refund(actor=webhook.actor, refund_id=id, result=refund)
+        else:
+            record_provider_refund(actor=webhook.actor, provider=webhook.provider, result=refund)
 
 
 def _is_known(result: ChargeResult, status: str, captured: Decimal) -> bool:
@@ -123,9 +132,10 @@ def _is_known(result: ChargeResult, status: str, captured: Decimal) -> bool:
     return is_same and result.captured_amount <= captured
 
 
-def _apply_refunds_and_charges(
+def _lock_payments(
     refunds: Sequence[tuple[VerifiedWebhook, RefundResult]], charges: Sequence[ChargeUpdate]
-) -> None:
+) -> Collection[UUID]:
+    """Lock the payments of charges and of refunds in one order; the ids of our own refunds."""
     ours: Mapping[UUID, UUID] = {}
     if refunds:
         ids = {webhook.object_id for webhook, _ in refunds if webhook.object_id is not None}
@@ -135,7 +145,6 @@ def _apply_refunds_and_charges(
             for webhook, result in refunds
             if webhook.object_id not in ours
         }
-        # Payments of charges and of refunds are locked in one order.
         lock_payments(
             {
                 *ours.values(),
@@ -143,14 +152,7 @@ def _apply_refunds_and_charges(
                 *payments_of_references(others),
             }
         )
-    if charges:
-        record_charges(charges)
-    for webhook, result in refunds:
-        id = webhook.object_id
-        if id is not None and id in ours:
-            record_refund(actor=webhook.actor, refund_id=id, result=result)
-        else:
-            record_provider_refund(actor=webhook.actor, provider=webhook.provider, result=result)
+    return ours.keys()
 
 
 def _rows(webhooks: Sequence[VerifiedWebhook], *, at: datetime) -> str:

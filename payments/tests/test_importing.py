@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 
 from oms.checks import repair
 from oms.exceptions.models import ExceptionRecord
@@ -196,6 +197,29 @@ def test_a_declined_charge_that_was_captured_is_imported(
 
     order.refresh_from_db()
     assert (order.status, order.payment_status) == ("confirmed", "paid")
+    assert violations() == []
+
+
+def test_a_charge_that_cannot_be_recorded_does_not_stop_the_others(
+    own_gateway: Gateway, api: httpx.Client
+) -> None:
+    post(api, "/v1/charges", {**BODY, "reference": "first"}, key="till-1")
+    post(api, "/v1/charges", {**BODY, "reference": "second"}, key="till-2")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE payments_payment ADD CONSTRAINT refused CHECK (charge_key <> 'till-1')"
+        )
+    try:
+        sentences = repair()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE payments_payment DROP CONSTRAINT refused")
+
+    assert len(sentences) == 2
+    assert "till-1: could not be recorded" in sentences[0]
+    assert Payment.objects.get().charge_key == "till-2"
+    assert len(violations()) == 1
+    repair()
     assert violations() == []
 
 

@@ -14,10 +14,10 @@ from oms.core import clock
 from oms.core.ids import new_id
 from oms.customers.api import CustomerDetailOutput, CustomerOutput
 from oms.testing.factories import actor_for, api_client, make_customer, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of, place
+from oms.testing.ordering import paid_order, payment_of, place, refund_of
 from oms.users.models import User
-from orders.operations.cancelling import delete_order
-from orders.operations.refunding import refund_payment
+from orders.operations.cancelling import cancel_order, delete_order
+from orders.tests.provider_webhooks import refunded, succeed
 
 pytestmark = pytest.mark.django_db
 
@@ -59,12 +59,12 @@ def test_figures_are_those_of_the_customers_own_orders(staff: APIClient) -> None
     euro = make_product(price=Decimal("10.00"))
     yen = make_product(price=Decimal("1200"), currency="JPY")
     kept = paid_order((euro, 3), customer=ada)
-    refund_payment(
-        actor=actor_for(make_staff()),
-        payment_id=payment_of(kept).id,
-        amount=Decimal("4.00"),
-        reason="Damaged.",
-    )
+    succeed(refund_of(payment_of(kept), amount=Decimal("4.00")))
+    cancelled = paid_order((euro, 5), customer=ada)
+    cancel_order(actor=actor_for(ada), order_id=cancelled.id)  # its refund is still to be made
+    refunded_twice = paid_order((euro, 1), customer=ada)
+    refund_of(payment_of(refunded_twice))
+    refunded(payment_of(refunded_twice), 10_00)
     paid_order((yen, 1), customer=ada)
     last = place((euro, 1), customer=ada)
     deleted = place((euro, 1), customer=ada)
@@ -76,7 +76,7 @@ def test_figures_are_those_of_the_customers_own_orders(staff: APIClient) -> None
     shown = staff.get(f"{URL}/{ada.id}").json()
 
     assert set(shown) == set(CustomerDetailOutput().fields)
-    assert shown["orders_count"] == 3
+    assert shown["orders_count"] == 5
     assert shown["last_order_at"] == last.placed_at.isoformat().replace("+00:00", "Z")
     assert shown["total_spent"] == [
         {"currency": "EUR", "amount": "26.00"},

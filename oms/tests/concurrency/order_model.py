@@ -62,7 +62,7 @@ class Line:
 
 @dataclass
 class ModelOrder:
-    """An order with the state of its latest payment; `unpaid` is what was cancelled unrefunded."""
+    """An order with its latest payment, since which `unpaid` was cancelled and not refunded."""
 
     lines: Mapping[int, Line]
     payment: str = ""
@@ -188,7 +188,7 @@ class Model:
     def pay(self, id: UUID) -> None:
         order = self.orders[id]
         require(order.status not in ENDED and order.payment in PAYABLE and order.total > 0)
-        order.payment, order.amount = "processing", order.total
+        order.payment, order.amount, order.unpaid = "processing", order.total, NOTHING
 
     def confirm(self, id: UUID) -> None:
         order = self.orders[id]
@@ -273,11 +273,11 @@ class Model:
             order.payment = order.payment.replace("declined", "failed")
         while self.captures:
             order = self.orders[self.captures.pop(0)]
-            if order.status not in ENDED and order.unpaid and order.captured > order.total:
-                order.refund(min(order.captured - order.total, order.unpaid))
-                order.unpaid = NOTHING
-            if order.refundable != order.total:
-                # Too much or too little: staff decide.
+            if order.status != "cancelled":
+                order.refund(min(order.refundable - order.total, order.unpaid))
+            # What was refunded is not owed again, but does not confirm what has ended.
+            is_short = order.status in ENDED and order.refundable < order.total
+            if order.refundable > order.total or is_short:
                 if order.status in OPEN:
                     order.status = "on_hold"
             elif order.status == "pending" or self._comes_back(order):
