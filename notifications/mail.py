@@ -12,8 +12,8 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
-from notifications.messages import PASSWORD_LINK
 from notifications.models import Kind, Notification
+from notifications.staff_messages import PASSWORD_LINK
 from oms.users.operations.password_links import password_link
 
 

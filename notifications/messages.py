@@ -9,16 +9,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.utils.formats import number_format
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from inventory.events import ProductBecameAvailable, StockRanLow
+from inventory.events import ProductBecameAvailable
 from notifications.models import Kind
 from oms.core.currencies import DECIMALS
-from oms.exceptions.events import ExceptionRaised
-from oms.exceptions.kinds import ExceptionKind
 from orders.events import (
     OrderDelivered,
     OrderEvent,
@@ -34,9 +31,6 @@ from orders.read_models import LineSummary, OrderSummary
 from orders.states import OrderStatus, PaymentState
 
 Lines = tuple[LineSummary, ...]
-
-# In the text of a mail; the link, which is a secret, takes its place when the mail is sent.
-PASSWORD_LINK = "{password_link}"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,29 +210,6 @@ def listed(quantities: Mapping[UUID, int], order: OrderSummary) -> list[str]:
     ]
 
 
-def low_stock_message(event: StockRanLow) -> Message:
-    """The message to staff about a product that is low on stock."""
-    names = {"available": event.available, "name": event.name, "sku": event.sku}
-    available = ngettext(
-        "%(available)d unit of %(name)s is available.",
-        "%(available)d units of %(name)s are available.",
-        event.available,
-    )
-    return Message(
-        kind=Kind.LOW_STOCK,
-        subject=_("Low stock: %(name)s (%(sku)s)") % names,
-        headline=_("A product is low on stock"),
-        paragraphs=(available % names,),
-        details=(
-            (_("Product"), event.name),
-            (_("SKU"), event.sku),
-            (_("Available"), str(event.available)),
-            (_("Low stock threshold"), str(event.threshold)),
-        ),
-        link=f"{settings.PUBLIC_URL}/admin/inventory/product/{event.product_id}/change/",
-    )
-
-
 def back_in_stock_message(event: ProductBecameAvailable) -> Message:
     """The message to a customer who asked for it."""
     names = {"name": event.name, "sku": event.sku}
@@ -251,43 +222,6 @@ def back_in_stock_message(event: ProductBecameAvailable) -> Message:
             _("You asked us to let you know. We won't message you about it again."),
         ),
         details=((_("Product"), event.name), (_("SKU"), event.sku)),
-    )
-
-
-def staff_invited_message() -> Message:
-    """The message to a new member of the staff, with PASSWORD_LINK in place of the link."""
-    shop = {"shop": settings.SHOP_NAME}
-    days = settings.PASSWORD_RESET_TIMEOUT // (24 * 60 * 60)
-    validity = ngettext(
-        "The link works once, and for %(days)d day.",
-        "The link works once, and for %(days)d days.",
-        days,
-    )
-    return Message(
-        kind=Kind.STAFF_INVITED,
-        subject=_("Set your password for %(shop)s") % shop,
-        headline=_("Welcome to the team"),
-        paragraphs=(
-            _("You have an account for the back office of %(shop)s. Set your password to log in.")
-            % shop,
-            validity % {"days": days},
-        ),
-        link=PASSWORD_LINK,
-    )
-
-
-def exception_message(event: ExceptionRaised) -> Message:
-    """The message to staff about an exception."""
-    kind = {"kind": ExceptionKind(event.kind).label}
-    return Message(
-        kind=Kind.EXCEPTION,
-        subject=_("Exception: %(kind)s") % kind,
-        headline=_("Something needs your attention"),
-        paragraphs=(
-            event.cause,
-            _("The back office has all. We'll e-mail you about this kind once an hour at most."),
-        ),
-        link=f"{settings.PUBLIC_URL}/admin/exceptions/exceptionrecord/{event.exception_id}/change/",
     )
 
 

@@ -20,12 +20,10 @@ from notifications.messages import (
     ORDER_MESSAGES,
     Message,
     back_in_stock_message,
-    exception_message,
-    low_stock_message,
-    staff_invited_message,
 )
 from notifications.models import Channel, DeliveryState, Kind, Notification
 from notifications.rendering import render_mail
+from notifications.staff_messages import exception_message, low_stock_message, staff_invited_message
 from oms.core import clock
 from oms.core.actor import system
 from oms.core.ids import first_id_at, new_id

@@ -11,10 +11,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from inventory.events import StockRanLow
-from notifications.messages import PASSWORD_LINK
 from notifications.models import Channel, Kind, Notification
 from notifications.operations.sending import MailSender
 from notifications.operations.subscriptions import queue_notifications
+from notifications.staff_messages import PASSWORD_LINK
 from notifications.tests.mail_senders import send_all
 from notifications.tests.mail_server import MailServer
 from oms.core import clock
