@@ -32,7 +32,7 @@ from orders.operations.quantities import (
     refuse_too_many,
     returnable_quantities,
 )
-from payments.locks import lock_captured_payments, lock_payments_of_orders
+from payments.locks import lock_captured_payments
 from payments.operations.refunds import refund_exactly, request_refund
 from payments.queries import Requested, RequestedRefund, order_of_payment, refund_state
 
@@ -92,9 +92,16 @@ def refund_payment(
             order, items, actor=actor, payment_id=payment_id, reason=reason, at=now
         )
     else:
-        # All of them before any stock: see docs/architecture.md.
-        lock_payments_of_orders([order.id])
-        refunds = [request_refund(actor=actor, payment_id=payment_id, amount=amount, reason=reason)]
+        # Locks all its payments before any stock: see docs/architecture.md.
+        refunds = [
+            request_refund(
+                actor=actor,
+                payment_id=payment_id,
+                order_id=order.id,
+                amount=amount,
+                reason=reason,
+            )
+        ]
     refund = refunds[0]
     is_last = has_paid = False
     if refund.currency == order.currency and not refund.payment_left:

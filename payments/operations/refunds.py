@@ -33,15 +33,25 @@ from payments.states import PaymentStatus
 
 @transaction
 def request_refund(
-    *, actor: Actor, payment_id: UUID, amount: Decimal | None = None, reason: str = ""
+    *,
+    actor: Actor,
+    payment_id: UUID,
+    order_id: UUID | None = None,
+    amount: Decimal | None = None,
+    reason: str = "",
 ) -> Refund:
     """Create a refund of `amount`, or of the remaining amount; a worker sends it.
 
-    Raises PermissionDenied, NotFound, Invalid for more decimals than the currency has, and
+    Locks all payments of the order with that id, if one is given, to which it belongs. Raises
+    PermissionDenied, NotFound, Invalid for more decimals than the currency has, and
     RefundExceedsCaptured if less is left or nothing.
     """
     actor.require(Permission.PAYMENTS_VIEW, Permission.PAYMENTS_REFUND)
-    payment = lock_payment(payment_id)
+    if order_id is None:
+        payment = lock_payment(payment_id)
+    else:
+        of_order = {each.id: each for each in lock_payments_of_orders([order_id])}
+        payment = of_order.get(payment_id)
     if payment is None:
         raise NotFound
     return _create_refund(payment, actor=actor, amount=amount, reason=reason, at=clock.now())
