@@ -178,7 +178,7 @@ class Broadcast:
             self._hand_out(progress)
         except Exception:  # a bug; they would miss the rest, and get it when they come again
             log.exception("stream_events_failed")
-            for listener, _ in self._connections.all():
+            for listener in self._connections.listeners():
                 listener.end(Ending.RESTART)
         if progress.page is None:
             return

@@ -100,7 +100,7 @@ class Streams:
     def stop(self) -> None:
         """Let all streams end, and open no more: the process is going to stop."""
         self.is_stopping = True
-        for listener, _ in self._connections.all():
+        for listener in self._connections.listeners():
             listener.end(Ending.RESTART)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
@@ -211,7 +211,8 @@ class Streams:
             await asyncio.sleep(_BEAT_SECONDS)
             _LAG.set(round(self.broadcast.seconds_behind(), 1))
             latest = time.monotonic() - _HEARTBEAT_SECONDS
-            for listener, _ in self._connections.all():
+            # Without a new object for each of thousands, which the garbage collector would count.
+            for listener in self._connections.listeners():
                 if listener.quiet_since < latest:
                     listener.wake()
 

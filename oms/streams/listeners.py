@@ -188,6 +188,10 @@ class Connections:
         self._open: dict[Listener, Caller] = {}
         self._by_key: dict[str | UUID, set[Listener]] = {}
 
+    def listeners(self) -> list[Listener]:
+        """Those that are open now."""
+        return list(self._open)
+
     def all(self) -> list[tuple[Listener, Caller]]:
         """Those that are open now, with whose they are."""
         return list(self._open.items())
