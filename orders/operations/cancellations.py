@@ -128,7 +128,11 @@ def cancel_quantities(
         order.payment_status = PaymentState.PAID
     if nothing_left:
         _complete(order, actor=actor, at=at, reason=reason)
-    elif order.status == OrderStatus.PENDING and order.payment_status == PaymentState.PAID:
+    elif (
+        not order.total
+        and order.status == OrderStatus.PENDING
+        and order.payment_status == PaymentState.PAID
+    ):
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=at, reason="nothing to pay")
     else:
         order.save(update_fields=["total", "payment_status", "version", "updated_at"])

@@ -249,7 +249,8 @@ def _handle_failed(fact: PaymentFailed, context: _Context) -> bool:
 def _handle_status_only(fact: DomainEvent, context: _Context) -> bool:
     order = context.order
     # It costs nothing any more, and no payment of it is in progress.
-    if order.status == OrderStatus.PENDING and order.payment_status == PaymentState.PAID:
+    is_free = not order.total and order.payment_status == PaymentState.PAID
+    if is_free and order.status == OrderStatus.PENDING:
         _confirm(context, reason="nothing to pay")
     return False
 

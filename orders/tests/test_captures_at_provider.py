@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
+from oms.events.publishing import publish
 from oms.exceptions.models import ExceptionRecord
 from oms.testing.factories import actor_for, api_client, make_customer, make_staff
 from oms.testing.ordering import (
+    PROVIDER,
     payment_of,
     refund_of,
     report,
@@ -34,6 +37,7 @@ from orders.tests.provider_webhooks import (
     state,
     succeed,
 )
+from payments.events import PaymentBecameUnknown
 from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
 
@@ -104,6 +108,19 @@ def test_too_much_is_paid_on_hold_until_the_rest_is_refunded() -> None:
     assert state(order) == ("on_hold", "partially_refunded")
     assert open_exceptions(order) == []
     assert broken_checks() == []
+
+
+def test_too_much_holds_the_order_also_when_its_outcome_was_unknown_just_before() -> None:
+    order = order_of()
+    payment = payment_of(order)
+    with transaction.atomic():
+        unknown = PaymentBecameUnknown(payment_id=payment.id, order_id=order.id)
+        publish(unknown, actor=PROVIDER)
+
+    captured(payment, 150_00)
+
+    assert state(order) == ("on_hold", "paid")
+    assert order.confirmed_at is None
 
 
 def test_more_that_is_captured_later_is_recorded_beside_the_payment_once() -> None:
