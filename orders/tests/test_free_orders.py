@@ -20,7 +20,7 @@ from orders.operations.quantities import ItemQuantity
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem
 from orders.states import OrderStatus
-from orders.tests.provider_webhooks import broken_checks, state, succeed
+from orders.tests.provider_webhooks import broken_checks, captured, refunded, state, succeed
 from payments.gateways.base import ChargeStatus
 from payments.models import Refund
 
@@ -150,6 +150,21 @@ def test_an_order_whose_free_items_were_shipped_is_paid_once_the_rest_is_cancell
 
     assert state(order) == ("shipped", "paid")
     assert violations() == []
+
+
+def test_it_is_confirmed_too_if_a_part_of_its_price_was_paid_and_refunded_before() -> None:
+    order = place(*lines(), token="tok_success")
+    captured(payment_of(order), 1_00)
+    refunded(payment_of(order), 1_00)
+    staff = actor_for(make_staff())
+    set_order_status(actor=staff, order_id=order.id, status=OrderStatus.PENDING)
+    assert state(order) == ("pending", "unpaid")
+
+    cancel_first(order)
+
+    assert state(order) == ("confirmed", "refunded")
+    assert violations() == []
+    ship(order)
 
 
 def test_an_unpaid_order_that_is_cancelled_as_a_whole_is_not_paid() -> None:
