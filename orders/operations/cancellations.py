@@ -126,13 +126,12 @@ def cancel_quantities(
     if not order.total and not cancels_order and order.payment_status in _UNPAID:
         # It goes on with items that cost nothing, and waits for no payment any more.
         order.payment_status = PaymentState.PAID
+    is_settled = order.payment_status == PaymentState.PAID or (
+        order.payment_status == PaymentState.REFUNDED and not order.is_fully_refunded
+    )
     if nothing_left:
         _complete(order, actor=actor, at=at, reason=reason)
-    elif (
-        not order.total
-        and order.status == OrderStatus.PENDING
-        and order.payment_status == PaymentState.PAID
-    ):
+    elif not order.total and order.status == OrderStatus.PENDING and is_settled:
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=at, reason="nothing to pay")
     else:
         order.save(update_fields=["total", "payment_status", "version", "updated_at"])
