@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from inventory.errors import OutOfStock
 from oms.api.documentation import documented
 from oms.api.handlers import fast_path
+from oms.api.parsers import JSONParser, MergePatchParser
 from oms.api.past_times import AT, past_time
 from oms.api.permissions import IsCustomer
 from oms.core.errors import PermissionDenied
@@ -26,6 +28,7 @@ from orders.api.inputs import (
     OrderEditInput,
     OrderInput,
 )
+from orders.api.merge_patches import OrderMergePatch, merged_edit
 from orders.api.outputs import (
     BulkOutput,
     HistoryEntryOutput,
@@ -44,7 +47,7 @@ from orders.errors import (
     ReferenceTaken,
 )
 from orders.operations.cancelling import cancel_order, delete_order
-from orders.operations.editing import OrderEdit, edit_order
+from orders.operations.editing import OrderEdit, edit_order, patch_order
 from orders.past import order_at
 from orders.queries import find_order, history_of, items_of, shipments_of
 from payments.api.serializers import PaymentOutput
@@ -72,6 +75,11 @@ class Orders(ChangingViewSet):
     filterset_class = OrderFilters
     # Ids are UUIDv7 of the moment of placing, and every index of a list ends with them.
     orderings = {"placed_at": "id", "updated_at": "updated_at"}
+
+    def get_parsers(self) -> list[Any]:
+        # The action is not known yet, and there is no request while the document is made.
+        is_patch = self.request is not None and self.request.method == "PATCH"
+        return [*super().get_parsers(), *([MergePatchParser()] if is_patch else [])]
 
     @documented(
         summary="Place an order",
@@ -174,9 +182,13 @@ class Orders(ChangingViewSet):
             " released by the difference. A line whose quantity grows is sold like a new one, at"
             " the current price; other lines keep their prices. Staff may also correct the"
             " addresses until all is shipped, and `internal_note`, `reference`, `metadata` and"
-            " `language` at any time."
+            " `language` at any time. A merge patch (RFC 7396) adds to addresses and metadata;"
+            " null resets what is optional."
         ),
-        request=OrderEditInput,
+        request={
+            JSONParser.media_type: OrderEditInput,
+            MergePatchParser.media_type: OrderMergePatch,
+        },
         response=OrderOutput,
         request_example={
             "items": [{"product_id": examples.PRODUCT_ID, "quantity": 2}],
@@ -189,6 +201,8 @@ class Orders(ChangingViewSet):
         dry_run=True,
     )
     def partial_update(self, request: Request, id: Any) -> Response:
+        if MergePatchParser.is_of(request):
+            return self._merge()
         values = dict(self.parse(OrderEditInput))
         if "items" in values:
             values["items"] = ordered_items(values["items"])
@@ -200,6 +214,18 @@ class Orders(ChangingViewSet):
             actor=self.actor,
             order_id=self.path_id(),
             edit=edit,
+            expected_version=self.expected_version(),
+        )
+        return self.order_response(order)
+
+    def _merge(self) -> Response:
+        patch = dict(self.parse(OrderMergePatch))
+        if "items" in patch:
+            patch["items"] = ordered_items(patch["items"])
+        order = patch_order(
+            actor=self.actor,
+            order_id=self.path_id(),
+            edit_of=partial(merged_edit, patch),
             expected_version=self.expected_version(),
         )
         return self.order_response(order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -109,6 +109,21 @@ def edit_order(
     if becomes_free:
         transition_order(order, OrderStatus.CONFIRMED, actor=actor, at=now, reason="nothing to pay")
     return order
+
+
+@transaction
+def patch_order(
+    *,
+    actor: Actor,
+    order_id: UUID,
+    edit_of: Callable[[Order], OrderEdit],
+    expected_version: int | None = None,
+) -> Order:
+    """Edit the order by what `edit_of` makes of it as it is; raises as `edit_order` does."""
+    order = lock_order(order_id, actor=actor, expected_version=expected_version)
+    return edit_order(
+        actor=actor, order_id=order_id, edit=edit_of(order), expected_version=expected_version
+    )
 
 
 def _check_editable(order: Order, names: Collection[str], *, actor: Actor) -> None:

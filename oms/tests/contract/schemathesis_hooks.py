@@ -43,6 +43,8 @@ BEYOND_SCHEMAS = frozenset(
 # The ends of a report's range: each alone is well formed, and together they may not be valid.
 _RANGE = frozenset({"date", "date_from", "date_to"})
 _RANGE_CODES = frozenset({"conflict", "out_of_range", "required"})
+# The address that a merge patch adds to may be missing, and then the patch has to be whole.
+_ADDED_TO = "/billing_address/"
 # Amounts of which the currency, and so how many decimals they may have, is another value.
 _AMOUNTS = frozenset({"/price", "/amount"})
 
@@ -87,6 +89,7 @@ def is_beyond_schemas(problem: dict[str, Any]) -> bool:
         error["code"] in BEYOND_SCHEMAS
         or (error.get("parameter") in _RANGE and error["code"] in _RANGE_CODES)
         or (error.get("pointer") in _AMOUNTS and error["code"] == "invalid")
+        or (error.get("pointer", "").startswith(_ADDED_TO) and error["code"] == "required")
         for error in errors
     )
 

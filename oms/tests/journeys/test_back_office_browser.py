@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from inventory.models import Product
 from oms.testing.chromium import chromium
-from oms.testing.factories import PASSWORD, make_staff
+from oms.testing.factories import PASSWORD, make_product, make_staff
 from oms.testing.ordering import paid_order, stock_of
 from oms.testing.processes import Processes
 from orders.models import Shipment
@@ -84,3 +84,25 @@ def test_staff_add_and_adjust_a_product_and_ship_an_order(page: Page) -> None:
     expect(page.get_by_text("isn't available")).to_be_visible()
     order.refresh_from_db()
     assert order.status == "shipped"
+
+
+def test_what_waits_is_shown_and_a_form_in_an_older_tab_is_refused(page: Page) -> None:
+    cup = make_product(stock=3, backorderable=True, name="Cup", sku="CUP")
+    order = paid_order((cup, 5))
+    page.goto(f"/admin/orders/order/{order.pk}/change/")
+    action(page, "ship").click()
+    expect(page.get_by_text("2 × Cup (CUP) waits for stock and ships later.")).to_be_visible()
+
+    tab = page.context.new_page()
+    tab.goto(f"/admin/orders/order/{order.pk}/edit_details/")
+    tab.locator("[name=internal_note]").fill("Ships in two shipments")
+    tab.get_by_role("button", name="Edit note, reference, metadata").click()
+    expect(tab.get_by_text("Ships in two shipments").first).to_be_visible()
+    page.get_by_role("button", name="Ship").click()
+
+    expect(page.get_by_text("This was changed after you opened the page")).to_be_visible()
+    assert not Shipment.objects.exists()
+    tab.goto(f"/admin/inventory/product/{cup.pk}/change/")
+    card = tab.locator("section", has=tab.locator("#availability"))
+    expect(card).to_contain_text("2 units wait for stock.")
+    expect(card.get_by_role("link", name=order.number)).to_have_count(2)
