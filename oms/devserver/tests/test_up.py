@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ import httpx
 import psutil
 import pytest
 
-from oms.devserver.ports import free_port
 from oms.testing.environment import ROOT
 
 _TEST_VARIABLES = ("DATABASE_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL", "PYTEST_XDIST_WORKER")
@@ -25,19 +26,16 @@ _EMPTY = {"DEBUG": "0"}
 
 
 def _three_free_ports() -> int:
-    """A port that is free, as are the two after it."""
+    """A port that is free, as are the two after it, below those that the kernel gives to clients.
+
+    Theirs would be free now, and taken when the shop gets to them.
+    """
     while True:
-        first = free_port()
-        if first > 65_000:
-            continue
-        try:
-            with (
-                socket.create_server(("127.0.0.1", first + 1)),
-                socket.create_server(("127.0.0.1", first + 2)),
-            ):
-                return first
-        except OSError:
-            continue
+        first = random.randrange(20_000, 32_000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + 3):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 class Shop:
