@@ -112,10 +112,15 @@ class OrderAdmin(LargeTableAdmin):
         return response
 
 
+_WAITING_HELP = _("Some items wait for stock. The others can be packed and shipped.")
+
+
 def _page_context(presenter: OrderPresenter, *, sees_returns: bool) -> dict[str, Any]:
     order = presenter.order
     names = {item.id: item.name for item in presenter.items}
-    help_texts = (STATUS_HELP[order.status], PAYMENT_HELP.get(order.payment_status))
+    waits = any(item.quantity_waiting for item in presenter.items)
+    status_help = _WAITING_HELP if waits and order.is_shippable else STATUS_HELP[order.status]
+    help_texts = (status_help, PAYMENT_HELP.get(order.payment_status))
     return {
         "order": order,
         "summary": [

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from oms.core.actor import Actor
+from oms.core.ids import creation_time_of
 from oms.core.money import with_currency
 from oms.db.transactions import transaction_required
 from oms.events.types import DomainEvent
 from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.operations.recording import settle_exceptions
-from orders.models import Order
+from orders.models import Cancellation, Order
 from orders.states import ENDED
 from payments.events import PaymentCaptured, RefundFailed, RefundSucceeded
 from payments.operations.exceptions import raise_about_payment, raise_about_refund
@@ -56,9 +57,8 @@ def record_exceptions(handled: Sequence[tuple[DomainEvent, Order, PaymentTotals,
             if is_overpaid(order, totals) and fact.origin == Origin.SHOP:
                 _raise_overpaid(order, fact.payment_id, kept=totals.kept, actor=actor)
         elif isinstance(fact, RefundFailed):
-            # Such as a dispute that the shop has won, and for which units were cancelled meanwhile.
-            if is_overpaid(order, totals) and fact.code == DISPUTE_WON:
-                _raise_overpaid(order, fact.payment_id, kept=totals.kept, actor=actor)
+            if fact.code == DISPUTE_WON and order.status not in ENDED:
+                _raise_about_won_dispute(order, fact, kept=totals.kept, actor=actor)
         else:
             continue
         # Of most captures nothing can be open: they are the order's only payment, and all of it.
@@ -79,6 +79,29 @@ def _raise_overpaid(order: Order, payment_id: UUID, *, kept: Decimal, actor: Act
         ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
         f"{paid} were captured and kept for an order of {total}.",
         payment_id=payment_id,
+        order_id=order.id,
+        actor=actor,
+    )
+
+
+@transaction_required
+def _raise_about_won_dispute(
+    order: Order, fact: RefundFailed, *, kept: Decimal, actor: Actor
+) -> None:
+    """What was cancelled while the dispute was open counted as refunded, and is owed now."""
+    cancelled = Cancellation.objects.filter(
+        order=order, refund_id=None, created_at__gte=creation_time_of(fact.refund_id)
+    ).aggregate(sum=Sum("amount"))["sum"]
+    if cancelled is None:
+        if kept > order.total:
+            _raise_overpaid(order, fact.payment_id, kept=kept, actor=actor)
+        return
+    raise_about_payment(
+        ExceptionKind.CAPTURED_AMOUNT_DIFFERS,
+        f"{with_currency(cancelled, order.currency)} were cancelled during a dispute that the shop"
+        f" has won, and not refunded; {with_currency(kept, order.currency)} are kept for an order"
+        f" of {with_currency(order.total, order.currency)}.",
+        payment_id=fact.payment_id,
         order_id=order.id,
         actor=actor,
     )

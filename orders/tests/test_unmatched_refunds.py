@@ -17,6 +17,7 @@ from oms.testing.factories import actor_for, make_product, make_staff
 from oms.testing.ordering import PROVIDER, paid_order, payment_of, report, settle
 from oms.testing.webhooks import signed_headers, webhook_body
 from orders.operations.cancelling import cancel_order
+from orders.operations.refunding import refund_payment
 from orders.tests.provider_webhooks import (
     broken_checks,
     captured,
@@ -238,6 +239,19 @@ def test_what_was_cancelled_during_a_dispute_that_the_shop_wins_is_an_exception(
 
     assert open_exceptions(order) == ["captured_amount_differs"]
     assert broken_checks() == []
+
+
+def test_what_was_cancelled_during_a_won_dispute_is_owed_whatever_staff_had_refunded() -> None:
+    order = paid_order((make_product(price=Decimal("50.00")), 3))
+    payment = payment_of(order)
+    refund_payment(actor=actor_for(make_staff()), payment_id=payment.id, amount=Decimal("60.00"))
+    disputed(payment, 90_00)
+    cancel(order, (0, 1))
+
+    disputed(payment, 90_00, "won")
+
+    [exception] = ExceptionRecord.objects.filter(kind="captured_amount_differs")
+    assert exception.cause.startswith("50.00 EUR were cancelled during a dispute")
 
 
 def test_what_the_shop_wins_back_of_a_cancelled_order_is_refunded() -> None:

@@ -9,8 +9,8 @@ from unfold.decorators import display
 
 from oms.backoffice.display import EMPTY, badge_column
 from payments.admin.base import AMOUNT, PROCESSING_FIELDS, PaymentWorkAdmin
-from payments.admin.statuses import REFUND_COLOURS, REFUND_HELP
-from payments.models import Refund
+from payments.admin.statuses import DISPUTE_HELP, REFUND_COLOURS, REFUND_HELP
+from payments.models import Payment, Refund
 
 _STATUS = badge_column("status", REFUND_COLOURS)
 
@@ -47,6 +47,10 @@ class RefundAdmin(PaymentWorkAdmin):
         ),
         (_("Processing"), PROCESSING_FIELDS),
     )
+
+    def explanation(self, work: Payment | Refund) -> str:
+        of_dispute = DISPUTE_HELP.get(work.status) if getattr(work, "is_dispute", False) else None
+        return super().explanation(work) if of_dispute is None else str(of_dispute)
 
     @display(description=_("failure"))
     def failure(self, refund: Refund) -> str:

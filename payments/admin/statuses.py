@@ -33,6 +33,11 @@ PAYMENT_HELP = {
     PaymentStatus.FAILED: _("The customer was not charged and can try again."),
     PaymentStatus.VOIDED: _("The authorisation was released. The customer was not charged."),
 }
+DISPUTE_HELP = {
+    RefundStatus.PROCESSING: _("The customer disputes the charge at the bank. It is not decided."),
+    RefundStatus.SUCCEEDED: _("The customer won the dispute and has the money back."),
+    RefundStatus.FAILED: _("The shop won the dispute and keeps the money."),
+}
 REFUND_HELP = {
     RefundStatus.REQUESTED: _("Waiting to be sent to the payment provider."),
     RefundStatus.PROCESSING: _("Sent to the payment provider. Awaiting its response."),

@@ -21,7 +21,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         retries = {kind.name: kind.retry for kind in KINDS if kind.retry}
         if unknown := set(options["kinds"]) - set(retries):
-            self.stderr.write(f"Not a kind that can be retried: {', '.join(sorted(unknown))}")
+            self.stderr.write(
+                f"Not retried by this command: {', '.join(sorted(unknown))}. It retries"
+                f" {', '.join(sorted(retries))}; the dashboard links to the others."
+            )
             raise SystemExit(2)
         for name in options["kinds"]:
             for line in retries[name]():

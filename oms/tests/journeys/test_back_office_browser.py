@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from playwright.sync_api import Locator, Page, expect
 
@@ -13,6 +14,7 @@ from oms.testing.chromium import chromium
 from oms.testing.factories import PASSWORD, make_product, make_staff
 from oms.testing.ordering import paid_order, stock_of
 from oms.testing.processes import Processes
+from oms.users.operations.password_links import password_link
 from orders.models import Shipment
 
 pytestmark = pytest.mark.slow
@@ -38,6 +40,20 @@ def page(processes: Processes) -> Iterator[Page]:
 def action(page: Page, name: str) -> Locator:
     """The button of the action, by URL: its icon is part of its accessible name."""
     return page.locator(f"#main a[href$='/{name}/']")
+
+
+def test_a_new_member_of_the_staff_sets_the_password_by_the_mailed_link(
+    processes: Processes, page: Page
+) -> None:
+    member = make_staff(email="sam@example.com")
+    path = password_link(member.pk).removeprefix(settings.PUBLIC_URL)
+    page.goto("/admin/logout/")
+    page.goto(path)
+    for name in ("password", "again"):
+        page.locator(f"[name={name}]").fill("Correct-horse-battery-9")
+    page.get_by_role("button", name="Set password").click()
+
+    expect(page.get_by_text("Password set. You can log in now.")).to_be_visible()
 
 
 def test_staff_add_and_adjust_a_product_and_ship_an_order(page: Page) -> None:

@@ -74,6 +74,7 @@ class PasswordLinkView(View):
             "users/password_link.html",
             context,
             status=200 if is_good else 400,
-            # The address of this page is a secret as long as the link is good.
-            headers={"Referrer-Policy": "no-referrer"},
+            # The address of this page is a secret as long as the link is good. With "no-referrer"
+            # browsers would not say either where its own form comes from, and be refused.
+            headers={"Referrer-Policy": "same-origin"},
         )

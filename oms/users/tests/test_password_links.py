@@ -175,7 +175,7 @@ def test_the_link_is_neither_logged_nor_sent_to_others(
     page = Client().get(path_of(link))
     answer = send(link)
 
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"
     assert "no-store" in page["Cache-Control"]
     assert answer.status_code == 302
     secret = token_of(link).partition(".")[2]
