@@ -92,7 +92,8 @@ class ShipmentCSVParser(BaseParser):
         delimiter = ";" if ";" in header else ","
         rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
-            if not set(rows.fieldnames or ()) <= set(_COLUMNS):
+            columns = rows.fieldnames or ()
+            if len(columns) > len(set(columns)) or not set(columns) <= set(_COLUMNS):
                 raise ParseError(f"The first line names columns of {', '.join(_COLUMNS)}.")
             shipments = [
                 {name: cell for name, cell in row.items() if cell is not None} for row in rows

@@ -18,7 +18,11 @@ from oms.exceptions.operations.recording import settle_exceptions
 from orders.models import Cancellation, Order
 from orders.states import ENDED
 from payments.events import PaymentCaptured, RefundFailed, RefundSucceeded
-from payments.operations.exceptions import raise_about_payment, raise_about_refund
+from payments.operations.exceptions import (
+    raise_about_payment,
+    raise_about_refund,
+    settle_failed_refunds,
+)
 from payments.queries import PaymentTotals
 from payments.states import DISPUTE_WON, Origin
 
@@ -50,7 +54,10 @@ def record_exceptions(handled: Sequence[tuple[DomainEvent, Order, PaymentTotals,
     """
     balanced = set()
     for fact, order, totals, actor in handled:
+        right = 0 if order.status in ENDED else order.total
         if isinstance(fact, RefundSucceeded):
+            if totals.kept <= right:
+                settle_failed_refunds(order.id, actor=actor)
             if fact.origin == Origin.PROVIDER and order.status not in ENDED:
                 _raise_refund_at_provider(order, fact, actor=actor)
         elif isinstance(fact, PaymentCaptured):
@@ -65,7 +72,6 @@ def record_exceptions(handled: Sequence[tuple[DomainEvent, Order, PaymentTotals,
         is_plain = (
             isinstance(fact, PaymentCaptured) and fact.amount == order.total == totals.captured
         )
-        right = 0 if order.status in ENDED else order.total
         if totals.kept == right and not is_plain:
             balanced.add((order.id, actor))
     for order_id, actor in balanced:

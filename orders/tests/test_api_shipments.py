@@ -198,6 +198,7 @@ def test_the_document_describes_csv_with_an_example_that_is_understood(staff: AP
     ("text", "detail"),
     [
         (b"number,carrier\n1,2\n", "The first line names columns of"),
+        (b"order_number,order_number\n1,2\n", "The first line names columns of"),
         (b"order_number\n1,2\n", "A line has more cells"),
         (b"order_number\n\xff\n", "The CSV is not UTF-8."),
         (b'order_number\n"1" 2\n', "Line 2 is not CSV"),

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from oms.testing.factories import actor_for, make_staff
-from oms.testing.ordering import payment_of, refund_of
+from oms.testing.factories import actor_for, make_product, make_staff
+from oms.testing.ordering import paid_order, payment_of, refund_of
 from orders.operations.cancelling import cancel_order
 from orders.tests.provider_webhooks import (
     broken_checks,
@@ -19,6 +19,7 @@ from orders.tests.provider_webhooks import (
     state,
     succeed,
 )
+from orders.tests.test_cancellations import cancel
 from payments.models import Refund
 
 pytestmark = pytest.mark.django_db
@@ -136,6 +137,31 @@ def test_a_lost_dispute_whose_opening_never_arrived_is_recorded() -> None:
 
     assert Refund.objects.get().status == "succeeded"
     assert state(order) == ("confirmed", "refunded")
+
+
+def test_each_failed_refund_is_an_exception_until_all_are_made_up_for() -> None:
+    payment = payment_of(order := paid())
+    for amount in ("5.00", "7.00"):
+        fail(refund_of(payment, amount=Decimal(amount)))
+    assert open_exceptions(order) == ["refund_failed"] * 2
+
+    succeed(refund_of(payment, amount=Decimal("7.00")))
+    assert open_exceptions(order) == ["refund_failed"] * 2
+    succeed(refund_of(payment, amount=Decimal("5.00")))
+    assert open_exceptions(order) == []
+
+
+def test_the_refund_of_the_next_cancellation_does_not_mend_the_failed_one_before() -> None:
+    order = paid_order((make_product(price=Decimal("10.00")), 3))
+    cancel(order, (0, 1))
+    fail(Refund.objects.latest("id"))
+    cancel(order, (0, 1))
+    succeed(Refund.objects.latest("id"))
+
+    assert open_exceptions(order) == ["refund_failed"]
+    succeed(refund_of(payment_of(order), amount=Decimal("10.00")))
+    assert open_exceptions(order) == []
+    assert broken_checks() == []
 
 
 def test_a_failed_refund_is_an_exception_until_as_much_is_refunded() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from oms.core.actor import Actor
-from oms.core.money import with_currency
+from oms.core.money import ZERO, with_currency
 from oms.db.transactions import transaction, transaction_required
 from oms.exceptions.kinds import ExceptionKind
 from oms.exceptions.operations.recording import (
@@ -144,9 +144,10 @@ def settle_refund(refund: Refund, *, actor: Actor) -> None:
 @transaction_required
 def raise_refund_failed(payment: Payment, refund: Refund, *, actor: Actor) -> None:
     amount = with_currency(refund.amount, refund.currency)
-    raise_about_payment(
+    raise_about_refund(
         ExceptionKind.REFUND_FAILED,
         f"The provider refused the refund of {amount}: {refund.failure_code}.",
+        refund_id=refund.id,
         payment_id=payment.id,
         order_id=payment.order_id,
         actor=actor,
@@ -189,11 +190,37 @@ def settle_unmatched(refund: UnmatchedRefund, *, actor: Actor) -> None:
 
 @transaction_required
 def settle_refunded(payment: Payment, refund: Refund, *, actor: Actor) -> None:
-    """A refund of the payment has succeeded: it mends one that failed, if it is as large."""
-    kinds: list[ExceptionKind] = []
-    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED, is_dispute=False)
-    if not failed.filter(amount__gt=refund.amount).exists() or not payment.refundable:
-        kinds.append(ExceptionKind.REFUND_FAILED)
+    """A refund of the payment has succeeded; of those of an order see `settle_failed_refunds`."""
+    about = Q(payment_id=payment.id)
     if not payment.refundable:
-        kinds += [*_MONEY_NOT_DUE, ExceptionKind.REFUND_AMOUNT_DIFFERS]
-    settle_exceptions(kinds, about=Q(payment_id=payment.id), actor=actor)
+        kinds = [
+            *_MONEY_NOT_DUE,
+            ExceptionKind.REFUND_AMOUNT_DIFFERS,
+            ExceptionKind.REFUND_FAILED,
+        ]
+        settle_exceptions(kinds, about=about, actor=actor)
+    elif refund.order_id is None and _are_made_up_for(Refund.objects.filter(payment=payment)):
+        settle_exceptions([ExceptionKind.REFUND_FAILED], about=about, actor=actor)
+
+
+@transaction_required
+def settle_failed_refunds(order_id: UUID, *, actor: Actor) -> None:
+    """A refund of the order has succeeded, of which no more is kept than it is worth.
+
+    That mends those that failed, if as much has been refunded since.
+    """
+    if _are_made_up_for(Refund.objects.filter(order_id=order_id)):
+        about = Q(order_id=order_id)
+        settle_exceptions([ExceptionKind.REFUND_FAILED], about=about, actor=actor)
+
+
+def _are_made_up_for(refunds: QuerySet[Refund]) -> bool:
+    """Whether refunds requested after a failure have paid back what the failed ones had not."""
+    failed = refunds.filter(status=RefundStatus.FAILED, is_dispute=False)
+    steps = [(refund.updated_at, refund.amount) for refund in failed]
+    succeeded = refunds.filter(status=RefundStatus.SUCCEEDED)
+    steps += [(refund.created_at, -refund.amount) for refund in succeeded]
+    missing = ZERO
+    for _, amount in sorted(steps):
+        missing = max(missing + amount, ZERO)
+    return not missing

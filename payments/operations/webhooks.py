@@ -84,12 +84,12 @@ def apply_webhooks(webhooks: Sequence[VerifiedWebhook], *, pipeline: Pipeline) -
     and of what others did at the provider.
     Raises InvalidProviderEvent if PostgreSQL cannot store one of them.
     """
-    stored = pipeline.query(_STORE, [_rows(webhooks, at=clock.now())])
-    # Read without locks, since transitions are one-way; most webhooks repeat what the response to
-    # our call has reported already.
     charged = {webhook.object_id for webhook in webhooks if webhook.object_id is not None}
-    statuses = query_statuses(charged, pipeline=pipeline)
     try:
+        stored = pipeline.query(_STORE, [_rows(webhooks, at=clock.now())])
+        # Read without locks, since transitions are one-way; most webhooks repeat what the response
+        # to our call has reported already.
+        statuses = query_statuses(charged, pipeline=pipeline)
         new = set(stored.rows())
     except DataError as error:
         raise InvalidProviderEvent from error

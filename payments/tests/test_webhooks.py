@@ -217,6 +217,14 @@ def test_a_signed_webhook_of_a_type_that_cannot_be_stored_is_rejected(
     assert payment.status == "created"
 
 
+def test_it_is_rejected_also_where_each_statement_is_sent_by_itself(payment: Payment) -> None:
+    """As under a deadline."""
+    with CaptureQueriesContext(connection):
+        response = send(charge_of(payment), type="charge.\x00")
+
+    assert response.status_code == 400
+
+
 @pytest.mark.parametrize(
     "data",
     [
