@@ -74,13 +74,14 @@ def _send(operation: tuple[str, str], shop: Shop, request: Request, value: Any) 
 
 
 def _problem(answer: Any) -> Any:
-    """The problem that answers the body; of the only order of a bulk with pointers into it."""
+    """The problem that answers the body; of the only member of a bulk with pointers into it."""
     document = answer.json()
     if answer.status_code != 207:
         return {"status": answer.status_code, **document}
     [result] = document["results"]
     problem = result.get("problem", {"errors": []})
-    moved = [{**e, "pointer": f"/orders/0{e['pointer']}"} for e in problem.get("errors", [])]
+    *_, name, _ = answer.request["PATH_INFO"].split("/")
+    moved = [{**e, "pointer": f"/{name}/0{e['pointer']}"} for e in problem.get("errors", [])]
     return {**problem, "status": result["status"], "errors": moved}
 
 
