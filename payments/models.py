@@ -152,7 +152,8 @@ class Refund(LeasedWork):
     """A refund of a payment, whose `refunded_amount` includes it from the request on.
 
     One of origin `provider` was made by somebody else at the provider. A dispute is such a refund
-    that is in progress until it is decided: lost, it has succeeded; won, it has failed.
+    that is in progress until it is decided: lost, it has succeeded; won, it has failed. It has
+    several rows with the same reference if parts of it were recorded as they fitted.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -185,11 +186,6 @@ class Refund(LeasedWork):
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_amount_positive"),
             models.CheckConstraint(
                 condition=fits_currency("amount"), name="refund_amount_fits_currency"
-            ),
-            models.UniqueConstraint(
-                fields=["payment", "provider_reference"],
-                condition=Q(origin=Origin.PROVIDER),
-                name="refund_at_provider_once",
             ),
         ]
         indexes = [

@@ -279,3 +279,46 @@ def test_a_capture_of_a_part_keeps_the_refund_of_the_rest() -> None:
         Decimal("20.00"),
     ]
     assert broken_checks() == []
+
+
+def test_a_refund_during_a_dispute_is_recorded_in_full_once_the_shop_wins() -> None:
+    order = paid("10.00")
+    payment = payment_of(order)
+    disputed(payment, 5_00)
+    refunded(payment, 8_00)
+    disputed(payment, 5_00, "won")
+
+    assert match_refunds(at=clock.now()) == 1
+    settle()
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("8.00")
+    assert not UnmatchedRefund.objects.exists()
+    assert match_refunds(at=clock.now()) == 0
+    refunded(payment, 8_00)  # once more
+    assert Refund.objects.filter(status="succeeded").count() == 2
+    assert broken_checks() == []
+
+
+@pytest.mark.parametrize("is_matched_while_open", [True, False])
+def test_two_disputes_overlap(is_matched_while_open: bool) -> None:
+    order = paid("10.00")
+    payment = payment_of(order)
+    disputed(payment, 5_00, id="dp_won")
+    disputed(payment, 10_00, id="dp_lost")
+    disputed(payment, 5_00, "won", id="dp_won")
+    if is_matched_while_open:
+        match_refunds(at=clock.now())
+
+    disputed(payment, 10_00, "lost", id="dp_lost")
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("10.00")
+    assert state(order) == ("confirmed", "refunded")
+    assert set(Refund.objects.values_list("provider_reference", "status")) == {
+        ("dp_won", "failed"),
+        ("dp_lost", "succeeded"),
+    }
+    assert open_exceptions(order) == ["refund_at_provider"] * 2
+    assert not UnmatchedRefund.objects.exists()
+    assert broken_checks() == []

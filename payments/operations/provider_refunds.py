@@ -158,16 +158,15 @@ def _match(
 def _record(
     payments: Sequence[Payment], unmatched: UnmatchedRefund, *, actor: Actor, at: datetime
 ) -> Decimal:
-    """A charge that was recorded in parts has its refund in parts. Returns what fits none."""
+    """A charge that was recorded in parts has its refund in parts. Returns what fits none.
+
+    What fits only later is a part of its own, so that what is reported of the day of the first
+    stays as it was.
+    """
     left: Decimal = unmatched.amount
-    recorded = set(
-        Refund.objects.filter(
-            payment__in=payments, provider_reference=unmatched.provider_reference
-        ).values_list("payment_id", flat=True)
-    )
     for payment in payments:
         amount = min(left, payment.captured_amount - payment.refunded_at_provider)
-        if amount <= 0 or payment.id in recorded:
+        if amount <= 0:
             continue
         left -= amount
         refund = Refund.objects.create(
