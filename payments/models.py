@@ -216,7 +216,8 @@ class Refund(LeasedWork):
 class UnmatchedRefund(models.Model):
     """A refund or dispute at the provider of which `amount` fits no money that we know of yet.
 
-    It is recorded once its charge is known, and the row is deleted then.
+    It is recorded once its charge is known and has room for it, and the row is deleted then. What
+    failed before stays, with an `amount` of 0.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

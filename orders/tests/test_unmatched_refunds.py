@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -322,3 +323,51 @@ def test_two_disputes_overlap(is_matched_while_open: bool) -> None:
     assert open_exceptions(order) == ["refund_at_provider"] * 2
     assert not UnmatchedRefund.objects.exists()
     assert broken_checks() == []
+
+
+def test_a_dispute_that_was_decided_stays_so_whatever_arrives_late() -> None:
+    order = paid()
+    payment = payment_of(order)
+
+    disputed(payment, 20_00, "won")
+    disputed(payment, 20_00)
+    disputed(payment, 20_00, "won")
+    match_refunds(at=clock.now() + UNMATCHED_AFTER)
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == 0
+    assert not Refund.objects.exists()
+    assert kinds() == []
+    assert UnmatchedRefund.objects.get().status == "failed"
+    assert broken_checks() == []
+
+
+def test_a_dispute_of_an_unknown_charge_that_was_won_stays_so_once_that_is_known() -> None:
+    payment = Payment(id=new_id(), provider_reference="ch_till", currency="EUR")
+    for status in ("open", "won", "open"):
+        disputed(payment, 20_00, status)
+    apply(("charge.captured", CHARGE))
+    match_refunds(at=clock.now() + UNMATCHED_AFTER)
+
+    assert Payment.objects.get().refunded_amount == 0
+    assert not Refund.objects.exists()
+    assert kinds() == ["charge_at_provider"]
+
+
+def test_a_failed_refund_of_others_changes_something_once() -> None:
+    result = RefundResult(
+        status=RefundOutcome.FAILED,
+        provider_reference="re_1",
+        charge_reference=payment_of(paid()).provider_reference,
+        amount=Decimal("5.00"),
+    )
+
+    changed = [
+        record_provider_refund(
+            actor=PROVIDER, provider="sandbox", result=replace(result, status=status)
+        )
+        for status in (RefundOutcome.FAILED, RefundOutcome.PENDING, RefundOutcome.FAILED)
+    ]
+
+    assert changed == [True, False, False]
+    assert not Refund.objects.exists()
