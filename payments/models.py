@@ -152,7 +152,8 @@ class Refund(LeasedWork):
     """A refund of a payment, whose `refunded_amount` includes it from the request on.
 
     One of origin `provider` was made by somebody else at the provider. A dispute is such a refund
-    that is in progress until it is decided: lost, it has succeeded; won, it has failed.
+    that is in progress until it is decided: lost, it has succeeded; won, it has failed. It has
+    several rows with the same reference if parts of it were recorded as they fitted.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -186,11 +187,6 @@ class Refund(LeasedWork):
             models.CheckConstraint(
                 condition=fits_currency("amount"), name="refund_amount_fits_currency"
             ),
-            models.UniqueConstraint(
-                fields=["payment", "provider_reference"],
-                condition=Q(origin=Origin.PROVIDER),
-                name="refund_at_provider_once",
-            ),
         ]
         indexes = [
             models.Index(fields=["order_id"], name="refund_of_order"),
@@ -220,7 +216,8 @@ class Refund(LeasedWork):
 class UnmatchedRefund(models.Model):
     """A refund or dispute at the provider of which `amount` fits no money that we know of yet.
 
-    It is recorded once its charge is known, and the row is deleted then.
+    It is recorded once its charge is known and has room for it, and the row is deleted then. What
+    failed before stays, with an `amount` of 0.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -279,3 +280,94 @@ def test_a_capture_of_a_part_keeps_the_refund_of_the_rest() -> None:
         Decimal("20.00"),
     ]
     assert broken_checks() == []
+
+
+def test_a_refund_during_a_dispute_is_recorded_in_full_once_the_shop_wins() -> None:
+    order = paid("10.00")
+    payment = payment_of(order)
+    disputed(payment, 5_00)
+    refunded(payment, 8_00)
+    disputed(payment, 5_00, "won")
+
+    assert match_refunds(at=clock.now()) == 1
+    settle()
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("8.00")
+    assert not UnmatchedRefund.objects.exists()
+    assert match_refunds(at=clock.now()) == 0
+    refunded(payment, 8_00)  # once more
+    assert Refund.objects.filter(status="succeeded").count() == 2
+    assert broken_checks() == []
+
+
+@pytest.mark.parametrize("is_matched_while_open", [True, False])
+def test_two_disputes_overlap(is_matched_while_open: bool) -> None:
+    order = paid("10.00")
+    payment = payment_of(order)
+    disputed(payment, 5_00, id="dp_won")
+    disputed(payment, 10_00, id="dp_lost")
+    disputed(payment, 5_00, "won", id="dp_won")
+    if is_matched_while_open:
+        match_refunds(at=clock.now())
+
+    disputed(payment, 10_00, "lost", id="dp_lost")
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("10.00")
+    assert state(order) == ("confirmed", "refunded")
+    assert set(Refund.objects.values_list("provider_reference", "status")) == {
+        ("dp_won", "failed"),
+        ("dp_lost", "succeeded"),
+    }
+    assert open_exceptions(order) == ["refund_at_provider"] * 2
+    assert not UnmatchedRefund.objects.exists()
+    assert broken_checks() == []
+
+
+def test_a_dispute_that_was_decided_stays_so_whatever_arrives_late() -> None:
+    order = paid()
+    payment = payment_of(order)
+
+    disputed(payment, 20_00, "won")
+    disputed(payment, 20_00)
+    disputed(payment, 20_00, "won")
+    match_refunds(at=clock.now() + UNMATCHED_AFTER)
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == 0
+    assert not Refund.objects.exists()
+    assert kinds() == []
+    assert UnmatchedRefund.objects.get().status == "failed"
+    assert broken_checks() == []
+
+
+def test_a_dispute_of_an_unknown_charge_that_was_won_stays_so_once_that_is_known() -> None:
+    payment = Payment(id=new_id(), provider_reference="ch_till", currency="EUR")
+    for status in ("open", "won", "open"):
+        disputed(payment, 20_00, status)
+    apply(("charge.captured", CHARGE))
+    match_refunds(at=clock.now() + UNMATCHED_AFTER)
+
+    assert Payment.objects.get().refunded_amount == 0
+    assert not Refund.objects.exists()
+    assert kinds() == ["charge_at_provider"]
+
+
+def test_a_failed_refund_of_others_changes_something_once() -> None:
+    result = RefundResult(
+        status=RefundOutcome.FAILED,
+        provider_reference="re_1",
+        charge_reference=payment_of(paid()).provider_reference,
+        amount=Decimal("5.00"),
+    )
+
+    changed = [
+        record_provider_refund(
+            actor=PROVIDER, provider="sandbox", result=replace(result, status=status)
+        )
+        for status in (RefundOutcome.FAILED, RefundOutcome.PENDING, RefundOutcome.FAILED)
+    ]
+
+    assert changed == [True, False, False]
+    assert not Refund.objects.exists()

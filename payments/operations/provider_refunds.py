@@ -51,7 +51,7 @@ def record_provider_refund(*, actor: Actor, provider: str, result: RefundResult)
     """Record a refund or dispute that is none of ours; whether that changed anything.
 
     It is known by the provider's own id. What fits no money that we know of is kept until its
-    charge is known (`match_refunds`).
+    charge is known (`match_refunds`), and what failed so that late messages change nothing.
     """
     payments = lock_payments_of_charge(
         provider=provider, provider_reference=result.charge_reference
@@ -73,7 +73,7 @@ def record_provider_refund(*, actor: Actor, provider: str, result: RefundResult)
         provider=provider, provider_reference=result.provider_reference
     ).first()
     if unmatched is None:
-        if refunds or result.status is RefundOutcome.FAILED:
+        if refunds:
             return any(changed)
         unmatched = UnmatchedRefund(
             provider=provider,
@@ -102,7 +102,7 @@ def match_refunds(*, at: datetime) -> int:
         provider=OuterRef("provider"),
         captured_amount__gt=F("refunded_at_provider"),
     ).exclude(provider_reference="")  # by the partial index of the references
-    matchable = UnmatchedRefund.objects.filter(Exists(captured)).order_by("id")
+    matchable = UnmatchedRefund.objects.filter(Exists(captured), amount__gt=ZERO).order_by("id")
     matched = 0
     for id in list(matchable.values_list("pk", flat=True)):
         try:
@@ -128,7 +128,9 @@ def _match_known(id: UUID, *, at: datetime) -> bool:
 
 @transaction
 def _report_unmatched(*, at: datetime) -> None:
-    waiting = UnmatchedRefund.objects.filter(is_reported=False, created_at__lt=at - UNMATCHED_AFTER)
+    waiting = UnmatchedRefund.objects.filter(
+        is_reported=False, amount__gt=ZERO, created_at__lt=at - UNMATCHED_AFTER
+    )
     for unmatched in waiting.select_for_update(skip_locked=True).order_by("id")[:_BATCH]:
         raise_unmatched(unmatched, actor=_ACTOR)
         unmatched.is_reported = True
@@ -148,9 +150,12 @@ def _match(
         unmatched.amount = _record(payments, unmatched, actor=actor, at=at)
     if unmatched.amount:
         log.warning("refund_unmatched", refund=unmatched.provider_reference)
-        unmatched.save()
     elif not is_new:
         settle_unmatched(unmatched, actor=actor)
+    # What failed is kept: a message that it is in progress may come late.
+    if unmatched.amount or status == RefundStatus.FAILED:
+        unmatched.save()
+    elif not is_new:
         unmatched.delete()
     return is_new or unmatched.amount != amount
 
@@ -158,16 +163,15 @@ def _match(
 def _record(
     payments: Sequence[Payment], unmatched: UnmatchedRefund, *, actor: Actor, at: datetime
 ) -> Decimal:
-    """A charge that was recorded in parts has its refund in parts. Returns what fits none."""
+    """A charge that was recorded in parts has its refund in parts. Returns what fits none.
+
+    What fits only later is a part of its own, so that what is reported of the day of the first
+    stays as it was.
+    """
     left: Decimal = unmatched.amount
-    recorded = set(
-        Refund.objects.filter(
-            payment__in=payments, provider_reference=unmatched.provider_reference
-        ).values_list("payment_id", flat=True)
-    )
     for payment in payments:
         amount = min(left, payment.captured_amount - payment.refunded_at_provider)
-        if amount <= 0 or payment.id in recorded:
+        if amount <= 0:
             continue
         left -= amount
         refund = Refund.objects.create(
