@@ -202,7 +202,7 @@ def _room(payment: Payment, unmatched: UnmatchedRefund) -> Decimal:
     For a refund that others have made, those of the shop that are in progress leave room: the
     provider refuses them.
     """
-    room = payment.captured_amount - payment.refunded_amount
+    room: Decimal = payment.captured_amount - payment.refunded_amount
     if not unmatched.is_dispute:
         room += sum(payment.refunds.filter(Refund.unfinished).values_list("amount", flat=True))
     return room
