@@ -23,11 +23,13 @@ from orders.tests.provider_webhooks import (
     broken_checks,
     captured,
     disputed,
+    fail,
     open_exceptions,
     order_of,
     paid,
     refunded,
     state,
+    succeed,
 )
 from orders.tests.test_cancellations import cancel
 from payments.gateways.base import RefundResult
@@ -301,6 +303,24 @@ def test_a_refund_during_a_dispute_is_recorded_in_full_once_the_shop_wins() -> N
     assert broken_checks() == []
 
 
+def test_a_refund_during_a_dispute_leaves_what_the_shop_has_refunded() -> None:
+    payment = payment_of(paid("10.00"))
+    staff = actor_for(make_staff())
+    refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("2.00"))
+    succeed(Refund.objects.get())
+    disputed(payment, 5_00)
+
+    refunded(payment, 8_00)
+    assert broken_checks() == []
+    disputed(payment, 5_00, "won")
+    match_refunds(at=clock.now())
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("10.00")
+    assert not UnmatchedRefund.objects.exists()
+    assert broken_checks() == []
+
+
 @pytest.mark.parametrize("is_matched_while_open", [True, False])
 def test_two_disputes_overlap(is_matched_while_open: bool) -> None:
     order = paid("10.00")
@@ -371,3 +391,27 @@ def test_a_failed_refund_of_others_changes_something_once() -> None:
 
     assert changed == [True, False, False]
     assert not Refund.objects.exists()
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_what_is_disputed_during_a_refund_of_the_shop_stays_within_the_captured_amount(
+    is_refused: bool,
+) -> None:
+    order = paid("20.00")
+    payment = payment_of(order)
+    refund_payment(actor=actor_for(make_staff()), payment_id=payment.id, amount=Decimal("5.00"))
+
+    disputed(payment, 20_00)
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("20.00")
+    (fail if is_refused else succeed)(Refund.objects.get(origin="shop"))
+    assert broken_checks() == []
+    match_refunds(at=clock.now() + UNMATCHED_AFTER)
+    disputed(payment, 20_00, "lost")
+
+    payment.refresh_from_db()
+    assert payment.refunded_amount == Decimal("20.00")
+    unmatched = list(UnmatchedRefund.objects.values_list("amount", flat=True))
+    assert unmatched == ([] if is_refused else [Decimal("5.00")])
+    assert ("refund_unmatched" in kinds()) is not is_refused
+    assert broken_checks() == []

@@ -100,7 +100,7 @@ def match_refunds(*, at: datetime) -> int:
     captured = Payment.objects.filter(
         provider_reference=OuterRef("charge_reference"),
         provider=OuterRef("provider"),
-        captured_amount__gt=F("refunded_at_provider"),
+        captured_amount__gt=F("refunded_amount"),
     ).exclude(provider_reference="")  # by the partial index of the references
     matchable = UnmatchedRefund.objects.filter(Exists(captured), amount__gt=ZERO).order_by("id")
     matched = 0
@@ -170,7 +170,7 @@ def _record(
     """
     left: Decimal = unmatched.amount
     for payment in payments:
-        amount = min(left, payment.captured_amount - payment.refunded_at_provider)
+        amount = min(left, _room(payment, unmatched))
         if amount <= 0:
             continue
         left -= amount
@@ -194,6 +194,18 @@ def _record(
         elif unmatched.is_dispute:
             _raise_dispute(refund, actor=actor)
     return left
+
+
+def _room(payment: Payment, unmatched: UnmatchedRefund) -> Decimal:
+    """What was captured less the refunds that have not failed; may be negative.
+
+    For a refund that others have made, those of the shop that are in progress leave room: the
+    provider refuses them.
+    """
+    room: Decimal = payment.captured_amount - payment.refunded_amount
+    if not unmatched.is_dispute:
+        room += sum(payment.refunds.filter(Refund.unfinished).values_list("amount", flat=True))
+    return room
 
 
 def _change(

@@ -41,6 +41,9 @@ class LedgerByHand(Ledger):
                 "UPDATE disputes SET status = ? WHERE id = ?", (outcome, dispute_id)
             )
             if outcome == "lost":
+                charge = self._charge_row(row["charge_id"])
+                if row["amount"] > charge["captured_amount"] - charge["refunded_amount"]:
+                    raise ApiError(409, "dispute_exceeds_captured", "That much is not kept.")
                 self._connection.execute(
                     "UPDATE charges SET refunded_amount = refunded_amount + ? WHERE id = ?",
                     (row["amount"], row["charge_id"]),

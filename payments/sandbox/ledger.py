@@ -198,7 +198,8 @@ class Ledger:
 
     def _refund(self, write: Write, body: RefundBody, *, duplicate_webhooks: bool) -> Object:
         charge, amount = self._charge_row(body.charge_id), body.amount
-        if amount > charge["captured_amount"] - charge["refunded_amount"]:
+        disputed = sum(d["amount"] for d in self.disputes_of(charge["id"]) if d["status"] == "open")
+        if amount > charge["captured_amount"] - charge["refunded_amount"] - disputed:
             raise ApiError(
                 409, "refund_exceeds_captured", "The amount exceeds what is left to refund."
             )

@@ -248,3 +248,20 @@ def test_bad_requests_of_hand_are_refused(own_gateway: Gateway, api: httpx.Clien
     post(api, "/v1/refunds", {"charge_id": reference, "amount": 5000})
     less = api.post(f"{path}/overwrite", json={"captured_amount": 100})
     assert code(less) == (409, "refund_exceeds_captured")
+
+
+def test_what_is_disputed_is_not_refunded_too(own_gateway: Gateway, api: httpx.Client) -> None:
+    reference = payment_of(charged(own_gateway)).provider_reference
+    disputes = f"/v1/charges/{reference}/disputes"
+    refund = {"charge_id": reference, "amount": 5000}
+    first, second = (api.post(disputes, json={"amount": 6000}).json()["id"] for _ in range(2))
+
+    assert code(post(api, "/v1/refunds", refund)) == (409, "refund_exceeds_captured")
+    lost = api.post(f"/v1/disputes/{first}/close", json={"outcome": "lost"})
+    assert lost.json()["status"] == "lost"
+    too_much = api.post(f"/v1/disputes/{second}/close", json={"outcome": "lost"})
+    assert code(too_much) == (409, "dispute_exceeds_captured")
+    won = api.post(f"/v1/disputes/{second}/close", json={"outcome": "won"})
+    assert won.json()["status"] == "won"
+    last = post(api, "/v1/refunds", {**refund, "amount": 4000}, key="last")
+    assert last.json()["status"] == "succeeded"
