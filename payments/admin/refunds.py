@@ -11,6 +11,7 @@ from oms.backoffice.display import EMPTY, badge_column
 from payments.admin.base import AMOUNT, PROCESSING_FIELDS, PaymentWorkAdmin
 from payments.admin.statuses import DISPUTE_HELP, REFUND_COLOURS, REFUND_HELP
 from payments.models import Payment, Refund
+from payments.states import RefundStatus
 
 _STATUS = badge_column("status", REFUND_COLOURS)
 
@@ -49,8 +50,9 @@ class RefundAdmin(PaymentWorkAdmin):
     )
 
     def explanation(self, work: Payment | Refund) -> str:
-        of_dispute = DISPUTE_HELP.get(work.status) if getattr(work, "is_dispute", False) else None
-        return super().explanation(work) if of_dispute is None else str(of_dispute)
+        if isinstance(work, Refund) and work.is_dispute and work.status in DISPUTE_HELP:
+            return str(DISPUTE_HELP[RefundStatus(work.status)])
+        return super().explanation(work)
 
     @display(description=_("failure"))
     def failure(self, refund: Refund) -> str:
