@@ -24,9 +24,10 @@ from orders.operations.paying import EVENT_TYPES, apply_payment_events
 from orders.operations.placing import place_order
 from orders.operations.refunding import refund_payment
 from orders.placements import OrderedItem, PaymentChoice, Placement
-from payments.gateways.base import ChargeResult, ChargeStatus
+from payments.gateways.base import ChargeResult, ChargeStatus, RefundResult
+from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_charge
+from payments.operations.outcomes import record_charge, record_refund
 
 ADDRESS = {
     "name": "Ada Lovelace",
@@ -96,6 +97,17 @@ def report(order: Order, status: ChargeStatus = ChargeStatus.CAPTURED) -> bool:
     """Record that result of the order's latest payment; returns whether it changed anything."""
     payment = payment_of(order)
     return record_charge(actor=PROVIDER, payment_id=payment.id, result=result(payment, status))
+
+
+def report_refund(refund: Refund, status: RefundOutcome = RefundOutcome.SUCCEEDED) -> bool:
+    """Record that result of the refund; returns whether it changed anything."""
+    outcome = RefundResult(
+        status=status,
+        provider_reference=f"re_{refund.id}",
+        charge_reference=refund.payment.provider_reference,
+        amount=refund.amount,
+    )
+    return record_refund(actor=PROVIDER, refund_id=refund.id, result=outcome)
 
 
 def settle() -> None:

@@ -10,9 +10,9 @@ from oms.exceptions.models import ExceptionRecord
 from oms.reconcile.runner import run_checks
 from oms.testing.factories import api_client, make_product
 from oms.testing.ordering import (
-    PROVIDER,
     paid_order,
     place,
+    report_refund,
     settle,
 )
 from oms.testing.webhooks import WEBHOOKS, charge_of, signed_headers, webhook_body
@@ -20,10 +20,8 @@ from orders.checks import CHECKS as ORDER_CHECKS
 from orders.models import Order
 from orders.placements import PaymentChoice
 from payments.checks import CHECKS as PAYMENT_CHECKS
-from payments.gateways.base import RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_refund
 
 CHOICE = PaymentChoice(provider="sandbox", token="tok_success")
 
@@ -108,11 +106,5 @@ def fail(refund: Refund) -> None:
 
 
 def _outcome(refund: Refund, status: RefundOutcome) -> None:
-    result = RefundResult(
-        status=status,
-        provider_reference=f"re_{refund.id}",
-        charge_reference=refund.payment.provider_reference,
-        amount=refund.amount,
-    )
-    assert record_refund(actor=PROVIDER, refund_id=refund.id, result=result)
+    assert report_refund(refund, status)
     settle()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from oms.testing.factories import actor_for, api_client, make_customer, make_product, make_staff
+from oms.testing.factories import actor_for, api_client, make_product, make_staff
 from oms.testing.ordering import ADDRESS, paid_order, payment_of, place, report, settle, stock_of
 from oms.users.models import User
 from orders.models import Order
@@ -17,16 +17,6 @@ from payments.gateways.base import ChargeStatus
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/orders"
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
 
 
 def url(order: Order, more: str = "") -> str:

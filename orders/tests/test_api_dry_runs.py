@@ -13,7 +13,6 @@ from oms.events.models import Event
 from oms.http.models import IdempotencyRecord
 from oms.testing.factories import (
     api_client,
-    make_customer,
     make_location,
     make_product,
     make_staff,
@@ -29,16 +28,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 
 URL = "/api/v1/orders"
 DRY = "?dry_run=true"
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
 
 
 def moved(response: Any) -> list[tuple[str, str, int, int]]:

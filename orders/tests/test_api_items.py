@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from oms.testing.factories import api_client, make_customer, make_product, make_staff
+from oms.testing.factories import make_product
 from oms.testing.ordering import paid_order, payment_of, stock_of
 from oms.users.models import User
 from orders.models import Order
@@ -15,21 +15,6 @@ from orders.models import Order
 pytestmark = pytest.mark.django_db
 
 API = "/api/v1"
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
-
-
-@pytest.fixture
-def staff() -> APIClient:
-    return api_client(make_staff())
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from rest_framework.test import APIClient
 from oms.events.models import Event
 from oms.testing.factories import api_client, make_customer, make_product, make_staff
 from oms.testing.ordering import ADDRESS
-from oms.users.models import User
 from orders.models import Order
 from orders.tests.test_api_placing import body
 
@@ -19,16 +18,6 @@ pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/orders"
 MERGE_PATCH = "application/merge-patch+json"
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from oms.api.documentation import documentation_of, takes_precondition
 from oms.fastpath.routes import routes
-from oms.testing.factories import api_client, make_customer, make_product, make_staff
+from oms.testing.factories import make_product
 from oms.testing.ordering import paid_order, payment_of, place
 from oms.users.models import User
 from orders.models import Order
@@ -20,21 +20,6 @@ from payments.models import Payment, Refund
 pytestmark = pytest.mark.django_db
 
 CHOICE = {"provider": "sandbox", "token": "tok_success"}
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
-
-
-@pytest.fixture
-def staff() -> APIClient:
-    return api_client(make_staff())
 
 
 def stale(response: Any, *, current: int) -> bool:

@@ -19,16 +19,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_fronts")]
 URL = "/api/v1/orders"
 
 
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
-
-
 def url(order: Order, more: str = "") -> str:
     return f"{URL}/{order.id}{more}"
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from oms.events.publishing import publish, publish_all
-from oms.testing.factories import api_client, make_customer, make_product
+from oms.testing.factories import make_product
 from oms.testing.ordering import ADDRESS, outcomes_at_once, place, stock_of
 from oms.users.models import User
 from orders import locks
@@ -35,16 +35,6 @@ def deadlocking(work: Callable[..., Any], *, times: int) -> Callable[..., Any]:
         return done
 
     return deadlock
-
-
-@pytest.fixture
-def customer() -> User:
-    return make_customer()
-
-
-@pytest.fixture
-def client(customer: User) -> APIClient:
-    return api_client(customer)
 
 
 def body(product_id: object) -> dict[str, Any]:

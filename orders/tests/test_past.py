@@ -13,12 +13,12 @@ from oms.core import clock
 from oms.core.actor import system
 from oms.testing.factories import actor_for, api_client, make_customer, make_product, make_staff
 from oms.testing.ordering import (
-    PROVIDER,
     paid_order,
     payment_of,
     place,
     refund_of,
     report,
+    report_refund,
     settle,
 )
 from orders.models import Order
@@ -27,9 +27,7 @@ from orders.operations.fulfilling import ship_items
 from orders.operations.quantities import ItemQuantity
 from orders.operations.requesting_payments import pay_order
 from orders.placements import PaymentChoice
-from payments.gateways.base import ChargeStatus, RefundResult
-from payments.gateways.base import RefundStatus as ProviderRefundStatus
-from payments.operations.outcomes import record_refund
+from payments.gateways.base import ChargeStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -142,16 +140,7 @@ def test_the_payment_status_follows_what_the_payments_were_by_then(ask: Ask) -> 
             payment_of(order), amount=None if amount is None else Decimal(amount), reason="x"
         )
         times.append(clock.now())
-        record_refund(
-            actor=PROVIDER,
-            refund_id=requested.id,
-            result=RefundResult(
-                status=ProviderRefundStatus.SUCCEEDED,
-                provider_reference=f"re_{requested.id}",
-                charge_reference="ch_1",
-                amount=requested.amount,
-            ),
-        )
+        report_refund(requested)
         settle()
         times.append(clock.now())
 

@@ -15,12 +15,12 @@ from oms.core import clock
 from oms.core.errors import StaleVersion
 from oms.testing.factories import actor_for, make_location, make_product, make_staff
 from oms.testing.ordering import (
-    PROVIDER,
     paid_order,
     payment_of,
     place,
     refund_of,
     report,
+    report_refund,
     settle,
     status_changes_of,
     stock_of,
@@ -34,22 +34,10 @@ from orders.operations.refunding import RefundedItem, refund_payment
 from orders.operations.status_changes import set_order_status
 from orders.states import OrderStatus
 from payments.errors import RefundExceedsCaptured
-from payments.gateways.base import RefundResult
 from payments.gateways.base import RefundStatus as RefundOutcome
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_refund
 
 pytestmark = pytest.mark.django_db
-
-
-def succeed(refund: Refund) -> None:
-    result = RefundResult(
-        status=RefundOutcome.SUCCEEDED,
-        provider_reference=f"re_{refund.id}",
-        charge_reference="ch",
-        amount=refund.amount,
-    )
-    assert record_refund(actor=PROVIDER, refund_id=refund.id, result=result)
 
 
 def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
@@ -60,7 +48,7 @@ def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
     settle()
     order.refresh_from_db()
     assert order.payment_status == "paid"  # it has not gone yet
-    succeed(part)
+    assert report_refund(part)
     settle()
     order.refresh_from_db()
     assert order.payment_status == "partially_refunded"
@@ -70,7 +58,7 @@ def test_refunds_add_up_to_partially_and_then_wholly_refunded() -> None:
     with pytest.raises(RefundExceedsCaptured) as refusal:
         refund_payment(actor=staff, payment_id=payment.id, amount=Decimal("0.01"))
     assert refusal.value.data == {"captured": "100.00", "refundable": "0.00"}
-    succeed(rest)
+    assert report_refund(rest)
     settle()
 
     order.refresh_from_db()
@@ -82,16 +70,7 @@ def test_a_refund_that_failed_can_be_given_again() -> None:
     payment, staff = payment_of(order), actor_for(make_staff())
     refund = refund_of(payment)
 
-    record_refund(
-        actor=PROVIDER,
-        refund_id=refund.id,
-        result=RefundResult(
-            status=RefundOutcome.FAILED,
-            provider_reference="re",
-            charge_reference="ch",
-            amount=refund.amount,
-        ),
-    )
+    report_refund(refund, RefundOutcome.FAILED)
     settle()
 
     order.refresh_from_db()
@@ -142,7 +121,7 @@ def test_a_late_payment_is_refunded_if_the_stock_is_sold() -> None:
     assert stock_of(mug) == (2, 1)
     refund = Refund.objects.get(order_id=order.id)
     assert refund.amount == order.total
-    succeed(refund)
+    assert report_refund(refund)
     settle()
     order.refresh_from_db()
     assert order.payment_status == "refunded"
@@ -255,13 +234,7 @@ def test_a_refund_that_failed_leaves_its_units_to_be_refunded() -> None:
     order = paid_order((make_product(), 2))
     ship_units(order, 2)
     refund = refund_units(order, 2)
-    failed = RefundResult(
-        status=RefundOutcome.FAILED,
-        provider_reference="re",
-        charge_reference="ch",
-        amount=refund.amount,
-    )
-    record_refund(actor=PROVIDER, refund_id=refund.id, result=failed)
+    report_refund(refund, RefundOutcome.FAILED)
 
     assert refund_units(order, 2).amount == order.total
 

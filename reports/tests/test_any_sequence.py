@@ -22,7 +22,7 @@ from oms.core.actor import system
 from oms.core.errors import OperationError
 from oms.core.money import ZERO
 from oms.testing.factories import make_customer, make_product
-from oms.testing.ordering import payment_of, place, report, settle
+from oms.testing.ordering import payment_of, place, report, report_refund, settle
 from orders.models import Order, OrderItem
 from orders.operations.cancellations import cancel_items
 from orders.operations.cancelling import cancel_order, expire_orders
@@ -34,10 +34,8 @@ from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import PaymentChoice
 from orders.states import OrderStatus, ReturnOutcome
-from payments.gateways.base import ChargeStatus, RefundResult
-from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_refund
 from payments.operations.refunds import request_void
 from payments.states import OPEN, OPEN_REFUNDS
 from reports.checks import report_finding
@@ -109,13 +107,7 @@ def charge(shop: Shop, order: Order, number: int) -> None:
 
 def finish_refunds(*_: object) -> None:
     for refund in Refund.objects.filter(status__in=OPEN_REFUNDS):
-        outcome = RefundResult(
-            status=RefundOutcome.SUCCEEDED,
-            provider_reference=f"re_{refund.id}",
-            charge_reference="",
-            amount=refund.amount,
-        )
-        record_refund(actor=STAFF, refund_id=refund.id, result=outcome)
+        report_refund(refund)
 
 
 def refund(shop: Shop, order: Order, number: int) -> None:

@@ -22,7 +22,7 @@ from oms.events.relay import deliver
 from oms.subscriptions import CONSUMERS
 from oms.testing.event_log import wait_until_readable
 from oms.testing.factories import make_customer, make_location, make_product
-from oms.testing.ordering import PROVIDER, place, result, stock_of
+from oms.testing.ordering import PROVIDER, place, report_refund, result, stock_of
 from oms.tests.concurrency.order_model import BACKORDERABLE, PRICES
 from orders.models import Order, OrderItem
 from orders.operations.cancellations import cancel_items
@@ -36,10 +36,9 @@ from orders.operations.requesting_payments import pay_order
 from orders.operations.status_changes import set_order_status
 from orders.placements import OrderedItem, PaymentChoice
 from orders.states import OrderStatus, ReturnOutcome
-from payments.gateways.base import ChargeStatus, RefundResult
-from payments.gateways.base import RefundStatus as RefundOutcome
+from payments.gateways.base import ChargeStatus
 from payments.models import Payment, Refund
-from payments.operations.outcomes import record_charge, record_refund
+from payments.operations.outcomes import record_charge
 from payments.queries import PaymentTotals, totals_of_orders
 from payments.states import OPEN_REFUNDS
 
@@ -147,13 +146,7 @@ class Shop:
         """What the workers do: the orders handle events of payments and stock, refunds are made."""
         for _ in range(2):
             for refund in Refund.objects.filter(status__in=OPEN_REFUNDS):
-                outcome = RefundResult(
-                    status=RefundOutcome.SUCCEEDED,
-                    provider_reference=f"re_{refund.id}",
-                    charge_reference="",
-                    amount=refund.amount,
-                )
-                record_refund(actor=STAFF, refund_id=refund.id, result=outcome)
+                report_refund(refund)
             wait_until_readable()
             for consumer in CONSUMERS:
                 deliver(consumer)

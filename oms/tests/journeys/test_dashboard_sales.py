@@ -6,20 +6,17 @@ import csv
 import io
 import re
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 from django.test import Client
 
 from oms.core.actor import system
 from oms.testing.factories import api_client, make_product, make_staff
-from oms.testing.ordering import paid_order, payment_of
+from oms.testing.ordering import paid_order, payment_of, report_refund
 from orders.models import Order
 from orders.operations.cancelling import cancel_order
 from orders.operations.refunding import refund_payment
-from payments.gateways.base import RefundResult, RefundStatus
 from payments.models import Refund
-from payments.operations.outcomes import record_refund
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +31,7 @@ def test_the_dashboard_has_the_figures_of_the_report_of_today(staff: Client) -> 
     requested = refund_payment(
         actor=system("tests"), payment_id=payment_of(kept).id, amount=Decimal("9.50")
     )
-    finish(requested.id)
+    report_refund(Refund.objects.get(pk=requested.id))
     api = api_client(make_staff())
 
     html = staff.get("/admin/").content.decode()
@@ -69,14 +66,3 @@ def test_the_dashboard_shows_sales_only_to_those_who_may_see_reports() -> None:
 
     assert "Awaiting shipment" in html
     assert "Net sales today" not in html
-
-
-def finish(refund_id: UUID) -> None:
-    """Record that the provider has made the refund."""
-    result = RefundResult(
-        status=RefundStatus.SUCCEEDED,
-        provider_reference=f"re_{refund_id}",
-        charge_reference="",
-        amount=Refund.objects.get(pk=refund_id).amount,
-    )
-    record_refund(actor=system("tests"), refund_id=refund_id, result=result)
